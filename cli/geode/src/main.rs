@@ -1,0 +1,2 @@
+//! geode-cli
+fn main() {}

@@ -1,0 +1,2 @@
+//! kubectl-geode
+fn main() {}

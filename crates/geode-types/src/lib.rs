@@ -1,0 +1,13 @@
+//! The words that every other crate shares: ids, the graph's values and their two encodings, and the one error a user sees.
+//!
+//! Nothing here does I/O, knows a protocol or depends on another crate of Geode.
+
+mod error;
+mod ids;
+mod value;
+
+pub use error::{ErrorClass, Outcome, Phase, Position, QueryError};
+pub use ids::{ClusterId, EdgeId, GroupId, Incarnation, LogIndex, Lsn, LsnError, MemberId, NodeId, RequestId, Role, Term};
+pub use value::codec::{CodecError, MAX_VALUE_DEPTH, decode_value, encode_value};
+pub use value::json::{JsonError, from_json, to_json};
+pub use value::{EdgeValue, NodeValue, PathValue, Properties, Value};

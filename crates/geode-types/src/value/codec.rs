@@ -1,0 +1,321 @@
+//! The binary form of a value: one tag byte, then its content. The same bytes stand in the store, in the log and on the wire
+//! (docs/formats/value.md).
+//!
+//! Lengths and ids are LEB128, integers zigzag LEB128, floats 8 bytes little-endian. Tags are for ever: new kinds get new tags.
+
+use super::{EdgeValue, NodeValue, PathValue, Properties, Value};
+use crate::{EdgeId, NodeId};
+
+/// How deep lists and maps may nest, so that hostile bytes cannot exhaust the stack.
+pub const MAX_VALUE_DEPTH: usize = 128;
+
+/// The bytes are not a value.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum CodecError {
+    /// The bytes end too early.
+    #[error("the value's bytes end too early")]
+    Truncated,
+    /// A tag that this version does not know.
+    #[error("unknown value tag {0:#04x}; was it written by a newer version?")]
+    UnknownTag(u8),
+    /// Text that is not UTF-8.
+    #[error("a string is not UTF-8")]
+    NotUtf8,
+    /// Nested deeper than [`MAX_VALUE_DEPTH`].
+    #[error("a value is nested deeper than {MAX_VALUE_DEPTH}")]
+    TooDeep,
+    /// A number that does not fit.
+    #[error("a number does not fit its type")]
+    Overflow,
+}
+
+const NULL: u8 = 0;
+const FALSE: u8 = 1;
+const TRUE: u8 = 2;
+const INT: u8 = 3;
+const FLOAT: u8 = 4;
+const STRING: u8 = 5;
+const BYTES: u8 = 6;
+const LIST: u8 = 7;
+const MAP: u8 = 8;
+const NODE: u8 = 9;
+const EDGE: u8 = 10;
+const PATH: u8 = 11;
+
+/// Appends the value's bytes.
+pub fn encode_value(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Null => out.push(NULL),
+        Value::Bool(false) => out.push(FALSE),
+        Value::Bool(true) => out.push(TRUE),
+        Value::Int(number) => {
+            out.push(INT);
+            put_unsigned(((number << 1) ^ (number >> 63)) as u64, out);
+        }
+        Value::Float(number) => {
+            out.push(FLOAT);
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        Value::String(text) => {
+            out.push(STRING);
+            put_bytes(text.as_bytes(), out);
+        }
+        Value::Bytes(bytes) => {
+            out.push(BYTES);
+            put_bytes(bytes, out);
+        }
+        Value::List(items) => {
+            out.push(LIST);
+            put_unsigned(items.len() as u64, out);
+            items.iter().for_each(|item| encode_value(item, out));
+        }
+        Value::Map(entries) => {
+            out.push(MAP);
+            put_properties(entries, out);
+        }
+        Value::Node(node) => {
+            out.push(NODE);
+            put_node(node, out);
+        }
+        Value::Edge(edge) => {
+            out.push(EDGE);
+            put_edge(edge, out);
+        }
+        Value::Path(path) => {
+            out.push(PATH);
+            put_unsigned(path.edges.len() as u64, out);
+            path.nodes.iter().for_each(|node| put_node(node, out));
+            path.edges.iter().for_each(|edge| put_edge(edge, out));
+        }
+    }
+}
+
+/// Reads one value and moves `input` past it.
+pub fn decode_value(input: &mut &[u8]) -> Result<Value, CodecError> {
+    read_value(input, 0)
+}
+
+fn put_unsigned(mut number: u64, out: &mut Vec<u8>) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    put_unsigned(bytes.len() as u64, out);
+    out.extend_from_slice(bytes);
+}
+
+fn put_properties(entries: &Properties, out: &mut Vec<u8>) {
+    put_unsigned(entries.len() as u64, out);
+    for (name, value) in entries {
+        put_bytes(name.as_bytes(), out);
+        encode_value(value, out);
+    }
+}
+
+fn put_node(node: &NodeValue, out: &mut Vec<u8>) {
+    put_unsigned(node.id.0, out);
+    put_unsigned(node.labels.len() as u64, out);
+    node.labels.iter().for_each(|label| put_bytes(label.as_bytes(), out));
+    put_properties(&node.properties, out);
+}
+
+fn put_edge(edge: &EdgeValue, out: &mut Vec<u8>) {
+    put_unsigned(edge.id.0, out);
+    put_bytes(edge.edge_type.as_bytes(), out);
+    put_unsigned(edge.start.0, out);
+    put_unsigned(edge.end.0, out);
+    put_properties(&edge.properties, out);
+}
+
+fn read_value(input: &mut &[u8], depth: usize) -> Result<Value, CodecError> {
+    if depth > MAX_VALUE_DEPTH {
+        return Err(CodecError::TooDeep);
+    }
+    Ok(match read_byte(input)? {
+        NULL => Value::Null,
+        FALSE => Value::Bool(false),
+        TRUE => Value::Bool(true),
+        INT => {
+            let number = read_unsigned(input)?;
+            Value::Int((number >> 1) as i64 ^ -((number & 1) as i64))
+        }
+        FLOAT => {
+            let (bytes, rest) = input.split_first_chunk::<8>().ok_or(CodecError::Truncated)?;
+            *input = rest;
+            Value::Float(f64::from_le_bytes(*bytes))
+        }
+        STRING => Value::String(read_string(input)?),
+        BYTES => Value::Bytes(read_bytes(input)?.to_vec()),
+        LIST => {
+            let count = read_count(input)?;
+            let mut items = Vec::with_capacity(count);
+            for _ in 0..count {
+                items.push(read_value(input, depth + 1)?);
+            }
+            Value::List(items)
+        }
+        MAP => Value::Map(read_properties(input, depth)?),
+        NODE => Value::Node(Box::new(read_node(input, depth)?)),
+        EDGE => Value::Edge(Box::new(read_edge(input, depth)?)),
+        PATH => {
+            let count = read_count(input)?;
+            let mut path = PathValue { nodes: Vec::new(), edges: Vec::new() };
+            for _ in 0..=count {
+                path.nodes.push(read_node(input, depth)?);
+            }
+            for _ in 0..count {
+                path.edges.push(read_edge(input, depth)?);
+            }
+            Value::Path(Box::new(path))
+        }
+        tag => return Err(CodecError::UnknownTag(tag)),
+    })
+}
+
+fn read_byte(input: &mut &[u8]) -> Result<u8, CodecError> {
+    let (byte, rest) = input.split_first().ok_or(CodecError::Truncated)?;
+    *input = rest;
+    Ok(*byte)
+}
+
+fn read_unsigned(input: &mut &[u8]) -> Result<u64, CodecError> {
+    let mut number = 0u64;
+    for shift in (0..).step_by(7) {
+        let byte = read_byte(input)?;
+        let part = u64::from(byte & 0x7f);
+        if shift > 63 || (shift == 63 && part > 1) {
+            return Err(CodecError::Overflow);
+        }
+        number |= part << shift;
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    Ok(number)
+}
+
+/// A count of things that take at least one byte each: never more than what is left, so a forged count allocates nothing large.
+fn read_count(input: &mut &[u8]) -> Result<usize, CodecError> {
+    let count = read_unsigned(input)?;
+    if count > input.len() as u64 {
+        return Err(CodecError::Truncated);
+    }
+    Ok(count as usize)
+}
+
+fn read_bytes<'a>(input: &mut &'a [u8]) -> Result<&'a [u8], CodecError> {
+    let length = read_count(input)?;
+    let (bytes, rest) = input.split_at(length);
+    *input = rest;
+    Ok(bytes)
+}
+
+fn read_string(input: &mut &[u8]) -> Result<String, CodecError> {
+    let bytes = read_bytes(input)?;
+    std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| CodecError::NotUtf8)
+}
+
+fn read_properties(input: &mut &[u8], depth: usize) -> Result<Properties, CodecError> {
+    let count = read_count(input)?;
+    let mut entries = Vec::with_capacity(count);
+    for _ in 0..count {
+        entries.push((read_string(input)?, read_value(input, depth + 1)?));
+    }
+    Ok(entries)
+}
+
+fn read_node(input: &mut &[u8], depth: usize) -> Result<NodeValue, CodecError> {
+    let id = NodeId(read_unsigned(input)?);
+    let count = read_count(input)?;
+    let mut labels = Vec::with_capacity(count);
+    for _ in 0..count {
+        labels.push(read_string(input)?);
+    }
+    Ok(NodeValue { id, labels, properties: read_properties(input, depth)? })
+}
+
+fn read_edge(input: &mut &[u8], depth: usize) -> Result<EdgeValue, CodecError> {
+    Ok(EdgeValue {
+        id: EdgeId(read_unsigned(input)?),
+        edge_type: read_string(input)?,
+        start: NodeId(read_unsigned(input)?),
+        end: NodeId(read_unsigned(input)?),
+        properties: read_properties(input, depth)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn samples() -> Vec<Value> {
+        let node = NodeValue { id: NodeId(7), labels: vec!["A".into(), "B".into()], properties: vec![("k".into(), 1.into())] };
+        let edge = EdgeValue {
+            id: EdgeId(u64::MAX),
+            edge_type: "KNOWS".into(),
+            start: NodeId(7),
+            end: NodeId(7),
+            properties: vec![],
+        };
+        vec![
+            Value::Null,
+            true.into(),
+            false.into(),
+            0.into(),
+            (-1).into(),
+            i64::MIN.into(),
+            i64::MAX.into(),
+            1.5.into(),
+            f64::NEG_INFINITY.into(),
+            "żółw".into(),
+            Value::Bytes(vec![0, 255]),
+            vec![Value::Null, "x".into(), vec![].into()].into(),
+            Value::Map(vec![("a".into(), Value::Null), ("b".into(), 2.into())]),
+            Value::Node(Box::new(node.clone())),
+            Value::Edge(Box::new(edge.clone())),
+            Value::Path(Box::new(PathValue { nodes: vec![node.clone(), node], edges: vec![edge] })),
+        ]
+    }
+
+    #[test]
+    fn every_kind_of_value_survives_its_binary_form() {
+        for value in samples() {
+            let mut bytes = Vec::new();
+            encode_value(&value, &mut bytes);
+            let mut input = bytes.as_slice();
+            assert_eq!(decode_value(&mut input), Ok(value));
+            assert!(input.is_empty());
+        }
+    }
+
+    #[test]
+    fn truncated_bytes_are_refused_at_every_length() {
+        for value in samples() {
+            let mut bytes = Vec::new();
+            encode_value(&value, &mut bytes);
+            for length in 0..bytes.len() {
+                assert!(decode_value(&mut &bytes[..length]).is_err(), "{value:?} cut at {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn forged_counts_and_bottomless_nesting_are_refused() {
+        assert_eq!(decode_value(&mut [LIST, 0xff, 0xff, 0xff, 0xff, 0x0f].as_slice()), Err(CodecError::Truncated));
+        let deep: Vec<u8> = std::iter::repeat_n([LIST, 1], 10_000).flatten().collect();
+        assert_eq!(decode_value(&mut deep.as_slice()), Err(CodecError::TooDeep));
+        assert_eq!(decode_value(&mut [0xee].as_slice()), Err(CodecError::UnknownTag(0xee)));
+        assert_eq!(decode_value(&mut [INT, 255, 255, 255, 255, 255, 255, 255, 255, 255, 2].as_slice()), Err(CodecError::Overflow));
+    }
+
+    #[test]
+    fn the_format_stays_what_it_is() {
+        let mut bytes = Vec::new();
+        encode_value(&Value::List(vec![1.into(), "a".into(), Value::Null]), &mut bytes);
+        assert_eq!(bytes, [LIST, 3, INT, 2, STRING, 1, b'a', NULL]);
+    }
+}

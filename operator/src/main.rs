@@ -1,0 +1,2 @@
+//! geode-operator
+fn main() {}

@@ -1,0 +1,2 @@
+//! geode-sidecar
+fn main() {}
