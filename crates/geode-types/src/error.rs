@@ -113,7 +113,13 @@ impl QueryError {
         Self::new(class, Phase::Runtime, detail, gqlstatus, message)
     }
 
-    fn new(class: ErrorClass, phase: Phase, detail: &str, gqlstatus: &str, message: impl Into<String>) -> Self {
+    fn new(
+        class: ErrorClass,
+        phase: Phase,
+        detail: &str,
+        gqlstatus: &str,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
             class,
             phase,

@@ -93,7 +93,10 @@ impl FromStr for Lsn {
 
     fn from_str(text: &str) -> Result<Self, LsnError> {
         let parsed = text.split_once('/').and_then(|(group, index)| {
-            Some(Self { group: GroupId(group.parse().ok()?), index: LogIndex(index.parse().ok()?) })
+            Some(Self {
+                group: GroupId(group.parse().ok()?),
+                index: LogIndex(index.parse().ok()?),
+            })
         });
         parsed.ok_or_else(|| LsnError(text.to_owned()))
     }

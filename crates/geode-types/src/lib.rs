@@ -4,10 +4,16 @@
 
 mod error;
 mod ids;
+mod nearest;
+mod summary;
 mod value;
 
 pub use error::{ErrorClass, Outcome, Phase, Position, QueryError};
-pub use ids::{ClusterId, EdgeId, GroupId, Incarnation, LogIndex, Lsn, LsnError, MemberId, NodeId, RequestId, Role, Term};
+pub use ids::{
+    ClusterId, EdgeId, GroupId, Incarnation, LogIndex, Lsn, LsnError, MemberId, NodeId, RequestId, Role, Term,
+};
+pub use nearest::nearest;
+pub use summary::Summary;
 pub use value::codec::{CodecError, MAX_VALUE_DEPTH, decode_value, encode_value};
 pub use value::json::{JsonError, from_json, to_json};
 pub use value::{EdgeValue, NodeValue, PathValue, Properties, Value};

@@ -119,7 +119,9 @@ fn put_properties(entries: &Properties, out: &mut Vec<u8>) {
 fn put_node(node: &NodeValue, out: &mut Vec<u8>) {
     put_unsigned(node.id.0, out);
     put_unsigned(node.labels.len() as u64, out);
-    node.labels.iter().for_each(|label| put_bytes(label.as_bytes(), out));
+    node.labels
+        .iter()
+        .for_each(|label| put_bytes(label.as_bytes(), out));
     put_properties(&node.properties, out);
 }
 
@@ -163,7 +165,10 @@ fn read_value(input: &mut &[u8], depth: usize) -> Result<Value, CodecError> {
         EDGE => Value::Edge(Box::new(read_edge(input, depth)?)),
         PATH => {
             let count = read_count(input)?;
-            let mut path = PathValue { nodes: Vec::new(), edges: Vec::new() };
+            let mut path = PathValue {
+                nodes: Vec::new(),
+                edges: Vec::new(),
+            };
             for _ in 0..=count {
                 path.nodes.push(read_node(input, depth)?);
             }
@@ -216,7 +221,9 @@ fn read_bytes<'a>(input: &mut &'a [u8]) -> Result<&'a [u8], CodecError> {
 
 fn read_string(input: &mut &[u8]) -> Result<String, CodecError> {
     let bytes = read_bytes(input)?;
-    std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| CodecError::NotUtf8)
+    std::str::from_utf8(bytes)
+        .map(str::to_owned)
+        .map_err(|_| CodecError::NotUtf8)
 }
 
 fn read_properties(input: &mut &[u8], depth: usize) -> Result<Properties, CodecError> {
@@ -235,7 +242,11 @@ fn read_node(input: &mut &[u8], depth: usize) -> Result<NodeValue, CodecError> {
     for _ in 0..count {
         labels.push(read_string(input)?);
     }
-    Ok(NodeValue { id, labels, properties: read_properties(input, depth)? })
+    Ok(NodeValue {
+        id,
+        labels,
+        properties: read_properties(input, depth)?,
+    })
 }
 
 fn read_edge(input: &mut &[u8], depth: usize) -> Result<EdgeValue, CodecError> {
@@ -253,7 +264,11 @@ mod tests {
     use super::*;
 
     fn samples() -> Vec<Value> {
-        let node = NodeValue { id: NodeId(7), labels: vec!["A".into(), "B".into()], properties: vec![("k".into(), 1.into())] };
+        let node = NodeValue {
+            id: NodeId(7),
+            labels: vec!["A".into(), "B".into()],
+            properties: vec![("k".into(), 1.into())],
+        };
         let edge = EdgeValue {
             id: EdgeId(u64::MAX),
             edge_type: "KNOWS".into(),
@@ -277,7 +292,10 @@ mod tests {
             Value::Map(vec![("a".into(), Value::Null), ("b".into(), 2.into())]),
             Value::Node(Box::new(node.clone())),
             Value::Edge(Box::new(edge.clone())),
-            Value::Path(Box::new(PathValue { nodes: vec![node.clone(), node], edges: vec![edge] })),
+            Value::Path(Box::new(PathValue {
+                nodes: vec![node.clone(), node],
+                edges: vec![edge],
+            })),
         ]
     }
 
@@ -298,18 +316,30 @@ mod tests {
             let mut bytes = Vec::new();
             encode_value(&value, &mut bytes);
             for length in 0..bytes.len() {
-                assert!(decode_value(&mut &bytes[..length]).is_err(), "{value:?} cut at {length}");
+                assert!(
+                    decode_value(&mut &bytes[..length]).is_err(),
+                    "{value:?} cut at {length}"
+                );
             }
         }
     }
 
     #[test]
     fn forged_counts_and_bottomless_nesting_are_refused() {
-        assert_eq!(decode_value(&mut [LIST, 0xff, 0xff, 0xff, 0xff, 0x0f].as_slice()), Err(CodecError::Truncated));
+        assert_eq!(
+            decode_value(&mut [LIST, 0xff, 0xff, 0xff, 0xff, 0x0f].as_slice()),
+            Err(CodecError::Truncated)
+        );
         let deep: Vec<u8> = std::iter::repeat_n([LIST, 1], 10_000).flatten().collect();
         assert_eq!(decode_value(&mut deep.as_slice()), Err(CodecError::TooDeep));
-        assert_eq!(decode_value(&mut [0xee].as_slice()), Err(CodecError::UnknownTag(0xee)));
-        assert_eq!(decode_value(&mut [INT, 255, 255, 255, 255, 255, 255, 255, 255, 255, 2].as_slice()), Err(CodecError::Overflow));
+        assert_eq!(
+            decode_value(&mut [0xee].as_slice()),
+            Err(CodecError::UnknownTag(0xee))
+        );
+        assert_eq!(
+            decode_value(&mut [INT, 255, 255, 255, 255, 255, 255, 255, 255, 255, 2].as_slice()),
+            Err(CodecError::Overflow)
+        );
     }
 
     #[test]

@@ -33,15 +33,26 @@ pub fn to_json(value: &Value) -> Json {
         Value::Bytes(bytes) => json!({"$bytes": hex(bytes)}),
         Value::List(items) => Json::Array(items.iter().map(to_json).collect()),
         Value::Map(entries) if entries.iter().any(|(name, _)| name.starts_with('$')) => {
-            let pairs: Vec<Json> = entries.iter().map(|(name, value)| json!([name, to_json(value)])).collect();
+            let pairs: Vec<Json> = entries
+                .iter()
+                .map(|(name, value)| json!([name, to_json(value)]))
+                .collect();
             json!({ "$map": pairs })
         }
         Value::Map(entries) => Json::Object(object(entries)),
         Value::Node(node) => json!({"$node": node_json(node)}),
         Value::Edge(edge) => json!({"$rel": edge_json(edge)}),
         Value::Path(path) => {
-            let nodes: Vec<Json> = path.nodes.iter().map(|node| json!({"$node": node_json(node)})).collect();
-            let rels: Vec<Json> = path.edges.iter().map(|edge| json!({"$rel": edge_json(edge)})).collect();
+            let nodes: Vec<Json> = path
+                .nodes
+                .iter()
+                .map(|node| json!({"$node": node_json(node)}))
+                .collect();
+            let rels: Vec<Json> = path
+                .edges
+                .iter()
+                .map(|edge| json!({"$rel": edge_json(edge)}))
+                .collect();
             json!({"$path": {"nodes": nodes, "rels": rels}})
         }
     }
@@ -53,7 +64,10 @@ pub fn from_json(json: &Json) -> Result<Value, JsonError> {
 }
 
 fn object(entries: &Properties) -> Map<String, Json> {
-    entries.iter().map(|(name, value)| (name.clone(), to_json(value))).collect()
+    entries
+        .iter()
+        .map(|(name, value)| (name.clone(), to_json(value)))
+        .collect()
 }
 
 fn node_json(node: &NodeValue) -> Json {
@@ -76,7 +90,12 @@ fn read(json: &Json, depth: usize) -> Result<Value, JsonError> {
         Json::Bool(truth) => Value::Bool(*truth),
         Json::Number(number) => read_number(number)?,
         Json::String(text) => Value::String(text.clone()),
-        Json::Array(items) => Value::List(items.iter().map(|item| read(item, depth + 1)).collect::<Result<_, _>>()?),
+        Json::Array(items) => Value::List(
+            items
+                .iter()
+                .map(|item| read(item, depth + 1))
+                .collect::<Result<_, _>>()?,
+        ),
         Json::Object(fields) => match fields.iter().next() {
             Some((kind, content)) if fields.len() == 1 && kind.starts_with('$') => {
                 read_kind(kind, content, depth)?.ok_or_else(|| JsonError::BadKind(kind.clone()))?
@@ -93,7 +112,10 @@ fn read_number(number: &Number) -> Result<Value, JsonError> {
     if number.is_u64() {
         return Err(JsonError::IntegerTooLarge(number.to_string()));
     }
-    number.as_f64().map(Value::Float).ok_or_else(|| JsonError::IntegerTooLarge(number.to_string()))
+    number
+        .as_f64()
+        .map(Value::Float)
+        .ok_or_else(|| JsonError::IntegerTooLarge(number.to_string()))
 }
 
 fn read_fields(fields: &Map<String, Json>, depth: usize) -> Result<Properties, JsonError> {
@@ -120,10 +142,14 @@ fn read_kind(kind: &str, content: &Json, depth: usize) -> Result<Option<Value>, 
         },
         "$bytes" => content.as_str().and_then(unhex).map(Value::Bytes),
         "$map" => {
-            let Some(pairs) = content.as_array() else { return Ok(None) };
+            let Some(pairs) = content.as_array() else {
+                return Ok(None);
+            };
             let mut entries = Properties::with_capacity(pairs.len());
             for pair in pairs {
-                let Some([Json::String(name), value]) = pair.as_array().map(Vec::as_slice) else { return Ok(None) };
+                let Some([Json::String(name), value]) = pair.as_array().map(Vec::as_slice) else {
+                    return Ok(None);
+                };
                 entries.push((name.clone(), read(value, depth + 1)?));
             }
             entries.sort_by(|left, right| left.0.cmp(&right.0));
@@ -141,17 +167,30 @@ fn id(content: &Json, field: &str) -> Option<u64> {
 }
 
 fn read_properties(content: &Json, depth: usize) -> Result<Option<Properties>, JsonError> {
-    content.get("properties").and_then(Json::as_object).map(|fields| read_fields(fields, depth)).transpose()
+    content
+        .get("properties")
+        .and_then(Json::as_object)
+        .map(|fields| read_fields(fields, depth))
+        .transpose()
 }
 
 fn read_node(content: &Json, depth: usize) -> Result<Option<NodeValue>, JsonError> {
     let labels = content.get("labels").and_then(Json::as_array).map(|labels| {
-        labels.iter().filter_map(|label| label.as_str().map(str::to_owned)).collect::<Vec<_>>()
+        labels
+            .iter()
+            .filter_map(|label| label.as_str().map(str::to_owned))
+            .collect::<Vec<_>>()
     });
-    let (Some(id), Some(labels), Some(properties)) = (id(content, "id"), labels, read_properties(content, depth)?) else {
+    let (Some(id), Some(labels), Some(properties)) =
+        (id(content, "id"), labels, read_properties(content, depth)?)
+    else {
         return Ok(None);
     };
-    Ok(Some(NodeValue { id: NodeId(id), labels, properties }))
+    Ok(Some(NodeValue {
+        id: NodeId(id),
+        labels,
+        properties,
+    }))
 }
 
 fn read_edge(content: &Json, depth: usize) -> Result<Option<EdgeValue>, JsonError> {
@@ -165,22 +204,36 @@ fn read_edge(content: &Json, depth: usize) -> Result<Option<EdgeValue>, JsonErro
     ) else {
         return Ok(None);
     };
-    Ok(Some(EdgeValue { id: EdgeId(edge_id), edge_type, start: NodeId(start), end: NodeId(end), properties }))
+    Ok(Some(EdgeValue {
+        id: EdgeId(edge_id),
+        edge_type,
+        start: NodeId(start),
+        end: NodeId(end),
+        properties,
+    }))
 }
 
 fn read_path(content: &Json, depth: usize) -> Result<Option<PathValue>, JsonError> {
-    let (Some(nodes), Some(rels)) =
-        (content.get("nodes").and_then(Json::as_array), content.get("rels").and_then(Json::as_array))
-    else {
+    let (Some(nodes), Some(rels)) = (
+        content.get("nodes").and_then(Json::as_array),
+        content.get("rels").and_then(Json::as_array),
+    ) else {
         return Ok(None);
     };
-    let mut path = PathValue { nodes: Vec::new(), edges: Vec::new() };
+    let mut path = PathValue {
+        nodes: Vec::new(),
+        edges: Vec::new(),
+    };
     for node in nodes {
-        let Some(Value::Node(node)) = Some(read(node, depth + 1)?) else { return Ok(None) };
+        let Some(Value::Node(node)) = Some(read(node, depth + 1)?) else {
+            return Ok(None);
+        };
         path.nodes.push(*node);
     }
     for rel in rels {
-        let Some(Value::Edge(edge)) = Some(read(rel, depth + 1)?) else { return Ok(None) };
+        let Some(Value::Edge(edge)) = Some(read(rel, depth + 1)?) else {
+            return Ok(None);
+        };
         path.edges.push(*edge);
     }
     Ok((path.nodes.len() == path.edges.len() + 1).then_some(path))
@@ -194,7 +247,12 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
     digits
         .chunks(2)
-        .map(|pair| std::str::from_utf8(pair).ok().filter(|p| p.len() == 2).and_then(|p| u8::from_str_radix(p, 16).ok()))
+        .map(|pair| {
+            std::str::from_utf8(pair)
+                .ok()
+                .filter(|p| p.len() == 2)
+                .and_then(|p| u8::from_str_radix(p, 16).ok())
+        })
         .collect()
 }
 
@@ -209,10 +267,17 @@ mod tests {
             (Value::Float(5.0), "5.0"),
             (Value::Float(f64::NAN), r#"{"$float":"NaN"}"#),
             (Value::Map(vec![("a".into(), 1.into())]), r#"{"a":1}"#),
-            (Value::Map(vec![("$a".into(), 1.into())]), r#"{"$map":[["$a",1]]}"#),
+            (
+                Value::Map(vec![("$a".into(), 1.into())]),
+                r#"{"$map":[["$a",1]]}"#,
+            ),
             (Value::Bytes(vec![1, 255]), r#"{"$bytes":"01ff"}"#),
             (
-                Value::Node(Box::new(NodeValue { id: NodeId(1), labels: vec!["L".into()], properties: vec![] })),
+                Value::Node(Box::new(NodeValue {
+                    id: NodeId(1),
+                    labels: vec!["L".into()],
+                    properties: vec![],
+                })),
                 r#"{"$node":{"id":"1","labels":["L"],"properties":{}}}"#,
             ),
         ];
@@ -225,15 +290,33 @@ mod tests {
 
     #[test]
     fn a_path_survives_the_round_trip() {
-        let node = |id| NodeValue { id: NodeId(id), labels: vec![], properties: vec![] };
-        let edge = EdgeValue { id: EdgeId(3), edge_type: "T".into(), start: NodeId(1), end: NodeId(2), properties: vec![] };
-        let path = Value::Path(Box::new(PathValue { nodes: vec![node(1), node(2)], edges: vec![edge] }));
+        let node = |id| NodeValue {
+            id: NodeId(id),
+            labels: vec![],
+            properties: vec![],
+        };
+        let edge = EdgeValue {
+            id: EdgeId(3),
+            edge_type: "T".into(),
+            start: NodeId(1),
+            end: NodeId(2),
+            properties: vec![],
+        };
+        let path = Value::Path(Box::new(PathValue {
+            nodes: vec![node(1), node(2)],
+            edges: vec![edge],
+        }));
         assert_eq!(from_json(&to_json(&path)), Ok(path));
     }
 
     #[test]
     fn malformed_kinds_and_oversized_integers_are_refused() {
-        for bad in [r#"{"$nonsense":1}"#, r#"{"$node":{}}"#, r#"{"$bytes":"zz"}"#, "18446744073709551615"] {
+        for bad in [
+            r#"{"$nonsense":1}"#,
+            r#"{"$node":{}}"#,
+            r#"{"$bytes":"zz"}"#,
+            "18446744073709551615",
+        ] {
             assert!(from_json(&serde_json::from_str(bad).unwrap()).is_err(), "{bad}");
         }
     }

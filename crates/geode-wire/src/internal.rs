@@ -1,0 +1,301 @@
+//! The internal protocol: members, sidecars and the operator, all with certificates of the cluster's CA that carry
+//! [`crate::INTERNAL_DNS_NAME`].
+//!
+//! The first byte of a bidirectional stream names the service on it ([`StreamKind`]). `Api` streams carry [`InternalRequest`] frames, each
+//! answered by one [`InternalReply`] frame; after `Snapshot` raw snapshot bytes follow until the stream ends. `Raft` streams belong to
+//! `server::raft`.
+
+use crate::client::MemberAddress;
+use geode_types::{ClusterId, Incarnation, LogIndex, MemberId, Role};
+use serde::{Deserialize, Serialize};
+
+/// The first byte of a stream on the internal port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum StreamKind {
+    /// Requests of this module.
+    Api = 1,
+    /// Raft messages.
+    Raft = 2,
+}
+
+impl StreamKind {
+    /// Reads the byte.
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Self::Api),
+            2 => Some(Self::Raft),
+            _ => None,
+        }
+    }
+}
+
+/// What members, sidecars and the operator ask of a server.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InternalRequest {
+    /// Answered by `Status`. Works in every state of the server, without quorum.
+    Status,
+    /// Makes this empty member the first voter of a new cluster. Refused when it has data or belongs to a cluster.
+    Initialize {
+        /// The new cluster's identity.
+        cluster_id: ClusterId,
+    },
+    /// Leader only: adds a member without a vote.
+    AddLearner {
+        /// Who.
+        member: MemberAddress,
+    },
+    /// Leader only: makes exactly these members the voters; members that drop out leave the cluster, learners stay.
+    ChangeVoters {
+        /// The new set; every one must already be a member.
+        voters: Vec<MemberId>,
+        /// Index of the membership this was decided on; refused when it has changed since.
+        expected: LogIndex,
+    },
+    /// Leader only: removes learners.
+    RemoveLearners {
+        /// Who.
+        members: Vec<MemberId>,
+        /// As in `ChangeVoters`.
+        expected: LogIndex,
+    },
+    /// Leader only: hands leadership to a caught-up voter.
+    TransferLeader {
+        /// Who; the most caught-up voter when absent.
+        to: Option<MemberId>,
+    },
+    /// From a server started with `--join`, to any member: add me as a learner and give me a vote when I have caught up.
+    Join {
+        /// Who asks.
+        member: MemberAddress,
+    },
+    /// Sealed and committed segments that end after this index, oldest first, at most a page. Answered by `Segments`.
+    Segments {
+        /// Segments that end at or before it are left out.
+        after: LogIndex,
+    },
+    /// The sidecar's report about the archive. Answered by `Tasks`.
+    ArchiveReport(ArchiveReport),
+    /// The operator files a task for this server's sidecar; the same name again changes nothing.
+    File(Task),
+    /// The sidecar reports on a task.
+    ReportTask(TaskReport),
+    /// The logical snapshot of the graph as it is applied now. Answered by `Snapshot`, then raw bytes.
+    Snapshot,
+    /// The hash of the graph at the applied index. Answered by `StateHash`.
+    StateHash,
+}
+
+/// Answers of a server.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InternalReply {
+    /// The member's own account of itself.
+    Status(Box<MemberStatus>),
+    /// Done.
+    Ok,
+    /// Segments to archive.
+    Segments(Vec<SegmentInfo>),
+    /// What the sidecar should do.
+    Tasks(Vec<Task>),
+    /// A snapshot follows on the stream.
+    Snapshot {
+        /// The last entry it contains.
+        applied: LogIndex,
+        /// Its term.
+        term: u64,
+    },
+    /// A hash of the graph.
+    StateHash {
+        /// The applied index it belongs to.
+        applied: LogIndex,
+        /// Hexadecimal.
+        hash: String,
+    },
+    /// Only the leader does this.
+    NotLeader {
+        /// Where to go, when known.
+        leader: Option<MemberAddress>,
+    },
+    /// Refused or failed, with the reason.
+    Failed(String),
+}
+
+/// Where a member is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MemberState {
+    /// Empty, in no cluster.
+    Empty,
+    /// Waits for its sidecar to fetch a backup, or replays it.
+    Restoring,
+    /// Takes part in a cluster.
+    Running,
+}
+
+/// A member's account of itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MemberStatus {
+    /// Identity, name, addresses.
+    pub address: MemberAddress,
+    /// Version of the server.
+    pub version: String,
+    /// Where it is in its life.
+    pub state: MemberState,
+    /// The cluster it belongs to.
+    pub cluster_id: Option<ClusterId>,
+    /// The lineage of its history.
+    pub incarnation: Incarnation,
+    /// What it does.
+    pub role: Role,
+    /// Its term.
+    pub term: u64,
+    /// The leader it follows.
+    pub leader: Option<MemberId>,
+    /// Last log entry it has.
+    pub last_log: LogIndex,
+    /// Last entry it knows to be committed.
+    pub committed: LogIndex,
+    /// Last entry applied to the graph.
+    pub applied: LogIndex,
+    /// Last entry its newest snapshot contains.
+    pub snapshot: LogIndex,
+    /// Everything up to here is gone from its log.
+    pub purged: LogIndex,
+    /// Whether it answers queries now, and if not, why.
+    pub not_ready: Option<String>,
+    /// Why it refuses writes although it may lead (a full disk, an archive that lags too far).
+    pub read_only: Option<String>,
+    /// The membership as it knows it.
+    pub membership: Membership,
+    /// Leader only: how far each member is.
+    pub replication: Vec<ReplicationStatus>,
+    /// Leader only: milliseconds since a quorum last acknowledged it.
+    pub quorum_age_ms: Option<u64>,
+    /// What its sidecar reported last.
+    pub archive: Option<ArchiveReport>,
+    /// Tasks filed with it and how they stand.
+    pub tasks: Vec<TaskReport>,
+}
+
+/// Who votes and who listens.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Membership {
+    /// Index of the entry that set it.
+    pub index: LogIndex,
+    /// Two voter sets are in force: a change is under way.
+    pub joint: bool,
+    /// Voters.
+    pub voters: Vec<MemberId>,
+    /// Everyone, voters and learners.
+    pub members: Vec<MemberAddress>,
+}
+
+/// How far a member is, as the leader sees it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReplicationStatus {
+    /// Who.
+    pub member: MemberId,
+    /// Last entry it acknowledged.
+    pub matched: LogIndex,
+    /// Milliseconds since its last acknowledgement; `None` when there was none.
+    pub heard_ms: Option<u64>,
+}
+
+/// A sealed segment of the log on the WAL volume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SegmentInfo {
+    /// First entry.
+    pub first: LogIndex,
+    /// Last entry.
+    pub last: LogIndex,
+    /// Size of the file, bytes.
+    pub bytes: u64,
+    /// Name of the file in the WAL directory.
+    pub file: String,
+}
+
+/// How the archive stands, as a sidecar sees it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ArchiveReport {
+    /// Everything up to here is in the object store.
+    pub archived_up_to: LogIndex,
+    /// Time of the last change to it, microseconds since the epoch.
+    pub archived_at_micros: i64,
+    /// Uploads that failed since the sidecar started.
+    pub failures_total: u64,
+    /// Why it does not get on, when it does not.
+    pub failing: Option<ArchiveFailure>,
+}
+
+/// Why archiving does not get on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArchiveFailure {
+    /// A reason of the condition catalogue: `ArchiveUnreachable`, `ArchiveDenied`, `ArchiveConflict`, `ArchiveForeign`.
+    pub reason: String,
+    /// One sentence.
+    pub message: String,
+}
+
+/// Something a sidecar does for the operator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// Unique; filing it twice is filing it once.
+    pub name: String,
+    /// What.
+    pub kind: TaskKind,
+}
+
+/// What a sidecar can be asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskKind {
+    /// Take a base backup into the cluster's archive.
+    Backup,
+    /// Fetch a base backup and its segments for this empty member, which replays them and becomes the first voter of the cluster.
+    Restore {
+        /// `s3://bucket/prefix` of the source cluster's archive, or of one incarnation of it.
+        source: String,
+        /// RFC 3339; everything that is archived when absent.
+        target_time: Option<String>,
+        /// Identity of the cluster to start.
+        cluster_id: ClusterId,
+    },
+}
+
+/// How a task stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskReport {
+    /// Which.
+    pub task: Task,
+    /// How far.
+    pub state: TaskState,
+}
+
+/// How far a task is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskState {
+    /// No sidecar has taken it.
+    Waiting,
+    /// Under way; a line about how far.
+    Running(String),
+    /// It will not succeed; one sentence says why.
+    Failed(String),
+    /// Done.
+    Done(TaskResult),
+}
+
+/// What came of a task.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskResult {
+    /// Backup: its location. Restore: the directory that the server is to replay.
+    pub location: String,
+    /// The last entry it contains.
+    pub index: LogIndex,
+    /// Size as stored, bytes.
+    pub bytes: u64,
+    /// Hash of the graph in it, hexadecimal.
+    pub state_hash: String,
+}
