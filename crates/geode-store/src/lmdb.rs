@@ -1,0 +1,353 @@
+//! The store on LMDB (by heed): memory-mapped, so that reads borrow pages without copying.
+//!
+//! The file holds two key spaces, `a` and `b`, and a control table that names the live one; every transaction reads that name
+//! in its own snapshot. Loading fills the idle space in batches and switches in one commit. Commits run with `NO_META_SYNC`:
+//! data pages are synced before the meta page is written, so the file is always consistent and a power cut can at most undo
+//! the last commit; [`Store::sync`] closes that gap.
+
+use crate::{Entry, Loader, ReadTxn, Reader, Result, Store, StoreError, StoreSize, WriteTxn, check_key};
+use heed::types::Bytes;
+use heed::{
+    CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, PutFlags, RoRange, RoTxn, RwTxn, WithoutTls,
+};
+use std::fs::File;
+use std::ops::Bound;
+use std::path::Path;
+
+/// Default of [`LmdbOptions::map_size`]: address space, not memory nor disk, so it is chosen beyond any volume.
+pub const DEFAULT_MAP_SIZE: u64 = 1 << 40;
+/// Default of [`LmdbOptions::max_readers`].
+pub const DEFAULT_MAX_READERS: u32 = 4096;
+/// A loader commits each time it has written this much, which bounds its memory.
+const LOAD_BATCH_BYTES: usize = 16 << 20;
+const ACTIVE: &[u8] = b"active";
+const DATABASES: u32 = 3;
+const MAP_GRANULE: u64 = 1 << 20;
+
+type Table = Database<'static, Bytes, Bytes>;
+
+/// How to open an LMDB store.
+#[derive(Clone, Copy, Debug)]
+pub struct LmdbOptions {
+    /// The most that the file can grow to, in bytes. Rounded up to a megabyte.
+    pub map_size: u64,
+    /// How many snapshots can be open at once.
+    pub max_readers: u32,
+}
+
+impl Default for LmdbOptions {
+    fn default() -> Self {
+        Self {
+            map_size: DEFAULT_MAP_SIZE,
+            max_readers: DEFAULT_MAX_READERS,
+        }
+    }
+}
+
+/// A store in a directory.
+pub struct LmdbStore {
+    env: Env<WithoutTls>,
+    spaces: [Table; 2],
+    control: Table,
+    limit_bytes: u64,
+}
+
+/// A snapshot of an [`LmdbStore`].
+pub struct LmdbRead {
+    txn: RoTxn<'static, WithoutTls>,
+    live: Table,
+}
+
+/// The writer of an [`LmdbStore`].
+pub struct LmdbWrite<'a> {
+    txn: RwTxn<'a>,
+    live: Table,
+}
+
+/// The loader of an [`LmdbStore`].
+pub struct LmdbLoader<'a> {
+    store: &'a LmdbStore,
+    idle: usize,
+    txn: Option<RwTxn<'a>>,
+    batch_bytes: usize,
+}
+
+/// Entries of a range, borrowed from the map.
+pub struct LmdbRange<'a>(RoRange<'a, Bytes, Bytes>);
+
+impl LmdbStore {
+    /// Opens the store in this directory, which is created when it is missing.
+    pub fn open(directory: &Path, options: LmdbOptions) -> Result<Self> {
+        let act = "open the store";
+        std::fs::create_dir_all(directory).map_err(|source| StoreError::io(act, source))?;
+        let limit_bytes = options.map_size.next_multiple_of(MAP_GRANULE);
+        let mut builder = EnvOpenOptions::new().read_txn_without_tls();
+        builder
+            .map_size(limit_bytes as usize)
+            .max_readers(options.max_readers)
+            .max_dbs(DATABASES);
+        #[allow(
+            unsafe_code,
+            reason = "LMDB maps a file; the data directory's lock keeps other processes off it, and \
+            NO_META_SYNC keeps the file consistent at any crash"
+        )]
+        // SAFETY: nobody but this environment writes the file while it is mapped (one process owns the data directory).
+        let env = unsafe { builder.flags(EnvFlags::NO_META_SYNC).open(directory) }
+            .map_err(|error| StoreError::from_heed(act, error))?;
+        Self::with_tables(env, limit_bytes)
+            .map_err(|error| StoreError::from_heed(act, error))
+            .and_then(|store| {
+                sync_directory(directory).map_err(|source| StoreError::io(act, source))?;
+                Ok(store)
+            })
+    }
+
+    fn with_tables(env: Env<WithoutTls>, limit_bytes: u64) -> heed::Result<Self> {
+        env.clear_stale_readers()?;
+        let (a, b, control) = env
+            .create_databases_and_commit(env.write_txn()?, |opener, txn| {
+                let mut open = |name| opener.create_database::<Bytes, Bytes>(txn, Some(name));
+                heed::Result::Ok(CommitOrAbort::<_, ()>::Commit((
+                    open("a")?,
+                    open("b")?,
+                    open("control")?,
+                )))
+            })?
+            .commit()
+            .expect("invariant: the closure always commits");
+        let store = Self {
+            env,
+            spaces: [a, b],
+            control,
+            limit_bytes,
+        };
+        store.clear_idle()?;
+        Ok(store)
+    }
+
+    /// What a loader left behind when it was interrupted gives its room back.
+    fn clear_idle(&self) -> heed::Result<()> {
+        let mut txn = self.env.write_txn()?;
+        let idle = self.spaces[1 - self.live(&txn)?];
+        if idle.is_empty(&txn)? {
+            return Ok(());
+        }
+        idle.clear(&mut txn)?;
+        txn.commit()
+    }
+
+    fn live(&self, txn: &RoTxn<'_, heed::AnyTls>) -> heed::Result<usize> {
+        Ok(usize::from(self.control.get(txn, ACTIVE)? == Some(b"b")))
+    }
+}
+
+/// The new file's name must survive a power cut as well as its content.
+fn sync_directory(directory: &Path) -> std::io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+impl Store for LmdbStore {
+    type Read = LmdbRead;
+    type Write<'a> = LmdbWrite<'a>;
+    type Loader<'a> = LmdbLoader<'a>;
+
+    fn read(&self) -> Result<LmdbRead> {
+        let begin = || {
+            let txn = self.env.clone().static_read_txn()?;
+            let live = self.spaces[self.live(&txn)?];
+            Ok(LmdbRead { txn, live })
+        };
+        begin().map_err(|error| StoreError::from_heed("begin a read transaction", error))
+    }
+
+    fn write(&self) -> Result<LmdbWrite<'_>> {
+        let begin = || {
+            let txn = self.env.write_txn()?;
+            let live = self.spaces[self.live(&txn)?];
+            Ok(LmdbWrite { txn, live })
+        };
+        begin().map_err(|error| StoreError::from_heed("begin a write transaction", error))
+    }
+
+    fn load(&self) -> Result<LmdbLoader<'_>> {
+        let begin = || {
+            self.clear_idle()?;
+            let txn = self.env.write_txn()?;
+            let idle = 1 - self.live(&txn)?;
+            Ok(LmdbLoader {
+                store: self,
+                idle,
+                txn: Some(txn),
+                batch_bytes: 0,
+            })
+        };
+        begin().map_err(|error| StoreError::from_heed("begin to load the store", error))
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.env
+            .force_sync()
+            .map_err(|error| StoreError::from_heed("sync the store", error))
+    }
+
+    fn size(&self) -> Result<StoreSize> {
+        let info = self.env.info();
+        let page_size = u64::from(self.env.unnamed_database_stat().page_size);
+        let read = self.read()?;
+        let entries = read
+            .live
+            .len(&read.txn)
+            .map_err(|error| StoreError::from_heed("measure the store", error))?;
+        Ok(StoreSize {
+            used_bytes: (info.last_page_number as u64 + 1) * page_size,
+            limit_bytes: self.limit_bytes,
+            entries,
+        })
+    }
+}
+
+fn get_in<'a>(live: Table, txn: &'a RoTxn<'_, heed::AnyTls>, key: &[u8]) -> Result<Option<&'a [u8]>> {
+    live.get(txn, key)
+        .map_err(|error| StoreError::from_heed("read a key", error))
+}
+
+fn range_in<'a>(
+    live: Table,
+    txn: &'a RoTxn<'_, heed::AnyTls>,
+    from: &[u8],
+    to: Option<&[u8]>,
+) -> Result<LmdbRange<'a>> {
+    let bounds = (
+        Bound::Included(from),
+        to.map_or(Bound::Unbounded, Bound::Excluded),
+    );
+    live.range(txn, &bounds)
+        .map(LmdbRange)
+        .map_err(|error| StoreError::from_heed("read a range", error))
+}
+
+fn last_in<'a>(
+    live: Table,
+    txn: &'a RoTxn<'_, heed::AnyTls>,
+    from: &[u8],
+    to: &[u8],
+) -> Result<Option<Entry<'a>>> {
+    let found = live
+        .get_lower_than(txn, to)
+        .map_err(|error| StoreError::from_heed("read a range backwards", error))?;
+    Ok(found.filter(|(key, _)| *key >= from))
+}
+
+impl<'a> Iterator for LmdbRange<'a> {
+    type Item = Result<Entry<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(
+            self.0
+                .next()?
+                .map_err(|error| StoreError::from_heed("read the next entry", error)),
+        )
+    }
+}
+
+impl Reader for LmdbRead {
+    type Range<'a> = LmdbRange<'a>;
+
+    fn get(&self, key: &[u8]) -> Result<Option<&[u8]>> {
+        get_in(self.live, &self.txn, key)
+    }
+
+    fn range(&self, from: &[u8], to: Option<&[u8]>) -> Result<LmdbRange<'_>> {
+        range_in(self.live, &self.txn, from, to)
+    }
+
+    fn last(&self, from: &[u8], to: &[u8]) -> Result<Option<Entry<'_>>> {
+        last_in(self.live, &self.txn, from, to)
+    }
+}
+
+impl ReadTxn for LmdbRead {}
+
+impl Reader for LmdbWrite<'_> {
+    type Range<'b>
+        = LmdbRange<'b>
+    where
+        Self: 'b;
+
+    fn get(&self, key: &[u8]) -> Result<Option<&[u8]>> {
+        get_in(self.live, &self.txn, key)
+    }
+
+    fn range(&self, from: &[u8], to: Option<&[u8]>) -> Result<LmdbRange<'_>> {
+        range_in(self.live, &self.txn, from, to)
+    }
+
+    fn last(&self, from: &[u8], to: &[u8]) -> Result<Option<Entry<'_>>> {
+        last_in(self.live, &self.txn, from, to)
+    }
+}
+
+impl WriteTxn for LmdbWrite<'_> {
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        check_key(key)?;
+        self.live
+            .put(&mut self.txn, key, value)
+            .map_err(|error| StoreError::from_heed("write a key", error))
+    }
+
+    fn delete(&mut self, key: &[u8]) -> Result<bool> {
+        check_key(key)?;
+        self.live
+            .delete(&mut self.txn, key)
+            .map_err(|error| StoreError::from_heed("delete a key", error))
+    }
+
+    fn commit(self) -> Result<()> {
+        self.txn
+            .commit()
+            .map_err(|error| StoreError::from_heed("commit", error))
+    }
+}
+
+impl LmdbLoader<'_> {
+    fn put_entry(&mut self, key: &[u8], value: &[u8]) -> heed::Result<()> {
+        if self.batch_bytes >= LOAD_BATCH_BYTES {
+            if let Some(txn) = self.txn.take() {
+                txn.commit()?;
+            }
+            self.batch_bytes = 0;
+        }
+        let txn = match self.txn.take() {
+            Some(txn) => self.txn.insert(txn),
+            None => self.txn.insert(self.store.env.write_txn()?),
+        };
+        self.batch_bytes += key.len() + value.len();
+        self.store.spaces[self.idle].put_with_flags(txn, PutFlags::APPEND, key, value)
+    }
+
+    fn switch(mut self) -> heed::Result<()> {
+        let mut txn = match self.txn.take() {
+            Some(txn) => txn,
+            None => self.store.env.write_txn()?,
+        };
+        self.store
+            .control
+            .put(&mut txn, ACTIVE, if self.idle == 1 { b"b" } else { b"a" })?;
+        self.store.spaces[1 - self.idle].clear(&mut txn)?;
+        txn.commit()?;
+        self.store.env.force_sync()
+    }
+}
+
+impl Loader for LmdbLoader<'_> {
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        check_key(key)?;
+        self.put_entry(key, value)
+            .map_err(|error| StoreError::from_heed("load an entry", error))
+    }
+
+    fn finish(self) -> Result<()> {
+        self.switch()
+            .map_err(|error| StoreError::from_heed("switch to the loaded content", error))
+    }
+}
