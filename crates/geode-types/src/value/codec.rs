@@ -67,7 +67,9 @@ pub fn encode_value(value: &Value, out: &mut Vec<u8>) {
         Value::List(items) => {
             out.push(LIST);
             put_unsigned(items.len() as u64, out);
-            items.iter().for_each(|item| encode_value(item, out));
+            for item in items {
+                encode_value(item, out);
+            }
         }
         Value::Map(entries) => {
             out.push(MAP);
@@ -84,8 +86,12 @@ pub fn encode_value(value: &Value, out: &mut Vec<u8>) {
         Value::Path(path) => {
             out.push(PATH);
             put_unsigned(path.edges.len() as u64, out);
-            path.nodes.iter().for_each(|node| put_node(node, out));
-            path.edges.iter().for_each(|edge| put_edge(edge, out));
+            for node in &path.nodes {
+                put_node(node, out);
+            }
+            for edge in &path.edges {
+                put_edge(edge, out);
+            }
         }
     }
 }
