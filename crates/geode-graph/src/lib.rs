@@ -1,1 +1,42 @@
-//! geode-graph
+//! The property graph on a [`geode_store::Store`]: what transactions read and write, how a commit is certified, and how a log
+//! entry changes the store.
+//!
+//! A [`Transaction`] runs on the leader against a snapshot, buffers its writes as effects and remembers what it read. The
+//! [`Certifier`] lets it commit or not. The effects go through Raft as a [`Command`], and [`apply`] is the only thing that
+//! changes a graph: the same on every member, with no clock, no randomness and no order of a hash table in what it writes.
+//! [`export`], [`import`], [`state_hash`] and [`fsck`] move and check whole graphs.
+
+mod adjacency;
+mod apply;
+mod block;
+mod catalog;
+mod certifier;
+mod codec;
+mod command;
+mod counters;
+mod error;
+mod ids;
+mod keys;
+mod position;
+mod readset;
+mod record;
+mod session;
+mod snapshot;
+mod transaction;
+mod users;
+
+pub use adjacency::{Adjacent, Direction};
+pub use apply::{Applied, apply, apply_empty};
+pub use catalog::{MAX_NAME_BYTES, TokenKind};
+pub use certifier::{Certifier, Conflict, WINDOW_TOUCHES};
+pub use codec::DecodeError;
+pub use command::{Command, Commit, CommitSummary, Effect};
+pub use error::{GraphError, Result};
+pub use ids::IdAllocator;
+pub use position::{LogPosition, Position, meta, position, put_meta};
+pub use readset::{MAX_POINT_READS, ReadSet, Touch, WriteSet};
+pub use record::{EdgeRecord, EdgeRef, Labels, NodeRecord, PropertyList};
+pub use session::{MAX_SESSIONS, RequestState, SESSION_REQUESTS, request_state};
+pub use snapshot::Snapshot;
+pub use transaction::{DEFAULT_WRITE_LIMIT_BYTES, Finished, MAX_VALUE_BYTES, Savepoint, Transaction};
+pub use users::{UserRecord, user, users};

@@ -1,0 +1,333 @@
+//! The one way a graph changes: applying log entries in order.
+//!
+//! Everything here follows from the store's content and the entry alone, so every member arrives at the same bytes. An effect
+//! that does not fit what is stored stops the member: going on would make replicas differ.
+
+use crate::adjacency::{self, Change, IN, OUT};
+use crate::catalog::{self, TokenKind};
+use crate::command::{Command, Commit, CommitSummary, Effect};
+use crate::counters::{self, Totals};
+use crate::error::{GraphError, Result};
+use crate::keys::{self, MAX_ID};
+use crate::position::{LogPosition, position, put_position};
+use crate::record::{EdgeRecord, NodeRecord, PropertyList, take_labels};
+use crate::session::{self, RequestState, request_state};
+use crate::users;
+use geode_store::WriteTxn;
+use geode_types::{EdgeId, LogIndex, NodeId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What became of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Applied {
+    /// The graph changed.
+    Committed(CommitSummary),
+    /// The request had been committed before; nothing changed now.
+    AlreadyCommitted {
+        /// Where it was committed.
+        index: LogIndex,
+        /// What it changed then.
+        summary: CommitSummary,
+    },
+    /// The request is older than what its session remembers; nothing changed now, its outcome is unknown.
+    RequestTooOld,
+    /// Certified in another term, or behind a later commit: void. Nothing changed; the transaction may be run again.
+    Fenced,
+    /// The segment ends here; nothing changed.
+    Cut,
+}
+
+/// Applies a command. On an error the write transaction must be dropped.
+pub fn apply(tx: &mut impl WriteTxn, at: LogPosition, command: &Command) -> Result<Applied> {
+    let mut now = position(tx)?;
+    if at.index <= now.index || at.term < now.term {
+        let what = format!(
+            "index {} of term {} has been applied already",
+            now.index, now.term
+        );
+        return Err(GraphError::InvalidCommand {
+            index: at.index,
+            what,
+        });
+    }
+    (now.term, now.index) = (at.term, at.index);
+    let applied = match command {
+        Command::Cut { .. } => Applied::Cut,
+        Command::Commit(commit) => {
+            let void = commit.certified_term != at.term || commit.sequence <= now.sequence;
+            let known = commit
+                .request_id
+                .map_or(Ok(RequestState::New), |request| request_state(tx, request))?;
+            match known {
+                RequestState::Committed { index, summary } => Applied::AlreadyCommitted { index, summary },
+                RequestState::TooOld => Applied::RequestTooOld,
+                RequestState::New if void => Applied::Fenced,
+                RequestState::New => {
+                    now.sequence = commit.sequence;
+                    apply_commit(tx, at.index, commit)?;
+                    Applied::Committed(commit.summary)
+                }
+            }
+        }
+    };
+    put_position(tx, &now)?;
+    Ok(applied)
+}
+
+/// Moves the position over an entry that is not about the graph (blank, membership).
+pub fn apply_empty(tx: &mut impl WriteTxn, at: LogPosition) -> Result<()> {
+    let mut now = position(tx)?;
+    if at.index < now.index || at.term < now.term {
+        let what = format!(
+            "index {} of term {} has been applied already",
+            now.index, now.term
+        );
+        return Err(GraphError::InvalidCommand {
+            index: at.index,
+            what,
+        });
+    }
+    (now.term, now.index) = (at.term, at.index);
+    put_position(tx, &now)
+}
+
+fn apply_commit(tx: &mut impl WriteTxn, index: LogIndex, commit: &Commit) -> Result<()> {
+    let mut totals = Totals::read(tx)?;
+    if let Some(request) = commit.request_id {
+        totals.sessions = session::record(tx, request, index, &commit.summary, totals.sessions)?;
+    }
+    let mut applier = Applier {
+        tx,
+        index,
+        totals,
+        counts: BTreeMap::new(),
+        adjacency: Vec::new(),
+        endpoints: Vec::new(),
+        deleted: Vec::new(),
+        scratch: Vec::new(),
+    };
+    for effect in &commit.effects {
+        applier.effect(effect)?;
+    }
+    applier.finish()
+}
+
+struct Applier<'t, W> {
+    tx: &'t mut W,
+    index: LogIndex,
+    totals: Totals,
+    /// Changes of the counts by label and type.
+    counts: BTreeMap<(TokenKind, u32), i64>,
+    adjacency: Vec<Change>,
+    /// Nodes that must exist in the end.
+    endpoints: Vec<NodeId>,
+    /// Nodes that must have no edges in the end.
+    deleted: Vec<NodeId>,
+    scratch: Vec<u8>,
+}
+
+impl<W: WriteTxn> Applier<'_, W> {
+    fn invalid<T>(&self, what: impl Into<String>) -> Result<T> {
+        Err(GraphError::InvalidCommand {
+            index: self.index,
+            what: what.into(),
+        })
+    }
+
+    fn effect(&mut self, effect: &Effect) -> Result<()> {
+        match effect {
+            Effect::CreateNode { id, record } => self.create_node(*id, record),
+            Effect::UpdateNode { id, record } => self.update_node(*id, record),
+            Effect::DeleteNode { id } => self.delete_node(*id),
+            Effect::CreateEdge { id, record } => self.create_edge(*id, record),
+            Effect::UpdateEdge { id, properties } => self.update_edge(*id, properties),
+            Effect::DeleteEdge { id } => self.delete_edge(*id),
+            Effect::DefineToken { kind, id, name } => self.define(*kind, *id, name),
+            Effect::PutUser(user) => {
+                catalog::check_name(&user.name)?;
+                self.scratch.clear();
+                user.encode(&mut self.scratch);
+                Ok(self.tx.put(&users::key(&user.name), &self.scratch)?)
+            }
+            Effect::DropUser { name } => {
+                catalog::check_name(name)?;
+                if self.tx.delete(&users::key(name))? {
+                    Ok(())
+                } else {
+                    self.invalid(format!("no user {name}"))
+                }
+            }
+        }
+    }
+
+    fn create_node(&mut self, id: NodeId, record: &NodeRecord) -> Result<()> {
+        if id.0 == 0 || id.0 >= MAX_ID || self.tx.get(&keys::node(id))?.is_some() {
+            return self.invalid(format!("node {id} cannot be created"));
+        }
+        self.put_node(id, record)?;
+        for label in &record.labels {
+            self.label(*label, id, true)?;
+        }
+        self.totals.next_node = self.totals.next_node.max(id.0 + 1);
+        self.totals.nodes += 1;
+        Ok(())
+    }
+
+    fn update_node(&mut self, id: NodeId, record: &NodeRecord) -> Result<()> {
+        let old = match self.tx.get(&keys::node(id))? {
+            None => return self.invalid(format!("node {id} to be updated does not exist")),
+            Some(mut bytes) => {
+                take_labels(&mut bytes).map_err(GraphError::undecodable(format_args!("node {id}")))?
+            }
+        };
+        for label in old.iter().filter(|label| !record.labels.contains(label)) {
+            self.label(*label, id, false)?;
+        }
+        for label in record.labels.iter().filter(|label| !old.contains(label)) {
+            self.label(*label, id, true)?;
+        }
+        self.put_node(id, record)
+    }
+
+    fn delete_node(&mut self, id: NodeId) -> Result<()> {
+        let labels = match self.tx.get(&keys::node(id))? {
+            None => return self.invalid(format!("node {id} to be deleted does not exist")),
+            Some(mut bytes) => {
+                take_labels(&mut bytes).map_err(GraphError::undecodable(format_args!("node {id}")))?
+            }
+        };
+        for label in &labels {
+            self.label(*label, id, false)?;
+        }
+        self.tx.delete(&keys::node(id))?;
+        self.totals.nodes = self
+            .totals
+            .nodes
+            .checked_sub(1)
+            .ok_or_else(|| GraphError::corrupt("the node count"))?;
+        self.deleted.push(id);
+        Ok(())
+    }
+
+    fn put_node(&mut self, id: NodeId, record: &NodeRecord) -> Result<()> {
+        self.scratch.clear();
+        record.encode(&mut self.scratch);
+        Ok(self.tx.put(&keys::node(id), &self.scratch)?)
+    }
+
+    fn label(&mut self, label: u32, id: NodeId, add: bool) -> Result<()> {
+        let key = keys::label(label, id);
+        if add {
+            self.tx.put(&key, &[])?;
+        } else if !self.tx.delete(&key)? {
+            return Err(GraphError::corrupt(format!(
+                "node {id} lacks its entry in the index of label {label}"
+            )));
+        }
+        *self.counts.entry((TokenKind::Label, label)).or_default() += if add { 1 } else { -1 };
+        Ok(())
+    }
+
+    fn create_edge(&mut self, id: EdgeId, record: &EdgeRecord) -> Result<()> {
+        if id.0 == 0 || id.0 >= MAX_ID || self.tx.get(&keys::edge(id))?.is_some() {
+            return self.invalid(format!("edge {id} cannot be created"));
+        }
+        self.scratch.clear();
+        record.encode(&mut self.scratch);
+        self.tx.put(&keys::edge(id), &self.scratch)?;
+        self.endpoints.extend([record.start, record.end]);
+        self.totals.next_edge = self.totals.next_edge.max(id.0 + 1);
+        self.totals.edges += 1;
+        self.connect(id, record, true);
+        Ok(())
+    }
+
+    fn update_edge(&mut self, id: EdgeId, properties: &PropertyList) -> Result<()> {
+        let mut record = self.stored_edge(id)?;
+        record.properties.clone_from(properties);
+        self.scratch.clear();
+        record.encode(&mut self.scratch);
+        Ok(self.tx.put(&keys::edge(id), &self.scratch)?)
+    }
+
+    fn delete_edge(&mut self, id: EdgeId) -> Result<()> {
+        let record = self.stored_edge(id)?;
+        self.tx.delete(&keys::edge(id))?;
+        self.totals.edges = self
+            .totals
+            .edges
+            .checked_sub(1)
+            .ok_or_else(|| GraphError::corrupt("the edge count"))?;
+        self.connect(id, &record, false);
+        Ok(())
+    }
+
+    fn stored_edge(&self, id: EdgeId) -> Result<EdgeRecord> {
+        match self.tx.get(&keys::edge(id))? {
+            None => self.invalid(format!("edge {id} does not exist")),
+            Some(bytes) => {
+                EdgeRecord::decode(bytes).map_err(GraphError::undecodable(format_args!("edge {id}")))
+            }
+        }
+    }
+
+    fn connect(&mut self, id: EdgeId, record: &EdgeRecord, add: bool) {
+        let (start, end, edge_type) = (record.start, record.end, record.edge_type);
+        self.adjacency.push(Change {
+            node: start,
+            direction: OUT,
+            edge_type,
+            pair: (end.0, id.0),
+            add,
+        });
+        self.adjacency.push(Change {
+            node: end,
+            direction: IN,
+            edge_type,
+            pair: (start.0, id.0),
+            add,
+        });
+        *self.counts.entry((TokenKind::EdgeType, edge_type)).or_default() += if add { 1 } else { -1 };
+    }
+
+    fn define(&mut self, kind: TokenKind, id: u32, name: &str) -> Result<()> {
+        catalog::check_name(name)?;
+        let (id_key, name_key) = (catalog::id_key(kind, name), catalog::name_key(kind, id));
+        if id == 0 || self.tx.get(&id_key)?.is_some() || self.tx.get(&name_key)?.is_some() {
+            return self.invalid(format!("{kind:?} {name} or its number {id} is defined already"));
+        }
+        self.tx.put(&id_key, &id.to_be_bytes())?;
+        self.tx.put(&name_key, name.as_bytes())?;
+        let next = &mut self.totals.next_token[usize::from(kind.code())];
+        *next = (*next).max(id.saturating_add(1));
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<()> {
+        self.adjacency.sort_unstable();
+        if let Err(what) = adjacency::change(self.tx, &self.adjacency)? {
+            return self.invalid(what);
+        }
+        self.endpoints.sort_unstable();
+        self.endpoints.dedup();
+        for node in &self.endpoints {
+            if self.tx.get(&keys::node(*node))?.is_none() {
+                return self.invalid(format!(
+                    "an edge is attached to node {node}, which does not exist"
+                ));
+            }
+        }
+        for node in &self.deleted {
+            if adjacency::is_connected(self.tx, *node)? {
+                return self.invalid(format!("node {node} is deleted but still has edges"));
+            }
+        }
+        for ((kind, id), change) in &self.counts {
+            if *change != 0 && counters::add(self.tx, *kind, *id, *change)?.is_none() {
+                return Err(GraphError::corrupt(format!("the count of {kind:?} {id}")));
+            }
+        }
+        self.totals.write(self.tx)
+    }
+}

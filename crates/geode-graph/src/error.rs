@@ -1,0 +1,105 @@
+//! What can go wrong in the graph, and how a user reads it.
+
+use crate::codec::DecodeError;
+use geode_store::StoreError;
+use geode_types::{EdgeId, ErrorClass, LogIndex, NodeId, QueryError};
+
+/// Why an operation on the graph failed.
+#[derive(Debug, thiserror::Error)]
+pub enum GraphError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Stored bytes contradict each other or cannot be read. The member has to stop and be rebuilt.
+    #[error(
+        "the stored graph is damaged: {what}; run `geode verify`, then let this member join again with an empty volume"
+    )]
+    Corrupt {
+        /// What was found, and where.
+        what: String,
+    },
+    /// A command does not fit the graph it is applied to. Replicas must not continue past it.
+    #[error("the command at log index {index} cannot be applied: {what}")]
+    InvalidCommand {
+        /// Its log index.
+        index: LogIndex,
+        /// What does not fit.
+        what: String,
+    },
+    /// A write in a read-only transaction.
+    #[error("the transaction is read-only")]
+    ReadOnly,
+    /// The node is gone, or never was.
+    #[error("node {0} does not exist")]
+    NodeNotFound(NodeId),
+    /// The edge is gone, or never was.
+    #[error("edge {0} does not exist")]
+    EdgeNotFound(EdgeId),
+    /// A node is deleted without its edges.
+    #[error("node {0} still has edges")]
+    NodeHasEdges(NodeId),
+    /// The transaction writes more than it may.
+    #[error("the transaction writes more than {limit} bytes")]
+    WriteSetTooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// A value that cannot be a property.
+    #[error("a property cannot hold {0}")]
+    NotStorable(&'static str),
+    /// A name of a label, type, property or user that is empty or too long.
+    #[error("a name must have 1 to {max} bytes, this one has {0}", max = crate::MAX_NAME_BYTES)]
+    NameLength(usize),
+    /// All ids are used up.
+    #[error("no {0} id is left")]
+    OutOfIds(&'static str),
+}
+
+/// What every operation on the graph returns.
+pub type Result<T> = std::result::Result<T, GraphError>;
+
+impl GraphError {
+    pub(crate) fn corrupt(what: impl Into<String>) -> Self {
+        Self::Corrupt { what: what.into() }
+    }
+
+    /// Turns a decoding error into one that says what was decoded.
+    pub(crate) fn undecodable(what: impl std::fmt::Display) -> impl FnOnce(DecodeError) -> Self {
+        move |error| Self::Corrupt {
+            what: format!("{what}: {error}"),
+        }
+    }
+}
+
+impl From<GraphError> for QueryError {
+    fn from(error: GraphError) -> Self {
+        use ErrorClass as Class;
+        let message = error.to_string();
+        let runtime = |class, detail, gqlstatus| Self::runtime(class, detail, gqlstatus, message.clone());
+        match error {
+            GraphError::Store(store) if store.is_full() => {
+                runtime(Class::UnavailableError, "StorageFull", "5GU03")
+            }
+            GraphError::Store(StoreError::TooManyReaders) => {
+                runtime(Class::LimitError, "TooManyReaders", "5GL02")
+                    .hint("try again when other statements have ended")
+            }
+            GraphError::Store(_) => runtime(Class::InternalError, "StoreFailed", "5GI01"),
+            GraphError::Corrupt { .. } => runtime(Class::InternalError, "GraphDamaged", "5GI02"),
+            GraphError::InvalidCommand { .. } => runtime(Class::InternalError, "InvalidCommand", "5GI03"),
+            GraphError::ReadOnly => runtime(Class::SemanticError, "ReadOnlyTransaction", "25G03"),
+            GraphError::NodeNotFound(_) | GraphError::EdgeNotFound(_) => {
+                runtime(Class::EntityNotFound, "DeletedEntityAccess", "22G12")
+            }
+            GraphError::NodeHasEdges(_) => {
+                runtime(Class::ConstraintValidationFailed, "DeleteConnectedNode", "G1001")
+                    .hint("delete its edges first, or use DETACH DELETE")
+            }
+            GraphError::WriteSetTooLarge { .. } => runtime(Class::LimitError, "WriteSetTooLarge", "5GL01")
+                .hint("split the work into smaller transactions"),
+            GraphError::NotStorable(_) => runtime(Class::TypeError, "InvalidPropertyType", "22G03"),
+            GraphError::NameLength(_) => runtime(Class::ArgumentError, "InvalidName", "42002"),
+            GraphError::OutOfIds(_) => runtime(Class::LimitError, "OutOfIds", "5GL03"),
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The graph as one committed state shows it. Knows nothing of transactions.
+
+use crate::adjacency::{self, Adjacent, Direction};
+use crate::catalog::{self, TokenKind};
+use crate::counters::{self, Totals};
+use crate::error::{GraphError, Result};
+use crate::keys::{self, EDGES, HEAD, Key, LABELS, NODES};
+use crate::position::{Position, position};
+use crate::record::{EdgeRecord, EdgeRef, Labels, NodeRecord, find_property, take_ends, take_labels};
+use geode_store::Reader;
+use geode_types::{EdgeId, NodeId, Value};
+use std::sync::Arc;
+
+/// A read view of the graph in a store.
+#[derive(Debug)]
+pub struct Snapshot<R> {
+    read: R,
+    position: Position,
+}
+
+impl<R: Reader> Snapshot<R> {
+    /// The graph that this reader sees.
+    pub fn new(read: R) -> Result<Self> {
+        let position = position(&read)?;
+        Ok(Self { read, position })
+    }
+
+    /// How far the log has been applied in it.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// The reader below.
+    pub fn reader(&self) -> &R {
+        &self.read
+    }
+
+    /// The number of a name.
+    pub fn token_id(&self, kind: TokenKind, name: &str) -> Result<Option<u32>> {
+        catalog::id(&self.read, kind, name)
+    }
+
+    /// The name of a number.
+    pub fn token_name(&self, kind: TokenKind, id: u32) -> Result<Option<Arc<str>>> {
+        catalog::name(&self.read, kind, id)
+    }
+
+    /// All names of a kind, ascending by number.
+    pub fn tokens(&self, kind: TokenKind) -> Result<Vec<(u32, Arc<str>)>> {
+        catalog::all(&self.read, kind)
+    }
+
+    /// A node.
+    pub fn node(&self, id: NodeId) -> Result<Option<NodeRecord>> {
+        let Some(bytes) = self.read.get(&keys::node(id))? else {
+            return Ok(None);
+        };
+        NodeRecord::decode(bytes)
+            .map(Some)
+            .map_err(GraphError::undecodable(format_args!("node {id}")))
+    }
+
+    /// Whether a node is there.
+    pub fn node_exists(&self, id: NodeId) -> Result<bool> {
+        Ok(self.read.get(&keys::node(id))?.is_some())
+    }
+
+    /// The labels of a node.
+    pub fn node_labels(&self, id: NodeId) -> Result<Option<Labels>> {
+        let Some(mut bytes) = self.read.get(&keys::node(id))? else {
+            return Ok(None);
+        };
+        take_labels(&mut bytes)
+            .map(Some)
+            .map_err(GraphError::undecodable(format_args!("node {id}")))
+    }
+
+    /// One property of a node; `None` when the node or the property is not there.
+    pub fn node_property(&self, id: NodeId, key: u32) -> Result<Option<Value>> {
+        let Some(mut bytes) = self.read.get(&keys::node(id))? else {
+            return Ok(None);
+        };
+        let found = take_labels(&mut bytes).and_then(|_| find_property(bytes, key));
+        found.map_err(GraphError::undecodable(format_args!("node {id}")))
+    }
+
+    /// An edge.
+    pub fn edge(&self, id: EdgeId) -> Result<Option<EdgeRecord>> {
+        let Some(bytes) = self.read.get(&keys::edge(id))? else {
+            return Ok(None);
+        };
+        EdgeRecord::decode(bytes)
+            .map(Some)
+            .map_err(GraphError::undecodable(format_args!("edge {id}")))
+    }
+
+    /// One property of an edge; `None` when the edge or the property is not there.
+    pub fn edge_property(&self, id: EdgeId, key: u32) -> Result<Option<Value>> {
+        let Some(mut bytes) = self.read.get(&keys::edge(id))? else {
+            return Ok(None);
+        };
+        let found = take_ends(&mut bytes).and_then(|_| find_property(bytes, key));
+        found.map_err(GraphError::undecodable(format_args!("edge {id}")))
+    }
+
+    /// Calls `each` with the edges of a node. A self loop is seen once when both directions are asked for.
+    pub fn visit_adjacent(
+        &self,
+        node: NodeId,
+        direction: Direction,
+        types: Option<&[u32]>,
+        each: impl FnMut(Adjacent),
+    ) -> Result<()> {
+        adjacency::visit(&self.read, node, direction, types, each)
+    }
+
+    /// The number of edges of a node; for both directions a self loop counts twice.
+    pub fn degree(&self, node: NodeId, direction: Direction, types: Option<&[u32]>) -> Result<u64> {
+        adjacency::degree(&self.read, node, direction, types)
+    }
+
+    /// Nodes with a label, or all, ascending from `from`.
+    pub fn nodes_from(
+        &self,
+        label: Option<u32>,
+        from: NodeId,
+    ) -> Result<impl Iterator<Item = Result<NodeId>>> {
+        let (prefix, at) = match label {
+            None => (Key::new(NODES), HEAD),
+            Some(label) => (Key::new(LABELS).u32(label), HEAD + 4),
+        };
+        let range = self.read.range(&prefix.u64(from.0), Some(&prefix.end()))?;
+        Ok(range.map(move |entry| {
+            let (key, _) = entry?;
+            keys::u64_at(key, at)
+                .map(NodeId)
+                .ok_or_else(|| GraphError::corrupt("the key of a node"))
+        }))
+    }
+
+    /// Edges ascending from `from`.
+    pub fn edges_from(&self, from: EdgeId) -> Result<impl Iterator<Item = Result<EdgeRef>>> {
+        let prefix = Key::new(EDGES);
+        let range = self.read.range(&prefix.u64(from.0), Some(&prefix.end()))?;
+        Ok(range.map(|entry| {
+            let (key, mut bytes) = entry?;
+            let edge = keys::u64_at(key, HEAD)
+                .map(EdgeId)
+                .ok_or_else(|| GraphError::corrupt("the key of an edge"))?;
+            let ends = take_ends(&mut bytes).map_err(GraphError::undecodable(format_args!("edge {edge}")))?;
+            Ok(EdgeRef {
+                edge,
+                edge_type: ends.0,
+                start: ends.1,
+                end: ends.2,
+            })
+        }))
+    }
+
+    /// How many nodes there are, with this label or at all.
+    pub fn node_count(&self, label: Option<u32>) -> Result<u64> {
+        match label {
+            None => Ok(Totals::read(&self.read)?.nodes),
+            Some(label) => counters::count(&self.read, TokenKind::Label, label),
+        }
+    }
+
+    /// How many edges there are, of this type or at all.
+    pub fn edge_count(&self, edge_type: Option<u32>) -> Result<u64> {
+        match edge_type {
+            None => Ok(Totals::read(&self.read)?.edges),
+            Some(edge_type) => counters::count(&self.read, TokenKind::EdgeType, edge_type),
+        }
+    }
+}

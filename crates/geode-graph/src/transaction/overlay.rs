@@ -1,0 +1,407 @@
+//! The write buffer: for each thing touched what the snapshot has and what it is now, with the secondary views that scans and
+//! expansions need. Ordered maps throughout, because the effects are written from them.
+
+use crate::adjacency::{Adjacent, Direction};
+use crate::catalog::TokenKind;
+use crate::command::Effect;
+use crate::readset::{Touch, WriteSet};
+use crate::record::{EdgeRecord, NodeRecord};
+use crate::users::UserRecord;
+use geode_types::{EdgeId, NodeId, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// A thing in the snapshot and now; `None` where it does not exist.
+#[derive(Clone, Debug)]
+pub(super) struct Version<T> {
+    pub(super) base: Option<Arc<T>>,
+    pub(super) now: Option<Arc<T>>,
+}
+
+/// An edge as a list of its end holds it: end, outgoing, type, other end, edge.
+type ListEntry = (NodeId, bool, u32, NodeId, EdgeId);
+
+/// A user now, and whether the snapshot has one of this name.
+#[derive(Clone, Debug)]
+pub(super) struct UserChange {
+    pub(super) stored: bool,
+    pub(super) now: Option<UserRecord>,
+}
+
+/// What a write replaced.
+pub(super) enum Undo {
+    Node(NodeId, Option<Version<NodeRecord>>),
+    Edge(EdgeId, Option<Version<EdgeRecord>>),
+    Token(TokenKind, String),
+    User(String, Option<UserChange>),
+}
+
+#[derive(Default)]
+pub(super) struct Overlay {
+    nodes: BTreeMap<NodeId, Version<NodeRecord>>,
+    edges: BTreeMap<EdgeId, Version<EdgeRecord>>,
+    /// Nodes of this overlay by the labels they have now.
+    labelled: BTreeSet<(u32, NodeId)>,
+    /// New edges by their ends.
+    connected: BTreeSet<ListEntry>,
+    deleted_edges: usize,
+    token_ids: BTreeMap<(TokenKind, String), u32>,
+    token_names: BTreeMap<(TokenKind, u32), Arc<str>>,
+    users: BTreeMap<String, UserChange>,
+    bytes: usize,
+}
+
+/// What each buffered thing costs beyond its content.
+const ENTRY_BYTES: usize = 24;
+
+impl Overlay {
+    pub(super) fn is_empty(&self) -> bool {
+        self.nodes.is_empty() && self.edges.is_empty() && self.token_ids.is_empty() && self.users.is_empty()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn node(&self, id: NodeId) -> Option<&Version<NodeRecord>> {
+        self.nodes.get(&id)
+    }
+
+    pub(super) fn edge(&self, id: EdgeId) -> Option<&Version<EdgeRecord>> {
+        self.edges.get(&id)
+    }
+
+    pub(super) fn user(&self, name: &str) -> Option<&UserChange> {
+        self.users.get(name)
+    }
+
+    pub(super) fn users(&self) -> impl Iterator<Item = (&String, &UserChange)> {
+        self.users.iter()
+    }
+
+    pub(super) fn token_id(&self, kind: TokenKind, name: &str) -> Option<u32> {
+        if self.token_ids.is_empty() {
+            return None;
+        }
+        self.token_ids.get(&(kind, name.to_owned())).copied()
+    }
+
+    pub(super) fn token_name(&self, kind: TokenKind, id: u32) -> Option<Arc<str>> {
+        self.token_names.get(&(kind, id)).cloned()
+    }
+
+    pub(super) fn tokens(&self, kind: TokenKind) -> impl Iterator<Item = (u32, Arc<str>)> {
+        self.token_names
+            .range((kind, 0)..=(kind, u32::MAX))
+            .map(|((_, id), name)| (*id, name.clone()))
+    }
+
+    /// Nodes of the overlay from `from` that exist now, with the label or all.
+    pub(super) fn nodes_from(
+        &self,
+        label: Option<u32>,
+        from: NodeId,
+    ) -> Box<dyn Iterator<Item = NodeId> + '_> {
+        match label {
+            Some(label) => Box::new(
+                self.labelled
+                    .range((label, from)..=(label, NodeId(u64::MAX)))
+                    .map(|(_, node)| *node),
+            ),
+            None => Box::new(
+                self.nodes
+                    .range(from..)
+                    .filter(|(_, version)| version.now.is_some())
+                    .map(|(node, _)| *node),
+            ),
+        }
+    }
+
+    /// New edges from `from`.
+    pub(super) fn new_edges_from(&self, from: EdgeId) -> impl Iterator<Item = (EdgeId, &EdgeRecord)> {
+        self.edges
+            .range(from..)
+            .filter(|(_, version)| version.base.is_none())
+            .filter_map(|(id, version)| version.now.as_deref().map(|record| (*id, record)))
+    }
+
+    pub(super) fn is_edge_deleted(&self, id: EdgeId) -> bool {
+        self.deleted_edges > 0 && self.edges.get(&id).is_some_and(|version| version.now.is_none())
+    }
+
+    /// New edges of a node. A self loop comes once when both directions are asked for.
+    pub(super) fn new_adjacent(
+        &self,
+        node: NodeId,
+        direction: Direction,
+        types: Option<&[u32]>,
+        mut each: impl FnMut(Adjacent),
+    ) {
+        if self.connected.is_empty() {
+            return;
+        }
+        let first = (node, false, 0, NodeId(0), EdgeId(0));
+        let last = (node, true, u32::MAX, NodeId(u64::MAX), EdgeId(u64::MAX));
+        for (_, outgoing, edge_type, other, edge) in self.connected.range(first..=last).copied() {
+            let twice = direction == Direction::Both && !outgoing && other == node;
+            if direction.includes(outgoing) && !twice && types.is_none_or(|types| types.contains(&edge_type))
+            {
+                each(Adjacent {
+                    edge,
+                    edge_type,
+                    other,
+                    outgoing,
+                });
+            }
+        }
+    }
+
+    /// Sets what a node is now (`None` removes the entry) and returns what undoes it.
+    pub(super) fn set_node(&mut self, id: NodeId, version: Option<Version<NodeRecord>>) -> Undo {
+        if let Some(new) = &version {
+            self.bytes += node_bytes(new);
+            if let Some(record) = &new.now {
+                self.labelled
+                    .extend(record.labels.iter().map(|label| (*label, id)));
+            }
+        }
+        let new_labels = version.as_ref().and_then(|new| new.now.clone());
+        let old = match version {
+            Some(new) => self.nodes.insert(id, new),
+            None => self.nodes.remove(&id),
+        };
+        if let Some(old) = &old {
+            self.bytes -= node_bytes(old);
+            for label in old.now.iter().flat_map(|record| record.labels.iter()) {
+                if new_labels
+                    .as_ref()
+                    .is_none_or(|record| !record.labels.contains(label))
+                {
+                    self.labelled.remove(&(*label, id));
+                }
+            }
+        }
+        Undo::Node(id, old)
+    }
+
+    /// Sets what an edge is now (`None` removes the entry) and returns what undoes it. The ends of an edge never change.
+    pub(super) fn set_edge(&mut self, id: EdgeId, version: Option<Version<EdgeRecord>>) -> Undo {
+        if let Some(old) = self.edges.remove(&id) {
+            self.account_edge(id, &old, false);
+            if let Some(new) = version {
+                self.account_edge(id, &new, true);
+                self.edges.insert(id, new);
+            }
+            return Undo::Edge(id, Some(old));
+        }
+        if let Some(new) = version {
+            self.account_edge(id, &new, true);
+            self.edges.insert(id, new);
+        }
+        Undo::Edge(id, None)
+    }
+
+    fn account_edge(&mut self, id: EdgeId, version: &Version<EdgeRecord>, enters: bool) {
+        let bytes = edge_bytes(version);
+        if enters {
+            self.bytes += bytes;
+            self.deleted_edges += usize::from(version.now.is_none());
+        } else {
+            self.bytes -= bytes;
+            self.deleted_edges -= usize::from(version.now.is_none());
+        }
+        if let (None, Some(record)) = (&version.base, &version.now) {
+            for entry in list_entries(id, record) {
+                if enters {
+                    self.connected.insert(entry);
+                } else {
+                    self.connected.remove(&entry);
+                }
+            }
+        }
+    }
+
+    pub(super) fn define(&mut self, kind: TokenKind, name: &str, id: u32) -> Undo {
+        self.bytes += ENTRY_BYTES + name.len();
+        self.token_ids.insert((kind, name.to_owned()), id);
+        self.token_names.insert((kind, id), name.into());
+        Undo::Token(kind, name.to_owned())
+    }
+
+    /// Sets what a user is now (`None` removes the entry) and returns what undoes it.
+    pub(super) fn set_user(&mut self, name: &str, user: Option<UserChange>) -> Undo {
+        self.bytes += user.as_ref().map_or(0, user_bytes);
+        let old = match user {
+            Some(user) => self.users.insert(name.to_owned(), user),
+            None => self.users.remove(name),
+        };
+        self.bytes -= old.as_ref().map_or(0, user_bytes);
+        Undo::User(name.to_owned(), old)
+    }
+
+    pub(super) fn take_back(&mut self, step: Undo) {
+        match step {
+            Undo::Node(id, old) => drop(self.set_node(id, old)),
+            Undo::Edge(id, old) => drop(self.set_edge(id, old)),
+            Undo::Token(kind, name) => {
+                self.bytes -= ENTRY_BYTES + name.len();
+                if let Some(id) = self.token_ids.remove(&(kind, name)) {
+                    self.token_names.remove(&(kind, id));
+                }
+            }
+            Undo::User(name, old) => drop(self.set_user(&name, old)),
+        }
+    }
+
+    /// The effects in an order that can be applied: names before their use, edges away before their nodes, nodes there before
+    /// their edges.
+    pub(super) fn into_effects(self) -> (Vec<Effect>, WriteSet) {
+        let mut effects = Vec::with_capacity(self.nodes.len() + self.edges.len() + self.token_ids.len());
+        let mut touches = Vec::new();
+        for ((kind, id), name) in &self.token_names {
+            touches.extend([Touch::Token(*kind, name.to_string()), Touch::Tokens(*kind)]);
+            effects.push(Effect::DefineToken {
+                kind: *kind,
+                id: *id,
+                name: name.to_string(),
+            });
+        }
+        let mut late = Vec::new();
+        for (id, version) in self.edges {
+            touch_edge(id, &version, &mut touches);
+            match (version.base, version.now) {
+                (Some(_), None) => effects.push(Effect::DeleteEdge { id }),
+                (None, Some(record)) => late.push(Effect::CreateEdge {
+                    id,
+                    record: unshare(record),
+                }),
+                (Some(_), Some(record)) => {
+                    late.push(Effect::UpdateEdge {
+                        id,
+                        properties: unshare(record).properties,
+                    });
+                }
+                (None, None) => {}
+            }
+        }
+        for (id, version) in self.nodes {
+            touch_node(id, &version, &mut touches);
+            match (version.base, version.now) {
+                (Some(_), None) => effects.push(Effect::DeleteNode { id }),
+                (None, Some(record)) => effects.push(Effect::CreateNode {
+                    id,
+                    record: unshare(record),
+                }),
+                (Some(_), Some(record)) => effects.push(Effect::UpdateNode {
+                    id,
+                    record: unshare(record),
+                }),
+                (None, None) => {}
+            }
+        }
+        effects.append(&mut late);
+        for (name, user) in self.users {
+            touches.extend([Touch::User(name.clone()), Touch::Users]);
+            match user.now {
+                Some(user) => effects.push(Effect::PutUser(user)),
+                None if user.stored => effects.push(Effect::DropUser { name }),
+                None => {}
+            }
+        }
+        (effects, WriteSet::from_touches(touches))
+    }
+}
+
+fn unshare<T: Clone>(record: Arc<T>) -> T {
+    Arc::unwrap_or_clone(record)
+}
+
+fn list_entries(id: EdgeId, record: &EdgeRecord) -> [ListEntry; 2] {
+    let (start, end, edge_type) = (record.start, record.end, record.edge_type);
+    [
+        (start, true, edge_type, end, id),
+        (end, false, edge_type, start, id),
+    ]
+}
+
+fn touch_node(id: NodeId, version: &Version<NodeRecord>, touches: &mut Vec<Touch>) {
+    let (base, now) = (version.base.as_deref(), version.now.as_deref());
+    if base.is_none() && now.is_none() {
+        return;
+    }
+    touches.extend([Touch::Node(id), Touch::AnyNode]);
+    if base.is_none() || now.is_none() {
+        touches.extend([Touch::Existence(id), Touch::AllNodes]);
+    }
+    let labels = |record: Option<&NodeRecord>| record.map(|record| record.labels.clone()).unwrap_or_default();
+    let (before, after) = (labels(base), labels(now));
+    let lost = before.iter().filter(|label| !after.contains(label));
+    let gained = after.iter().filter(|label| !before.contains(label));
+    touches.extend(lost.chain(gained).map(|label| Touch::Label(*label)));
+}
+
+fn touch_edge(id: EdgeId, version: &Version<EdgeRecord>, touches: &mut Vec<Touch>) {
+    let Some(record) = version.base.as_deref().or(version.now.as_deref()) else {
+        return;
+    };
+    touches.extend([Touch::Edge(id), Touch::AnyEdge]);
+    if version.base.is_some() && version.now.is_some() {
+        return;
+    }
+    touches.extend([
+        Touch::EdgesOfType(record.edge_type),
+        Touch::AllEdges,
+        Touch::AnyAdjacency,
+    ]);
+    for (node, outgoing) in [(record.start, true), (record.end, false)] {
+        touches.push(Touch::Adjacency(node, outgoing, Some(record.edge_type)));
+        touches.push(Touch::Adjacency(node, outgoing, None));
+    }
+}
+
+fn node_bytes(version: &Version<NodeRecord>) -> usize {
+    let content = version.now.as_ref().map_or(0, |record| {
+        record.labels.len() * 4
+            + record
+                .properties
+                .iter()
+                .map(|(_, value)| 4 + value_bytes(value))
+                .sum::<usize>()
+    });
+    ENTRY_BYTES + content
+}
+
+fn edge_bytes(version: &Version<EdgeRecord>) -> usize {
+    let content = version.now.as_ref().map_or(0, |record| {
+        record
+            .properties
+            .iter()
+            .map(|(_, value)| 4 + value_bytes(value))
+            .sum::<usize>()
+    });
+    2 * ENTRY_BYTES + content
+}
+
+fn user_bytes(user: &UserChange) -> usize {
+    ENTRY_BYTES
+        + user
+            .now
+            .as_ref()
+            .map_or(0, |user| user.name.len() + user.hash.len() + user.role.len())
+}
+
+/// About how long a value is when it is encoded.
+pub(super) fn value_bytes(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 2,
+        Value::Bytes(bytes) => bytes.len() + 2,
+        Value::List(items) => 2 + items.iter().map(value_bytes).sum::<usize>(),
+        Value::Map(entries) => {
+            2 + entries
+                .iter()
+                .map(|(name, value)| name.len() + 1 + value_bytes(value))
+                .sum::<usize>()
+        }
+        _ => 9,
+    }
+}

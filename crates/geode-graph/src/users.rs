@@ -1,0 +1,68 @@
+//! The users of the cluster: name, password hash, role. Replicated like everything else; how a password is checked and what
+//! a role may do is the server's affair.
+
+use crate::codec::{Decoded, end_of, put_bytes, take_str};
+use crate::error::{GraphError, Result};
+use crate::keys::{self, HEAD, Key, USERS};
+use geode_store::Reader;
+
+/// A user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserRecord {
+    /// The name, which is the key.
+    pub name: String,
+    /// The password's hash in PHC form (`$argon2id$…`).
+    pub hash: String,
+    /// The name of the role.
+    pub role: String,
+}
+
+impl UserRecord {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(self.hash.as_bytes(), out);
+        put_bytes(self.role.as_bytes(), out);
+    }
+
+    pub(crate) fn take(name: String, input: &mut &[u8]) -> Decoded<Self> {
+        Ok(Self {
+            name,
+            hash: take_str(input)?.to_owned(),
+            role: take_str(input)?.to_owned(),
+        })
+    }
+
+    pub(crate) fn decode(name: String, mut bytes: &[u8]) -> Decoded<Self> {
+        let user = Self::take(name, &mut bytes)?;
+        end_of(bytes).map(|()| user)
+    }
+}
+
+pub(crate) fn key(name: &str) -> Vec<u8> {
+    keys::named(USERS, None, name)
+}
+
+/// The user of this name.
+pub fn user(read: &impl Reader, name: &str) -> Result<Option<UserRecord>> {
+    if name.is_empty() || name.len() > crate::MAX_NAME_BYTES {
+        return Ok(None);
+    }
+    let Some(bytes) = read.get(&key(name))? else {
+        return Ok(None);
+    };
+    UserRecord::decode(name.to_owned(), bytes)
+        .map(Some)
+        .map_err(GraphError::undecodable(format_args!("user {name}")))
+}
+
+/// All users, by name.
+pub fn users(read: &impl Reader) -> Result<Vec<UserRecord>> {
+    let start = Key::new(USERS);
+    let mut all = Vec::new();
+    for entry in read.range(&start, Some(&start.end()))? {
+        let (key, bytes) = entry?;
+        let name =
+            String::from_utf8(key[HEAD..].to_vec()).map_err(|_| GraphError::corrupt("a user's name"))?;
+        all.push(UserRecord::decode(name, bytes).map_err(GraphError::undecodable("a user"))?);
+    }
+    Ok(all)
+}
