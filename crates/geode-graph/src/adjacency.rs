@@ -168,6 +168,24 @@ pub(crate) fn is_connected(read: &impl Reader, node: NodeId) -> Result<bool> {
         .is_some())
 }
 
+/// Whether a list holds this pair.
+pub(crate) fn contains(
+    read: &impl Reader,
+    node: NodeId,
+    direction: u8,
+    edge_type: u32,
+    pair: Pair,
+) -> Result<bool> {
+    let list = list_key(node, direction, edge_type);
+    let wanted = list.u64(pair.0).u64(pair.1);
+    let Some((_, value)) = read.range(&wanted, Some(&list.end()))?.next().transpose()? else {
+        return Ok(false);
+    };
+    let mut found = false;
+    block::visit(value, |held| found |= held == pair).map_err(|_| damaged(node))?;
+    Ok(found)
+}
+
 /// The prefixes that together hold the wanted lists.
 fn ranges(
     node: NodeId,

@@ -1,0 +1,302 @@
+//! Checks that what is stored agrees with itself: records, adjacency, label index, counters, catalog, sessions.
+//!
+//! Memory stays bounded: each structure is walked in order and looked up in the others.
+
+use crate::adjacency::{BlockKey, IN, OUT};
+use crate::block::{self, MAX_BLOCK_BYTES};
+use crate::catalog::{self, TokenKind};
+use crate::counters::{self, Totals};
+use crate::error::Result;
+use crate::keys::{
+    self, ADJACENCY, EDGES, HEAD, Key, LABELS, NODES, REQUESTS, SESSION_AGES, SESSIONS, TOKEN_IDS,
+    TOKEN_NAMES,
+};
+use crate::record::{EdgeRecord, NodeRecord};
+use geode_store::Reader;
+use geode_types::{EdgeId, NodeId};
+use std::collections::BTreeMap;
+
+/// How many problems are described; the others are counted.
+pub const MAX_PROBLEMS: usize = 100;
+
+/// What a check found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Nodes seen.
+    pub nodes: u64,
+    /// Edges seen.
+    pub edges: u64,
+    /// Adjacency blocks seen.
+    pub blocks: u64,
+    /// The first problems, in words.
+    pub problems: Vec<String>,
+    /// All problems.
+    pub problem_count: u64,
+}
+
+impl Report {
+    /// Whether nothing is wrong.
+    pub fn is_clean(&self) -> bool {
+        self.problem_count == 0
+    }
+
+    fn problem(&mut self, what: impl FnOnce() -> String) {
+        self.problem_count += 1;
+        if self.problems.len() < MAX_PROBLEMS {
+            self.problems.push(what());
+        }
+    }
+}
+
+/// Checks everything. An error means that the store could not be read; what is wrong with the content is in the report.
+pub fn fsck(read: &impl Reader) -> Result<Report> {
+    let mut check = Check {
+        read,
+        report: Report::default(),
+        seen: Totals::default(),
+        counts: BTreeMap::new(),
+    };
+    check.tokens()?;
+    check.nodes()?;
+    check.labels()?;
+    check.edges()?;
+    check.adjacency()?;
+    check.sessions()?;
+    check.totals()?;
+    Ok(check.report)
+}
+
+struct Check<'r, R> {
+    read: &'r R,
+    report: Report,
+    /// What the counters should say (the next ids as lower bounds).
+    seen: Totals,
+    counts: BTreeMap<(TokenKind, u32), u64>,
+}
+
+impl<R: Reader> Check<'_, R> {
+    fn each(
+        &mut self,
+        prefix: Key,
+        mut each: impl FnMut(&mut Self, &[u8], &[u8]) -> Result<()>,
+    ) -> Result<u64> {
+        let mut entries = 0;
+        let read = self.read;
+        for entry in read.range(&prefix, Some(&prefix.end()))? {
+            let (key, value) = entry?;
+            entries += 1;
+            each(self, key, value)?;
+        }
+        Ok(entries)
+    }
+
+    fn tokens(&mut self) -> Result<()> {
+        for kind in TokenKind::ALL {
+            for (id, name) in catalog::all(self.read, kind)? {
+                if catalog::id(self.read, kind, &name)? != Some(id) {
+                    self.report
+                        .problem(|| format!("{kind:?} {id} is named {name}, but that name leads elsewhere"));
+                }
+                let next = &mut self.seen.next_token[usize::from(kind.code())];
+                *next = (*next).max(id.saturating_add(1));
+            }
+        }
+        let names = self.each(Key::new(TOKEN_NAMES), |_, _, _| Ok(()))?;
+        let ids = self.each(Key::new(TOKEN_IDS), |_, _, _| Ok(()))?;
+        if names != ids {
+            self.report
+                .problem(|| format!("the catalog has {names} names by number and {ids} numbers by name"));
+        }
+        Ok(())
+    }
+
+    fn known(&mut self, kind: TokenKind, id: u32, of: &str) -> Result<()> {
+        if self.read.get(&catalog::name_key(kind, id))?.is_none() {
+            self.report
+                .problem(|| format!("{of} uses {kind:?} {id}, which has no name"));
+        }
+        Ok(())
+    }
+
+    fn nodes(&mut self) -> Result<()> {
+        self.each(Key::new(NODES), |check, key, value| {
+            let id = NodeId(keys::u64_at(key, HEAD).unwrap_or(0));
+            check.report.nodes += 1;
+            check.seen.nodes += 1;
+            check.seen.next_node = check.seen.next_node.max(id.0 + 1);
+            let Ok(record) = NodeRecord::decode(value) else {
+                check.report.problem(|| format!("node {id} cannot be read"));
+                return Ok(());
+            };
+            let of = format!("node {id}");
+            for (property, _) in &record.properties {
+                check.known(TokenKind::PropertyKey, *property, &of)?;
+            }
+            for label in &record.labels {
+                check.known(TokenKind::Label, *label, &of)?;
+                *check.counts.entry((TokenKind::Label, *label)).or_default() += 1;
+                if check.read.get(&keys::label(*label, id))?.is_none() {
+                    check
+                        .report
+                        .problem(|| format!("node {id} has label {label} but is not in its index"));
+                }
+            }
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    fn labels(&mut self) -> Result<()> {
+        let indexed = self.each(Key::new(LABELS), |_, _, _| Ok(()))?;
+        let labelled: u64 = self.counts.values().sum();
+        if indexed != labelled {
+            let what = format!("the label index has {indexed} entries, nodes have {labelled} labels");
+            self.report.problem(|| what);
+        }
+        Ok(())
+    }
+
+    fn edges(&mut self) -> Result<()> {
+        self.each(Key::new(EDGES), |check, key, value| {
+            let id = EdgeId(keys::u64_at(key, HEAD).unwrap_or(0));
+            check.report.edges += 1;
+            check.seen.edges += 1;
+            check.seen.next_edge = check.seen.next_edge.max(id.0 + 1);
+            let Ok(record) = EdgeRecord::decode(value) else {
+                check.report.problem(|| format!("edge {id} cannot be read"));
+                return Ok(());
+            };
+            let of = format!("edge {id}");
+            check.known(TokenKind::EdgeType, record.edge_type, &of)?;
+            for (property, _) in &record.properties {
+                check.known(TokenKind::PropertyKey, *property, &of)?;
+            }
+            *check
+                .counts
+                .entry((TokenKind::EdgeType, record.edge_type))
+                .or_default() += 1;
+            for (node, direction, other) in [(record.start, OUT, record.end), (record.end, IN, record.start)]
+            {
+                if check.read.get(&keys::node(node))?.is_none() {
+                    check
+                        .report
+                        .problem(|| format!("edge {id} is attached to node {node}, which does not exist"));
+                }
+                let listed = crate::adjacency::contains(
+                    check.read,
+                    node,
+                    direction,
+                    record.edge_type,
+                    (other.0, id.0),
+                );
+                if !listed.unwrap_or(false) {
+                    let side = if direction == OUT { "outgoing" } else { "incoming" };
+                    check
+                        .report
+                        .problem(|| format!("edge {id} is missing among the {side} edges of node {node}"));
+                }
+            }
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    /// Each edge has been found in both its lists, so equal numbers mean that the lists hold nothing else.
+    fn adjacency(&mut self) -> Result<()> {
+        let mut pairs = [0u64; 2];
+        self.each(Key::new(ADJACENCY), |check, key, value| {
+            check.report.blocks += 1;
+            let at = BlockKey::parse(key)?;
+            let Ok(block) = block::decode(value) else {
+                check
+                    .report
+                    .problem(|| format!("an adjacency block of node {} cannot be read", at.node));
+                return Ok(());
+            };
+            pairs[usize::from(at.outgoing)] += block.len() as u64;
+            let fits = match (block.last(), at.last) {
+                (None, _) => false,
+                (Some(last), Some(bound)) => *last <= bound,
+                (Some(_), None) => true,
+            };
+            if !fits || value.len() > MAX_BLOCK_BYTES {
+                check
+                    .report
+                    .problem(|| format!("an adjacency block of node {} is out of its bounds", at.node));
+            }
+            Ok(())
+        })?;
+        for (side, count) in [("incoming", pairs[0]), ("outgoing", pairs[1])] {
+            let edges = self.report.edges;
+            if count != edges {
+                self.report
+                    .problem(|| format!("there are {edges} edges but {count} {side} entries"));
+            }
+        }
+        Ok(())
+    }
+
+    fn sessions(&mut self) -> Result<()> {
+        let sessions = self.each(Key::new(SESSIONS), |_, _, _| Ok(()))?;
+        let ages = self.each(Key::new(SESSION_AGES), |check, key, value| {
+            let known = match value.try_into() {
+                Ok(bytes) => check
+                    .read
+                    .get(&keys::session(uuid::Uuid::from_bytes(bytes)))?
+                    .is_some(),
+                Err(_) => false,
+            };
+            if !known {
+                let index = keys::u64_at(key, HEAD).unwrap_or(0);
+                check
+                    .report
+                    .problem(|| format!("the session of index {index} is not in the session table"));
+            }
+            Ok(())
+        })?;
+        self.each(Key::new(REQUESTS), |check, key, _| {
+            let session = key
+                .get(HEAD..HEAD + 16)
+                .map(|session| Key::new(SESSIONS).push(session));
+            if !matches!(
+                session.map(|session| check.read.get(&session)).transpose()?,
+                Some(Some(_))
+            ) {
+                check
+                    .report
+                    .problem(|| "a request belongs to a session that is not in the session table".to_owned());
+            }
+            Ok(())
+        })?;
+        self.seen.sessions = sessions;
+        if ages != sessions {
+            self.report
+                .problem(|| format!("there are {sessions} sessions but {ages} ages"));
+        }
+        Ok(())
+    }
+
+    fn totals(&mut self) -> Result<()> {
+        let (stored, seen) = (Totals::read(self.read)?, self.seen);
+        let equal = (stored.nodes, stored.edges, stored.sessions) == (seen.nodes, seen.edges, seen.sessions);
+        let beyond = stored.next_node >= seen.next_node
+            && stored.next_edge >= seen.next_edge
+            && stored
+                .next_token
+                .iter()
+                .zip(seen.next_token)
+                .all(|(stored, seen)| *stored >= seen);
+        if !equal || !beyond {
+            self.report
+                .problem(|| format!("the counters are {stored:?}, the graph has {seen:?}"));
+        }
+        for ((kind, id), count) in std::mem::take(&mut self.counts) {
+            let stored = counters::count(self.read, kind, id)?;
+            if stored != count {
+                self.report
+                    .problem(|| format!("{kind:?} {id} is counted {stored} times, it occurs {count} times"));
+            }
+        }
+        Ok(())
+    }
+}
