@@ -1,0 +1,104 @@
+//! What only the LMDB store promises: durability, limits, and that a killed process leaves one whole state.
+
+use geode_store::{LmdbOptions, LmdbStore, Loader, Reader, Store, WriteTxn};
+use std::io::Read;
+use std::process::{Command, Stdio};
+
+fn open(directory: &std::path::Path) -> LmdbStore {
+    LmdbStore::open(directory, LmdbOptions::default()).unwrap()
+}
+
+#[test]
+fn commits_survive_closing_and_opening() {
+    let directory = tempfile::tempdir().unwrap();
+    for round in 0..3u8 {
+        let store = open(directory.path());
+        assert_eq!(store.size().unwrap().entries, u64::from(round));
+        let mut tx = store.write().unwrap();
+        tx.put(&[round + 1], b"x").unwrap();
+        tx.commit().unwrap();
+    }
+}
+
+#[test]
+fn a_full_map_is_told_apart_and_reads_go_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = LmdbOptions {
+        map_size: 1 << 20,
+        ..LmdbOptions::default()
+    };
+    let store = LmdbStore::open(directory.path(), options).unwrap();
+    let mut tx = store.write().unwrap();
+    tx.put(b"a", b"kept").unwrap();
+    tx.commit().unwrap();
+    let mut tx = store.write().unwrap();
+    let failed = (0..1000u32).find_map(|number| tx.put(&number.to_be_bytes(), &[1; 10_000]).err());
+    assert!(failed.unwrap().is_full());
+    drop(tx);
+    assert_eq!(store.read().unwrap().get(b"a").unwrap(), Some(&b"kept"[..]));
+    drop(store);
+    let larger = open(directory.path());
+    let mut tx = larger.write().unwrap();
+    tx.put(b"b", &[1; 3 << 20]).unwrap();
+    tx.commit().unwrap();
+}
+
+/// Runs as the child of the next test: loads and switches for ever, each time with another byte.
+#[test]
+fn child_that_loads_for_ever() {
+    let Ok(directory) = std::env::var("GEODE_STORE_CHILD") else {
+        return;
+    };
+    let store = open(directory.as_ref());
+    println!("ready");
+    for round in 0u64.. {
+        let mut loader = store.load().unwrap();
+        let value = [round as u8; 8192];
+        for number in 0..3000u32 {
+            loader.put(&number.to_be_bytes(), &value).unwrap();
+        }
+        loader.finish().unwrap();
+    }
+}
+
+#[test]
+fn a_process_killed_while_loading_leaves_one_whole_state() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut seen = 0;
+    for kill_after in [30, 75, 120, 210, 330, 470] {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["child_that_loads_for_ever", "--exact", "--nocapture"])
+            .env("GEODE_STORE_CHILD", directory.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut output = child.stdout.take().unwrap();
+        let mut text = String::new();
+        while !text.contains("ready") {
+            let mut byte = [0];
+            output.read_exact(&mut byte).unwrap();
+            text.push(char::from(byte[0]));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(kill_after));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let store = open(directory.path());
+        let read = store.read().unwrap();
+        let values: Vec<u8> = read
+            .range(&[0], None)
+            .unwrap()
+            .map(|entry| entry.unwrap().1[0])
+            .collect();
+        assert!(
+            values.is_empty() || values.len() == 3000,
+            "{} entries after {kill_after} ms",
+            values.len()
+        );
+        assert!(
+            values.iter().all(|value| *value == values[0]),
+            "a mixture after {kill_after} ms"
+        );
+        seen += values.len();
+    }
+    assert!(seen > 0, "no load ever finished: the test shows nothing");
+}
