@@ -1,0 +1,9 @@
+//! End to end on a real Kubernetes, one module per promise. They share one cluster of nodes, so they run one after the other:
+//! `cargo xtask e2e [NAME]`.
+
+mod backup_and_restore;
+mod bad_manifests;
+mod create;
+mod failover;
+mod lost_volume;
+mod scale;
