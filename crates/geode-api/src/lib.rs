@@ -1,1 +1,27 @@
-//! geode-api
+//! What a user and the operator agree on: the kinds of `geodedb.com/v1alpha1`, labels, condition types and their reasons.
+//!
+//! Types and names only; what follows from them is decided in `geode-planner`. Doc comments of fields are what `kubectl explain` prints.
+
+mod backup;
+mod cluster;
+mod condition;
+mod crd;
+mod labels;
+mod schema;
+mod status;
+
+pub use backup::{BackupPhase, GeodeBackup, GeodeBackupSpec, GeodeBackupStatus};
+pub use cluster::{
+    ArchiveSpec, BootstrapSpec, CredentialsRef, DeletionPolicy, GeodeCluster, GeodeClusterSpec,
+    ReadServiceSpec, RestoreSpec, S3Spec, ServiceType, ServicesSpec, StorageSpec, Timing, TlsMode, TlsSpec,
+    WalSpec,
+};
+pub use condition::{ConditionType, Reason, runbook};
+pub use crd::{Crd, crds};
+pub use labels::{
+    ANNOTATION_APPLIED, ANNOTATION_BUILDER, ANNOTATION_TEMPLATE, CLIENT_PORT, CLUSTER_PORT, CONTAINER_SERVER,
+    CONTAINER_SIDECAR, GROUP, LABEL_CLUSTER, LABEL_ROLE, METRICS_PORT, VERSION,
+};
+pub use status::{
+    ArchiveStatus, BootstrapMethod, BootstrapStatus, GeodeClusterStatus, ImagesStatus, MemberStatus,
+};

@@ -1,0 +1,129 @@
+//! `GeodeBackup`: one base backup of a cluster into its archive.
+
+#![allow(unreachable_pub, reason = "KubeSchema repeats each struct inside a function")]
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One base backup of a cluster into its archive.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "geodedb.com",
+    version = "v1alpha1",
+    kind = "GeodeBackup",
+    plural = "geodebackups",
+    shortname = "gb",
+    category = "geode",
+    namespaced,
+    status = "GeodeBackupStatus",
+    derive = "PartialEq",
+    derive = "Default",
+    doc = "One base backup of a GeodeCluster into its archive. Deleting this object keeps the backup.",
+    printcolumn(
+        name = "Cluster",
+        type_ = "string",
+        json_path = ".spec.cluster",
+        description = "What is backed up"
+    ),
+    printcolumn(
+        name = "Phase",
+        type_ = "string",
+        json_path = ".status.phase",
+        description = "Pending, Running, Completed or Failed"
+    ),
+    printcolumn(
+        name = "LSN",
+        type_ = "string",
+        json_path = ".status.lsn",
+        description = "Last commit in it"
+    ),
+    printcolumn(
+        name = "Bytes",
+        type_ = "integer",
+        json_path = ".status.bytes",
+        description = "Size as stored"
+    ),
+    printcolumn(
+        name = "Location",
+        type_ = "string",
+        json_path = ".status.location",
+        description = "Where it is",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp",
+        description = "Age"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self == oldSelf").message("a GeodeBackup is taken once and cannot change; create another one"))]
+pub struct GeodeBackupSpec {
+    /// Name of the GeodeCluster in this namespace. It must have an archive.
+    #[schemars(length(min = 1, max = 40))]
+    pub cluster: String,
+}
+
+/// How the backup stands.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GeodeBackupStatus {
+    /// Generation of the spec that the rest of the status is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Pending, Running, Completed or Failed.
+    #[serde(default)]
+    pub phase: BackupPhase,
+    /// Ready (complete), Reconciling, Stalled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// Pod whose sidecar takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
+    /// How far it is, or why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// Last commit in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lsn: Option<String>,
+    /// Hash of the graph in it; equal graphs have equal hashes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_hash: Option<String>,
+    /// Size as stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<i64>,
+    /// When it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
+    /// When it was complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<Time>,
+}
+
+/// Phases of a backup.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum BackupPhase {
+    /// Not begun.
+    #[default]
+    Pending,
+    /// A sidecar is at it.
+    Running,
+    /// It can be restored.
+    Completed,
+    /// It will not succeed.
+    Failed,
+}
+
+impl BackupPhase {
+    /// Nothing more will happen.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed)
+    }
+}

@@ -1,0 +1,285 @@
+//! `GeodeCluster`: what a user asks for. Validation that needs no other object is CEL here, so that the API server says no at once.
+//! Defaults that shape a pod are not in the schema: the operator resolves them once and records them in the status, so that a newer
+//! operator with other defaults changes no running cluster.
+
+#![allow(unreachable_pub, reason = "KubeSchema repeats each struct inside a function")]
+
+use crate::schema::{free_form, size};
+use k8s_openapi::api::core::v1::ResourceRequirements;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A replicated graph database: one StatefulSet of members that elect a leader among themselves.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "geodedb.com",
+    version = "v1alpha1",
+    kind = "GeodeCluster",
+    plural = "geodeclusters",
+    shortname = "gc",
+    category = "geode",
+    namespaced,
+    status = "crate::GeodeClusterStatus",
+    derive = "PartialEq",
+    derive = "Default",
+    doc = "A replicated graph database. The least that works is a name and an empty spec.",
+    scale(
+        spec_replicas_path = ".spec.members",
+        status_replicas_path = ".status.replicas",
+        label_selector_path = ".status.selector"
+    ),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#, description = "Quorum, and all members caught up"),
+    printcolumn(name = "Members", type_ = "string", json_path = ".status.ready", description = "Members that are up and caught up, of those wanted"),
+    printcolumn(name = "Leader", type_ = "string", json_path = ".status.leader", description = "Pod that leads"),
+    printcolumn(name = "Term", type_ = "integer", json_path = ".status.term", description = "Raft term", priority = 1),
+    printcolumn(name = "Archived", type_ = "string", json_path = ".status.archive.archivedUpTo", description = "Last LSN that is in the object store"),
+    printcolumn(name = "Archive-Lag", type_ = "integer", json_path = ".status.archive.lagSeconds", description = "Age in seconds of the oldest write that is not archived", priority = 1),
+    printcolumn(name = "Version", type_ = "string", json_path = ".status.version", description = "Version of the servers"),
+    printcolumn(name = "Status", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#, description = "Why it is ready or not"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Age"),
+    validation = Rule::new("self.metadata.name.size() <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message("the name of a GeodeCluster becomes a DNS name: at most 40 lower-case letters, digits and hyphens, starting with a letter"),
+    validation = Rule::new("!self.metadata.name.endsWith('-read') && !self.metadata.name.endsWith('-peers')").message("the name of a GeodeCluster must not end in -read or -peers: its Services are called so")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.bootstrap) == has(oldSelf.bootstrap) && (!has(self.bootstrap) || self.bootstrap == oldSelf.bootstrap)").message("spec.bootstrap is read once, when the cluster is created, and cannot change later"),
+    validation = Rule::new("!has(self.bootstrap) || !has(self.bootstrap.restore) || has(self.archive)").message("spec.bootstrap.restore needs spec.archive: the source is read with the endpoint and the credentials given there"),
+    validation = Rule::new("!has(self.version) || !has(self.image)").message("give spec.version or spec.image, not both"),
+)]
+pub struct GeodeClusterSpec {
+    /// Release of the servers and sidecars, for example 0.1.0. The operator's own release when the cluster was created, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"))]
+    pub version: Option<String>,
+    /// Full image reference for servers and sidecars, instead of a version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub image: Option<String>,
+    /// How many members vote: 1, 3, 5 or 7. A majority must be up, so 3 survive the loss of one, 5 of two.
+    #[serde(default = "default_members")]
+    #[x_kube(validation = Rule::new("self in [1, 3, 5, 7]").message("members must be 1, 3, 5 or 7: an even number survives no more failures than the odd number below it"))]
+    pub members: i32,
+    /// How quickly a silent leader is replaced: `fast` for members that are near each other, `wan` for members that are not.
+    #[serde(default)]
+    pub timing: Timing,
+    /// Volumes.
+    #[serde(default)]
+    pub storage: StorageSpec,
+    /// CPU and memory of each server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<ResourceRequirements>,
+    /// Certificates.
+    #[serde(default)]
+    pub tls: TlsSpec,
+    /// Where the write-ahead log and backups go. Nothing is archived when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive: Option<ArchiveSpec>,
+    /// How clients reach the cluster.
+    #[serde(default)]
+    pub services: ServicesSpec,
+    /// Keys of geode.yaml that the fields above do not cover, for example `performance: {query_timeout: 30s}`.
+    /// Unknown keys, and keys that the operator sets itself, are refused with the condition Stalled.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    #[schemars(schema_with = "free_form")]
+    pub config: serde_json::Map<String, serde_json::Value>,
+    /// Where the first data comes from. An empty graph when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bootstrap: Option<BootstrapSpec>,
+    /// What happens to the volumes and the admin's password when this object is deleted.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+}
+
+impl Default for GeodeClusterSpec {
+    fn default() -> Self {
+        serde_json::from_value(serde_json::json!({})).expect("invariant: every field has a default")
+    }
+}
+
+fn default_members() -> i32 {
+    3
+}
+
+/// Timing profiles of elections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Timing {
+    /// Heartbeats every 100 ms, elections after 300 to 600 ms.
+    Fast,
+    /// Heartbeats every 250 ms, elections after 1 to 2 s.
+    #[default]
+    Default,
+    /// Heartbeats every 500 ms, elections after 3 to 6 s.
+    Wan,
+}
+
+/// Volumes of each member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)").message("the storage class of a cluster cannot change; make a new cluster and restore a backup into it"),
+)]
+pub struct StorageSpec {
+    /// Size of the volume with the graph. May grow later.
+    #[serde(default = "default_size")]
+    #[schemars(schema_with = "size")]
+    pub size: String,
+    /// Storage class of all volumes; the default class of the Kubernetes cluster when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub storage_class_name: Option<String>,
+    /// The volume with the write-ahead log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wal: Option<WalSpec>,
+}
+
+impl Default for StorageSpec {
+    fn default() -> Self {
+        Self {
+            size: default_size(),
+            storage_class_name: None,
+            wal: None,
+        }
+    }
+}
+
+fn default_size() -> String {
+    "10Gi".to_owned()
+}
+
+/// The volume with the write-ahead log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WalSpec {
+    /// Its size; that of the graph's volume when absent. May grow later.
+    #[schemars(schema_with = "size")]
+    pub size: String,
+}
+
+/// Certificates.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TlsSpec {
+    /// Who issues them.
+    #[serde(default)]
+    pub mode: TlsMode,
+}
+
+/// Who issues certificates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TlsMode {
+    /// The operator, with an authority of its own for every cluster.
+    #[default]
+    SelfSigned,
+}
+
+/// Where the write-ahead log and backups go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ArchiveSpec {
+    /// An S3 bucket, or one of a server that speaks the same protocol.
+    pub s3: S3Spec,
+    /// A write waits at most this long before it is uploaded.
+    #[serde(default = "default_max_lag")]
+    #[schemars(regex(pattern = r"^[0-9]{1,6}(ms|s|m)$"))]
+    pub max_lag: String,
+}
+
+fn default_max_lag() -> String {
+    "5s".to_owned()
+}
+
+/// An S3 bucket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct S3Spec {
+    /// Bucket; it must exist.
+    #[schemars(length(min = 1, max = 255))]
+    pub bucket: String,
+    /// Prefix of all objects of this cluster. `NAMESPACE/NAME` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub prefix: Option<String>,
+    /// `http(s)://host:port`; AWS when absent or empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^(https?://.{1,500})?$"))]
+    pub endpoint: Option<String>,
+    /// Region.
+    #[serde(default = "default_region")]
+    #[schemars(length(min = 1, max = 64))]
+    pub region: String,
+    /// Keys of an account that may read and write the bucket. The pod's own identity when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<CredentialsRef>,
+}
+
+fn default_region() -> String {
+    "us-east-1".to_owned()
+}
+
+/// A Secret with the keys `access-key` and `secret-key`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialsRef {
+    /// Name of a Secret in the cluster's namespace.
+    #[schemars(length(min = 1, max = 253))]
+    pub secret_name: String,
+}
+
+/// How clients reach the cluster. `NAME` leads to the leader, `NAME-read` to the followers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServicesSpec {
+    /// The Service `NAME-read`.
+    #[serde(default)]
+    pub read: ReadServiceSpec,
+}
+
+/// The Service `NAME-read`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReadServiceSpec {
+    /// Its type.
+    #[serde(default, rename = "type")]
+    pub service_type: ServiceType,
+}
+
+/// Types of Services.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ServiceType {
+    /// Inside the Kubernetes cluster.
+    #[default]
+    ClusterIP,
+    /// On a port of every node.
+    NodePort,
+    /// Through a load balancer of the provider.
+    LoadBalancer,
+}
+
+/// Where the first data comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BootstrapSpec {
+    /// A backup and the log after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<RestoreSpec>,
+}
+
+/// A backup and the log after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RestoreSpec {
+    /// `s3://bucket/prefix` of the archive of the cluster that is to be restored.
+    #[schemars(regex(pattern = r"^s3://[^/]+(/.*)?$"), length(max = 1024))]
+    pub source: String,
+    /// The last moment to restore, RFC 3339; everything that is archived when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    pub target_time: Option<String>,
+}
+
+/// What happens to the volumes and the admin's password when the cluster is deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DeletionPolicy {
+    /// They stay; a new GeodeCluster of the same name takes them over.
+    #[default]
+    Retain,
+    /// They are deleted with the cluster.
+    Delete,
+}

@@ -1,0 +1,147 @@
+//! The catalogue of condition types and reasons. Every condition and event of the operator takes its reason from here; each reason that
+//! asks for a person has a section in `docs/runbooks.md`.
+
+use std::fmt;
+
+/// Condition types of a `GeodeCluster`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ConditionType {
+    /// Summary: quorum, all members caught up, nothing left to do for this generation.
+    Ready,
+    /// The operator is at work.
+    Reconciling,
+    /// The operator cannot go on without a person.
+    Stalled,
+    /// A leader is known and a majority follows it.
+    QuorumHealthy,
+    /// The archive follows the log.
+    Archiving,
+}
+
+impl fmt::Display for ConditionType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident $runbook:literal),* $(,)?) => {
+        /// Why a condition is as it is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Reason { $($(#[$doc])* $name),* }
+
+        impl Reason {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// Whether a person may have to act, so that there is a runbook.
+            pub fn has_runbook(self) -> bool {
+                match self { $(Self::$name => $runbook),* }
+            }
+
+            /// The reason with this name.
+            pub fn parse(name: &str) -> Option<Self> {
+                match name { $(stringify!($name) => Some(Self::$name),)* _ => None }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Everything is as it should be.
+    AllMembersReady false,
+    /// Objects are being created or brought up to date.
+    Applying false,
+    /// Pods or their volumes are not there yet.
+    WaitingForPods true,
+    /// The first member is being initialized.
+    Bootstrapping false,
+    /// A backup is being restored.
+    Restoring false,
+    /// Members join, leave or are replaced.
+    ChangingMembers false,
+    /// Pods are being restarted with a new template.
+    Updating false,
+    /// Volumes are growing.
+    GrowingVolumes false,
+    /// A member does not answer or is behind.
+    MemberNotReady true,
+    /// No leader is known although a majority answers: an election is under way.
+    LeaderUnknown true,
+    /// Fewer members than a majority answer.
+    QuorumLost true,
+    /// A leader is known and a majority follows it.
+    LeaderElected false,
+    /// A member answers but refuses writes, for example because its disk is full.
+    ReadOnly true,
+    /// The manifest asks for something that cannot be.
+    InvalidSpec true,
+    /// A volume holds data of another cluster.
+    ForeignVolume true,
+    /// A volume holds the data of a member that was removed.
+    RemovedMember true,
+    /// All volumes of an existing cluster are empty.
+    DataLost true,
+    /// The restore failed.
+    RestoreFailed true,
+    /// A planned step broke one of the operator's own safety rules and was not done.
+    UnsafePlan true,
+    /// A call to Kubernetes or to a member failed; it is tried again.
+    ActionFailed true,
+    /// Nothing is left to do.
+    Idle false,
+    /// Nothing has been observed yet.
+    NotObserved false,
+    /// The archive has everything that is committed, or nearly.
+    ArchiveUpToDate false,
+    /// The manifest names no archive.
+    ArchiveNotConfigured false,
+    /// The archive has not caught up within its limit.
+    ArchiveLagging true,
+    /// The object store does not answer.
+    ArchiveUnreachable true,
+    /// The object store refuses the credentials or the bucket.
+    ArchiveDenied true,
+    /// The archive holds another content under a name of ours.
+    ArchiveConflict true,
+    /// The prefix belongs to another cluster.
+    ArchiveForeign true,
+    /// A backup waits for a member.
+    BackupWaiting false,
+    /// A backup runs.
+    BackupRunning false,
+    /// A backup is complete.
+    BackupCompleted false,
+    /// A backup failed.
+    BackupFailed true,
+    /// The cluster that is to be backed up does not exist.
+    ClusterNotFound true,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// Where to read what to do about a reason.
+pub fn runbook(reason: Reason) -> Option<String> {
+    reason
+        .has_runbook()
+        .then(|| format!("docs/runbooks.md#{}", reason.to_string().to_lowercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_that_asks_for_a_person_has_its_section_in_the_runbooks() {
+        let runbooks = include_str!("../../../docs/runbooks.md");
+        for reason in Reason::ALL {
+            let section = runbooks.contains(&format!("\n## {reason}\n"));
+            assert_eq!(section, reason.has_runbook(), "{reason}");
+            assert_eq!(Reason::parse(&reason.to_string()), Some(*reason));
+        }
+    }
+}

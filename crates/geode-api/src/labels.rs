@@ -1,0 +1,27 @@
+//! Names that scripts, Services and the operator rely on.
+
+/// API group.
+pub const GROUP: &str = "geodedb.com";
+/// API version.
+pub const VERSION: &str = "v1alpha1";
+/// On everything that belongs to a cluster: its name.
+pub const LABEL_CLUSTER: &str = "geodedb.com/cluster";
+/// On pods: `leader`, `follower` or `observer`; absent while a member has no place in the cluster.
+pub const LABEL_ROLE: &str = "geodedb.com/role";
+/// On objects of the operator: hash of what it applied, so that it applies again only when something differs.
+pub const ANNOTATION_APPLIED: &str = "geodedb.com/applied";
+/// On the StatefulSet's pod template: hash of the user's wishes that shape a pod. A pod with another value is out of date.
+pub const ANNOTATION_TEMPLATE: &str = "geodedb.com/template";
+/// On the StatefulSet and the ConfigMap: the operator release that rendered them. Another release leaves them as they are until the user's
+/// wishes change.
+pub const ANNOTATION_BUILDER: &str = "geodedb.com/rendered-by";
+/// Name of the database container.
+pub const CONTAINER_SERVER: &str = "geode";
+/// Name of the sidecar container.
+pub const CONTAINER_SIDECAR: &str = "geode-sidecar";
+/// Port of drivers, UDP.
+pub const CLIENT_PORT: u16 = 3141;
+/// Port of members, UDP.
+pub const CLUSTER_PORT: u16 = 3142;
+/// Port of probes and metrics, TCP.
+pub const METRICS_PORT: u16 = 9090;
