@@ -171,7 +171,7 @@ impl Log {
     }
 
     /// Notes how far the open segment is durable. The note itself is not synced: a lower bound is enough.
-    fn note(&self, mark: SyncedMark) -> Result<(), LogError> {
+    pub(crate) fn note(&self, mark: SyncedMark) -> Result<(), LogError> {
         let path = self.shared.directory.join(MARK_FILE);
         small_file::write_mark(&*self.mark, mark).map_err(|error| LogError::io("write", path, error))
     }

@@ -21,6 +21,7 @@ impl Log {
         if self.stored.is_none_or(|stored| stored.index.0 < next) {
             return Ok(());
         }
+        self.forget_mark()?;
         self.remove_after(next)?;
         let newest = self.shared.read().sealed.back().cloned();
         if self.open.is_none()
@@ -99,20 +100,12 @@ impl Log {
         Ok(())
     }
 
-    /// Cuts the open segment to `offset`. The mark goes down first: it must never promise more than the file holds.
     fn cut_open(&mut self, offset: u64) -> Result<(), LogError> {
         let Some(open) = self.open.as_ref() else {
             return Ok(());
         };
         let first = open.header.first;
-        let directory = &self.shared.directory;
-        let path = directory.join(SegmentName::Open(first).to_string());
-        let mark_path = directory.join(MARK_FILE);
-        small_file::write_mark(&*self.mark, SyncedMark { first, offset })
-            .map_err(|error| LogError::io("write", &mark_path, error))?;
-        self.mark
-            .sync()
-            .map_err(|error| LogError::sync(&mark_path, error))?;
+        let path = self.shared.directory.join(SegmentName::Open(first).to_string());
         open.file
             .set_len(offset)
             .map_err(|error| LogError::io("cut", &path, error))?;
@@ -120,7 +113,18 @@ impl Log {
         let scanned = recovery::scan(&*self.shared.disk, &path, offset)?;
         self.shared.write().open = Some(scanned.view);
         self.open = Some(scanned.file);
-        Ok(())
+        self.note(SyncedMark { first, offset })
+    }
+
+    /// Takes the synced mark back, durably: it must never promise more than the open segment will hold.
+    fn forget_mark(&self) -> Result<(), LogError> {
+        let path = self.shared.directory.join(MARK_FILE);
+        let none = SyncedMark {
+            first: LogIndex(0),
+            offset: 0,
+        };
+        small_file::write_mark(&*self.mark, none).map_err(|error| LogError::io("write", &path, error))?;
+        self.mark.sync().map_err(|error| LogError::sync(&path, error))
     }
 
     /// Forgets every record up to `purged`, in whole segments; when the log ends before it, it begins anew after it.

@@ -121,7 +121,7 @@ fn live_and_die(seed: u64) {
                     maybe.records.retain(|record| record.position.index.0 > index);
                     log.purge(maybe.purged.unwrap())
                 }
-                3 if random.below(4) == 0 => {
+                3 if maybe.vote.is_some() && random.below(4) == 0 => {
                     maybe.purged = Some(position(term, next + 5));
                     maybe.records.clear();
                     log.purge(maybe.purged.unwrap())
