@@ -15,6 +15,8 @@ pub struct Cluster {
     pub namespace: String,
     /// Name.
     pub name: String,
+    /// Whether the namespace goes away with this value.
+    owned: bool,
 }
 
 impl Cluster {
@@ -22,12 +24,25 @@ impl Cluster {
     pub fn new(name: &str) -> Result<Self> {
         let namespace = format!("e2e-{name}-{}", std::process::id());
         kubectl(&["create", "namespace", &namespace])?;
-        Ok(Self { namespace, name: name.to_owned() })
+        Ok(Self {
+            namespace,
+            name: name.to_owned(),
+            owned: true,
+        })
+    }
+
+    /// A cluster in a namespace that stays.
+    pub fn existing(namespace: &str, name: &str) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            owned: false,
+        }
     }
 
     /// Another cluster in the same namespace; it ends with the first.
-    pub fn sibling(&self, name: &str) -> std::mem::ManuallyDrop<Self> {
-        std::mem::ManuallyDrop::new(Self { namespace: self.namespace.clone(), name: name.to_owned() })
+    pub fn sibling(&self, name: &str) -> Self {
+        Self::existing(&self.namespace, name)
     }
 
     /// Applies a spec.
@@ -45,9 +60,18 @@ impl Cluster {
             let object = self.object()?;
             let generation = object["metadata"]["generation"].as_i64();
             let observed = object["status"]["observedGeneration"].as_i64();
-            let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
-            let ready = conditions.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
-            if ready && observed == generation { Ok(Some(())) } else { bail!("conditions {conditions:?}") }
+            let conditions = object["status"]["conditions"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            let ready = conditions
+                .iter()
+                .any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
+            if ready && observed == generation {
+                Ok(Some(()))
+            } else {
+                bail!("conditions {conditions:?}")
+            }
         });
         let (_, took) = ready.inspect_err(|_| self.describe())?;
         Ok(took)
@@ -55,33 +79,80 @@ impl Cluster {
 
     /// The object as the API server has it.
     pub fn object(&self) -> Result<Value> {
-        Ok(serde_json::from_str(&kubectl(&["get", "geodecluster", &self.name, "-n", &self.namespace, "-o", "json"])?)?)
+        Ok(serde_json::from_str(&kubectl(&[
+            "get",
+            "geodecluster",
+            &self.name,
+            "-n",
+            &self.namespace,
+            "-o",
+            "json",
+        ])?)?)
     }
 
     /// `kubectl geode status`.
     pub fn status(&self) -> Result<Value> {
-        Ok(serde_json::from_str(&kubectl(&["geode", "status", &self.name, "-n", &self.namespace, "-o", "json"])?)?)
+        Ok(serde_json::from_str(&kubectl(&[
+            "geode",
+            "status",
+            &self.name,
+            "-n",
+            &self.namespace,
+            "-o",
+            "json",
+        ])?)?)
     }
 
     /// `kubectl geode query`, with further flags.
     pub fn query(&self, text: &str, flags: &[&str]) -> Result<Value> {
-        let mut arguments = vec!["geode", "query", &self.name, "-n", &self.namespace, text, "-o", "json"];
+        let mut arguments = vec![
+            "geode",
+            "query",
+            &self.name,
+            "-n",
+            &self.namespace,
+            text,
+            "-o",
+            "json",
+        ];
         arguments.extend(flags);
-        serde_json::from_str(&kubectl(&arguments)?).with_context(|| format!("the answer to {text} is not JSON"))
+        serde_json::from_str(&kubectl(&arguments)?)
+            .with_context(|| format!("the answer to {text} is not JSON"))
     }
 
     /// Pods by name.
     pub fn pods(&self) -> Result<BTreeMap<String, Value>> {
         let selector = format!("geodedb.com/cluster={}", self.name);
-        let list: Value = serde_json::from_str(&kubectl(&["get", "pods", "-n", &self.namespace, "-l", &selector, "-o", "json"])?)?;
+        let list: Value = serde_json::from_str(&kubectl(&[
+            "get",
+            "pods",
+            "-n",
+            &self.namespace,
+            "-l",
+            &selector,
+            "-o",
+            "json",
+        ])?)?;
         let pods = list["items"].as_array().cloned().unwrap_or_default();
-        Ok(pods.into_iter().map(|pod| (pod["metadata"]["name"].as_str().unwrap_or_default().to_owned(), pod)).collect())
+        Ok(pods
+            .into_iter()
+            .map(|pod| {
+                (
+                    pod["metadata"]["name"].as_str().unwrap_or_default().to_owned(),
+                    pod,
+                )
+            })
+            .collect())
     }
 
     /// What identifies the pods: uid and resourceVersion.
     pub fn fingerprint(&self) -> Result<BTreeMap<String, (String, String)>> {
         let text = |pod: &Value, field: &str| pod["metadata"][field].as_str().unwrap_or_default().to_owned();
-        Ok(self.pods()?.iter().map(|(name, pod)| (name.clone(), (text(pod, "uid"), text(pod, "resourceVersion")))).collect())
+        Ok(self
+            .pods()?
+            .iter()
+            .map(|(name, pod)| (name.clone(), (text(pod, "uid"), text(pod, "resourceVersion"))))
+            .collect())
     }
 
     /// The one pod that is labelled leader.
@@ -89,7 +160,10 @@ impl Cluster {
         let pods = self.pods()?;
         let leaders: Vec<&String> = pods
             .iter()
-            .filter(|(_, pod)| pod["metadata"]["labels"]["geodedb.com/role"] == "leader" && pod["metadata"]["deletionTimestamp"].is_null())
+            .filter(|(_, pod)| {
+                pod["metadata"]["labels"]["geodedb.com/role"] == "leader"
+                    && pod["metadata"]["deletionTimestamp"].is_null()
+            })
             .map(|(name, _)| name)
             .collect();
         match leaders.as_slice() {
@@ -101,12 +175,31 @@ impl Cluster {
     /// Prints what a person would look at first.
     pub fn describe(&self) {
         for arguments in [
-            vec!["get", "geodecluster,statefulset,pods,pvc", "-n", &self.namespace, "-o", "wide"],
-            vec!["get", "geodecluster", &self.name, "-n", &self.namespace, "-o", "jsonpath={.status}"],
+            vec![
+                "get",
+                "geodecluster,statefulset,pods,pvc",
+                "-n",
+                &self.namespace,
+                "-o",
+                "wide",
+            ],
+            vec![
+                "get",
+                "geodecluster",
+                &self.name,
+                "-n",
+                &self.namespace,
+                "-o",
+                "jsonpath={.status}",
+            ],
             vec!["get", "events", "-n", &self.namespace, "--sort-by=.lastTimestamp"],
         ] {
             if let Ok(output) = kubectl_status(&arguments) {
-                eprintln!("--- kubectl {}\n{}", arguments.join(" "), String::from_utf8_lossy(&output.stdout));
+                eprintln!(
+                    "--- kubectl {}\n{}",
+                    arguments.join(" "),
+                    String::from_utf8_lossy(&output.stdout)
+                );
             }
         }
     }
@@ -117,7 +210,7 @@ impl Drop for Cluster {
         if std::thread::panicking() {
             self.describe();
         }
-        if std::env::var_os("GEODE_E2E_KEEP").is_none() {
+        if self.owned && std::env::var_os("GEODE_E2E_KEEP").is_none() {
             let _ = kubectl_status(&["delete", "namespace", &self.namespace, "--wait=false"]);
         }
     }

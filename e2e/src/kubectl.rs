@@ -6,7 +6,8 @@ use std::process::{Command, Output, Stdio};
 
 /// A variable that `cargo xtask e2e` sets.
 pub fn environment(name: &str) -> Result<String> {
-    std::env::var(name).with_context(|| format!("{name} is not set; run the end-to-end tests with `cargo xtask e2e`"))
+    std::env::var(name)
+        .with_context(|| format!("{name} is not set; run the end-to-end tests with `cargo xtask e2e`"))
 }
 
 /// The S3 server that pods reach.
@@ -30,11 +31,21 @@ impl S3 {
         })
     }
 
+    /// Gives a program on this host the credentials.
+    pub fn give_credentials<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command
+            .env("AWS_ACCESS_KEY_ID", &self.access_key)
+            .env("AWS_SECRET_ACCESS_KEY", &self.secret_key)
+    }
+
     /// Makes the Secret `name` in a namespace.
     pub fn secret(&self, namespace: &str, name: &str) -> Result<()> {
         let access = format!("--from-literal=access-key={}", self.access_key);
         let secret = format!("--from-literal=secret-key={}", self.secret_key);
-        kubectl(&["create", "secret", "generic", name, "-n", namespace, &access, &secret]).map(drop)
+        kubectl(&[
+            "create", "secret", "generic", name, "-n", namespace, &access, &secret,
+        ])
+        .map(drop)
     }
 }
 
@@ -45,8 +56,16 @@ pub fn kubectl(arguments: &[&str]) -> Result<String> {
 
 /// Runs kubectl with `input` on its standard input.
 pub fn kubectl_input(arguments: &[&str], input: &str) -> Result<String> {
-    let mut child = command(arguments)?.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    child.stdin.take().context("stdin is piped")?.write_all(input.as_bytes())?;
+    let mut child = command(arguments)?
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    child
+        .stdin
+        .take()
+        .context("stdin is piped")?
+        .write_all(input.as_bytes())?;
     read(arguments, &child.wait_with_output()?)
 }
 
@@ -65,7 +84,13 @@ fn read(arguments: &[&str], output: &Output) -> Result<String> {
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let answer = String::from_utf8_lossy(&output.stdout);
-        bail!("kubectl {}: {}: {} {}", arguments.join(" "), output.status, said.trim(), answer.trim());
+        bail!(
+            "kubectl {}: {}: {} {}",
+            arguments.join(" "),
+            output.status,
+            said.trim(),
+            answer.trim()
+        );
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

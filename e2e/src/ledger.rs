@@ -35,12 +35,27 @@ impl Ledger {
     /// Starts writing through the pod `via`.
     pub fn start(cluster: &Cluster, via: &str) -> Self {
         let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let arguments = ["geode", "shell", &cluster.name, "-n", &cluster.namespace, "--via", via, "--format", "jsonl"].map(str::to_owned);
+        let arguments = [
+            "geode",
+            "shell",
+            &cluster.name,
+            "-n",
+            &cluster.namespace,
+            "--via",
+            via,
+            "--format",
+            "jsonl",
+        ]
+        .map(str::to_owned);
         let thread = {
             let (stop, acknowledged) = (stop.clone(), acknowledged.clone());
             std::thread::spawn(move || write(&arguments, &stop, &acknowledged))
         };
-        Self { stop, acknowledged, thread }
+        Self {
+            stop,
+            acknowledged,
+            thread,
+        }
     }
 
     /// Acknowledged writes so far.
@@ -51,7 +66,9 @@ impl Ledger {
     /// Ends the writer and gives its account.
     pub fn finish(self) -> Result<Account> {
         self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().map_err(|_| anyhow::anyhow!("the ledger's thread panicked"))?
+        self.thread
+            .join()
+            .map_err(|_| anyhow::anyhow!("the ledger's thread panicked"))?
     }
 }
 
@@ -60,12 +77,23 @@ impl Account {
     pub fn check(&self, cluster: &Cluster) -> Result<()> {
         let answer = cluster.query("MATCH (l:Ledger) RETURN l.n AS n, count(*) AS c ORDER BY n", &[])?;
         let rows = answer["rows"].as_array().context("rows")?;
-        let found: BTreeMap<i64, i64> = rows.iter().filter_map(|row| Some((row[0].as_i64()?, row[1].as_i64()?))).collect();
-        let lost: Vec<_> = self.acknowledged.iter().filter(|number| !found.contains_key(number)).collect();
+        let found: BTreeMap<i64, i64> = rows
+            .iter()
+            .filter_map(|row| Some((row[0].as_i64()?, row[1].as_i64()?)))
+            .collect();
+        let lost: Vec<_> = self
+            .acknowledged
+            .iter()
+            .filter(|number| !found.contains_key(number))
+            .collect();
         ensure!(lost.is_empty(), "acknowledged writes are lost: {lost:?}");
         let twice: Vec<_> = found.iter().filter(|(_, count)| **count != 1).collect();
         ensure!(twice.is_empty(), "writes were applied twice: {twice:?}");
-        let ghosts: Vec<_> = self.refused.iter().filter(|number| found.contains_key(number)).collect();
+        let ghosts: Vec<_> = self
+            .refused
+            .iter()
+            .filter(|number| found.contains_key(number))
+            .collect();
         ensure!(ghosts.is_empty(), "refused writes are there: {ghosts:?}");
         Ok(())
     }
@@ -80,7 +108,11 @@ struct Shell {
 impl Shell {
     fn open(arguments: &[String]) -> Result<Self> {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let mut child = command(&arguments)?.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let mut child = command(&arguments)?
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
         let to = child.stdin.take().context("stdin is piped")?;
         let from = BufReader::new(child.stdout.take().context("stdout is piped")?);
         Ok(Self { child, to, from })
@@ -88,7 +120,9 @@ impl Shell {
 
     /// `None` when the shell is gone.
     fn ask(&mut self, request: &Value) -> Option<Value> {
-        writeln!(self.to, "{request}").and_then(|()| self.to.flush()).ok()?;
+        writeln!(self.to, "{request}")
+            .and_then(|()| self.to.flush())
+            .ok()?;
         let mut line = String::new();
         self.from.read_line(&mut line).ok().filter(|length| *length > 0)?;
         serde_json::from_str(&line).ok()
@@ -110,7 +144,8 @@ fn write(arguments: &[String], stop: &AtomicBool, acknowledged: &AtomicUsize) ->
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        let reply = shell.ask(&json!({"op": "query", "text": "INSERT (:Ledger {n: $n})", "params": {"n": number}}));
+        let reply =
+            shell.ask(&json!({"op": "query", "text": "INSERT (:Ledger {n: $n})", "params": {"n": number}}));
         match reply {
             None => {
                 account.unknown.push(number);

@@ -13,7 +13,11 @@ use anyhow::{Result, bail};
 use std::time::{Duration, Instant};
 
 /// Asks until there is an answer; the error says what was waited for and what the last attempt said.
-pub fn wait_for<T>(what: &str, timeout: Duration, mut probe: impl FnMut() -> Result<Option<T>>) -> Result<(T, Duration)> {
+pub fn wait_for<T>(
+    what: &str,
+    timeout: Duration,
+    mut probe: impl FnMut() -> Result<Option<T>>,
+) -> Result<(T, Duration)> {
     let start = Instant::now();
     loop {
         let last = match probe() {

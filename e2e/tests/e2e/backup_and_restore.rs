@@ -20,14 +20,29 @@ fn a_cluster_comes_back_from_its_base_backup_and_the_wal_after_it() -> Result<()
     };
     cluster.apply(&json!({"timing": "fast", "storage": {"size": "1Gi"}, "archive": place("source")}))?;
     cluster.wait_ready()?;
-    cluster.query("FOR i IN range(1, 300) INSERT (:Early {n: i})-[:NEXT]->(:Early {n: -i})", &[])?;
+    cluster.query(
+        "FOR i IN range(1, 300) INSERT (:Early {n: i})-[:NEXT]->(:Early {n: -i})",
+        &[],
+    )?;
     backup(&cluster)?;
-    let last = cluster.query("FOR i IN range(1, 200) INSERT (:Late {n: i})", &[])?["lsn"].as_str().unwrap_or_default().to_owned();
-    let (_, took) = wait_for("the archive reaches the last write", Duration::from_secs(60), || {
-        let archived = cluster.status()?["archive"]["archivedUpTo"].as_str().and_then(index);
-        Ok((archived >= index(&last)).then_some(()))
-    })?;
-    println!("archive: the last write is in S3 after {:.1} s", took.as_secs_f64());
+    let last = cluster.query("FOR i IN range(1, 200) INSERT (:Late {n: i})", &[])?["lsn"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    let (_, took) = wait_for(
+        "the archive reaches the last write",
+        Duration::from_secs(60),
+        || {
+            let archived = cluster.status()?["archive"]["archivedUpTo"]
+                .as_str()
+                .and_then(index);
+            Ok((archived >= index(&last)).then_some(()))
+        },
+    )?;
+    println!(
+        "archive: the last write is in S3 after {:.1} s",
+        took.as_secs_f64()
+    );
 
     let restored = cluster.sibling("restored");
     let source = format!("s3://{}/{}/source", s3.bucket, cluster.namespace);
@@ -36,10 +51,13 @@ fn a_cluster_comes_back_from_its_base_backup_and_the_wal_after_it() -> Result<()
         "bootstrap": {"restore": {"source": source}},
     }))?;
     restored.wait_ready()?;
-    let question = "MATCH (n) RETURN labels(n)[0] AS label, count(*) AS nodes, sum(n.n) AS total ORDER BY label";
+    let question =
+        "MATCH (n) RETURN labels(n)[0] AS label, count(*) AS nodes, sum(n.n) AS total ORDER BY label";
     let (original, again) = (cluster.query(question, &[])?, restored.query(question, &[])?);
     ensure!(original["rows"] == again["rows"], "{original} became {again}");
-    let hash = |cluster: &Cluster| -> Result<Value> { Ok(cluster.query("SELECT hash FROM system.state_hash", &[])?["rows"].clone()) };
+    let hash = |cluster: &Cluster| -> Result<Value> {
+        Ok(cluster.query("SELECT hash FROM system.state_hash", &[])?["rows"].clone())
+    };
     let (before, after) = (hash(&cluster)?, hash(&restored)?);
     ensure!(before == after, "state hashes differ: {before} and {after}");
     println!("restore: equal state hashes {before}");
@@ -53,11 +71,27 @@ fn backup(cluster: &Cluster) -> Result<()> {
     });
     kubectl_input(&["apply", "-f", "-"], &manifest.to_string())?;
     let (location, took) = wait_for("the base backup", Duration::from_secs(90), || {
-        let text = kubectl(&["get", "geodebackup", "first", "-n", &cluster.namespace, "-o", "json"])?;
+        let text = kubectl(&[
+            "get",
+            "geodebackup",
+            "first",
+            "-n",
+            &cluster.namespace,
+            "-o",
+            "json",
+        ])?;
         let object: Value = serde_json::from_str(&text)?;
-        ensure!(object["status"]["phase"] != "Failed", "the backup failed: {}", object["status"]);
+        ensure!(
+            object["status"]["phase"] != "Failed",
+            "the backup failed: {}",
+            object["status"]
+        );
         Ok((object["status"]["phase"] == "Completed").then(|| object["status"]["location"].clone()))
     })?;
-    println!("backup: {} after {:.1} s", location.as_str().context("location")?, took.as_secs_f64());
+    println!(
+        "backup: {} after {:.1} s",
+        location.as_str().context("location")?,
+        took.as_secs_f64()
+    );
     Ok(())
 }

@@ -12,7 +12,11 @@ fn manifests_that_cannot_work_are_refused_with_a_sentence() -> Result<()> {
         ("no members", json!({"members": 0}), "members"),
         ("an unknown field", json!({"memebrs": 3}), "memebrs"),
         ("an unreadable size", json!({"storage": {"size": "lots"}}), "size"),
-        ("an unknown config key", json!({"config": {"sever": {"listen": "x"}}}), "did you mean server"),
+        (
+            "an unknown config key",
+            json!({"config": {"sever": {"listen": "x"}}}),
+            "did you mean server",
+        ),
     ];
     for (label, spec, word) in cases {
         let manifest = json!({
@@ -23,14 +27,31 @@ fn manifests_that_cannot_work_are_refused_with_a_sentence() -> Result<()> {
         let said = match applied {
             Err(refused) => format!("{refused:#}"),
             Ok(_) => {
-                let wait = ["wait", "--for=condition=Stalled", "geodecluster/bad", "-n", &cluster.namespace, "--timeout=20s"];
-                ensure!(kubectl_status(&wait)?.status.success(), "{label}: accepted, and not Stalled");
+                let wait = [
+                    "wait",
+                    "--for=condition=Stalled",
+                    "geodecluster/bad",
+                    "-n",
+                    &cluster.namespace,
+                    "--timeout=20s",
+                ];
+                ensure!(
+                    kubectl_status(&wait)?.status.success(),
+                    "{label}: accepted, and not Stalled"
+                );
                 cluster.object()?["status"]["conditions"].to_string()
             }
         };
         println!("{label}: {}", said.trim());
         ensure!(said.contains(word), "{label}: {said} does not name {word}");
-        kubectl_status(&["delete", "geodecluster", "bad", "-n", &cluster.namespace, "--ignore-not-found"])?;
+        kubectl_status(&[
+            "delete",
+            "geodecluster",
+            "bad",
+            "-n",
+            &cluster.namespace,
+            "--ignore-not-found",
+        ])?;
     }
     Ok(())
 }

@@ -7,21 +7,33 @@ use std::time::Duration;
 #[test]
 fn the_quickstart_sample_becomes_ready_and_stays_untouched() -> Result<()> {
     let cluster = Cluster::new("quickstart")?;
-    let sample = std::fs::read_to_string(format!("{}/../manifests/samples/quickstart.yaml", env!("CARGO_MANIFEST_DIR")))?;
+    let sample = std::fs::read_to_string(format!(
+        "{}/../manifests/samples/quickstart.yaml",
+        env!("CARGO_MANIFEST_DIR")
+    ))?;
     kubectl_input(&["apply", "-n", &cluster.namespace, "-f", "-"], &sample)?;
     let took = cluster.wait_ready()?;
     println!("quickstart Ready after {:.1} s", took.as_secs_f64());
-    ensure!(took < Duration::from_secs(60), "Ready took {took:?}, promised under 60 s");
+    ensure!(
+        took < Duration::from_secs(60),
+        "Ready took {took:?}, promised under 60 s"
+    );
     let before = cluster.fingerprint()?;
     ensure!(before.len() == 3, "three members, found {}", before.len());
 
     kubectl_input(&["apply", "-n", &cluster.namespace, "-f", "-"], &sample)?;
     std::thread::sleep(Duration::from_secs(5));
-    ensure!(cluster.fingerprint()? == before, "applying the same manifest again changed a pod");
+    ensure!(
+        cluster.fingerprint()? == before,
+        "applying the same manifest again changed a pod"
+    );
 
     restart_operator()?;
     std::thread::sleep(Duration::from_secs(10));
-    ensure!(cluster.fingerprint()? == before, "restarting the operator changed a pod");
+    ensure!(
+        cluster.fingerprint()? == before,
+        "restarting the operator changed a pod"
+    );
     cluster.wait_ready()?;
     Ok(())
 }
@@ -29,8 +41,21 @@ fn the_quickstart_sample_becomes_ready_and_stays_untouched() -> Result<()> {
 /// A restart with a changed template, as an upgrade of the operator makes it.
 fn restart_operator() -> Result<()> {
     let namespace = environment("GEODE_OPERATOR_NAMESPACE")?;
-    kubectl(&["rollout", "restart", "deployment/geode-operator", "-n", &namespace])?;
-    kubectl(&["rollout", "status", "deployment/geode-operator", "-n", &namespace, "--timeout=90s"])?;
+    kubectl(&[
+        "rollout",
+        "restart",
+        "deployment/geode-operator",
+        "-n",
+        &namespace,
+    ])?;
+    kubectl(&[
+        "rollout",
+        "status",
+        "deployment/geode-operator",
+        "-n",
+        &namespace,
+        "--timeout=90s",
+    ])?;
     Ok(())
 }
 
@@ -39,17 +64,37 @@ fn every_member_answers_what_was_written_at_its_lsn() -> Result<()> {
     let cluster = Cluster::new("read")?;
     cluster.apply(&serde_json::json!({"timing": "fast", "storage": {"size": "1Gi"}}))?;
     cluster.wait_ready()?;
-    let wrote = cluster.query("INSERT (:Person {name: $name})-[:KNOWS]->(:Person {name: 'Charles'})", &["--param", "name=\"Ada\""])?;
+    let wrote = cluster.query(
+        "INSERT (:Person {name: $name})-[:KNOWS]->(:Person {name: 'Charles'})",
+        &["--param", "name=\"Ada\""],
+    )?;
     let lsn = wrote["lsn"].as_str().unwrap_or_default().to_owned();
     for pod in cluster.pods()?.keys() {
         let flags = ["--read-lsn", lsn.as_str(), "--via", pod];
         let (answer, _) = wait_for("a read at its LSN", Duration::from_secs(10), || {
-            cluster.query("MATCH (a:Person)-[:KNOWS]->(b) RETURN a.name, b.name", &flags).map(Some)
+            cluster
+                .query("MATCH (a:Person)-[:KNOWS]->(b) RETURN a.name, b.name", &flags)
+                .map(Some)
         })?;
-        ensure!(answer["rows"] == serde_json::json!([["Ada", "Charles"]]), "{pod} answered {answer}");
+        ensure!(
+            answer["rows"] == serde_json::json!([["Ada", "Charles"]]),
+            "{pod} answered {answer}"
+        );
     }
-    let refused = geode_e2e::kubectl_status(&["geode", "query", "read", "-n", &cluster.namespace, "MATCH (n RETURN n", "-o", "json"])?;
+    let refused = geode_e2e::kubectl_status(&[
+        "geode",
+        "query",
+        "read",
+        "-n",
+        &cluster.namespace,
+        "MATCH (n RETURN n",
+        "-o",
+        "json",
+    ])?;
     let said = String::from_utf8_lossy(&refused.stdout).into_owned();
-    ensure!(refused.status.code() == Some(1) && said.contains("line"), "a wrong query was answered with {said}");
+    ensure!(
+        refused.status.code() == Some(1) && said.contains("line"),
+        "a wrong query was answered with {said}"
+    );
     Ok(())
 }

@@ -17,16 +17,39 @@ fn killing_the_leaders_pod_loses_no_acknowledged_write_and_repeats_none() -> Res
     let pods = cluster.pods()?;
     let via = pods.keys().find(|pod| **pod != leader).context("a follower")?;
     let ledger = Ledger::start(&cluster, via);
-    wait_for("some acknowledged writes", Duration::from_secs(30), || Ok((ledger.acknowledged() > 50).then_some(())))?;
-    let (before, term) = (ledger.acknowledged(), cluster.status()?["term"].as_u64().context("term")?);
-
-    kubectl(&["delete", "pod", &leader, "-n", &cluster.namespace, "--force", "--grace-period=0", "--wait=false"])?;
-    let (_, took) = wait_for("another leader by label and in status", Duration::from_secs(30), || {
-        let (now, status) = (cluster.leader()?, cluster.status()?);
-        Ok((now != leader && status["leader"] == now.as_str() && status["term"].as_u64() > Some(term)).then_some(()))
+    wait_for("some acknowledged writes", Duration::from_secs(30), || {
+        Ok((ledger.acknowledged() > 50).then_some(()))
     })?;
+    let (before, term) = (
+        ledger.acknowledged(),
+        cluster.status()?["term"].as_u64().context("term")?,
+    );
+
+    kubectl(&[
+        "delete",
+        "pod",
+        &leader,
+        "-n",
+        &cluster.namespace,
+        "--force",
+        "--grace-period=0",
+        "--wait=false",
+    ])?;
+    let (_, took) = wait_for(
+        "another leader by label and in status",
+        Duration::from_secs(30),
+        || {
+            let (now, status) = (cluster.leader()?, cluster.status()?);
+            Ok(
+                (now != leader && status["leader"] == now.as_str() && status["term"].as_u64() > Some(term))
+                    .then_some(()),
+            )
+        },
+    )?;
     let resumed = ledger.acknowledged();
-    wait_for("writes go on", Duration::from_secs(20), || Ok((ledger.acknowledged() > resumed + 50).then_some(())))?;
+    wait_for("writes go on", Duration::from_secs(20), || {
+        Ok((ledger.acknowledged() > resumed + 50).then_some(()))
+    })?;
     let account = ledger.finish()?;
     println!(
         "failover: {before} writes before, {} in all, longest gap {:.2} s, label and status after {:.1} s, {} unknown",
@@ -35,7 +58,11 @@ fn killing_the_leaders_pod_loses_no_acknowledged_write_and_repeats_none() -> Res
         took.as_secs_f64(),
         account.unknown.len()
     );
-    ensure!(account.longest_gap < GAP_MAX, "{:?} without an acknowledged write", account.longest_gap);
+    ensure!(
+        account.longest_gap < GAP_MAX,
+        "{:?} without an acknowledged write",
+        account.longest_gap
+    );
     account.check(&cluster)?;
     cluster.wait_ready()?;
     Ok(())
@@ -50,11 +77,26 @@ fn a_planned_transfer_moves_the_leader_and_writes_go_on() -> Result<()> {
     let pods = cluster.pods()?;
     let to = pods.keys().find(|pod| **pod != leader).context("a follower")?;
     let ledger = Ledger::start(&cluster, to);
-    wait_for("some acknowledged writes", Duration::from_secs(30), || Ok((ledger.acknowledged() > 20).then_some(())))?;
-    kubectl(&["geode", "promote", &cluster.name, "-n", &cluster.namespace, "--to", to])?;
-    wait_for("the chosen leader", Duration::from_secs(15), || Ok((cluster.leader()? == *to).then_some(())))?;
+    wait_for("some acknowledged writes", Duration::from_secs(30), || {
+        Ok((ledger.acknowledged() > 20).then_some(()))
+    })?;
+    kubectl(&[
+        "geode",
+        "promote",
+        &cluster.name,
+        "-n",
+        &cluster.namespace,
+        "--to",
+        to,
+    ])?;
+    wait_for("the chosen leader", Duration::from_secs(15), || {
+        Ok((cluster.leader()? == *to).then_some(()))
+    })?;
     let account = ledger.finish()?;
     println!("promote: longest gap {:.2} s", account.longest_gap.as_secs_f64());
-    ensure!(account.refused.is_empty() && account.unknown.is_empty(), "a planned transfer failed writes: {account:?}");
+    ensure!(
+        account.refused.is_empty() && account.unknown.is_empty(),
+        "a planned transfer failed writes: {account:?}"
+    );
     account.check(&cluster)
 }

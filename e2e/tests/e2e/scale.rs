@@ -23,7 +23,15 @@ fn a_cluster_scales_one_three_five_three_under_writes() -> Result<()> {
         })?;
     }
     let account = ledger.finish()?;
-    println!("scale: {} writes, longest gap {:.2} s", account.acknowledged.len(), account.longest_gap.as_secs_f64());
-    ensure!(account.acknowledged.len() > 50, "hardly any writes: {}", account.acknowledged.len());
+    println!(
+        "scale: {} writes, longest gap {:.2} s",
+        account.acknowledged.len(),
+        account.longest_gap.as_secs_f64()
+    );
+    ensure!(
+        account.acknowledged.len() > 50,
+        "hardly any writes: {}",
+        account.acknowledged.len()
+    );
     account.check(&cluster)
 }

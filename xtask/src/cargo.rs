@@ -1,0 +1,35 @@
+//! How everything but xtask itself is built: one profile and one target, so that what is tested is what is shipped
+//! (docs/adr/0006) and dependencies compile once.
+
+use crate::command::passthrough;
+use crate::paths;
+use anyhow::{Context, Result};
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Static binaries: images hold nothing else.
+pub(crate) const TARGET: &str = "x86_64-unknown-linux-musl";
+
+/// `cargo SUBCOMMAND` with the project's profile, target and folder.
+pub(crate) fn cargo(subcommand: &str) -> Result<Command> {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(paths::repository()).env("CARGO_TARGET_DIR", paths::target()?);
+    command.args([subcommand, "--release", "--target", TARGET]);
+    Ok(command)
+}
+
+/// Where a binary lies after it was built.
+pub(crate) fn binary(name: &str) -> Result<PathBuf> {
+    Ok(paths::target()?.join(TARGET).join("release").join(name))
+}
+
+/// Builds binaries of the workspace, `(package, binary)` each, and says where they are.
+pub(crate) fn build(binaries: &[(&str, &str)]) -> Result<Vec<PathBuf>> {
+    let mut command = cargo("build")?;
+    command.arg("--locked");
+    for (package, name) in binaries {
+        command.args(["--package", package, "--bin", name]);
+    }
+    passthrough(&mut command).context("build the binaries")?;
+    binaries.iter().map(|(_, name)| binary(name)).collect()
+}
