@@ -1,1 +1,43 @@
-//! geode-archive
+//! The archive: log segments and base backups in an object store, and the way back.
+//!
+//! * [`ObjectStore`]: the seam to S3, a directory, memory; the only code that names the AWS SDK is below `store/s3`.
+//! * [`layout`], [`claim`]: what stands where, and whose prefix it is.
+//! * [`archive_plan`], [`restore_plan`]: pure decisions about listings.
+//! * [`write_base_backup`], [`upload_segment`]: what a sidecar does; [`fetch`]: what a restore does.
+//!
+//! The store itself is the only record of what is archived: nothing here keeps local state. It must not know the graph, the
+//! server's protocol or a configuration file.
+
+mod backoff;
+mod base;
+mod compress;
+mod content;
+mod fetch;
+mod inventory;
+pub mod layout;
+mod location;
+mod owner;
+mod plan;
+mod store;
+mod upload;
+
+pub use backoff::Backoff;
+pub use base::{SnapshotFacts, write_base_backup};
+pub use compress::CompressingReader;
+pub use content::{Content, HashError, HashingReader, Sha256, Source};
+pub use fetch::{FetchError, OnProgress, Progress, fetch, fetch_lineage};
+pub use inventory::{
+    ArchivedSegment, BaseBackup, Inventory, MANIFEST_FORMAT, Manifest, bases, inventory, newest_incarnation,
+    segments,
+};
+pub use layout::{Lineage, SegmentRange};
+pub use location::{Access, LineageError, Location, LocationError};
+pub use owner::{OwnerError, claim, owner};
+pub use plan::{
+    ArchivePlan, CLOCK_SKEW_MICROS, RestoreGap, RestorePlan, advance, archive_plan, describe, restore_plan,
+};
+pub use store::{
+    Answer, DirectoryStore, ErrorKind, FailingStore, Fault, LIST_PAGE, Listed, MemoryStore, ObjectError,
+    ObjectInfo, ObjectStore, Operation, Put, Reader, S3Options, S3Store, Stored, get_small, list_all,
+};
+pub use upload::{UploadError, upload_segment, verify_segment};

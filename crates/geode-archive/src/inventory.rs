@@ -1,0 +1,164 @@
+//! What is in the archive of one incarnation, read from listings and manifests: the only source of truth about it.
+
+use crate::content::Sha256;
+use crate::layout::{Lineage, MANIFEST, SegmentRange, parse_incarnation, parse_segment};
+use crate::store::{ErrorKind, ObjectError, ObjectStore, get_small, list_all};
+use geode_types::{ClusterId, GroupId, Incarnation, LogIndex, Term};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The version of manifests.
+pub const MANIFEST_FORMAT: u32 = 1;
+const MANIFEST_BYTES_MAX: usize = 64 * 1024;
+
+/// What stands in the manifest of a base backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`MANIFEST_FORMAT`].
+    pub format: u32,
+    /// The cluster.
+    pub cluster_id: ClusterId,
+    /// Which of its histories.
+    pub incarnation: Incarnation,
+    /// The Raft group.
+    pub group: GroupId,
+    /// The last entry that the snapshot contains.
+    pub index: LogIndex,
+    /// Its term.
+    pub term: Term,
+    /// Hash of the graph, hexadecimal, when the server could tell it for exactly this index.
+    #[serde(default)]
+    pub state_hash: Option<String>,
+    /// When it was begun.
+    pub started_at: Timestamp,
+    /// When the snapshot was stored; every commit in it is older.
+    pub finished_at: Timestamp,
+    /// Size of the object `snapshot.zst`.
+    pub stored_bytes: u64,
+    /// Hash of that object.
+    pub stored_sha256: Sha256,
+    /// Size of the snapshot stream before it was compressed.
+    pub snapshot_bytes: u64,
+    /// Hash of the snapshot stream.
+    pub snapshot_sha256: Sha256,
+    /// Version of the server that wrote the snapshot.
+    pub server_version: String,
+}
+
+/// A complete base backup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseBackup {
+    /// Its folder.
+    pub folder: String,
+    /// What it says about itself.
+    pub manifest: Manifest,
+}
+
+/// A segment in the archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArchivedSegment {
+    /// Its entries.
+    pub range: SegmentRange,
+    /// Size.
+    pub bytes: u64,
+}
+
+/// Everything of one incarnation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inventory {
+    /// Which.
+    pub lineage: Lineage,
+    /// Complete base backups, oldest index first.
+    pub bases: Vec<BaseBackup>,
+    /// Segments of group 0, in order.
+    pub segments: Vec<ArchivedSegment>,
+}
+
+/// Reads everything of one incarnation.
+pub async fn inventory(store: &dyn ObjectStore, lineage: Lineage) -> Result<Inventory, ObjectError> {
+    let bases = bases(store, lineage).await?;
+    let segments = segments(store, lineage, LogIndex(0)).await?;
+    Ok(Inventory {
+        lineage,
+        bases,
+        segments,
+    })
+}
+
+/// Complete base backups, oldest index first. A folder without manifest was never finished and does not count.
+pub async fn bases(store: &dyn ObjectStore, lineage: Lineage) -> Result<Vec<BaseBackup>, ObjectError> {
+    let mut bases = Vec::new();
+    for entry in list_all(store, &lineage.bases(), "").await? {
+        let Some(folder) = entry.key.strip_suffix(MANIFEST) else {
+            continue;
+        };
+        let bytes = get_small(store, &entry.key, MANIFEST_BYTES_MAX).await?;
+        let corrupt = |detail: String| {
+            ObjectError::new(
+                ErrorKind::Corrupt,
+                format!("read the manifest {}", store.url(&entry.key)),
+                detail,
+            )
+        };
+        let manifest: Manifest =
+            serde_json::from_slice(&bytes).map_err(|error| corrupt(error.to_string()))?;
+        if manifest.format != MANIFEST_FORMAT {
+            let detail = format!(
+                "its format {} is not {MANIFEST_FORMAT}; is it of a newer version?",
+                manifest.format
+            );
+            return Err(corrupt(detail));
+        }
+        bases.push(BaseBackup {
+            folder: folder.to_owned(),
+            manifest,
+        });
+    }
+    bases.sort_by_key(|base| (base.manifest.index, base.manifest.finished_at));
+    Ok(bases)
+}
+
+/// Segments that begin at `next` or later, in order.
+pub async fn segments(
+    store: &dyn ObjectStore,
+    lineage: Lineage,
+    next: LogIndex,
+) -> Result<Vec<ArchivedSegment>, ObjectError> {
+    let group = GroupId(0);
+    let listed = list_all(
+        store,
+        &lineage.segments(group),
+        &lineage.segments_from(group, next),
+    )
+    .await?;
+    let found = listed.iter().filter_map(|entry| {
+        Some(ArchivedSegment {
+            range: parse_segment(&entry.key)?,
+            bytes: entry.bytes,
+        })
+    });
+    Ok(found.collect())
+}
+
+/// The newest incarnation of a cluster that has anything in the archive.
+pub async fn newest_incarnation(
+    store: &dyn ObjectStore,
+    cluster_id: ClusterId,
+) -> Result<Option<Incarnation>, ObjectError> {
+    let folder = format!("{cluster_id}/");
+    let mut newest = None;
+    let mut after = folder.clone();
+    // Jumps from the first key of one incarnation to the first beyond it: `~` is greater than any digit or letter of our names.
+    loop {
+        let page = store.list(&folder, &after).await?;
+        let Some(found) = page
+            .iter()
+            .filter_map(|entry| parse_incarnation(cluster_id, &entry.key))
+            .max()
+        else {
+            return Ok(newest);
+        };
+        newest = newest.max(Some(found));
+        after = format!("{folder}{:08}/~", found.0);
+    }
+}

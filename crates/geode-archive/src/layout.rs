@@ -1,0 +1,153 @@
+//! Names of objects (docs/formats/archive-layout.md). All are relative to the archive's prefix.
+//!
+//! ```text
+//! OWNER.json                                                    the cluster that may write here
+//! <cluster id>/<incarnation:08>/wal/<group>/<first:020>-<last:020>.seg
+//! <cluster id>/<incarnation:08>/base/<index:020>-<unique>/snapshot.zst
+//!                                                        /manifest.json   written last: its presence makes the backup complete
+//! ```
+
+use geode_log::SegmentName;
+use geode_types::{ClusterId, GroupId, Incarnation, LogIndex};
+
+/// The marker that binds a prefix to a cluster.
+pub const OWNER: &str = "OWNER.json";
+/// The manifest of a base backup, in its folder.
+pub const MANIFEST: &str = "manifest.json";
+/// The snapshot of a base backup, in its folder.
+pub const SNAPSHOT: &str = "snapshot.zst";
+
+/// One incarnation of one cluster: a history without branches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lineage {
+    /// The cluster.
+    pub cluster_id: ClusterId,
+    /// Which of its histories.
+    pub incarnation: Incarnation,
+}
+
+/// A range of log entries in one segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SegmentRange {
+    /// First entry.
+    pub first: LogIndex,
+    /// Last entry.
+    pub last: LogIndex,
+}
+
+impl Lineage {
+    /// The folder of everything.
+    pub fn root(&self) -> String {
+        format!("{}/{:08}/", self.cluster_id, self.incarnation.0)
+    }
+
+    /// The folder of a group's segments.
+    pub fn segments(&self, group: GroupId) -> String {
+        format!("{}wal/{group}/", self.root())
+    }
+
+    /// A segment.
+    pub fn segment(&self, group: GroupId, range: SegmentRange) -> String {
+        let name = SegmentName::Sealed(range.first, range.last);
+        format!("{}{name}", self.segments(group))
+    }
+
+    /// A key before every segment that begins at `next` or later, and after every one that begins earlier: where to begin a listing.
+    pub fn segments_from(&self, group: GroupId, next: LogIndex) -> String {
+        format!("{}{:020}", self.segments(group), next.0)
+    }
+
+    /// The folder of all base backups.
+    pub fn bases(&self) -> String {
+        format!("{}base/", self.root())
+    }
+
+    /// The folder of one base backup. `unique` keeps two backups of the same index apart.
+    pub fn base(&self, index: LogIndex, unique: u32) -> String {
+        format!("{}{:020}-{unique:08x}/", self.bases(), index.0)
+    }
+}
+
+/// Reads the range from a segment's key.
+pub fn parse_segment(key: &str) -> Option<SegmentRange> {
+    match SegmentName::parse(key.rsplit('/').next()?)? {
+        SegmentName::Sealed(first, last) if first <= last => Some(SegmentRange { first, last }),
+        _ => None,
+    }
+}
+
+/// Reads the incarnation from a key below a cluster's folder.
+pub fn parse_incarnation(cluster_id: ClusterId, key: &str) -> Option<Incarnation> {
+    let below = key.strip_prefix(&cluster_id.to_string())?.strip_prefix('/')?;
+    let digits = below.split('/').next()?;
+    incarnation_folder(digits)
+}
+
+/// Reads the name of an incarnation's folder.
+pub fn incarnation_folder(name: &str) -> Option<Incarnation> {
+    (name.len() == 8 && name.bytes().all(|byte| byte.is_ascii_digit()))
+        .then(|| name.parse().ok().map(Incarnation))
+        .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lineage() -> Lineage {
+        Lineage {
+            cluster_id: ClusterId(uuid::Uuid::from_u128(7)),
+            incarnation: Incarnation(2),
+        }
+    }
+
+    #[test]
+    fn the_names_are_those_of_the_layout_document() {
+        let range = SegmentRange {
+            first: LogIndex(4096),
+            last: LogIndex(8191),
+        };
+        let key = lineage().segment(GroupId(0), range);
+        assert_eq!(
+            key,
+            "00000000-0000-0000-0000-000000000007/00000002/wal/0/00000000000000004096-00000000000000008191.seg"
+        );
+        assert_eq!(parse_segment(&key), Some(range));
+        assert_eq!(
+            parse_incarnation(lineage().cluster_id, &key),
+            Some(Incarnation(2))
+        );
+        assert_eq!(
+            lineage().base(LogIndex(9), 0xab),
+            "00000000-0000-0000-0000-000000000007/00000002/base/00000000000000000009-000000ab/"
+        );
+    }
+
+    #[test]
+    fn a_listing_from_an_index_begins_with_its_segment() {
+        let key = |first, last| {
+            let range = SegmentRange {
+                first: LogIndex(first),
+                last: LogIndex(last),
+            };
+            lineage().segment(GroupId(0), range)
+        };
+        let from = lineage().segments_from(GroupId(0), LogIndex(100));
+        assert!(key(99, 99) < from && key(90, 150) < from);
+        assert!(key(100, 100) > from && key(101, 200) > from);
+    }
+
+    #[test]
+    fn names_that_are_not_segments_are_left_alone() {
+        for key in [
+            "",
+            "a/b",
+            "x/00000000000000000009-00000000000000000001.seg",
+            "x/00000000000000000009.open",
+        ] {
+            assert_eq!(parse_segment(key), None, "{key}");
+        }
+        assert_eq!(incarnation_folder("2"), None);
+        assert_eq!(incarnation_folder("+0000002"), None);
+    }
+}

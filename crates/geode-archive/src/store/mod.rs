@@ -1,0 +1,204 @@
+//! The seam to object stores: what the archive needs of one, and the words for what went wrong.
+//!
+//! Four implementations pass one suite (`tests/archive/stores.rs`): [`S3Store`], [`DirectoryStore`], [`MemoryStore`], and [`FailingStore`] around
+//! any of them. Keys are relative to the store's root (bucket and prefix, or a directory). A store knows nothing of clusters or segments.
+
+mod directory;
+mod failing;
+mod memory;
+mod s3;
+
+pub use directory::DirectoryStore;
+pub use failing::{FailingStore, Fault, Operation};
+pub use memory::MemoryStore;
+pub use s3::{S3Options, S3Store};
+
+use crate::content::{Content, Sha256};
+use futures::future::BoxFuture;
+use std::fmt;
+use tokio::io::AsyncRead;
+
+/// Most entries of one page of [`ObjectStore::list`].
+pub const LIST_PAGE: usize = 1000;
+
+/// What a call to a store comes to.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, ObjectError>>;
+
+/// The bytes of an object as they arrive.
+pub type Reader = Box<dyn AsyncRead + Send + Unpin>;
+
+/// A place for immutable objects.
+///
+/// Every call is one attempt: who calls it decides whether and when to try again.
+pub trait ObjectStore: Send + Sync + fmt::Debug {
+    /// Stores `content` under `key` unless there is something already. Readers see the whole object or none. A repeated call with
+    /// the same content is [`Put::SameContent`], so that an answer that got lost does no harm.
+    fn put_if_absent<'a>(&'a self, key: &'a str, content: &'a Content) -> Answer<'a, Put>;
+
+    /// Stores what `body` yields under a key that nobody else uses, without knowing its length: in pieces of bounded size. Nothing
+    /// is visible under the key unless the whole body was read and stored.
+    fn put_stream<'a>(
+        &'a self,
+        key: &'a str,
+        body: &'a mut (dyn AsyncRead + Send + Unpin),
+    ) -> Answer<'a, Stored>;
+
+    /// Reads an object from `offset` on.
+    fn get<'a>(&'a self, key: &'a str, offset: u64) -> Answer<'a, Reader>;
+
+    /// Size and hash, `None` when there is no such object.
+    fn head<'a>(&'a self, key: &'a str) -> Answer<'a, Option<ObjectInfo>>;
+
+    /// A page of the objects whose keys begin with `prefix` and are greater than `after`, in the order of their bytes. Empty at the end.
+    fn list<'a>(&'a self, prefix: &'a str, after: &'a str) -> Answer<'a, Vec<Listed>>;
+
+    /// Removes an object; one that is not there is fine.
+    fn delete<'a>(&'a self, key: &'a str) -> Answer<'a, ()>;
+
+    /// The URL of a key, for people.
+    fn url(&self, key: &str) -> String;
+}
+
+/// How [`ObjectStore::put_if_absent`] ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// Stored by this call.
+    Created,
+    /// It was there, byte for byte.
+    SameContent,
+    /// Something else is stored under the key. It was left alone.
+    Conflict,
+}
+
+/// What was stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Size.
+    pub bytes: u64,
+    /// Hash of the bytes.
+    pub sha256: Sha256,
+}
+
+/// What a store says about an object without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// Size.
+    pub bytes: u64,
+    /// The hash recorded when it was stored; objects stored as a stream have none.
+    pub sha256: Option<Sha256>,
+}
+
+/// An entry of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Key.
+    pub key: String,
+    /// Size.
+    pub bytes: u64,
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("cannot {act}: {detail}")]
+pub struct ObjectError {
+    /// What to do about it.
+    pub kind: ErrorKind,
+    /// The act that failed, with the place: `write s3://bucket/key`.
+    pub act: String,
+    /// What the store said.
+    pub detail: String,
+}
+
+/// What a failure means for who asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// There is no such object.
+    NotFound,
+    /// The store does not let us: credentials, rights, clocks.
+    Denied,
+    /// Worth another try later: no connection, too slow, overloaded, a fault of the store, a bucket that is not there yet.
+    Unavailable,
+    /// The file or stream that was to be stored cannot be read, or a download cannot be written.
+    Local,
+    /// The store gave something else than was stored.
+    Corrupt,
+}
+
+impl ObjectError {
+    /// A failure of an act.
+    pub fn new(kind: ErrorKind, act: impl Into<String>, detail: impl fmt::Display) -> Self {
+        Self {
+            kind,
+            act: act.into(),
+            detail: detail.to_string(),
+        }
+    }
+
+    /// The reason of the condition catalogue for an archive that fails like this.
+    pub fn reason(&self) -> &'static str {
+        match self.kind {
+            ErrorKind::Denied => "ArchiveDenied",
+            ErrorKind::NotFound | ErrorKind::Unavailable | ErrorKind::Local | ErrorKind::Corrupt => {
+                "ArchiveUnreachable"
+            }
+        }
+    }
+}
+
+/// Every entry below a prefix, page by page, after a key.
+pub async fn list_all(
+    store: &dyn ObjectStore,
+    prefix: &str,
+    after: &str,
+) -> Result<Vec<Listed>, ObjectError> {
+    let mut all: Vec<Listed> = Vec::new();
+    loop {
+        let after = all.last().map_or(after, |entry| entry.key.as_str()).to_owned();
+        let page = store.list(prefix, &after).await?;
+        if page.is_empty() {
+            return Ok(all);
+        }
+        all.extend(page);
+    }
+}
+
+/// A small object, whole; refused when it is larger than `limit`.
+pub async fn get_small(store: &dyn ObjectStore, key: &str, limit: usize) -> Result<Vec<u8>, ObjectError> {
+    use tokio::io::AsyncReadExt;
+    let reader = store.get(key, 0).await?;
+    let mut bytes = Vec::new();
+    let act = || format!("read {}", store.url(key));
+    reader
+        .take(limit as u64 + 1)
+        .read_to_end(&mut bytes)
+        .await
+        .map_err(|error| ObjectError::new(ErrorKind::Unavailable, act(), error))?;
+    if bytes.len() > limit {
+        let detail = format!("it is larger than the {limit} bytes that such an object may have");
+        return Err(ObjectError::new(ErrorKind::Corrupt, act(), detail));
+    }
+    Ok(bytes)
+}
+
+/// Whether what is stored under a key is `content`: by the recorded hash, or by reading it when none was recorded.
+pub(crate) async fn same_content(
+    store: &dyn ObjectStore,
+    key: &str,
+    content: &Content,
+) -> Result<Option<bool>, ObjectError> {
+    let Some(info) = store.head(key).await? else {
+        return Ok(None);
+    };
+    if info.bytes != content.bytes() {
+        return Ok(Some(false));
+    }
+    let sha256 = if let Some(sha256) = info.sha256 {
+        sha256
+    } else {
+        let read = Sha256::of_reader(store.get(key, 0).await?).await;
+        read.map_err(|error| {
+            ObjectError::new(ErrorKind::Unavailable, format!("read {}", store.url(key)), error)
+        })?
+    };
+    Ok(Some(sha256 == content.sha256()))
+}

@@ -1,0 +1,11 @@
+//! The archive against its stores, a real S3 server among them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail like tests"
+)]
+
+mod history;
+mod journeys;
+mod s3;
+mod stores;

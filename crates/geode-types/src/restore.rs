@@ -1,0 +1,68 @@
+//! A fetched backup: the directory that the archive side (`geode_archive::fetch`, run by the sidecar or `geode restore`) leaves and
+//! that the server side replays. It is described by [`RESTORE_FILE`] in it, which is written last.
+
+use crate::{ClusterId, Incarnation, LogIndex, Term};
+use serde::{Deserialize, Serialize};
+
+/// Name of the file that describes a fetched backup. A directory without it is not a complete one.
+pub const RESTORE_FILE: &str = "restore.json";
+/// The version of that file.
+pub const RESTORE_FORMAT: u32 = 1;
+
+/// How far a restore goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RestoreTarget {
+    /// Everything that is archived.
+    #[default]
+    Latest,
+    /// Up to and with this entry.
+    Index(LogIndex),
+    /// Up to and with the last commit at or before this time, microseconds since the epoch.
+    TimeMicros(i64),
+}
+
+/// What stands in [`RESTORE_FILE`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FetchedBackup {
+    /// [`RESTORE_FORMAT`].
+    pub format: u32,
+    /// URL it was fetched from.
+    pub source: String,
+    /// The cluster whose history it is.
+    pub cluster_id: ClusterId,
+    /// The incarnation of that history; the restored cluster is the next one.
+    pub incarnation: Incarnation,
+    /// The graph to begin with; absent when the segments begin with the first entry of all.
+    pub base: Option<FetchedBase>,
+    /// The log after it, in order, without a hole.
+    pub segments: Vec<FetchedSegment>,
+    /// How far to go.
+    pub target: RestoreTarget,
+    /// The archive has segments beyond a hole: first and last missing entry. The target must lie before it.
+    pub hole: Option<(LogIndex, LogIndex)>,
+}
+
+/// A base backup in a fetched backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FetchedBase {
+    /// Name of the file: a snapshot stream, compressed with zstd.
+    pub file: String,
+    /// The last entry it contains.
+    pub index: LogIndex,
+    /// Its term.
+    pub term: Term,
+    /// Hash of the graph, hexadecimal, when it was known for exactly this index.
+    pub state_hash: Option<String>,
+}
+
+/// A log segment in a fetched backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FetchedSegment {
+    /// Name of the file.
+    pub file: String,
+    /// First entry.
+    pub first: LogIndex,
+    /// Last entry.
+    pub last: LogIndex,
+}
