@@ -1,0 +1,240 @@
+//! One statement until its end: pick a server, ask it, take in what it says, and try again while that can help.
+//!
+//! A write keeps its request id through all attempts, so that the cluster recognises a repetition. While a leader is being asked, other
+//! members are asked now and then who leads: a dead leader is left as soon as there is a new one, long before its connection times out.
+
+use super::connection::{Answer, Exchange, Trouble};
+use super::retry::{Attempts, passes};
+use super::routing::Routing;
+use super::{Client, ClientError, QueryResult, Statement, Tried};
+use geode_types::{MemberId, Outcome, QueryError};
+use geode_wire::client::ClientRequest;
+use geode_wire::{FRAME_BYTES_MAX, encode};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long a leader may be silent before others are asked whether it still leads; doubles up to the maximum.
+const WATCH_EVERY: Duration = Duration::from_millis(250);
+const WATCH_EVERY_MAX: Duration = Duration::from_secs(1);
+const WATCH_TIMEOUT: Duration = Duration::from_millis(500);
+/// How much later than its own timeout the answer to a statement may come.
+const TIMEOUT_GRACE: Duration = Duration::from_secs(1);
+
+/// Who may answer.
+#[derive(Clone, Debug)]
+pub(crate) enum Target {
+    /// The leader, wherever it is.
+    Leader,
+    /// Any of the given endpoints.
+    AnyEndpoint,
+    /// This one.
+    Endpoint(String),
+}
+
+/// What is known when trying ends without an answer.
+#[derive(Default)]
+struct Failures {
+    tried: Vec<Tried>,
+    /// The newest attempt ended with this answer.
+    last: Option<QueryError>,
+}
+
+impl Failures {
+    fn note(&mut self, endpoint: &str, reason: String) {
+        self.tried.retain(|tried| tried.endpoint != endpoint);
+        self.tried.push(Tried {
+            endpoint: endpoint.to_owned(),
+            reason,
+        });
+        self.last = None;
+    }
+
+    fn error(self, attempts: &Attempts, start: Instant) -> ClientError {
+        match self.last {
+            Some(error) => error.outcome(attempts.outcome()).into(),
+            None => ClientError::Unavailable {
+                waited: start.elapsed(),
+                tried: self.tried,
+                outcome: attempts.outcome(),
+            },
+        }
+    }
+}
+
+impl Client {
+    pub(crate) async fn run(
+        &self,
+        statement: &Statement,
+        target: Target,
+    ) -> Result<QueryResult, ClientError> {
+        let in_flight = self.inner.ids.next();
+        let request = ClientRequest::Execute(statement.to_wire(Some(in_flight.id)));
+        let limit = statement.timeout_wanted().unwrap_or(self.inner.deadline);
+        let deadline = Instant::now() + limit;
+        match self
+            .drive(&request, target, deadline, Attempts::default())
+            .await?
+            .0
+        {
+            Answer::Done(result) => Ok(result),
+            other => Err(super::unexpected("the server", &other)),
+        }
+    }
+
+    /// Sends a request until somebody answers it, and returns the session on which that was.
+    pub(crate) async fn drive(
+        &self,
+        request: &ClientRequest,
+        mut target: Target,
+        deadline: Instant,
+        mut attempts: Attempts,
+    ) -> Result<(Answer, Exchange), ClientError> {
+        check_size(request)?;
+        let start = Instant::now();
+        let mut failures = Failures::default();
+        loop {
+            let address = self.pick(&target);
+            let pause = match self.attempt(&address, request, &target, deadline).await {
+                Ok((Answer::NotLeader(leader), _)) => {
+                    failures.note(
+                        &address,
+                        "it does not lead, and nobody it knows of does".to_owned(),
+                    );
+                    self.routing().not_leader(&address, leader.as_ref());
+                    target = Target::Leader;
+                    attempts.hop(&self.inner.policy, leader.is_some())
+                }
+                Ok((Answer::Failed(error), _)) if !passes(&error) => return Err(error.into()),
+                Ok((Answer::Failed(error), _)) => {
+                    if error.outcome == Some(Outcome::Unknown) {
+                        attempts.lost();
+                    }
+                    failures.note(&address, error.message.clone());
+                    failures.last = Some(error);
+                    attempts.fail(&self.inner.policy)
+                }
+                Ok(done) => return Ok(done),
+                Err(Trouble::Fatal(error)) if attempts.outcome() == Outcome::Failed => {
+                    return Err(error);
+                }
+                Err(trouble) => {
+                    let reason = match trouble {
+                        Trouble::Fatal(error) => error.to_string(),
+                        Trouble::NotSent(reason) => reason,
+                        Trouble::Lost(reason) => {
+                            attempts.lost();
+                            reason
+                        }
+                    };
+                    tracing::debug!(%address, %reason, "an attempt failed");
+                    failures.note(&address, reason);
+                    self.routing().failed(&address);
+                    attempts.fail(&self.inner.policy)
+                }
+            };
+            match pause.map(jittered) {
+                Some(pause) if Instant::now() + pause < deadline => tokio::time::sleep(pause).await,
+                _ => return Err(failures.error(&attempts, start)),
+            }
+        }
+    }
+
+    fn pick(&self, target: &Target) -> String {
+        match target {
+            Target::Leader => self.routing().for_leader(),
+            Target::AnyEndpoint => self
+                .routing()
+                .for_read(self.inner.balancing, rand::random::<u32>() as usize),
+            Target::Endpoint(endpoint) => endpoint.clone(),
+        }
+    }
+
+    async fn attempt(
+        &self,
+        address: &str,
+        request: &ClientRequest,
+        target: &Target,
+        deadline: Instant,
+    ) -> Result<(Answer, Exchange), Trouble> {
+        let sent = AtomicBool::new(false);
+        let asked = OnceLock::new();
+        let exchange = async {
+            let link = self.inner.connections.get(address).await?;
+            let _ = asked.set(link.member);
+            let mut exchange = link.open().await?;
+            sent.store(true, Ordering::Relaxed);
+            let answer = exchange.ask(request).await?;
+            Ok((answer, exchange))
+        };
+        let left = |reason: String| {
+            Err(if sent.load(Ordering::Relaxed) {
+                Trouble::Lost(reason)
+            } else {
+                Trouble::NotSent(reason)
+            })
+        };
+        let term = self.routing().term();
+        tokio::select! {
+            biased;
+            answer = exchange => answer,
+            () = self.watch_for_another_leader(address, &asked, term), if matches!(target, Target::Leader) => {
+                left("another member leads now".to_owned())
+            }
+            () = tokio::time::sleep_until((deadline + TIMEOUT_GRACE).into()), if has_timeout(request) => {
+                left("no answer within the statement's timeout".to_owned())
+            }
+        }
+    }
+
+    /// Returns when another member than the asked one is seen to lead.
+    async fn watch_for_another_leader(&self, address: &str, asked: &OnceLock<MemberId>, term: u64) {
+        let mut every = WATCH_EVERY;
+        for turn in 0_usize.. {
+            tokio::time::sleep(every).await;
+            every = (every * 2).min(WATCH_EVERY_MAX);
+            let others: Vec<String> = self
+                .routing()
+                .candidates()
+                .into_iter()
+                .filter(|other| other != address)
+                .collect();
+            let Some(other) = others.get(turn % others.len().max(1)) else {
+                continue;
+            };
+            let view = async {
+                let link = self.inner.connections.get(other).await.ok()?;
+                match link.ask(&ClientRequest::Cluster).await {
+                    Ok(Answer::Cluster(view)) => Some(view),
+                    _ => None,
+                }
+            };
+            if let Ok(Some(view)) = tokio::time::timeout(WATCH_TIMEOUT, view).await {
+                self.routing().learn(&view);
+                if Routing::moved_on(&view, address, asked.get().copied(), term) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn has_timeout(request: &ClientRequest) -> bool {
+    matches!(request, ClientRequest::Execute(execute) if execute.timeout_ms.is_some())
+}
+
+/// A frame that the server would refuse is refused here, before it costs a connection.
+fn check_size(request: &ClientRequest) -> Result<(), ClientError> {
+    let bytes = encode(request).len();
+    if bytes > FRAME_BYTES_MAX {
+        return Err(ClientError::Settings(format!(
+            "the statement and its parameters are {bytes} bytes; a request holds at most {FRAME_BYTES_MAX}. Send the data in parts"
+        )));
+    }
+    Ok(())
+}
+
+/// Between half and all of the pause, so that clients that failed together do not come back together.
+fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(rand::random_range(0.5..=1.0))
+}

@@ -1,0 +1,218 @@
+//! Where to send the next attempt: the given endpoints, the members that servers told us about, and who is believed to lead. Pure:
+//! no sockets and no clock.
+
+use geode_types::MemberId;
+use geode_wire::client::{ClusterView, MemberAddress};
+
+/// How reads that any member may answer are spread over the endpoints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LoadBalancing {
+    /// One after the other.
+    #[default]
+    RoundRobin,
+    /// By chance.
+    Random,
+    /// The first endpoint while it answers.
+    First,
+}
+
+#[derive(Debug)]
+pub(crate) struct Routing {
+    endpoints: Vec<String>,
+    learned: Vec<MemberAddress>,
+    /// Address of the believed leader.
+    leader: Option<String>,
+    /// The highest term any server told us of.
+    term: u64,
+    /// Which candidate is next while no leader is known.
+    turn: usize,
+}
+
+impl Routing {
+    pub(crate) fn new(endpoints: Vec<String>) -> Self {
+        Self {
+            endpoints,
+            learned: Vec::new(),
+            leader: None,
+            term: 0,
+            turn: 0,
+        }
+    }
+
+    pub(crate) fn term(&self) -> u64 {
+        self.term
+    }
+
+    /// Everything that may be tried: the given endpoints first, then the members they told us about.
+    pub(crate) fn candidates(&self) -> Vec<String> {
+        let mut all = self.endpoints.clone();
+        for member in &self.learned {
+            if !all.contains(&member.client) {
+                all.push(member.client.clone());
+            }
+        }
+        all
+    }
+
+    /// Takes in what a server says about the cluster, unless we know newer.
+    pub(crate) fn learn(&mut self, view: &ClusterView) {
+        if view.term < self.term {
+            return;
+        }
+        self.term = view.term;
+        if !view.members.is_empty() {
+            self.learned = view.members.iter().map(|member| member.address.clone()).collect();
+        }
+        if let Some(leader) = leader_of(view) {
+            self.leader = Some(leader.client.clone());
+        }
+    }
+
+    /// A server said that it does not lead, and who does as far as it knows.
+    pub(crate) fn not_leader(&mut self, asked: &str, leader: Option<&MemberAddress>) {
+        match leader {
+            Some(leader) if leader.client != asked => self.leader = Some(leader.client.clone()),
+            _ => self.failed(asked),
+        }
+    }
+
+    /// An address did not answer: do not start there next time.
+    pub(crate) fn failed(&mut self, address: &str) {
+        if self.leader.as_deref() == Some(address) {
+            self.leader = None;
+        }
+        self.turn = self.turn.wrapping_add(1);
+    }
+
+    /// Where a write or a linearizable read goes now.
+    pub(crate) fn for_leader(&self) -> String {
+        self.leader.clone().unwrap_or_else(|| {
+            let all = self.candidates();
+            all[self.turn % all.len()].clone()
+        })
+    }
+
+    /// Where a read that any member may answer goes now; `draw` is a random number.
+    pub(crate) fn for_read(&mut self, balancing: LoadBalancing, draw: usize) -> String {
+        let turn = match balancing {
+            LoadBalancing::RoundRobin => {
+                self.turn = self.turn.wrapping_add(1);
+                self.turn
+            }
+            LoadBalancing::Random => draw,
+            LoadBalancing::First => self.turn,
+        };
+        self.endpoints[turn % self.endpoints.len()].clone()
+    }
+
+    /// Whether this view shows that somebody else leads than the member at `address` (whose identity is `asked`, once it said so),
+    /// and is not older than `term`.
+    pub(crate) fn moved_on(view: &ClusterView, address: &str, asked: Option<MemberId>, term: u64) -> bool {
+        let another = leader_of(view).is_some_and(|leader| match asked {
+            Some(asked) => leader.id != asked,
+            None => leader.client != address,
+        });
+        view.term >= term && another
+    }
+}
+
+pub(crate) fn leader_of(view: &ClusterView) -> Option<&MemberAddress> {
+    let leader = view.leader?;
+    view.members
+        .iter()
+        .map(|member| &member.address)
+        .find(|address| address.id == leader)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use geode_types::Role;
+    use geode_wire::client::MemberView;
+
+    fn address(id: u64) -> MemberAddress {
+        MemberAddress {
+            id: MemberId(id),
+            name: format!("m{id}"),
+            client: format!("m{id}:3141"),
+            internal: format!("m{id}:3142"),
+        }
+    }
+
+    fn view(term: u64, leader: Option<u64>) -> ClusterView {
+        let member = |id| MemberView {
+            address: address(id),
+            role: Role::Follower,
+            online: None,
+            lag_entries: None,
+            lag_ms: None,
+        };
+        ClusterView {
+            version: "0".into(),
+            cluster: "c".into(),
+            cluster_id: None,
+            me: MemberId(1),
+            leader: leader.map(MemberId),
+            term,
+            members: vec![member(1), member(2), member(3)],
+        }
+    }
+
+    #[test]
+    fn the_leader_is_followed_and_forgotten_when_it_fails() {
+        let mut routing = Routing::new(vec!["lb:3141".into()]);
+        assert_eq!(routing.for_leader(), "lb:3141");
+        routing.learn(&view(4, Some(2)));
+        assert_eq!(routing.for_leader(), "m2:3141");
+        routing.failed("m2:3141");
+        assert_ne!(routing.for_leader(), "m2:3141");
+        routing.not_leader("m1:3141", Some(&address(3)));
+        assert_eq!(routing.for_leader(), "m3:3141");
+        routing.not_leader("m3:3141", None);
+        assert_ne!(routing.for_leader(), "m3:3141");
+    }
+
+    #[test]
+    fn every_candidate_gets_its_turn_while_no_leader_is_known() {
+        let mut routing = Routing::new(vec!["lb:3141".into()]);
+        routing.learn(&view(4, None));
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..4 {
+            let next = routing.for_leader();
+            routing.failed(&next);
+            seen.insert(next);
+        }
+        assert_eq!(seen.len(), 4, "{seen:?}");
+    }
+
+    #[test]
+    fn an_older_view_changes_nothing() {
+        let mut routing = Routing::new(vec!["lb:3141".into()]);
+        routing.learn(&view(4, Some(2)));
+        routing.learn(&view(3, Some(1)));
+        assert_eq!((routing.for_leader().as_str(), routing.term()), ("m2:3141", 4));
+        let moved = |view: &ClusterView, asked| Routing::moved_on(view, "m2:3141", asked, 4);
+        assert!(!moved(&view(3, Some(1)), None));
+        assert!(moved(&view(5, Some(1)), None));
+        assert!(!moved(&view(5, None), None));
+        assert!(
+            !moved(&view(5, Some(1)), Some(MemberId(1))),
+            "the same member under another address"
+        );
+    }
+
+    #[test]
+    fn reads_are_spread_over_the_given_endpoints_only() {
+        let mut routing = Routing::new(vec!["a:1".into(), "b:1".into()]);
+        routing.learn(&view(1, Some(3)));
+        let first = routing.for_read(LoadBalancing::RoundRobin, 0);
+        let second = routing.for_read(LoadBalancing::RoundRobin, 0);
+        assert_ne!(first, second);
+        assert!(
+            [first, second]
+                .iter()
+                .all(|read| ["a:1", "b:1"].contains(&read.as_str()))
+        );
+        assert_eq!(routing.for_read(LoadBalancing::Random, 5), "b:1");
+    }
+}

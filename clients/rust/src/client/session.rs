@@ -1,0 +1,176 @@
+//! Explicit transactions: START TRANSACTION … COMMIT on one stream to one server.
+
+use super::connection::{Answer, Exchange, Trouble};
+use super::execute::Target;
+use super::retry::Attempts;
+use super::statement::{Control, control_of};
+use super::{Client, ClientError, QueryResult, Statement};
+use geode_types::{ErrorClass, Outcome, QueryError, RequestId};
+use geode_wire::client::{ClientRequest, ReadMode};
+use std::time::Instant;
+
+/// GQLSTATUS class of errors after which the transaction is over.
+const TRANSACTION_ROLLBACK: &str = "40";
+/// What a server answers to a COMMIT that it neither has committed nor has a transaction for.
+const NO_TRANSACTION: &str = "NoTransaction";
+
+/// Statements one after the other, and a transaction while one is open. Dropping it rolls an open transaction back.
+///
+/// Outside a transaction every statement commits by itself, as with [`Client::execute`].
+pub struct Session {
+    client: Client,
+    endpoint: Option<String>,
+    transaction: Option<Exchange>,
+}
+
+impl Session {
+    pub(crate) fn new(client: Client) -> Self {
+        Self {
+            client,
+            endpoint: None,
+            transaction: None,
+        }
+    }
+
+    /// Reads that any member may answer go to the server at this address only.
+    pub fn on(mut self, endpoint: impl Into<String>) -> Self {
+        self.endpoint = Some(endpoint.into());
+        self
+    }
+
+    /// Whether a transaction is open.
+    pub fn in_transaction(&self) -> bool {
+        self.transaction.is_some()
+    }
+
+    /// Opens a transaction on the leader.
+    pub async fn begin(&mut self) -> Result<(), ClientError> {
+        self.execute("START TRANSACTION").await.map(drop)
+    }
+
+    /// Commits the open transaction. A connection that breaks meanwhile is no harm: the cluster is asked what became of it.
+    pub async fn commit(&mut self) -> Result<QueryResult, ClientError> {
+        self.execute("COMMIT").await
+    }
+
+    /// Undoes the open transaction.
+    pub async fn rollback(&mut self) -> Result<(), ClientError> {
+        self.execute("ROLLBACK").await.map(drop)
+    }
+
+    /// As [`Self::execute`] for a text without parameters.
+    pub async fn query(&mut self, text: &str) -> Result<QueryResult, ClientError> {
+        self.execute(text).await
+    }
+
+    /// Runs a statement: START TRANSACTION, COMMIT and ROLLBACK as well as any other.
+    pub async fn execute(&mut self, statement: impl Into<Statement>) -> Result<QueryResult, ClientError> {
+        let statement = statement.into();
+        let control = control_of(statement.text());
+        match (self.transaction.take(), control) {
+            (None, Control::Begin) => self.open(&statement).await,
+            (None, _) => match &self.endpoint {
+                Some(endpoint) => self.client.execute_on(endpoint, statement).await,
+                None => self.client.execute(statement).await,
+            },
+            (Some(exchange), Control::Commit) => self.finish(exchange, &statement).await,
+            (Some(exchange), control) => self.inside(exchange, &statement, control).await,
+        }
+    }
+
+    async fn open(&mut self, statement: &Statement) -> Result<QueryResult, ClientError> {
+        let target = match (statement.read_mode(), &self.endpoint) {
+            (ReadMode::Linearizable, _) => Target::Leader,
+            (_, Some(endpoint)) => Target::Endpoint(endpoint.clone()),
+            (_, None) => Target::AnyEndpoint,
+        };
+        let request = ClientRequest::Execute(statement.to_wire(None));
+        let deadline = Instant::now() + self.client.inner.deadline;
+        let (answer, exchange) = self
+            .client
+            .drive(&request, target, deadline, Attempts::default())
+            .await?;
+        self.transaction = Some(exchange);
+        result(answer)
+    }
+
+    async fn inside(
+        &mut self,
+        mut exchange: Exchange,
+        statement: &Statement,
+        control: Control,
+    ) -> Result<QueryResult, ClientError> {
+        let request = ClientRequest::Execute(statement.to_wire(None));
+        let answer = match exchange.ask(&request).await {
+            Ok(Answer::NotLeader(_)) => return Err(lost("the member no longer leads").into()),
+            Ok(answer) => answer,
+            Err(Trouble::Fatal(error)) => return Err(error),
+            Err(Trouble::NotSent(reason) | Trouble::Lost(reason)) => return Err(lost(&reason).into()),
+        };
+        let over = match &answer {
+            Answer::Failed(error) => error.gqlstatus.starts_with(TRANSACTION_ROLLBACK),
+            _ => control == Control::Rollback,
+        };
+        if !over {
+            self.transaction = Some(exchange);
+        }
+        result(answer)
+    }
+
+    async fn finish(
+        &mut self,
+        mut exchange: Exchange,
+        statement: &Statement,
+    ) -> Result<QueryResult, ClientError> {
+        let in_flight = self.client.inner.ids.next();
+        let id = in_flight.id;
+        let request = ClientRequest::Execute(statement.to_wire(Some(id)));
+        match exchange.ask(&request).await {
+            Ok(Answer::Failed(error)) if error.outcome == Some(Outcome::Unknown) => {
+                self.resolve(id, &error.message).await
+            }
+            Ok(Answer::NotLeader(_)) => Err(lost("the member no longer leads").into()),
+            Ok(answer) => result(answer),
+            Err(Trouble::Fatal(error)) => Err(error),
+            Err(Trouble::NotSent(reason)) => Err(lost(&reason).into()),
+            Err(Trouble::Lost(reason)) => self.resolve(id, &reason).await,
+        }
+    }
+
+    /// COMMIT was sent and its answer was not seen: the same request, asked again, is answered from the session table if it was
+    /// committed, and finds no transaction if it was not.
+    async fn resolve(&mut self, id: RequestId, reason: &str) -> Result<QueryResult, ClientError> {
+        let request = ClientRequest::Execute(Statement::new("COMMIT").to_wire(Some(id)));
+        let deadline = Instant::now() + self.client.inner.deadline;
+        let mut attempts = Attempts::default();
+        attempts.lost();
+        match self
+            .client
+            .drive(&request, Target::Leader, deadline, attempts)
+            .await
+        {
+            Ok((answer, _)) => result(answer),
+            Err(ClientError::Query(error)) if error.detail == NO_TRANSACTION => Err(lost(reason).into()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn result(answer: Answer) -> Result<QueryResult, ClientError> {
+    match answer {
+        Answer::Done(result) => Ok(result),
+        Answer::Failed(error) => Err(error.into()),
+        other => Err(super::unexpected("the server", &other)),
+    }
+}
+
+fn lost(reason: &str) -> QueryError {
+    QueryError::runtime(
+        ErrorClass::UnavailableError,
+        "TransactionLost",
+        "40000",
+        format!("the transaction is lost and nothing of it was written: {reason}"),
+    )
+    .hint("run the whole transaction again")
+    .outcome(Outcome::Failed)
+}
