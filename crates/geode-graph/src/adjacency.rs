@@ -57,6 +57,8 @@ pub(crate) struct Change {
 
 pub(crate) const OUT: u8 = 0;
 pub(crate) const IN: u8 = 1;
+/// Each piece of a split block has a count and a first pair in full; without room for them a tiny last piece would remain.
+const PIECE_SLACK: usize = 32;
 const DIRECTION_AT: usize = HEAD + 8;
 const TYPE_AT: usize = DIRECTION_AT + 1;
 const LAST_AT: usize = TYPE_AT + 4;
@@ -307,7 +309,7 @@ impl Loaded {
             MAX_BLOCK_BYTES
         } else {
             let pieces = bytes.div_ceil(MAX_BLOCK_BYTES * 3 / 4);
-            bytes.div_ceil(pieces)
+            bytes.div_ceil(pieces) + PIECE_SLACK
         };
         let mut rest = self.pairs.as_slice();
         loop {

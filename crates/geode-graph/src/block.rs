@@ -63,3 +63,41 @@ pub(crate) fn visit(mut bytes: &[u8], mut each: impl FnMut(Pair)) -> Decoded<()>
     }
     end_of(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_format_stays_what_it_is() {
+        let pairs = [(5, 100), (5, 101), (300, 7)];
+        let bytes = encode(&pairs);
+        assert_eq!(bytes, [3, 5, 200, 1, 0, 2, 167, 2, 187, 1]);
+        assert_eq!((decode(&bytes), count(&bytes)), (Ok(pairs.to_vec()), Ok(3)));
+    }
+
+    #[test]
+    fn unsorted_and_overlong_blocks_are_refused() {
+        assert_eq!(decode(&[2, 5, 2, 0, 0]), Err(DecodeError::Unsorted));
+        assert_eq!(decode(&[1, 5, 2, 9]), Err(DecodeError::Trailing));
+        assert_eq!(decode(&[9, 5, 2]), Err(DecodeError::Truncated));
+    }
+
+    proptest! {
+        #[test]
+        fn every_sorted_list_survives_its_bytes(set in prop::collection::btree_set((0u64..1 << 56, any::<u64>()), 0..50)) {
+            let pairs: Vec<Pair> = set.into_iter().collect();
+            let bytes = encode(&pairs);
+            prop_assert_eq!(decode(&bytes), Ok(pairs.clone()));
+            let mut previous = (0, 0);
+            let sizes = pairs.iter().map(|pair| pair_bytes(std::mem::replace(&mut previous, *pair), *pair));
+            prop_assert_eq!(sizes.sum::<usize>() + 1, bytes.len());
+        }
+
+        #[test]
+        fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let _ = decode(&bytes);
+        }
+    }
+}

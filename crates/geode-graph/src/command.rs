@@ -375,3 +375,7 @@ impl Effect {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "command_tests.rs"]
+mod tests;

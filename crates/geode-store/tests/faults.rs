@@ -1,5 +1,7 @@
 //! The faults that the in-memory store injects.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use geode_store::{MemStore, Reader, Store, StoreError, WriteTxn};
 use std::io::ErrorKind;
 

@@ -1,5 +1,7 @@
 //! What only the LMDB store promises: durability, limits, and that a killed process leaves one whole state.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use geode_store::{LmdbOptions, LmdbStore, Loader, Reader, Store, WriteTxn};
 use std::io::Read;
 use std::process::{Command, Stdio};
@@ -39,7 +41,7 @@ fn a_full_map_is_told_apart_and_reads_go_on() {
     drop(store);
     let larger = open(directory.path());
     let mut tx = larger.write().unwrap();
-    tx.put(b"b", &[1; 3 << 20]).unwrap();
+    tx.put(b"b", &vec![1; 3 << 20]).unwrap();
     tx.commit().unwrap();
 }
 
