@@ -1,0 +1,316 @@
+//! QUIC between members. One UDP socket listens and dials; to every peer there are three connections ([`Lane`]), so that a heartbeat
+//! never waits behind a snapshot. A message is a stream of its own: kind byte, frame there, frame back. Connections are made when they
+//! are needed, with a fresh DNS look-up, and forgotten when they break.
+//!
+//! It must not know what a message means.
+
+use crate::raft::{BoxFuture, Lane, PeerTransport, RaftService, SnapshotBody, TransportError as PeerError};
+use crate::tls::{CertificateError, TlsMaterial, TlsWatch, internal_listener};
+use bytes::Bytes;
+use geode_client::tls::{Trust, client_config};
+use geode_types::MemberId;
+use geode_wire::client::MemberAddress;
+use geode_wire::internal::{InternalRequest, StreamKind};
+use geode_wire::{FRAME_BYTES_MAX, INTERNAL_ALPN, WireError, close_code, decode, read_frame, write_frame};
+use quinn::{ClientConfig, Connection, Endpoint, Incoming, RecvStream, SendStream, ServerConfig, TransportConfig, VarInt};
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+/// A peer that is silent for longer is gone; also how soon a pod that came back under a new address is dialled anew.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(3);
+const KEEP_ALIVE: Duration = Duration::from_millis(700);
+/// How long a new connection may take.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(2);
+/// Requests that one connection may have open at a time.
+const STREAMS_MAX: u32 = 1024;
+/// How long a peer may take to send a request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// How much of a snapshot is taken in at once, bytes.
+const SNAPSHOT_CHUNK: usize = 256 * 1024;
+
+/// The second byte of a Raft stream.
+const CALL: u8 = 0;
+const SNAPSHOT: u8 = 1;
+
+/// The internal port cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// No socket.
+    #[error("cannot listen on {address} (UDP, server.internal_listen): {source}")]
+    Listen {
+        /// Where.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// Unusable certificates.
+    #[error(transparent)]
+    Certificates(#[from] CertificateError),
+}
+
+/// Answers API streams.
+pub trait ApiService: Send + Sync + 'static {
+    /// Answers one request; writes its reply frame (and what follows it) to `send`.
+    fn answer(&self, request: InternalRequest, send: SendStream) -> BoxFuture<'static, Result<(), WireError>>;
+}
+
+/// The internal port of a member. Cheap to clone.
+#[derive(Clone)]
+pub struct Transport {
+    endpoint: Endpoint,
+    tls: TlsWatch,
+    connections: Arc<Mutex<HashMap<(MemberId, Lane), Connection>>>,
+}
+
+impl Transport {
+    /// Opens the socket; nothing is answered before [`Transport::serve`].
+    pub async fn bind(listen: &str, tls: TlsWatch) -> Result<Self, TransportError> {
+        let failed = |source| TransportError::Listen { address: listen.to_owned(), source };
+        let address = resolve(listen).await.map_err(failed)?;
+        let config = server_config(&tls.borrow())?;
+        let endpoint = Endpoint::server(config, address).map_err(failed)?;
+        Ok(Self { endpoint, tls, connections: Arc::default() })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.endpoint.local_addr()
+    }
+
+    /// Answers peers until [`Transport::close`]; new certificates are used for new connections.
+    pub async fn serve(self, raft: Arc<dyn RaftService>, api: Arc<dyn ApiService>) {
+        let services = Services { raft, api };
+        let mut tls = self.tls.clone();
+        loop {
+            tokio::select! {
+                incoming = self.endpoint.accept() => match incoming {
+                    Some(incoming) => drop(tokio::spawn(serve_connection(incoming, services.clone()))),
+                    None => return,
+                },
+                Ok(()) = tls.changed() => match server_config(&tls.borrow_and_update()) {
+                    Ok(config) => self.endpoint.set_server_config(Some(config)),
+                    Err(error) => tracing::error!(%error, "the internal port keeps its old certificates"),
+                },
+            }
+        }
+    }
+
+    /// Ends all connections.
+    pub fn close(&self) {
+        self.endpoint.close(VarInt::from_u32(close_code::SHUTDOWN), b"shutting down");
+    }
+
+    async fn connection(&self, peer: &MemberAddress, lane: Lane) -> Result<Connection, PeerError> {
+        if let Some(open) = self.connections().get(&(peer.id, lane)).filter(|open| open.close_reason().is_none()) {
+            return Ok(open.clone());
+        }
+        let dialled = tokio::time::timeout(DIAL_TIMEOUT, self.dial(peer)).await;
+        let connection = dialled
+            .unwrap_or_else(|_| Err(format!("no answer within {DIAL_TIMEOUT:?}")))
+            .map_err(|reason| PeerError::Unreachable(format!("{} at {}: {reason}", peer.name, peer.internal)))?;
+        self.connections().insert((peer.id, lane), connection.clone());
+        Ok(connection)
+    }
+
+    async fn dial(&self, peer: &MemberAddress) -> Result<Connection, String> {
+        let address = resolve(&peer.internal).await.map_err(|error| error.to_string())?;
+        let name = peer.internal.rsplit_once(':').map_or(peer.internal.as_str(), |(host, _)| host);
+        let config = dial_config(&self.tls.borrow()).map_err(|error| error.to_string())?;
+        let connecting = self.endpoint.connect_with(config, address, name).map_err(|error| error.to_string())?;
+        connecting.await.map_err(|error| error.to_string())
+    }
+
+    fn forget(&self, peer: MemberId, lane: Lane) {
+        if let Some(connection) = self.connections().remove(&(peer, lane)) {
+            connection.close(VarInt::from_u32(close_code::DONE), b"no answer");
+        }
+    }
+
+    fn connections(&self) -> std::sync::MutexGuard<'_, HashMap<(MemberId, Lane), Connection>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One exchange; a connection that did not answer is not used again.
+    async fn exchange<'a, F>(&self, peer: &MemberAddress, lane: Lane, act: impl FnOnce(Connection) -> F) -> Result<Bytes, PeerError>
+    where
+        F: Future<Output = Result<Bytes, WireError>> + 'a,
+    {
+        let connection = self.connection(peer, lane).await?;
+        act(connection).await.map_err(|error| {
+            self.forget(peer.id, lane);
+            PeerError::Broken(format!("{}: {error}", peer.name))
+        })
+    }
+}
+
+impl PeerTransport for Transport {
+    fn call(&self, peer: &MemberAddress, lane: Lane, message: Bytes, timeout: Duration) -> BoxFuture<'_, Result<Bytes, PeerError>> {
+        let peer = peer.clone();
+        Box::pin(async move {
+            let act = |connection| async move { within(timeout, call(connection, message)).await };
+            self.exchange(&peer, lane, act).await
+        })
+    }
+
+    fn send_snapshot(
+        &self,
+        peer: &MemberAddress,
+        message: Bytes,
+        body: SnapshotBody,
+        idle: Duration,
+    ) -> BoxFuture<'_, Result<Bytes, PeerError>> {
+        let peer = peer.clone();
+        Box::pin(async move { self.exchange(&peer, Lane::Snapshot, |connection| send_snapshot(connection, message, body, idle)).await })
+    }
+}
+
+async fn call(connection: Connection, message: Bytes) -> Result<Bytes, WireError> {
+    let (mut send, mut receive) = connection.open_bi().await.map_err(io::Error::from)?;
+    send.write_all(&[StreamKind::Raft as u8, CALL]).await.map_err(io::Error::from)?;
+    write_frame(&mut send, &message).await?;
+    finish(&mut send)?;
+    reply(&mut receive).await
+}
+
+async fn send_snapshot(connection: Connection, message: Bytes, mut body: SnapshotBody, idle: Duration) -> Result<Bytes, WireError> {
+    let (mut send, mut receive) = connection.open_bi().await.map_err(io::Error::from)?;
+    send.write_all(&[StreamKind::Raft as u8, SNAPSHOT]).await.map_err(io::Error::from)?;
+    write_frame(&mut send, &message).await?;
+    while let Some(chunk) = body.chunk()? {
+        let sent = within(idle, async { send.write_chunk(chunk).await.map_err(|error| io::Error::from(error).into()) }).await;
+        if let Err(error) = sent {
+            // A refusal stops the stream: its reply says more than "stopped".
+            return reply(&mut receive).await.map_err(|_| error);
+        }
+    }
+    finish(&mut send)?;
+    within(idle, reply(&mut receive)).await
+}
+
+async fn reply(receive: &mut RecvStream) -> Result<Bytes, WireError> {
+    let frame = read_frame(receive, FRAME_BYTES_MAX).await?;
+    frame.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof).into())
+}
+
+fn finish(send: &mut SendStream) -> Result<(), WireError> {
+    send.finish().map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe).into())
+}
+
+async fn within<T>(timeout: Duration, act: impl Future<Output = Result<T, WireError>>) -> Result<T, WireError> {
+    tokio::time::timeout(timeout, act).await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+}
+
+#[derive(Clone)]
+struct Services {
+    raft: Arc<dyn RaftService>,
+    api: Arc<dyn ApiService>,
+}
+
+async fn serve_connection(incoming: Incoming, services: Services) {
+    let from = incoming.remote_address();
+    let connection = match incoming.await {
+        Ok(connection) => connection,
+        Err(error) => {
+            tracing::debug!(%from, %error, "an internal connection was not completed");
+            return;
+        }
+    };
+    while let Ok((send, receive)) = connection.accept_bi().await {
+        let (services, connection) = (services.clone(), connection.clone());
+        tokio::spawn(async move {
+            match serve_stream(send, receive, services).await {
+                Ok(()) => {}
+                Err(WireError::Io(_)) => {}
+                Err(error @ WireError::TooLarge { .. }) => close(&connection, close_code::TOO_LARGE, &error),
+                Err(error @ WireError::Malformed(_)) => close(&connection, close_code::MALFORMED, &error),
+            }
+        });
+    }
+}
+
+fn close(connection: &Connection, code: u32, error: &WireError) {
+    tracing::warn!(from = %connection.remote_address(), %error, "an internal connection is closed");
+    connection.close(VarInt::from_u32(code), error.to_string().as_bytes());
+}
+
+async fn serve_stream(send: SendStream, mut receive: RecvStream, services: Services) -> Result<(), WireError> {
+    let mut kind = [0; 1];
+    within(REQUEST_TIMEOUT, async { receive.read_exact(&mut kind).await.map_err(unfinished) }).await?;
+    match StreamKind::from_byte(kind[0]) {
+        Some(StreamKind::Api) => {
+            let frame = within(REQUEST_TIMEOUT, reply(&mut receive)).await?;
+            services.api.answer(decode(&frame)?, send).await
+        }
+        Some(StreamKind::Raft) => serve_raft(send, receive, services.raft).await,
+        None => Err(WireError::Malformed(format!("unknown kind of stream {}", kind[0]))),
+    }
+}
+
+async fn serve_raft(mut send: SendStream, mut receive: RecvStream, raft: Arc<dyn RaftService>) -> Result<(), WireError> {
+    let mut kind = [0; 1];
+    within(REQUEST_TIMEOUT, async { receive.read_exact(&mut kind).await.map_err(unfinished) }).await?;
+    let message = within(REQUEST_TIMEOUT, reply(&mut receive)).await?;
+    let answer = match kind[0] {
+        CALL => raft.handle(message).await,
+        SNAPSHOT => match raft.begin_snapshot(message) {
+            Ok(mut receiver) => {
+                loop {
+                    let next = within(REQUEST_TIMEOUT, async {
+                        receive.read_chunk(SNAPSHOT_CHUNK, true).await.map_err(|error| io::Error::from(error).into())
+                    });
+                    let Some(chunk) = next.await? else { break };
+                    // The file system is the bottleneck here, not this thread: chunks are small and written through the page cache.
+                    receiver.chunk(&chunk.bytes)?;
+                }
+                receiver.finish().await
+            }
+            Err(refusal) => refusal,
+        },
+        other => return Err(WireError::Malformed(format!("unknown kind of Raft stream {other}"))),
+    };
+    write_frame(&mut send, &answer).await?;
+    finish(&mut send)
+}
+
+fn unfinished(error: quinn::ReadExactError) -> WireError {
+    match error {
+        quinn::ReadExactError::FinishedEarly(_) => io::Error::from(io::ErrorKind::UnexpectedEof).into(),
+        quinn::ReadExactError::ReadError(error) => io::Error::from(error).into(),
+    }
+}
+
+fn transport_config() -> Arc<TransportConfig> {
+    static CONFIG: OnceLock<Arc<TransportConfig>> = OnceLock::new();
+    let make = || {
+        let mut config = TransportConfig::default();
+        config.max_idle_timeout(Some(IDLE_TIMEOUT.try_into().expect("3 s fit QUIC's idle timeout")));
+        config.keep_alive_interval(Some(KEEP_ALIVE));
+        config.max_concurrent_bidi_streams(VarInt::from_u32(STREAMS_MAX));
+        config.max_concurrent_uni_streams(VarInt::from_u32(0));
+        Arc::new(config)
+    };
+    CONFIG.get_or_init(make).clone()
+}
+
+fn server_config(material: &TlsMaterial) -> Result<ServerConfig, CertificateError> {
+    let tls = internal_listener(material).map_err(|error| CertificateError::Unusable(error.to_string()))?;
+    let mut config = ServerConfig::with_crypto(Arc::new(tls));
+    config.transport_config(transport_config());
+    Ok(config)
+}
+
+fn dial_config(material: &TlsMaterial) -> Result<ClientConfig, CertificateError> {
+    let trust = Trust::Authorities(material.ca_pem.clone());
+    let config = client_config(&trust, Some(&material.identity), INTERNAL_ALPN);
+    let mut config = config.map_err(|error| CertificateError::Unusable(error.to_string()))?;
+    config.transport_config(transport_config());
+    Ok(config)
+}
+
+async fn resolve(address: &str) -> io::Result<SocketAddr> {
+    let mut found = tokio::net::lookup_host(address).await?;
+    found.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("{address} has no address")))
+}
