@@ -1,8 +1,9 @@
 //! Checks that what is stored agrees with itself: records, adjacency, label index, counters, catalog, sessions.
 //!
-//! Memory stays bounded: each structure is walked in order and looked up in the others.
+//! Each structure is walked once. Edges and adjacency lists are compared by the sum of a 128-bit hash of what both sides say;
+//! only when the sums differ is each edge looked up, to name it. Memory grows with the catalog alone.
 
-use crate::adjacency::{BlockKey, IN, OUT};
+use crate::adjacency::{self, BlockKey, IN, OUT};
 use crate::block::{self, MAX_BLOCK_BYTES};
 use crate::catalog::{self, TokenKind};
 use crate::counters::{self, Totals};
@@ -14,7 +15,8 @@ use crate::keys::{
 use crate::record::{EdgeRecord, NodeRecord};
 use geode_store::Reader;
 use geode_types::{EdgeId, NodeId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use xxhash_rust::xxh3::xxh3_128;
 
 /// How many problems are described; the others are counted.
 pub const MAX_PROBLEMS: usize = 100;
@@ -55,6 +57,8 @@ pub fn fsck(read: &impl Reader) -> Result<Report> {
         report: Report::default(),
         seen: Totals::default(),
         counts: BTreeMap::new(),
+        tokens: BTreeSet::new(),
+        sides: [0; 2],
     };
     check.tokens()?;
     check.nodes()?;
@@ -72,6 +76,20 @@ struct Check<'r, R> {
     /// What the counters should say (the next ids as lower bounds).
     seen: Totals,
     counts: BTreeMap<(TokenKind, u32), u64>,
+    tokens: BTreeSet<(TokenKind, u32)>,
+    /// The list entries that edges ask for, and those that there are, as sums of hashes.
+    sides: [u128; 2],
+}
+
+/// One entry of an adjacency list as a number.
+fn fingerprint(node: u64, outgoing: bool, edge_type: u32, pair: (u64, u64)) -> u128 {
+    let mut bytes = [0; 29];
+    bytes[..8].copy_from_slice(&node.to_be_bytes());
+    bytes[8] = u8::from(outgoing);
+    bytes[9..13].copy_from_slice(&edge_type.to_be_bytes());
+    bytes[13..21].copy_from_slice(&pair.0.to_be_bytes());
+    bytes[21..].copy_from_slice(&pair.1.to_be_bytes());
+    xxh3_128(&bytes)
 }
 
 impl<R: Reader> Check<'_, R> {
@@ -97,6 +115,7 @@ impl<R: Reader> Check<'_, R> {
                     self.report
                         .problem(|| format!("{kind:?} {id} is named {name}, but that name leads elsewhere"));
                 }
+                self.tokens.insert((kind, id));
                 let next = &mut self.seen.next_token[usize::from(kind.code())];
                 *next = (*next).max(id.saturating_add(1));
             }
@@ -110,12 +129,11 @@ impl<R: Reader> Check<'_, R> {
         Ok(())
     }
 
-    fn known(&mut self, kind: TokenKind, id: u32, of: &str) -> Result<()> {
-        if self.read.get(&catalog::name_key(kind, id))?.is_none() {
+    fn known(&mut self, kind: TokenKind, id: u32, of: impl Fn() -> String) {
+        if !self.tokens.contains(&(kind, id)) {
             self.report
-                .problem(|| format!("{of} uses {kind:?} {id}, which has no name"));
+                .problem(|| format!("{} uses {kind:?} {id}, which has no name", of()));
         }
-        Ok(())
     }
 
     fn nodes(&mut self) -> Result<()> {
@@ -128,12 +146,12 @@ impl<R: Reader> Check<'_, R> {
                 check.report.problem(|| format!("node {id} cannot be read"));
                 return Ok(());
             };
-            let of = format!("node {id}");
+            let of = || format!("node {id}");
             for (property, _) in &record.properties {
-                check.known(TokenKind::PropertyKey, *property, &of)?;
+                check.known(TokenKind::PropertyKey, *property, of);
             }
             for label in &record.labels {
-                check.known(TokenKind::Label, *label, &of)?;
+                check.known(TokenKind::Label, *label, of);
                 *check.counts.entry((TokenKind::Label, *label)).or_default() += 1;
                 if check.read.get(&keys::label(*label, id))?.is_none() {
                     check
@@ -166,29 +184,43 @@ impl<R: Reader> Check<'_, R> {
                 check.report.problem(|| format!("edge {id} cannot be read"));
                 return Ok(());
             };
-            let of = format!("edge {id}");
-            check.known(TokenKind::EdgeType, record.edge_type, &of)?;
+            let of = || format!("edge {id}");
+            check.known(TokenKind::EdgeType, record.edge_type, of);
             for (property, _) in &record.properties {
-                check.known(TokenKind::PropertyKey, *property, &of)?;
+                check.known(TokenKind::PropertyKey, *property, of);
             }
             *check
                 .counts
                 .entry((TokenKind::EdgeType, record.edge_type))
                 .or_default() += 1;
-            for (node, direction, other) in [(record.start, OUT, record.end), (record.end, IN, record.start)]
-            {
+            for (node, outgoing, other) in [
+                (record.start, true, record.end),
+                (record.end, false, record.start),
+            ] {
                 if check.read.get(&keys::node(node))?.is_none() {
                     check
                         .report
                         .problem(|| format!("edge {id} is attached to node {node}, which does not exist"));
                 }
-                let listed = crate::adjacency::contains(
-                    check.read,
-                    node,
-                    direction,
-                    record.edge_type,
-                    (other.0, id.0),
-                );
+                let print = fingerprint(node.0, outgoing, record.edge_type, (other.0, id.0));
+                check.sides[0] = check.sides[0].wrapping_add(print);
+            }
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    /// Names the edges that their lists lack.
+    fn find_unlisted(&mut self) -> Result<()> {
+        self.each(Key::new(EDGES), |check, key, value| {
+            let id = EdgeId(keys::u64_at(key, HEAD).unwrap_or(0));
+            let Ok(record) = EdgeRecord::decode(value) else {
+                return Ok(());
+            };
+            for (node, direction, other) in [(record.start, OUT, record.end), (record.end, IN, record.start)]
+            {
+                let listed =
+                    adjacency::contains(check.read, node, direction, record.edge_type, (other.0, id.0));
                 if !listed.unwrap_or(false) {
                     let side = if direction == OUT { "outgoing" } else { "incoming" };
                     check
@@ -201,7 +233,6 @@ impl<R: Reader> Check<'_, R> {
         Ok(())
     }
 
-    /// Each edge has been found in both its lists, so equal numbers mean that the lists hold nothing else.
     fn adjacency(&mut self) -> Result<()> {
         let mut pairs = [0u64; 2];
         self.each(Key::new(ADJACENCY), |check, key, value| {
@@ -214,6 +245,10 @@ impl<R: Reader> Check<'_, R> {
                 return Ok(());
             };
             pairs[usize::from(at.outgoing)] += block.len() as u64;
+            for pair in &block {
+                let print = fingerprint(at.node.0, at.outgoing, at.edge_type, *pair);
+                check.sides[1] = check.sides[1].wrapping_add(print);
+            }
             let fits = match (block.last(), at.last) {
                 (None, _) => false,
                 (Some(last), Some(bound)) => *last <= bound,
@@ -232,6 +267,11 @@ impl<R: Reader> Check<'_, R> {
                 self.report
                     .problem(|| format!("there are {edges} edges but {count} {side} entries"));
             }
+        }
+        if self.sides[0] != self.sides[1] {
+            self.report
+                .problem(|| "edges and adjacency lists do not agree".to_owned());
+            self.find_unlisted()?;
         }
         Ok(())
     }

@@ -114,3 +114,23 @@ impl WriteSet {
         Self(touches)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_read_set_becomes_coarse_and_stays_small() {
+        let mut reads = ReadSet::default();
+        reads.add(Touch::Label(1));
+        for id in 0..2 * MAX_POINT_READS as u64 {
+            reads.add(Touch::Node(NodeId(id)));
+            reads.add(Touch::Existence(NodeId(id % 10)));
+        }
+        let mut all: Vec<_> = reads.iter().cloned().collect();
+        all.sort();
+        let mut expected: Vec<_> = (0..10).map(|id| Touch::Existence(NodeId(id))).collect();
+        expected.extend([Touch::Label(1), Touch::AnyNode]);
+        assert_eq!(all, expected);
+    }
+}

@@ -216,9 +216,9 @@ impl<R: ReadTxn> Transaction<R> {
         out: &mut Vec<NodeId>,
     ) -> Result<()> {
         self.note(|| label.map_or(Touch::AllNodes, Touch::Label));
-        let from = NodeId(after.map_or(0, |after| after.0 + 1));
+        let from = NodeId(after.map_or(0, |after| after.0.saturating_add(1)));
         let mut own = self.overlay.nodes_from(label, from).peekable();
-        let end = out.len() + limit;
+        let end = out.len().saturating_add(limit);
         for id in self.snapshot.nodes_from(label, from)? {
             let id = id?;
             while out.len() < end && own.peek().is_some_and(|own| *own < id) {
@@ -245,13 +245,13 @@ impl<R: ReadTxn> Transaction<R> {
     ) -> Result<()> {
         self.note(|| edge_type.map_or(Touch::AllEdges, Touch::EdgesOfType));
         let wanted = |edge: &EdgeRef| edge_type.is_none_or(|wanted| wanted == edge.edge_type);
-        let from = EdgeId(after.map_or(0, |after| after.0 + 1));
+        let from = EdgeId(after.map_or(0, |after| after.0.saturating_add(1)));
         let own = self
             .overlay
             .new_edges_from(from)
             .map(|(id, record)| record.as_ref(id));
         let mut own = own.filter(wanted).peekable();
-        let end = out.len() + limit;
+        let end = out.len().saturating_add(limit);
         for edge in self.snapshot.edges_from(from)? {
             let edge = edge?;
             while out.len() < end && own.peek().is_some_and(|own| own.edge < edge.edge) {

@@ -118,3 +118,10 @@ fn an_expansion_honours_types_and_directions() {
     );
     assert_eq!(found(Direction::Both, Some(&[])), []);
 }
+
+#[test]
+fn a_transaction_may_move_to_another_thread() {
+    fn moves<T: Send + 'static>() {}
+    moves::<geode_graph::Transaction<geode_store::LmdbRead>>();
+    moves::<geode_graph::Transaction<geode_store::MemRead>>();
+}

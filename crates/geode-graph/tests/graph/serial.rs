@@ -79,6 +79,18 @@ fn blind_creations_never_conflict() {
 }
 
 #[test]
+fn a_transaction_that_read_very_much_conflicts_with_any_change_of_a_node() {
+    let (mut rig, nodes) = small();
+    let mut wide = rig.begin();
+    for id in 0..=geode_graph::MAX_POINT_READS as u64 {
+        wide.node(NodeId(id + 1000)).unwrap();
+    }
+    wide.create_node(&[], vec![]).unwrap();
+    rig.write(|tx| tx.set_node_property(nodes[0], 1, 9.into()).unwrap());
+    assert_eq!(changed(rig.commit(wide)), Touch::AnyNode);
+}
+
+#[test]
 fn lost_updates_conflict() {
     let add = |tx: &mut Tx, nodes: [NodeId; 3]| {
         let now = value(tx, nodes[0]);
