@@ -20,20 +20,13 @@ impl Crd {
     }
 }
 
-/// All definitions. Helm keeps them when a release is uninstalled, because deleting a definition deletes every cluster.
+/// All definitions.
 pub fn crds() -> Vec<Crd> {
     [GeodeCluster::crd(), GeodeBackup::crd()]
         .into_iter()
-        .map(|mut definition| {
-            definition
-                .metadata
-                .annotations
-                .get_or_insert_default()
-                .insert("helm.sh/resource-policy".to_owned(), "keep".to_owned());
-            Crd {
-                file: format!("{}.yaml", definition.spec.names.plural),
-                definition,
-            }
+        .map(|definition| Crd {
+            file: format!("{}.yaml", definition.spec.names.plural),
+            definition,
         })
         .collect()
 }

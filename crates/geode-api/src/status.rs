@@ -114,7 +114,7 @@ pub struct MemberStatus {
 }
 
 /// How far the archive is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ArchiveStatus {
     /// Last LSN that is in the object store.
@@ -122,4 +122,7 @@ pub struct ArchiveStatus {
     /// Age of the oldest committed write that is not there, seconds.
     #[serde(default)]
     pub lag_seconds: Option<i64>,
+    /// Since when it has been behind without getting on; absent while it has everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind_since: Option<Time>,
 }

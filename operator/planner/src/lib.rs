@@ -1,1 +1,28 @@
-//! geode-planner
+//! The operator's decisions, without its hands: no Kubernetes client, no sockets, no clock.
+//!
+//! [`validate`] turns a manifest into a [`Want`]; the operator observes the world as [`Observed`]; [`plan`] compares the two and answers with
+//! actions, or with what it waits for; [`check`] refuses a plan that breaks a safety rule, with code of its own; [`status`] says what the user sees.
+//! All are functions of their arguments, so that every decision can be shown by a table of tests, and repeated.
+
+pub mod build;
+mod check;
+mod names;
+mod object;
+mod observed;
+mod plan;
+mod quantity;
+mod quorum;
+mod status;
+mod want;
+
+pub use check::{Violation, check};
+pub use names::Names;
+pub use object::{Kind, Object, ObjectKey, contains};
+pub use observed::{
+    Authority, BackupView, Certificate, ClaimView, MemberSeen, Observed, PodView, STALE_AFTER_SECONDS,
+    Secrets, SetView, VolumeKind,
+};
+pub use plan::{Action, Plan, Progress, plan};
+pub use quorum::{Lead, majority};
+pub use status::{Report, cluster_status, invalid_status};
+pub use want::{Archive, Defaults, Invalid, Memory, Restore, Want, validate};

@@ -1,0 +1,77 @@
+//! `geode.yaml`: what the manifest says, then `spec.config` on top. Every member reads the same text; `${GEODE_NODE_ID}` makes the difference.
+
+use crate::build::metadata;
+use crate::object::{Kind, Object};
+use crate::want::Want;
+use geode_api::{ANNOTATION_BUILDER, ANNOTATION_TEMPLATE};
+use serde_json::{Value, json};
+
+pub(crate) const CONFIG_FILE: &str = "geode.yaml";
+
+pub(super) fn build(want: &Want, template: &str) -> Object {
+    let annotations = [
+        (ANNOTATION_TEMPLATE, template),
+        (ANNOTATION_BUILDER, want.release.as_str()),
+    ];
+    Object::new(
+        Kind::ConfigMap,
+        want.names.config(),
+        json!({ "metadata": metadata(want, &annotations), "data": { CONFIG_FILE: geode_yaml(want) } }),
+    )
+}
+
+/// The text of `geode.yaml`.
+pub fn geode_yaml(want: &Want) -> String {
+    let mut config = from_manifest(want);
+    merge(&mut config, &Value::Object(want.config.clone()));
+    serde_saphyr::to_string(&config).expect("invariant: plain data is YAML")
+}
+
+fn from_manifest(want: &Want) -> Value {
+    let names = &want.names;
+    let node = "${GEODE_NODE_ID}";
+    let mut config = json!({
+        "cluster": {
+            "name": names.cluster,
+            "node": { "id": node, "address": names.client_address(node) },
+            "internal_address": names.internal_address(node),
+            "timing": want.timing,
+            "discovery": { "method": "kubernetes", "service": names.peers_domain() },
+        },
+        "server": {
+            "listen": "0.0.0.0:3141",
+            "internal_listen": "0.0.0.0:3142",
+            "tls": {
+                "cert_file": format!("/etc/geode/tls/{node}.crt"),
+                "key_file": format!("/etc/geode/tls/{node}.key"),
+                "client_ca": "/etc/geode/tls/ca.crt",
+            },
+        },
+        "auth": { "admin_user": "admin", "admin_password_file": "/etc/geode/auth/password" },
+        "storage": { "data_dir": "/var/lib/geode/data", "wal_dir": "/var/lib/geode/wal" },
+        "sidecar": { "listen": "0.0.0.0:9090" },
+        "logging": { "level": "info", "format": "json" },
+    });
+    if let Some(archive) = &want.archive {
+        config["archive"] = json!({
+            "s3": { "bucket": archive.bucket, "prefix": archive.prefix, "endpoint": archive.endpoint, "region": archive.region },
+            "max_lag": archive.max_lag,
+        });
+        if archive.credentials.is_some() {
+            config["archive"]["s3"]["credentials_dir"] = "/etc/geode/s3".into();
+        }
+    }
+    config
+}
+
+/// Maps are merged key by key; anything else on top replaces what is below.
+fn merge(base: &mut Value, top: &Value) {
+    match (base, top) {
+        (Value::Object(base), Value::Object(top)) => {
+            for (key, value) in top {
+                merge(base.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (base, top) => *base = top.clone(),
+    }
+}

@@ -1,0 +1,183 @@
+//! The StatefulSet. `OnDelete`: the operator restarts pods itself, in its own order. Pod security: the "restricted" standard.
+
+use crate::build::{Fixed, config_map::CONFIG_FILE, labels, metadata};
+use crate::object::{Kind, Object};
+use crate::observed::VolumeKind;
+use crate::want::Want;
+use geode_api::{
+    ANNOTATION_BUILDER, ANNOTATION_TEMPLATE, CLIENT_PORT, CLUSTER_PORT, CONTAINER_SERVER, CONTAINER_SIDECAR,
+    DeletionPolicy, LABEL_CLUSTER, METRICS_PORT,
+};
+use serde_json::{Value, json};
+
+/// User and group of both containers; the images run as it and the volumes belong to it.
+const USER: u32 = 65_532;
+/// Time for a server to hand over leadership and close its store.
+const TERMINATION_SECONDS: u32 = 60;
+
+pub(super) fn build(want: &Want, template: &str, fixed: &Fixed) -> Object {
+    let annotations = [
+        (ANNOTATION_TEMPLATE, template),
+        (ANNOTATION_BUILDER, want.release.as_str()),
+    ];
+    let when_deleted = match want.deletion {
+        DeletionPolicy::Retain => "Retain",
+        DeletionPolicy::Delete => "Delete",
+    };
+    let spec = json!({
+        "replicas": fixed.replicas,
+        "serviceName": want.names.peers(),
+        "podManagementPolicy": "Parallel",
+        "updateStrategy": { "type": "OnDelete" },
+        // Pods go only after their members have left the cluster; what is on their volumes is a copy of what the others have, under an
+        // identity that must never come back.
+        "persistentVolumeClaimRetentionPolicy": { "whenDeleted": when_deleted, "whenScaled": "Delete" },
+        "selector": { "matchLabels": { LABEL_CLUSTER: want.names.cluster } },
+        "template": pod_template(want, template),
+        "volumeClaimTemplates": [
+            claim_template(want, VolumeKind::Data, &fixed.sizes[0]),
+            claim_template(want, VolumeKind::Wal, &fixed.sizes[1]),
+        ],
+    });
+    let body = json!({ "metadata": metadata(want, &annotations), "spec": spec });
+    Object::new(Kind::StatefulSet, want.names.cluster.clone(), body)
+}
+
+fn claim_template(want: &Want, volume: VolumeKind, size: &str) -> Value {
+    let mut spec =
+        json!({ "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": size } } });
+    if let Some(class) = &want.storage_class {
+        spec["storageClassName"] = class.as_str().into();
+    }
+    json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+        "metadata": { "name": volume.name(), "labels": { LABEL_CLUSTER: want.names.cluster } },
+        "spec": spec,
+    })
+}
+
+fn pod_template(want: &Want, template: &str) -> Value {
+    let cluster = &want.names.cluster;
+    let one_a_node = json!([{
+        "labelSelector": { "matchLabels": { LABEL_CLUSTER: cluster } },
+        "topologyKey": "kubernetes.io/hostname",
+    }]);
+    json!({
+        "metadata": { "labels": labels(want), "annotations": { ANNOTATION_TEMPLATE: template } },
+        "spec": {
+            "serviceAccountName": cluster,
+            "automountServiceAccountToken": false,
+            "enableServiceLinks": false,
+            "terminationGracePeriodSeconds": TERMINATION_SECONDS,
+            "affinity": { "podAntiAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": one_a_node } },
+            "securityContext": {
+                "runAsNonRoot": true, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
+                "fsGroupChangePolicy": "OnRootMismatch",
+                "seccompProfile": { "type": "RuntimeDefault" },
+            },
+            "containers": [server(want), sidecar(want)],
+            "volumes": volumes(want),
+        },
+    })
+}
+
+/// Probes of the server are answered by the sidecar, which does a real handshake with it. Liveness is slow to give up: a sidecar that is
+/// restarted itself must not take the server with it.
+fn server(want: &Want) -> Value {
+    let resources = match &want.resources {
+        Some(resources) => json!(resources),
+        None => json!({ "requests": { "cpu": "100m", "memory": "256Mi" } }),
+    };
+    json!({
+        "name": CONTAINER_SERVER,
+        "image": want.images.server,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["/geode", "serve", "--config", "/etc/geode/geode.yaml"],
+        "env": environment(),
+        "ports": [
+            { "name": "client", "containerPort": CLIENT_PORT, "protocol": "UDP" },
+            { "name": "cluster", "containerPort": CLUSTER_PORT, "protocol": "UDP" },
+        ],
+        "startupProbe": probe("/startupz", 1, 600),
+        "readinessProbe": probe("/readyz", 2, 2),
+        "livenessProbe": probe("/livez", 10, 6),
+        "resources": resources,
+        "securityContext": container_security(),
+        "volumeMounts": mounts(),
+    })
+}
+
+fn sidecar(want: &Want) -> Value {
+    json!({
+        "name": CONTAINER_SIDECAR,
+        "image": want.images.sidecar,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["/geode-sidecar", "--config", "/etc/geode/geode.yaml"],
+        "env": environment(),
+        "ports": [{ "name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP" }],
+        "livenessProbe": { "tcpSocket": { "port": METRICS_PORT }, "periodSeconds": 5, "timeoutSeconds": 3, "failureThreshold": 4 },
+        "resources": { "requests": { "cpu": "20m", "memory": "64Mi" } },
+        "securityContext": container_security(),
+        "volumeMounts": mounts(),
+    })
+}
+
+/// What `geode query` and `geode shell` need inside the pod, besides who the member is.
+fn environment() -> Value {
+    json!([
+        { "name": "GEODE_NODE_ID", "valueFrom": { "fieldRef": { "fieldPath": "metadata.name" } } },
+        { "name": "GEODE_NAMESPACE", "valueFrom": { "fieldRef": { "fieldPath": "metadata.namespace" } } },
+        { "name": "GEODE_HOST", "value": format!("127.0.0.1:{CLIENT_PORT}") },
+        { "name": "GEODE_USER", "value": "admin" },
+        { "name": "GEODE_PASSWORD_FILE", "value": "/etc/geode/auth/password" },
+        { "name": "GEODE_CA", "value": "/etc/geode/tls/ca.crt" },
+    ])
+}
+
+fn probe(path: &str, period_seconds: u32, failures: u32) -> Value {
+    json!({
+        "httpGet": { "path": path, "port": METRICS_PORT },
+        "periodSeconds": period_seconds, "timeoutSeconds": 3, "failureThreshold": failures,
+    })
+}
+
+fn container_security() -> Value {
+    json!({
+        "allowPrivilegeEscalation": false,
+        "readOnlyRootFilesystem": true,
+        "capabilities": { "drop": ["ALL"] },
+    })
+}
+
+fn mounts() -> Value {
+    json!([
+        { "name": "config", "mountPath": format!("/etc/geode/{CONFIG_FILE}"), "subPath": CONFIG_FILE, "readOnly": true },
+        { "name": "tls", "mountPath": "/etc/geode/tls", "readOnly": true },
+        { "name": "auth", "mountPath": "/etc/geode/auth", "readOnly": true },
+        { "name": "s3", "mountPath": "/etc/geode/s3", "readOnly": true },
+        { "name": VolumeKind::Data.name(), "mountPath": "/var/lib/geode/data" },
+        { "name": VolumeKind::Wal.name(), "mountPath": "/var/lib/geode/wal" },
+        { "name": "tmp", "mountPath": "/tmp" },
+    ])
+}
+
+fn volumes(want: &Want) -> Value {
+    // A missing Secret of the archive must not keep a database from starting: the archive then says that it is denied.
+    let credentials = match want
+        .archive
+        .as_ref()
+        .and_then(|archive| archive.credentials.as_ref())
+    {
+        Some(secret) => {
+            json!({ "name": "s3", "secret": { "secretName": secret, "optional": true, "defaultMode": 0o440 } })
+        }
+        None => json!({ "name": "s3", "emptyDir": {} }),
+    };
+    json!([
+        { "name": "config", "configMap": { "name": want.names.config() } },
+        { "name": "tls", "secret": { "secretName": want.names.tls(), "defaultMode": 0o440 } },
+        { "name": "auth", "secret": { "secretName": want.names.admin(), "defaultMode": 0o440 } },
+        credentials,
+        { "name": "tmp", "emptyDir": {} },
+    ])
+}

@@ -1,0 +1,308 @@
+//! The second opinion: does a plan break a safety rule, given what was seen? It shares nothing with the planner but the types, reads the raw
+//! observation itself, and says no when in doubt. A violation is a defect of the planner; the operator then does nothing and reports it.
+
+use crate::observed::{Observed, STALE_AFTER_SECONDS};
+use crate::plan::{Action, Plan};
+use crate::want::Want;
+use geode_api::BackupPhase;
+use geode_types::{LogIndex, MemberId, Role};
+use geode_wire::internal::MemberStatus;
+use k8s_openapi::jiff::Timestamp;
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// A rule that a plan breaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The rule.
+    pub rule: &'static str,
+    /// What would have broken it.
+    pub action: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.action, self.rule)
+    }
+}
+
+/// Silence of a member after which it does not count, milliseconds.
+const SILENCE_MS: u64 = 3_000;
+/// Entries that a member may lack and still count.
+const MISSING_ENTRIES: u64 = 1_000;
+
+/// The rules, over a plan and what it was made from.
+pub fn check(plan: &Plan, want: &Want, seen: &Observed, now: Timestamp) -> Result<(), Vec<Violation>> {
+    let mut violations = Vec::new();
+    let mut disruptions = 0;
+    let mut membership_changes = 0;
+    let mut recorded = want.memory.bootstrap.is_some();
+    for action in &plan.actions {
+        let broken = match action {
+            Action::Record(memory) => {
+                recorded |= memory.bootstrap.is_some();
+                forgets(want, memory.cluster_id.map(|id| id.to_string()))
+            }
+            Action::Initialize { pod, .. } => initialize(want, seen, pod, recorded),
+            Action::AddLearner { .. } | Action::ChangeVoters { .. } | Action::RemoveLearners { .. } => {
+                membership_changes += 1;
+                membership(action, seen, now)
+            }
+            Action::TransferLeader { leader, to, .. } => {
+                disruptions += 1;
+                transfer(seen, leader, *to, now)
+            }
+            Action::RestartPod { pod, uid } => {
+                disruptions += 1;
+                restart(seen, pod, uid, now)
+            }
+            Action::ReplaceLostVolume { pod, claims } => {
+                disruptions += 1;
+                replace(seen, pod, claims, now)
+            }
+            Action::Scale { replicas } => scale(want, seen, *replicas, now),
+            Action::Delete(key) => (key.kind != crate::Kind::PodDisruptionBudget)
+                .then_some("only disruption budgets are deleted"),
+            _ => None,
+        };
+        violations.extend(broken.map(|rule| Violation {
+            rule,
+            action: action.to_string(),
+        }));
+    }
+    for (count, rule) in [
+        (disruptions, "one voluntary disruption at a time"),
+        (membership_changes, "one membership change at a time"),
+    ] {
+        if count > 1 {
+            violations.push(Violation {
+                rule,
+                action: format!("{count} at once"),
+            });
+        }
+    }
+    if violations.is_empty() {
+        Ok(())
+    } else {
+        Err(violations)
+    }
+}
+
+fn forgets(want: &Want, id: Option<String>) -> Option<&'static str> {
+    let known = want.memory.cluster_id.map(|id| id.to_string());
+    (known.is_some() && id != known).then_some("a recorded cluster identity never changes")
+}
+
+fn is_stale(seen: &Observed, now: Timestamp) -> bool {
+    now.duration_since(seen.at).as_secs() > STALE_AFTER_SECONDS
+}
+
+fn initialize(want: &Want, seen: &Observed, pod: &str, recorded: bool) -> Option<&'static str> {
+    if want.memory.cluster_id.is_some() {
+        return Some("a database that existed is never begun again");
+    }
+    if !recorded {
+        return Some("the decision to begin is recorded first");
+    }
+    if seen.seen().any(|(_, status)| status.cluster_id.is_some()) {
+        return Some("a database is not begun beside another one's volumes");
+    }
+    seen.member(pod)
+        .is_none()
+        .then_some("a database is begun only on a member that was seen")
+}
+
+/// The account of the member that an action calls the leader, if it is one.
+fn leader<'a>(seen: &'a Observed, pod: &str) -> Option<&'a MemberStatus> {
+    let status = seen.member(pod)?;
+    let newest = seen.seen().map(|(_, other)| other.term).max()?;
+    (status.role == Role::Leader && status.term == newest).then_some(status)
+}
+
+fn counts(leader: &MemberStatus, id: MemberId) -> bool {
+    leader.address.id == id
+        || leader.replication.iter().any(|other| {
+            other.member == id
+                && other.heard_ms.unwrap_or(u64::MAX) <= SILENCE_MS
+                && leader.last_log.0.saturating_sub(other.matched.0) <= MISSING_ENTRIES
+        })
+}
+
+/// Whether these voters, without one of them, still decide.
+fn decides(leader: &MemberStatus, voters: &[MemberId], without: Option<MemberId>) -> bool {
+    let present = voters
+        .iter()
+        .filter(|id| Some(**id) != without && counts(leader, **id))
+        .count();
+    present * 2 > voters.len()
+}
+
+fn membership(action: &Action, seen: &Observed, now: Timestamp) -> Option<&'static str> {
+    if is_stale(seen, now) {
+        return Some("nothing is changed on an old observation");
+    }
+    let (pod, expected): (&str, Option<LogIndex>) = match action {
+        Action::AddLearner { leader, .. } => (leader, None),
+        Action::ChangeVoters { leader, expected, .. } | Action::RemoveLearners { leader, expected, .. } => {
+            (leader, Some(*expected))
+        }
+        _ => return None,
+    };
+    let Some(leader) = leader(seen, pod) else {
+        return Some("membership is changed only through the leader");
+    };
+    if leader.membership.joint {
+        return Some("no change while another one is being committed");
+    }
+    if expected.is_some_and(|index| index != leader.membership.index) {
+        return Some("a change is fenced by the membership that it was decided on");
+    }
+    match action {
+        Action::AddLearner { member, .. } => add(seen, leader, member.id),
+        Action::ChangeVoters { voters, .. } => change(leader, voters),
+        Action::RemoveLearners { members, .. } => members
+            .iter()
+            .any(|id| leader.membership.voters.contains(id))
+            .then_some("only learners are removed as learners"),
+        _ => None,
+    }
+}
+
+fn add(seen: &Observed, leader: &MemberStatus, id: MemberId) -> Option<&'static str> {
+    if leader.membership.members.iter().any(|member| member.id == id) {
+        return Some("a member is added once");
+    }
+    let blank = seen
+        .seen()
+        .any(|(_, status)| status.address.id == id && status.cluster_id.is_none());
+    (!blank).then_some("only an empty member joins")
+}
+
+fn change(leader: &MemberStatus, voters: &[MemberId]) -> Option<&'static str> {
+    let distinct: BTreeSet<MemberId> = voters.iter().copied().collect();
+    if distinct.len() != voters.len() || voters.is_empty() {
+        return Some("voters are a set, and not an empty one");
+    }
+    if !voters
+        .iter()
+        .all(|id| leader.membership.members.iter().any(|member| member.id == *id))
+    {
+        return Some("every voter is a member first");
+    }
+    if !voters.contains(&leader.address.id) {
+        return Some("a leader does not remove itself");
+    }
+    let added: Vec<&MemberId> = voters
+        .iter()
+        .filter(|id| !leader.membership.voters.contains(id))
+        .collect();
+    if !added.iter().all(|id| counts(leader, **id)) {
+        return Some("a learner gets a vote when it has caught up");
+    }
+    if voters.len().is_multiple_of(2) && !leader.membership.voters.len().is_multiple_of(2) {
+        return Some("the number of voters stays odd");
+    }
+    let safe = decides(leader, voters, None) && decides(leader, &leader.membership.voters, None);
+    (!safe).then_some("a majority of the voters before and after has caught up")
+}
+
+fn transfer(seen: &Observed, pod: &str, to: MemberId, now: Timestamp) -> Option<&'static str> {
+    if is_stale(seen, now) {
+        return Some("nothing is changed on an old observation");
+    }
+    let Some(leader) = leader(seen, pod) else {
+        return Some("only a leader hands over");
+    };
+    let able = leader.membership.voters.contains(&to) && to != leader.address.id && counts(leader, to);
+    (!able).then_some("leadership goes to a voter that has caught up")
+}
+
+fn restart(seen: &Observed, pod: &str, uid: &str, now: Timestamp) -> Option<&'static str> {
+    if is_stale(seen, now) {
+        return Some("nothing is changed on an old observation");
+    }
+    let Some(view) = seen.pods.get(pod).filter(|view| view.uid == uid) else {
+        return Some("only a pod that was seen is restarted");
+    };
+    if !view.running && seen.member(pod).is_none() {
+        // It serves nobody.
+        return None;
+    }
+    if seen
+        .pods
+        .iter()
+        .any(|(other, view)| other != pod && (view.deleting || !view.ready))
+    {
+        return Some("no pod is disturbed while another one is away");
+    }
+    if seen
+        .backups
+        .iter()
+        .any(|backup| backup.status.phase == BackupPhase::Running)
+    {
+        return Some("no pod is disturbed during a backup");
+    }
+    let Some((lead_pod, leader)) = seen.seen().find(|(name, _)| leader(seen, name).is_some()) else {
+        return Some("no pod is disturbed without a leader");
+    };
+    let voters = &leader.membership.voters;
+    let Some(id) = seen.id_of(pod) else {
+        return Some("a pod that runs is restarted only when its member is known");
+    };
+    if voters.as_slice() == [id] {
+        return None;
+    }
+    if lead_pod == pod {
+        return Some("a leader hands over before it is restarted");
+    }
+    (!decides(leader, voters, Some(id))).then_some("a majority stays without the pod")
+}
+
+fn replace(seen: &Observed, pod: &str, claims: &[(String, String)], now: Timestamp) -> Option<&'static str> {
+    if is_stale(seen, now) {
+        return Some("nothing is changed on an old observation");
+    }
+    if seen.member(pod).is_some() {
+        return Some("the volume of a member that answers is never deleted");
+    }
+    let all_lost = claims.iter().all(|(name, uid)| {
+        seen.claims
+            .get(name)
+            .is_some_and(|claim| claim.lost && claim.uid == *uid && claim.pod == pod)
+    });
+    if !all_lost || claims.is_empty() {
+        return Some("only a volume whose storage is gone is deleted");
+    }
+    let Some((_, leader)) = seen.seen().find(|(name, _)| leader(seen, name).is_some()) else {
+        return Some("no volume is deleted without a leader");
+    };
+    (!decides(leader, &leader.membership.voters, None))
+        .then_some("no volume is deleted without a majority that has everything")
+}
+
+fn scale(want: &Want, seen: &Observed, replicas: u32, now: Timestamp) -> Option<&'static str> {
+    let current = seen.set.as_ref().map_or(0, |set| set.replicas);
+    if replicas >= current {
+        return None;
+    }
+    if is_stale(seen, now) {
+        return Some("nothing is changed on an old observation");
+    }
+    if replicas == 0 {
+        return Some("a cluster keeps a pod");
+    }
+    let Some((_, leader)) = seen.seen().find(|(name, _)| leader(seen, name).is_some()) else {
+        return Some("pods are taken away only when the membership is known");
+    };
+    let holds = |name: &str| {
+        want.names
+            .ordinal(name)
+            .is_some_and(|ordinal| ordinal >= replicas)
+    };
+    leader
+        .membership
+        .members
+        .iter()
+        .any(|member| holds(&member.name))
+        .then_some("a pod goes after its member has left the cluster")
+}

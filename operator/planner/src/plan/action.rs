@@ -1,0 +1,188 @@
+//! What a plan consists of. Actions are exact: whoever executes them has no choices left, and doing one twice is doing it once.
+
+use crate::object::{Object, ObjectKey};
+use crate::want::Memory;
+use geode_api::{GeodeBackupStatus, Reason};
+use geode_types::{ClusterId, LogIndex, MemberId};
+use geode_wire::client::MemberAddress;
+use geode_wire::internal::Task;
+use std::fmt;
+
+/// One step.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Write decisions into the status, before they are acted on.
+    Record(Box<Memory>),
+    /// Make the cluster's authority.
+    CreateAuthority,
+    /// Issue certificates for these pods, and distribute the authority.
+    IssueCertificates {
+        /// Pods.
+        pods: Vec<String>,
+    },
+    /// Make sure that the administrator's Secret exists, and whether it is deleted with the cluster.
+    SecureAdmin {
+        /// Deleted with the cluster.
+        owned: bool,
+    },
+    /// Server-side apply.
+    Apply(Box<Object>),
+    /// Delete an object of ours.
+    Delete(ObjectKey),
+    /// Set the number of pods.
+    Scale {
+        /// Number.
+        replicas: u32,
+    },
+    /// Ask for a larger volume.
+    GrowClaim {
+        /// Which.
+        claim: String,
+        /// New size.
+        size: String,
+    },
+    /// Make the member of this pod the first voter of a new cluster.
+    Initialize {
+        /// Pod.
+        pod: String,
+        /// Identity of the new cluster.
+        cluster_id: ClusterId,
+    },
+    /// File a task with the server of this pod.
+    FileTask {
+        /// Pod.
+        pod: String,
+        /// Task.
+        task: Task,
+    },
+    /// Add a member without a vote.
+    AddLearner {
+        /// Pod of the leader.
+        leader: String,
+        /// Who.
+        member: MemberAddress,
+    },
+    /// Set the voters.
+    ChangeVoters {
+        /// Pod of the leader.
+        leader: String,
+        /// All voters from now on.
+        voters: Vec<MemberId>,
+        /// Index of the membership that this was decided on.
+        expected: LogIndex,
+    },
+    /// Remove members without a vote.
+    RemoveLearners {
+        /// Pod of the leader.
+        leader: String,
+        /// Who.
+        members: Vec<MemberId>,
+        /// Index of the membership that this was decided on.
+        expected: LogIndex,
+    },
+    /// Hand leadership over.
+    TransferLeader {
+        /// Pod of the leader.
+        leader: String,
+        /// Pod of its successor.
+        to_pod: String,
+        /// Its successor.
+        to: MemberId,
+    },
+    /// Delete a pod, so that the StatefulSet makes it anew.
+    RestartPod {
+        /// Pod.
+        pod: String,
+        /// Only this one, not a younger one of the same name.
+        uid: String,
+    },
+    /// Delete volumes whose storage is gone, and their pod, so that a new member takes its place.
+    ReplaceLostVolume {
+        /// Pod.
+        pod: String,
+        /// Names and uids of its lost volumes.
+        claims: Vec<(String, String)>,
+    },
+    /// Set or remove the role label of a pod.
+    SetRole {
+        /// Pod.
+        pod: String,
+        /// Role.
+        role: Option<&'static str>,
+    },
+    /// Write the status of a backup.
+    RecordBackup {
+        /// Name.
+        name: String,
+        /// Status.
+        status: Box<GeodeBackupStatus>,
+    },
+}
+
+/// What to do, and how far things are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// In this order; stop at the first failure.
+    pub actions: Vec<Action>,
+    /// For the conditions.
+    pub progress: Progress,
+}
+
+/// How far things are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The goal is reached.
+    Idle,
+    /// The actions bring it nearer.
+    Working(Reason, String),
+    /// Something has to happen first.
+    Waiting(Reason, String),
+    /// A person has to act.
+    Stuck(Reason, String),
+}
+
+impl Plan {
+    /// Whether anything is left to do that belongs to the goal. Role labels and backups do not: they follow what happens.
+    pub fn is_settled(&self) -> bool {
+        self.progress == Progress::Idle
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Record(_) => f.write_str("record decisions in the status"),
+            Self::CreateAuthority => f.write_str("create the certificate authority"),
+            Self::IssueCertificates { pods } => write!(f, "issue certificates for {}", pods.join(", ")),
+            Self::SecureAdmin { .. } => f.write_str("create the admin's password"),
+            Self::Apply(object) => write!(f, "apply {:?} {}", object.key.kind, object.key.name),
+            Self::Delete(key) => write!(f, "delete {:?} {}", key.kind, key.name),
+            Self::Scale { replicas } => write!(f, "set the number of pods to {replicas}"),
+            Self::GrowClaim { claim, size } => write!(f, "grow {claim} to {size}"),
+            Self::Initialize { pod, cluster_id } => write!(f, "initialize cluster {cluster_id} on {pod}"),
+            Self::FileTask { pod, task } => write!(f, "file task {} with {pod}", task.name),
+            Self::AddLearner { member, .. } => {
+                write!(f, "add {} (id {}) as a learner", member.name, member.id)
+            }
+            Self::ChangeVoters { voters, .. } => {
+                let ids: Vec<String> = voters.iter().map(MemberId::to_string).collect();
+                write!(f, "make {} the voters", ids.join(", "))
+            }
+            Self::RemoveLearners { members, .. } => {
+                let ids: Vec<String> = members.iter().map(MemberId::to_string).collect();
+                write!(f, "remove the learners {}", ids.join(", "))
+            }
+            Self::TransferLeader { leader, to_pod, .. } => {
+                write!(f, "transfer leadership from {leader} to {to_pod}")
+            }
+            Self::RestartPod { pod, .. } => write!(f, "restart {pod}"),
+            Self::ReplaceLostVolume { pod, .. } => write!(f, "replace the lost volume of {pod}"),
+            Self::SetRole {
+                pod,
+                role: Some(role),
+            } => write!(f, "label {pod} as {role}"),
+            Self::SetRole { pod, role: None } => write!(f, "remove the role label of {pod}"),
+            Self::RecordBackup { name, .. } => write!(f, "update backup {name}"),
+        }
+    }
+}

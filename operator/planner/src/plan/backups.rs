@@ -1,0 +1,151 @@
+//! Backups: one at a time, by the sidecar of a follower when there is one. The task is filed with a member and its report is read from
+//! that member's status, so a restart of the operator loses nothing; a member that forgot the task is told again.
+
+use crate::observed::{BackupView, Observed};
+use crate::plan::Action;
+use crate::plan::bootstrap::whole_second;
+use crate::quorum::Lead;
+use crate::status::condition;
+use crate::want::Want;
+use geode_api::{BackupPhase, ConditionType, GeodeBackupStatus, Reason};
+use geode_types::{GroupId, Lsn, Role};
+use geode_wire::internal::{Task, TaskKind, TaskResult, TaskState};
+use k8s_openapi::jiff::Timestamp;
+
+/// A backup that takes longer is given up, so that it cannot hold back updates for ever.
+const DEADLINE_SECONDS: i64 = 12 * 3600;
+
+pub(super) fn plan(want: &Want, seen: &Observed, lead: Option<&Lead<'_>>, now: Timestamp) -> Vec<Action> {
+    let Some(backup) = seen.backups.iter().find(|backup| !backup.status.phase.is_final()) else {
+        return Vec::new();
+    };
+    if want.archive.is_none() {
+        return record(backup, fail(backup, "the cluster has no spec.archive", now), now);
+    }
+    if now.duration_since(backup.created_at).as_secs() > DEADLINE_SECONDS {
+        return record(backup, fail(backup, "it did not end within 12 hours", now), now);
+    }
+    let Some(lead) = lead else { return Vec::new() };
+    let reachable = backup.status.pod.as_ref().filter(|pod| seen.is_running(pod));
+    match reachable {
+        Some(pod) => follow(backup, seen, pod, now),
+        None => begin(backup, seen, lead, now),
+    }
+}
+
+/// Files it, with a follower that has caught up if there is one.
+fn begin(backup: &BackupView, seen: &Observed, lead: &Lead<'_>, now: Timestamp) -> Vec<Action> {
+    let follower = seen
+        .seen()
+        .find(|(pod, status)| {
+            status.role == Role::Follower && lead.caught_up(status.address.id) && seen.is_running(pod)
+        })
+        .map(|(pod, _)| pod);
+    let pod = follower.unwrap_or(lead.pod).to_owned();
+    let status = GeodeBackupStatus {
+        phase: BackupPhase::Running,
+        pod: Some(pod.clone()),
+        started_at: Some(whole_second(now)),
+        message: Some(format!("filed with {pod}")),
+        ..GeodeBackupStatus::default()
+    };
+    let mut actions = record(backup, status, now);
+    actions.push(Action::FileTask {
+        pod,
+        task: task(backup),
+    });
+    actions
+}
+
+fn task(backup: &BackupView) -> Task {
+    Task {
+        name: format!("backup-{}", backup.uid),
+        kind: TaskKind::Backup,
+    }
+}
+
+fn follow(backup: &BackupView, seen: &Observed, pod: &str, now: Timestamp) -> Vec<Action> {
+    let task = task(backup);
+    let report = seen
+        .member(pod)
+        .and_then(|status| status.tasks.iter().find(|report| report.task == task));
+    let Some(report) = report else {
+        return vec![Action::FileTask {
+            pod: pod.to_owned(),
+            task,
+        }];
+    };
+    let mut status = backup.status.clone();
+    match &report.state {
+        TaskState::Waiting => status.message = Some(format!("waiting for the sidecar of {pod}")),
+        TaskState::Running(progress) => status.message = Some(progress.clone()),
+        TaskState::Failed(reason) => status = fail(backup, reason, now),
+        TaskState::Done(result) => status = complete(backup, result, now),
+    }
+    record(backup, status, now)
+}
+
+fn complete(backup: &BackupView, result: &TaskResult, now: Timestamp) -> GeodeBackupStatus {
+    GeodeBackupStatus {
+        phase: BackupPhase::Completed,
+        message: None,
+        location: Some(result.location.clone()),
+        lsn: Some(
+            Lsn {
+                group: GroupId(0),
+                index: result.index,
+            }
+            .to_string(),
+        ),
+        state_hash: Some(result.state_hash.clone()),
+        bytes: i64::try_from(result.bytes).ok(),
+        completed_at: Some(whole_second(now)),
+        ..backup.status.clone()
+    }
+}
+
+fn fail(backup: &BackupView, reason: &str, now: Timestamp) -> GeodeBackupStatus {
+    GeodeBackupStatus {
+        phase: BackupPhase::Failed,
+        message: Some(reason.to_owned()),
+        completed_at: Some(whole_second(now)),
+        ..backup.status.clone()
+    }
+}
+
+/// Completes the status with its conditions; nothing when it says what is known already.
+fn record(backup: &BackupView, mut status: GeodeBackupStatus, now: Timestamp) -> Vec<Action> {
+    let (ready, reconciling, stalled, reason) = match status.phase {
+        BackupPhase::Pending => (false, true, false, Reason::BackupWaiting),
+        BackupPhase::Running => (false, true, false, Reason::BackupRunning),
+        BackupPhase::Completed => (true, false, false, Reason::BackupCompleted),
+        BackupPhase::Failed => (false, false, true, Reason::BackupFailed),
+    };
+    let message = status.message.clone().unwrap_or_default();
+    status.observed_generation = Some(backup.generation);
+    status.conditions = [
+        (ConditionType::Ready, ready),
+        (ConditionType::Reconciling, reconciling),
+        (ConditionType::Stalled, stalled),
+    ]
+    .into_iter()
+    .map(|(kind, holds)| {
+        condition(
+            &backup.status.conditions,
+            kind,
+            Some(holds),
+            reason,
+            &message,
+            backup.generation,
+            now,
+        )
+    })
+    .collect();
+    if status == backup.status {
+        return Vec::new();
+    }
+    vec![Action::RecordBackup {
+        name: backup.name.clone(),
+        status: Box::new(status),
+    }]
+}

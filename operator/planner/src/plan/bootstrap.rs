@@ -1,0 +1,249 @@
+//! Does the database exist? It is begun once: the decision is recorded before it is carried out, and never taken again once any member reports
+//! a cluster's identity. Volumes that an earlier cluster of the same name left behind are adopted, not overwritten.
+
+use crate::observed::Observed;
+use crate::plan::{Action, Step, trouble};
+use crate::want::{Memory, Restore, Want};
+use geode_api::{BootstrapMethod, BootstrapStatus, Reason};
+use geode_types::ClusterId;
+use geode_wire::internal::{MemberState, Task, TaskKind, TaskState};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use uuid::Uuid;
+
+pub(super) fn plan(want: &Want, seen: &Observed, now: Timestamp) -> Step {
+    if let Some(known) = want.memory.cluster_id {
+        return existing(want, seen, known);
+    }
+    let found = seen.cluster_ids();
+    match found.len() {
+        0 => begin(want, seen, now),
+        1 => match found.first() {
+            Some(id) => take_over(want, seen, *id, now),
+            None => Step::Clear,
+        },
+        _ => Step::Stuck(Reason::ForeignVolume, foreign(seen, None)),
+    }
+}
+
+/// The identity is known: are these its members?
+fn existing(want: &Want, seen: &Observed, known: ClusterId) -> Step {
+    if seen
+        .seen()
+        .any(|(_, status)| status.cluster_id.is_some_and(|id| id != known))
+    {
+        return Step::Stuck(Reason::ForeignVolume, foreign(seen, Some(known)));
+    }
+    let all_empty = want.pods().all(|pod| {
+        seen.member(&pod)
+            .is_some_and(|status| status.state == MemberState::Empty)
+    });
+    if all_empty {
+        return Step::Stuck(
+            Reason::DataLost,
+            format!("cluster {known} existed, and every volume is empty now"),
+        );
+    }
+    Step::Clear
+}
+
+fn foreign(seen: &Observed, known: Option<ClusterId>) -> String {
+    let volumes: Vec<String> = seen
+        .seen()
+        .filter_map(|(pod, status)| {
+            status
+                .cluster_id
+                .filter(|id| Some(*id) != known)
+                .map(|id| format!("{pod} holds cluster {id}"))
+        })
+        .collect();
+    match known {
+        Some(known) => format!("this is cluster {known}, but {}", volumes.join(", ")),
+        None => format!("the volumes belong to different clusters: {}", volumes.join(", ")),
+    }
+}
+
+/// A member reports an identity that is not recorded yet: ours, after it was initialized or restored, or that of an earlier cluster.
+fn take_over(want: &Want, seen: &Observed, found: ClusterId, now: Timestamp) -> Step {
+    let restoring = seen
+        .seen()
+        .any(|(_, status)| status.state == MemberState::Restoring);
+    if restoring {
+        return restore_progress(want, seen);
+    }
+    let begun = want
+        .memory
+        .bootstrap
+        .as_ref()
+        .filter(|bootstrap| bootstrap.cluster_id == found.to_string());
+    let bootstrap = begun.cloned().unwrap_or_else(|| BootstrapStatus {
+        method: BootstrapMethod::Adopt,
+        pod: seen
+            .seen()
+            .find(|(_, status)| status.cluster_id.is_some())
+            .map_or_else(String::new, |(pod, _)| pod.to_owned()),
+        cluster_id: found.to_string(),
+        started_at: whole_second(now),
+    });
+    let message = format!("the database {found} exists");
+    let memory = Memory {
+        bootstrap: Some(bootstrap),
+        cluster_id: Some(found),
+        images: Some(want.images.clone()),
+    };
+    Step::Act(
+        vec![Action::Record(Box::new(memory))],
+        Reason::Bootstrapping,
+        message,
+    )
+}
+
+/// No member has data. The first member is begun as soon as it is sure that no volume with data is still out of sight.
+fn begin(want: &Want, seen: &Observed, now: Timestamp) -> Step {
+    let first = want.names.pod(0);
+    let Some(status) = seen.member(&first) else {
+        return Step::Wait(Reason::WaitingForPods, trouble(seen, &first));
+    };
+    if status.state == MemberState::Restoring {
+        return restore_progress(want, seen);
+    }
+    if let Some(unseen) = out_of_sight(want, seen) {
+        return Step::Wait(
+            Reason::WaitingForPods,
+            format!("a volume from before may hold data: {}", trouble(seen, &unseen)),
+        );
+    }
+    let Some((method, cluster_id)) = decision(want) else {
+        return Step::Stuck(
+            Reason::InvalidSpec,
+            format!("the uid {} of this object is not a UUID", want.uid),
+        );
+    };
+    let mut actions = Vec::new();
+    if want.memory.bootstrap.is_none() {
+        let bootstrap = BootstrapStatus {
+            method,
+            pod: first.clone(),
+            cluster_id: cluster_id.to_string(),
+            started_at: whole_second(now),
+        };
+        let memory = Memory {
+            bootstrap: Some(bootstrap),
+            images: Some(want.images.clone()),
+            cluster_id: None,
+        };
+        actions.push(Action::Record(Box::new(memory)));
+    }
+    match (&want.restore, method) {
+        (Some(restore), BootstrapMethod::Restore) => match restore_failure(want, seen) {
+            Some(reason) => Step::Stuck(Reason::RestoreFailed, reason),
+            None if is_filed(want, seen) => restore_progress(want, seen),
+            None => {
+                actions.push(Action::FileTask {
+                    pod: first.clone(),
+                    task: restore_task(want, restore, cluster_id),
+                });
+                Step::Act(
+                    actions,
+                    Reason::Restoring,
+                    format!("restoring {} on {first}", restore.source),
+                )
+            }
+        },
+        _ => {
+            actions.push(Action::Initialize {
+                pod: first.clone(),
+                cluster_id,
+            });
+            Step::Act(
+                actions,
+                Reason::Bootstrapping,
+                format!("initializing the database on {first}"),
+            )
+        }
+    }
+}
+
+/// A recorded decision stands; otherwise the manifest decides.
+fn decision(want: &Want) -> Option<(BootstrapMethod, ClusterId)> {
+    if let Some(bootstrap) = &want.memory.bootstrap
+        && let Ok(id) = Uuid::parse_str(&bootstrap.cluster_id)
+    {
+        return Some((bootstrap.method, ClusterId(id)));
+    }
+    let method = if want.restore.is_some() {
+        BootstrapMethod::Restore
+    } else {
+        BootstrapMethod::Initialize
+    };
+    Some((method, want.cluster_id()?))
+}
+
+/// A pod whose server does not answer although its volume is older than the manifest: it may hold the data of an earlier cluster.
+fn out_of_sight(want: &Want, seen: &Observed) -> Option<String> {
+    seen.claims
+        .values()
+        .filter(|claim| claim.created_at < want.created_at && !claim.doomed)
+        .filter(|claim| {
+            want.names
+                .ordinal(&claim.pod)
+                .is_some_and(|ordinal| ordinal < want.members)
+        })
+        .find(|claim| seen.member(&claim.pod).is_none())
+        .map(|claim| claim.pod.clone())
+}
+
+fn restore_task_name(want: &Want) -> String {
+    format!("restore-{}", want.uid)
+}
+
+fn restore_task(want: &Want, restore: &Restore, cluster_id: ClusterId) -> Task {
+    let kind = TaskKind::Restore {
+        source: restore.source.clone(),
+        target_time: restore.target_time.clone(),
+        cluster_id,
+    };
+    Task {
+        name: restore_task_name(want),
+        kind,
+    }
+}
+
+fn restore_state<'a>(want: &Want, seen: &'a Observed) -> Option<&'a TaskState> {
+    let name = restore_task_name(want);
+    seen.seen()
+        .flat_map(|(_, status)| &status.tasks)
+        .find(|report| report.task.name == name)
+        .map(|report| &report.state)
+}
+
+fn is_filed(want: &Want, seen: &Observed) -> bool {
+    restore_state(want, seen).is_some()
+}
+
+fn restore_failure(want: &Want, seen: &Observed) -> Option<String> {
+    match restore_state(want, seen) {
+        Some(TaskState::Failed(reason)) => Some(reason.clone()),
+        _ => None,
+    }
+}
+
+fn restore_progress(want: &Want, seen: &Observed) -> Step {
+    match restore_state(want, seen) {
+        Some(TaskState::Failed(reason)) => Step::Stuck(Reason::RestoreFailed, reason.clone()),
+        Some(TaskState::Running(progress)) => Step::Wait(Reason::Restoring, progress.clone()),
+        Some(TaskState::Done(_)) => Step::Wait(
+            Reason::Restoring,
+            "the backup is fetched; the server replays it".to_owned(),
+        ),
+        Some(TaskState::Waiting) | None => Step::Wait(
+            Reason::Restoring,
+            "waiting for the sidecar to fetch the backup".to_owned(),
+        ),
+    }
+}
+
+/// The API server keeps whole seconds in the places that it defines; so do we.
+pub(crate) fn whole_second(at: Timestamp) -> Time {
+    Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
+}

@@ -1,0 +1,341 @@
+//! `Want`: a manifest after validation. Past this point nothing reads the raw spec. What the API server's CEL rules already refuse is
+//! checked again only where a wrong value would do harm.
+
+use crate::names::Names;
+use geode_api::{
+    BootstrapStatus, DeletionPolicy, GeodeCluster, GeodeClusterSpec, ImagesStatus, ServiceType, Timing,
+};
+use geode_types::ClusterId;
+use k8s_openapi::api::core::v1::ResourceRequirements;
+use k8s_openapi::jiff::Timestamp;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+/// What this operator release uses where the manifest is silent.
+#[derive(Clone, Debug)]
+pub struct Defaults {
+    /// Image of servers, with a tag.
+    pub server_image: String,
+    /// Image of sidecars, with a tag.
+    pub sidecar_image: String,
+    /// Release of the operator, recorded on what it renders.
+    pub release: String,
+}
+
+/// Decisions that are made once and remembered in the status.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Memory {
+    /// Images in use.
+    pub images: Option<ImagesStatus>,
+    /// How the database was begun.
+    pub bootstrap: Option<BootstrapStatus>,
+    /// Identity of the database, once it exists.
+    pub cluster_id: Option<ClusterId>,
+}
+
+/// A valid manifest.
+#[derive(Clone, Debug)]
+pub struct Want {
+    /// Names of everything.
+    pub names: Names,
+    /// Uid of the `GeodeCluster`.
+    pub uid: String,
+    /// Its generation.
+    pub generation: i64,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// Number of voters: odd.
+    pub members: u32,
+    /// Timing profile.
+    pub timing: Timing,
+    /// Size of the graph's volume.
+    pub data_size: String,
+    /// Size of the log's volume.
+    pub wal_size: String,
+    /// Storage class of both.
+    pub storage_class: Option<String>,
+    /// Resources of the server.
+    pub resources: Option<ResourceRequirements>,
+    /// Images that the spec asks for, or those in use.
+    pub images: ImagesStatus,
+    /// Archive.
+    pub archive: Option<Archive>,
+    /// Type of the read Service.
+    pub read_service: ServiceType,
+    /// Further keys of `geode.yaml`.
+    pub config: Map<String, Value>,
+    /// Where the first data comes from.
+    pub restore: Option<Restore>,
+    /// What deletion does to volumes.
+    pub deletion: DeletionPolicy,
+    /// Release of the operator.
+    pub release: String,
+    /// What was decided before.
+    pub memory: Memory,
+}
+
+/// A resolved archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Archive {
+    /// Bucket.
+    pub bucket: String,
+    /// Prefix.
+    pub prefix: String,
+    /// Endpoint; empty for AWS.
+    pub endpoint: String,
+    /// Region.
+    pub region: String,
+    /// Secret with the keys.
+    pub credentials: Option<String>,
+    /// Longest wait of a write.
+    pub max_lag: String,
+}
+
+/// Where the first data comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restore {
+    /// `s3://bucket/prefix`.
+    pub source: String,
+    /// RFC 3339.
+    pub target_time: Option<String>,
+}
+
+/// The manifest asks for something that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Invalid(pub String);
+
+impl Want {
+    /// The identity that a database of this manifest is given.
+    pub fn cluster_id(&self) -> Option<ClusterId> {
+        Uuid::parse_str(&self.uid).ok().map(ClusterId)
+    }
+
+    /// The pods that the manifest asks for.
+    pub fn pods(&self) -> impl Iterator<Item = String> + '_ {
+        (0..self.members).map(|ordinal| self.names.pod(ordinal))
+    }
+
+    /// Whether this pod is one of them.
+    pub fn wants_pod(&self, pod: &str) -> bool {
+        self.names
+            .ordinal(pod)
+            .is_some_and(|ordinal| ordinal < self.members)
+    }
+}
+
+/// Checks a manifest and resolves what it leaves open.
+pub fn validate(cluster: &GeodeCluster, defaults: &Defaults) -> Result<Want, Invalid> {
+    let spec = &cluster.spec;
+    let metadata = &cluster.metadata;
+    let names = Names {
+        namespace: metadata.namespace.clone().unwrap_or_default(),
+        cluster: metadata.name.clone().unwrap_or_default(),
+    };
+    let memory = memory(cluster);
+    check_config(&spec.config)?;
+    Ok(Want {
+        uid: metadata.uid.clone().unwrap_or_default(),
+        generation: metadata.generation.unwrap_or_default(),
+        created_at: metadata
+            .creation_timestamp
+            .as_ref()
+            .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+        members: members(spec)?,
+        timing: spec.timing,
+        data_size: spec.storage.size.clone(),
+        wal_size: spec
+            .storage
+            .wal
+            .as_ref()
+            .map_or_else(|| spec.storage.size.clone(), |wal| wal.size.clone()),
+        storage_class: spec.storage.storage_class_name.clone(),
+        resources: spec.resources.clone(),
+        images: images(spec, memory.images.as_ref(), defaults),
+        archive: archive(spec, &names),
+        read_service: spec.services.read.service_type,
+        config: spec.config.clone(),
+        restore: spec
+            .bootstrap
+            .as_ref()
+            .and_then(|bootstrap| bootstrap.restore.as_ref())
+            .map(|restore| Restore {
+                source: restore.source.clone(),
+                target_time: restore.target_time.clone(),
+            }),
+        deletion: spec.deletion_policy,
+        release: defaults.release.clone(),
+        names,
+        memory,
+    })
+}
+
+fn memory(cluster: &GeodeCluster) -> Memory {
+    let Some(status) = &cluster.status else {
+        return Memory::default();
+    };
+    Memory {
+        images: status.images.clone(),
+        bootstrap: status.bootstrap.clone(),
+        cluster_id: status
+            .cluster_id
+            .as_deref()
+            .and_then(|id| Uuid::parse_str(id).ok())
+            .map(ClusterId),
+    }
+}
+
+fn members(spec: &GeodeClusterSpec) -> Result<u32, Invalid> {
+    match spec.members {
+        members @ (1 | 3 | 5 | 7) => Ok(members as u32),
+        other => Err(Invalid(format!(
+            "spec.members is {other}; it must be 1, 3, 5 or 7"
+        ))),
+    }
+}
+
+/// The spec decides; where it is silent, what is in use stays in use, whatever release the operator is.
+fn images(spec: &GeodeClusterSpec, in_use: Option<&ImagesStatus>, defaults: &Defaults) -> ImagesStatus {
+    let both = |server: String, sidecar: String| ImagesStatus { server, sidecar };
+    match (&spec.image, &spec.version, in_use) {
+        (Some(image), _, _) => both(image.clone(), image.clone()),
+        (None, Some(version), _) => both(
+            tagged(&defaults.server_image, version),
+            tagged(&defaults.sidecar_image, version),
+        ),
+        (None, None, Some(in_use)) => in_use.clone(),
+        (None, None, None) => both(defaults.server_image.clone(), defaults.sidecar_image.clone()),
+    }
+}
+
+/// `registry:5000/geode:0.1.0` and `0.2.0` → `registry:5000/geode:0.2.0`.
+fn tagged(image: &str, version: &str) -> String {
+    let without_digest = image.split('@').next().unwrap_or(image);
+    let name_from = without_digest.rfind('/').map_or(0, |slash| slash + 1);
+    let repository = match without_digest[name_from..].find(':') {
+        Some(colon) => &without_digest[..name_from + colon],
+        None => without_digest,
+    };
+    format!("{repository}:{version}")
+}
+
+fn archive(spec: &GeodeClusterSpec, names: &Names) -> Option<Archive> {
+    let archive = spec.archive.as_ref()?;
+    let prefix = archive.s3.prefix.clone().filter(|prefix| !prefix.is_empty());
+    Some(Archive {
+        bucket: archive.s3.bucket.clone(),
+        prefix: prefix.unwrap_or_else(|| format!("{}/{}", names.namespace, names.cluster)),
+        endpoint: archive.s3.endpoint.clone().unwrap_or_default(),
+        region: archive.s3.region.clone(),
+        credentials: archive
+            .s3
+            .credentials
+            .as_ref()
+            .map(|credentials| credentials.secret_name.clone()),
+        max_lag: archive.max_lag.clone(),
+    })
+}
+
+/// Keys of `geode.yaml` that follow from the manifest; `spec.config` may not contradict them.
+const OWNED_KEYS: [(&str, &str); 11] = [
+    ("cluster", "the name of the GeodeCluster and spec.timing"),
+    ("server.listen", "the operator"),
+    ("server.internal_listen", "the operator"),
+    ("server.metrics_listen", "the operator"),
+    ("server.tls", "spec.tls"),
+    ("auth", "the Secret NAME-admin"),
+    ("storage.data_dir", "the operator"),
+    ("storage.wal_dir", "the operator"),
+    ("sidecar", "the operator"),
+    ("archive.s3", "spec.archive.s3"),
+    ("archive.max_lag", "spec.archive.maxLag"),
+];
+
+fn check_config(config: &Map<String, Value>) -> Result<(), Invalid> {
+    let tree = Value::Object(config.clone());
+    if let Err(problems) = geode_config::validate_overrides(&tree) {
+        return Err(Invalid(format!("spec.config: {}", problems.join("; "))));
+    }
+    for (key, owner) in OWNED_KEYS {
+        let pointer = format!("/{}", key.replace('.', "/"));
+        if tree.pointer(&pointer).is_some() {
+            return Err(Invalid(format!(
+                "spec.config.{key} is set by {owner}; remove it from spec.config"
+            )));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn cluster(spec: Value, status: Value) -> GeodeCluster {
+        serde_json::from_value(json!({
+            "apiVersion": "geodedb.com/v1alpha1", "kind": "GeodeCluster",
+            "metadata": {"name": "a", "namespace": "db", "uid": "6f2c1d9e-0000-4000-8000-000000000001"},
+            "spec": spec, "status": status,
+        }))
+        .unwrap()
+    }
+
+    fn defaults() -> Defaults {
+        Defaults {
+            server_image: "reg:5000/geode:0.1.0".into(),
+            sidecar_image: "reg:5000/side".into(),
+            release: "0.1.0".into(),
+        }
+    }
+
+    #[test]
+    fn the_image_in_use_stays_until_the_spec_names_another() {
+        let in_use = json!({"images": {"server": "s:9", "sidecar": "c:9"}});
+        for (spec, status, server, sidecar) in [
+            (json!({}), json!(null), "reg:5000/geode:0.1.0", "reg:5000/side"),
+            (json!({}), in_use.clone(), "s:9", "c:9"),
+            (
+                json!({"version": "0.2.0"}),
+                in_use.clone(),
+                "reg:5000/geode:0.2.0",
+                "reg:5000/side:0.2.0",
+            ),
+            (
+                json!({"image": "mine@sha256:00"}),
+                in_use,
+                "mine@sha256:00",
+                "mine@sha256:00",
+            ),
+        ] {
+            let want = validate(&cluster(spec.clone(), status), &defaults()).unwrap();
+            assert_eq!(
+                (want.images.server.as_str(), want.images.sidecar.as_str()),
+                (server, sidecar),
+                "{spec}"
+            );
+        }
+    }
+
+    #[test]
+    fn config_keys_are_known_and_not_the_operators() {
+        for (config, said) in [
+            (json!({"sever": {"listen": "x"}}), "server"),
+            (
+                json!({"server": {"listen": "0.0.0.0:1"}}),
+                "spec.config.server.listen is set by the operator",
+            ),
+            (json!({"cluster": {"timing": "fast"}}), "spec.timing"),
+            (json!({"archive": {"s3": {"bucket": "b"}}}), "spec.archive.s3"),
+        ] {
+            let Err(Invalid(message)) =
+                validate(&cluster(json!({"config": config}), json!(null)), &defaults())
+            else {
+                panic!("{config} was accepted")
+            };
+            assert!(message.contains(said), "{message}");
+        }
+        let fine = json!({"config": {"performance": {"query_timeout": "30s"}}});
+        assert!(validate(&cluster(fine, json!(null)), &defaults()).is_ok());
+    }
+}

@@ -1,0 +1,377 @@
+//! Carries out a plan: every action is idempotent and exact, in order, and the first failure ends the round.
+
+use crate::certificates::{self, CertificateError, Issued};
+use crate::context::{Context, Key};
+use crate::kinds::{self, FIELD_MANAGER};
+use crate::members::LinkError;
+use crate::observe::{CA_CERTIFICATE, CA_KEY, Look};
+use crate::status;
+use geode_api::{GeodeBackup, LABEL_ROLE};
+use geode_planner::{Action, Kind, Object, Want, build};
+use geode_wire::internal::InternalRequest;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions, ValidationDirective};
+use rand::Rng;
+use rand::distr::Alphanumeric;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Characters of a generated password: 190 bits.
+const PASSWORD_LENGTH: usize = 32;
+
+/// An action failed.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to {action}: {source}")]
+pub struct ActError {
+    /// Which.
+    pub action: String,
+    #[source]
+    source: ActFailure,
+}
+
+/// Why.
+#[derive(Debug, thiserror::Error)]
+enum ActFailure {
+    #[error(transparent)]
+    Kubernetes(#[from] kube::Error),
+    #[error(transparent)]
+    Member(#[from] LinkError),
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    #[error("an object of this name exists and does not belong to the cluster; rename one of them")]
+    Taken,
+    #[error("the pod has no address")]
+    NoAddress,
+    #[error("the authority does not exist")]
+    NoAuthority,
+}
+
+/// One round's hands.
+pub struct Hands<'a> {
+    /// Client and links.
+    pub context: &'a Context,
+    /// Which cluster.
+    pub key: &'a Key,
+    /// What is wanted.
+    pub want: &'a Want,
+    /// What the plan was made from.
+    pub look: &'a Look,
+    /// Resource version of the `GeodeCluster` that the plan was made from; decisions are recorded only on top of it.
+    pub version: Option<String>,
+}
+
+impl Hands<'_> {
+    /// Does all of them, or up to the first failure.
+    pub async fn execute(&mut self, actions: &[Action]) -> Result<(), ActError> {
+        for action in actions {
+            let described = action.to_string();
+            tracing::info!(cluster = %self.key, action = described, "acting");
+            self.one(action).await.map_err(|source| ActError {
+                action: described,
+                source,
+            })?;
+            self.context
+                .metrics
+                .actions
+                .with_label_values(&[kind(action)])
+                .inc();
+        }
+        Ok(())
+    }
+
+    async fn one(&mut self, action: &Action) -> Result<(), ActFailure> {
+        match action {
+            Action::Record(memory) => {
+                self.version =
+                    status::record(&self.context.client, self.key, memory, self.version.take()).await?;
+                Ok(())
+            }
+            Action::CreateAuthority => self.create_authority().await,
+            Action::IssueCertificates { pods } => self.issue_certificates(pods).await,
+            Action::SecureAdmin { owned } => self.secure_admin(*owned).await,
+            Action::Apply(object) => self.apply(object).await,
+            Action::Delete(key) => {
+                let api = kinds::api(&self.context.client, key.kind, &self.key.namespace);
+                gone(api.delete(&key.name, &DeleteParams::default()).await.map(drop))
+            }
+            Action::Scale { replicas } => {
+                let api = kinds::api(&self.context.client, Kind::StatefulSet, &self.key.namespace);
+                let patch = json!({ "spec": { "replicas": replicas } });
+                api.patch(&self.key.name, &merge(), &Patch::Merge(patch)).await?;
+                Ok(())
+            }
+            Action::GrowClaim { claim, size } => {
+                let patch = json!({ "spec": { "resources": { "requests": { "storage": size } } } });
+                self.claims().patch(claim, &merge(), &Patch::Merge(patch)).await?;
+                Ok(())
+            }
+            Action::RestartPod { pod, uid } => gone(self.pods().delete(pod, &only(uid)).await.map(drop)),
+            Action::ReplaceLostVolume { pod, claims } => self.replace_lost_volume(pod, claims).await,
+            Action::SetRole { pod, role } => {
+                let patch = json!({ "metadata": { "labels": { LABEL_ROLE: role } } });
+                gone(
+                    self.pods()
+                        .patch_metadata(pod, &merge(), &Patch::Merge(patch))
+                        .await
+                        .map(drop),
+                )
+            }
+            Action::RecordBackup { name, status } => {
+                let api: Api<GeodeBackup> = Api::namespaced(self.context.client.clone(), &self.key.namespace);
+                gone(
+                    api.patch_status(name, &merge(), &Patch::Merge(json!({ "status": status })))
+                        .await
+                        .map(drop),
+                )
+            }
+            _ => self.ask_member(action).await,
+        }
+    }
+
+    fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.context.client.clone(), &self.key.namespace)
+    }
+
+    fn claims(&self) -> Api<PersistentVolumeClaim> {
+        Api::namespaced(self.context.client.clone(), &self.key.namespace)
+    }
+
+    fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.context.client.clone(), &self.key.namespace)
+    }
+
+    /// Actions that are requests to a member's internal port.
+    async fn ask_member(&self, action: &Action) -> Result<(), ActFailure> {
+        let (pod, request) = match action {
+            Action::Initialize { pod, cluster_id } => (
+                pod,
+                InternalRequest::Initialize {
+                    cluster_id: *cluster_id,
+                },
+            ),
+            Action::FileTask { pod, task } => (pod, InternalRequest::File(task.clone())),
+            Action::AddLearner { leader, member } => (
+                leader,
+                InternalRequest::AddLearner {
+                    member: member.clone(),
+                },
+            ),
+            Action::ChangeVoters {
+                leader,
+                voters,
+                expected,
+            } => (
+                leader,
+                InternalRequest::ChangeVoters {
+                    voters: voters.clone(),
+                    expected: *expected,
+                },
+            ),
+            Action::RemoveLearners {
+                leader,
+                members,
+                expected,
+            } => (
+                leader,
+                InternalRequest::RemoveLearners {
+                    members: members.clone(),
+                    expected: *expected,
+                },
+            ),
+            Action::TransferLeader { leader, to, .. } => {
+                (leader, InternalRequest::TransferLeader { to: Some(*to) })
+            }
+            _ => return Ok(()),
+        };
+        let address = self.look.targets.get(pod).ok_or(ActFailure::NoAddress)?;
+        let links = self.look.links.as_ref().ok_or(ActFailure::NoAuthority)?;
+        links.call(pod, *address, &request).await?;
+        Ok(())
+    }
+
+    async fn apply(&self, object: &Object) -> Result<(), ActFailure> {
+        let api = kinds::api(&self.context.client, object.key.kind, &self.key.namespace);
+        if !self.look.observed.objects.contains_key(&object.key) {
+            // It does not carry our label, so it must not exist; a stranger's object is never taken over.
+            if api.get_metadata_opt(&object.key.name).await?.is_some() {
+                return Err(ActFailure::Taken);
+            }
+        }
+        api.patch(&object.key.name, &ours(), &Patch::Apply(&object.body))
+            .await?;
+        Ok(())
+    }
+
+    /// Created, never applied: an authority that exists is never replaced.
+    async fn create_authority(&self) -> Result<(), ActFailure> {
+        let issued = certificates::create_authority(&self.key.to_string(), Timestamp::now())?;
+        let mut secret = self.secret(&self.want.names.authority(), true);
+        secret["type"] = "Opaque".into();
+        secret["stringData"] = json!({ CA_CERTIFICATE: issued.certificate, CA_KEY: issued.key });
+        let secret: Secret = serde_json::from_value(secret).expect("invariant: it is a Secret");
+        match self.secrets().create(&PostParams::default(), &secret).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Issues for these pods, keeps the others' certificates; all anew when the authority is another one.
+    async fn issue_certificates(&self, pods: &[String]) -> Result<(), ActFailure> {
+        let authority = self.authority().await?;
+        let names = &self.want.names;
+        let current = self
+            .secrets()
+            .get_opt(&names.tls())
+            .await?
+            .and_then(|secret| secret.data)
+            .unwrap_or_default();
+        let same = current
+            .get(CA_CERTIFICATE)
+            .is_some_and(|ca| ca.0 == authority.certificate.as_bytes());
+        let mut data: BTreeMap<String, ByteString> = if same { current } else { BTreeMap::new() };
+        data.retain(|file, _| {
+            file == CA_CERTIFICATE
+                || file
+                    .rsplit_once('.')
+                    .is_some_and(|(pod, _)| names.ordinal(pod).is_some())
+        });
+        for pod in pods {
+            let issued =
+                certificates::issue_member(&authority, pod, names.certificate_names(pod), Timestamp::now())?;
+            data.insert(format!("{pod}.crt"), ByteString(issued.certificate.into_bytes()));
+            data.insert(format!("{pod}.key"), ByteString(issued.key.into_bytes()));
+        }
+        data.insert(
+            CA_CERTIFICATE.to_owned(),
+            ByteString(authority.certificate.into_bytes()),
+        );
+        let mut secret = self.secret(&names.tls(), true);
+        secret["data"] = json!(data);
+        self.secrets()
+            .patch(&names.tls(), &ours(), &Patch::Apply(secret))
+            .await?;
+        Ok(())
+    }
+
+    /// The authority as it is stored: what was just created, or what somebody else created first.
+    async fn authority(&self) -> Result<Issued, ActFailure> {
+        let secret = self.secrets().get(&self.want.names.authority()).await?;
+        let data = secret.data.unwrap_or_default();
+        let text = |key: &str| {
+            data.get(key)
+                .and_then(|bytes| String::from_utf8(bytes.0.clone()).ok())
+        };
+        match (text(CA_CERTIFICATE), text(CA_KEY)) {
+            (Some(certificate), Some(key)) => Ok(Issued { certificate, key }),
+            _ => Err(CertificateError::Unreadable {
+                secret: self.want.names.authority(),
+                key: CA_CERTIFICATE.to_owned(),
+            }
+            .into()),
+        }
+    }
+
+    /// A password that exists is kept: the volumes know it.
+    async fn secure_admin(&self, owned: bool) -> Result<(), ActFailure> {
+        let name = self.want.names.admin();
+        let existing = self.secrets().get_opt(&name).await?;
+        let password = existing
+            .and_then(|secret| secret.data?.remove("password"))
+            .unwrap_or_else(|| {
+                let random: Vec<u8> = rand::rng()
+                    .sample_iter(Alphanumeric)
+                    .take(PASSWORD_LENGTH)
+                    .collect();
+                ByteString(random)
+            });
+        let mut secret = self.secret(&name, owned);
+        secret["data"] = json!({ "username": ByteString(b"admin".to_vec()), "password": password });
+        self.secrets()
+            .patch(&name, &ours(), &Patch::Apply(secret))
+            .await?;
+        Ok(())
+    }
+
+    fn secret(&self, name: &str, owned: bool) -> Value {
+        let mut secret = json!({
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": { "name": name, "namespace": self.key.namespace, "labels": build::labels(self.want) },
+        });
+        if owned {
+            secret["metadata"]["ownerReferences"] = json!([build::owner(self.want)]);
+        }
+        secret
+    }
+
+    async fn replace_lost_volume(&self, pod: &str, claims: &[(String, String)]) -> Result<(), ActFailure> {
+        for (claim, uid) in claims {
+            gone(self.claims().delete(claim, &only(uid)).await.map(drop))?;
+        }
+        if let Some(view) = self.look.observed.pods.get(pod) {
+            gone(self.pods().delete(pod, &only(&view.uid)).await.map(drop))?;
+        }
+        Ok(())
+    }
+}
+
+fn ours() -> PatchParams {
+    PatchParams {
+        force: true,
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        field_validation: Some(ValidationDirective::Strict),
+        ..PatchParams::default()
+    }
+}
+
+fn merge() -> PatchParams {
+    PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    }
+}
+
+/// Deletes this very object, not a younger one of the same name.
+fn only(uid: &str) -> DeleteParams {
+    DeleteParams {
+        preconditions: Some(Preconditions {
+            uid: Some(uid.to_owned()),
+            resource_version: None,
+        }),
+        ..DeleteParams::default()
+    }
+}
+
+/// What is gone, or has been replaced by a younger one, is done.
+fn gone(result: Result<(), kube::Error>) -> Result<(), ActFailure> {
+    match result {
+        Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// Name of an action's kind, for metrics and events.
+pub fn kind(action: &Action) -> &'static str {
+    match action {
+        Action::Record(_) => "Record",
+        Action::CreateAuthority => "CreateAuthority",
+        Action::IssueCertificates { .. } => "IssueCertificates",
+        Action::SecureAdmin { .. } => "SecureAdmin",
+        Action::Apply(_) => "Apply",
+        Action::Delete(_) => "Delete",
+        Action::Scale { .. } => "Scale",
+        Action::GrowClaim { .. } => "GrowClaim",
+        Action::Initialize { .. } => "Initialize",
+        Action::FileTask { .. } => "FileTask",
+        Action::AddLearner { .. } => "AddLearner",
+        Action::ChangeVoters { .. } => "ChangeVoters",
+        Action::RemoveLearners { .. } => "RemoveLearners",
+        Action::TransferLeader { .. } => "TransferLeader",
+        Action::RestartPod { .. } => "RestartPod",
+        Action::ReplaceLostVolume { .. } => "ReplaceLostVolume",
+        Action::SetRole { .. } => "SetRole",
+        Action::RecordBackup { .. } => "RecordBackup",
+    }
+}

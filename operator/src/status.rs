@@ -1,0 +1,102 @@
+//! Writes the status. Two writers that never touch each other's fields: decisions ([`record`], fenced by resource version) and reports ([`report`]).
+
+use crate::context::Key;
+use crate::kinds::FIELD_MANAGER;
+use geode_api::{GeodeCluster, GeodeClusterStatus};
+use geode_planner::Memory;
+use kube::api::{Api, Patch, PatchParams};
+use kube::{Client, ResourceExt};
+use serde_json::{Value, json};
+
+/// Fields that only [`record`] writes.
+const DECISIONS: [&str; 3] = ["bootstrap", "clusterId", "images"];
+/// Fields that a report may take back.
+const OPTIONAL: [&str; 8] = [
+    "version", "leader", "term", "ready", "replicas", "selector", "members", "archive",
+];
+/// Fields that change all the time under load and mean nothing by themselves.
+const MEMBER_COUNTERS: [&str; 2] = ["applied", "lagMs"];
+
+fn api(client: &Client, key: &Key) -> Api<GeodeCluster> {
+    Api::namespaced(client.clone(), &key.namespace)
+}
+
+fn params() -> PatchParams {
+    PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    }
+}
+
+/// Writes decisions, provided that nobody has changed the object since they were made. Returns the new resource version.
+pub(crate) async fn record(
+    client: &Client,
+    key: &Key,
+    memory: &Memory,
+    version: Option<String>,
+) -> Result<Option<String>, kube::Error> {
+    let patch = json!({
+        "metadata": { "resourceVersion": version },
+        "status": {
+            "bootstrap": memory.bootstrap,
+            "clusterId": memory.cluster_id.map(|id| id.to_string()),
+            "images": memory.images,
+        },
+    });
+    let written = api(client, key)
+        .patch_status(&key.name, &params(), &Patch::Merge(patch))
+        .await?;
+    Ok(written.resource_version())
+}
+
+/// Writes a report, if it says something new.
+pub(crate) async fn report(
+    client: &Client,
+    key: &Key,
+    before: &GeodeClusterStatus,
+    now: &GeodeClusterStatus,
+) -> Result<(), kube::Error> {
+    let (before, mut now) = (plain(before), plain(now));
+    if before == now {
+        return Ok(());
+    }
+    for field in OPTIONAL {
+        if now.get(field).is_none() {
+            now[field] = Value::Null;
+        }
+    }
+    api(client, key)
+        .patch_status(&key.name, &params(), &Patch::Merge(json!({ "status": now })))
+        .await?;
+    Ok(())
+}
+
+fn plain(status: &GeodeClusterStatus) -> Value {
+    let mut value = json!(status);
+    if let Some(fields) = value.as_object_mut() {
+        fields.retain(|field, _| !DECISIONS.contains(&field.as_str()));
+    }
+    value
+}
+
+/// Whether two reports differ in more than counters.
+pub(crate) fn differs_in_substance(before: &GeodeClusterStatus, now: &GeodeClusterStatus) -> bool {
+    substance(before) != substance(now)
+}
+
+fn substance(status: &GeodeClusterStatus) -> Value {
+    let mut value = plain(status);
+    for member in value
+        .get_mut("members")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_object_mut)
+    {
+        member.retain(|field, _| !MEMBER_COUNTERS.contains(&field.as_str()));
+    }
+    if let Some(fields) = value.as_object_mut() {
+        fields.remove("archive");
+    }
+    value
+}
