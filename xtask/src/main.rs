@@ -1,1 +1,97 @@
-fn main() {}
+//! `cargo xtask`: everything that a developer or CI does with this repository beyond `cargo build`.
+//!
+//! One module a command; what they share is [`tools`] (outside programs), [`command`] (running them), [`progress`] and
+//! [`paths`]. Depends on none of Geode's crates, so that it is compiled in seconds on a fresh machine.
+
+mod accept;
+mod cargo;
+mod cluster;
+mod command;
+mod demo;
+mod e2e;
+mod generate;
+mod images;
+mod paths;
+mod prerequisites;
+mod progress;
+mod suite;
+mod tidy;
+mod tools;
+mod verify;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Tasks of the Geode repository.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+enum Task {
+    /// From nothing to a replicated graph that survived the loss of its leader.
+    Demo,
+    /// All tests, from units to end to end.
+    Test,
+    /// Format, lints, generated files and the rules of the repository.
+    Verify,
+    /// The rules of the repository: arrows between crates, sizes of files.
+    Tidy,
+    /// Write the files that are made from others.
+    Generate,
+    /// End-to-end tests on a real Kubernetes.
+    E2e {
+        /// Only tests whose name contains this.
+        filter: Option<String>,
+    },
+    /// Run a black-box acceptance script against a cluster with the operator.
+    Accept {
+        /// The script.
+        script: PathBuf,
+    },
+    /// Build the static binaries and write their images.
+    Images,
+    /// A real Kubernetes on this machine, with S3.
+    #[command(subcommand)]
+    Cluster(cluster::Command),
+    /// kubectl of the cluster's version, for the cluster.
+    Kubectl(Arguments),
+    /// Helm, for the cluster.
+    Helm(Arguments),
+    /// Check manifests against schemas.
+    Kubeconform(Arguments),
+}
+
+/// What is passed on to another program.
+#[derive(Debug, clap::Args)]
+#[command(disable_help_flag = true)]
+struct Arguments {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    match run(Task::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> anyhow::Result<()> {
+    match task {
+        Task::Demo => demo::run(),
+        Task::Test => suite::run(),
+        Task::Verify => verify::run(),
+        Task::Tidy => tidy::run(),
+        Task::Generate => generate::run(),
+        Task::E2e { filter } => e2e::run(filter.as_deref()),
+        Task::Accept { script } => accept::run(&script),
+        Task::Images => images::run(),
+        Task::Cluster(command) => cluster::run(command),
+        Task::Kubectl(with) => tools::run(tools::Tool::Kubectl, &with.arguments),
+        Task::Helm(with) => tools::run(tools::Tool::Helm, &with.arguments),
+        Task::Kubeconform(with) => tools::run(tools::Tool::Kubeconform, &with.arguments),
+    }
+}

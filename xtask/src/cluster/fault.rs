@@ -1,0 +1,42 @@
+//! Faults for end-to-end tests: cut a node off, or take its power, and undo it.
+
+use anyhow::{Context, Result};
+
+use super::layout::{Layout, Node};
+use super::{health, load, network, node};
+use crate::progress::step;
+
+/// The node of this name, if the cluster has it.
+pub(crate) fn find(layout: &Layout, name: &str) -> Result<Node> {
+    let record = health::record(layout)?.context("there is no cluster: run `cargo xtask cluster up`")?;
+    let nodes = Node::first(record.nodes);
+    let names = nodes.iter().map(Node::name).collect::<Vec<_>>().join(", ");
+    let found = nodes.into_iter().find(|node| node.name() == name);
+    found.with_context(|| format!("the cluster has no node {name}; it has {names}"))
+}
+
+/// Cuts the node and its pods off from everything else; processes go on.
+pub(crate) fn partition(node: &Node) -> Result<()> {
+    step(&format!("partitioning {}", node.name()), || {
+        network::partition(node)
+    })
+}
+
+/// Ends a partition.
+pub(crate) fn heal(node: &Node) -> Result<()> {
+    step(&format!("healing {}", node.name()), || network::heal(node))
+}
+
+/// Ends everything on the node at once; volumes stay.
+pub(crate) fn kill(layout: &Layout, node: &Node) -> Result<()> {
+    step(&format!("killing {}", node.name()), || node::cut(layout, node))
+}
+
+/// Starts a node that was killed, and waits until it is Ready.
+pub(crate) fn start(layout: &Layout, node: &Node) -> Result<()> {
+    step(&format!("starting {}", node.name()), || {
+        node::start_containerd(layout, node, &load::pause()?)?;
+        node::start_agents(layout, node)?;
+        health::wait_ready(layout, std::slice::from_ref(node))
+    })
+}
