@@ -1,0 +1,180 @@
+//! Changing who belongs to the cluster. One change at a time; openraft refuses a second one until the first is committed.
+
+use super::handle::Raft;
+use super::propose::forward;
+use super::types::{Member, Types};
+use geode_store::Store;
+use geode_types::{ClusterId, Incarnation, LogIndex, MemberId};
+use geode_wire::client::MemberAddress;
+use openraft::async_runtime::WatchReceiver;
+use openraft::errors::{ClientWriteError, InitializeError, RaftError};
+use openraft::raft::ClientWriteResponse;
+use openraft::type_config::TypeConfigExt;
+use openraft::{AsyncRuntime, ChangeMembers, Precondition, ServerState};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// How often a leadership transfer is looked after.
+const TRANSFER_POLL: Duration = Duration::from_millis(10);
+
+/// The membership was not changed, or not as far as is known.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum MembershipError {
+    /// Only the leader changes it.
+    #[error("this member is not the leader")]
+    NotLeader(Option<MemberAddress>),
+    /// It is not what the caller decided on.
+    #[error("the membership has changed meanwhile (it is that of entry {current}, not {expected}); look again and decide anew")]
+    Changed {
+        /// What it is.
+        current: LogIndex,
+        /// What it was expected to be.
+        expected: LogIndex,
+    },
+    /// This member belongs to a cluster already.
+    #[error("this member belongs to a cluster already, so it cannot begin a new one")]
+    Initialized,
+    /// Refused or failed, with the reason.
+    #[error("{0}")]
+    Failed(String),
+}
+
+type WriteResult<R> =
+    Result<ClientWriteResponse<Types<R>>, RaftError<Types<R>, ClientWriteError<Types<R>>>>;
+
+fn changed<R: AsyncRuntime>(result: WriteResult<R>) -> Result<(), MembershipError> {
+    match result {
+        Ok(_) => Ok(()),
+        Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => Err(match forward::<R>(&to) {
+            Ok(leader) => MembershipError::NotLeader(leader),
+            Err(reason) => MembershipError::Failed(reason),
+        }),
+        Err(error) => Err(MembershipError::Failed(error.to_string())),
+    }
+}
+
+impl<S: Store, R: AsyncRuntime> Raft<S, R> {
+    /// Makes this empty member the first voter of a new cluster.
+    pub async fn initialize(&self, cluster: ClusterId, incarnation: Incarnation) -> Result<(), MembershipError> {
+        if self.status().initialized {
+            return Err(MembershipError::Initialized);
+        }
+        self.belonging().adopt(cluster, incarnation).map_err(|error| MembershipError::Failed(error.to_string()))?;
+        let address = self.address().clone();
+        let members = BTreeMap::from([(address.id.0, Member(address))]);
+        match self.raft().initialize(members).await {
+            Ok(()) => Ok(()),
+            Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Err(MembershipError::Initialized),
+            Err(error) => Err(MembershipError::Failed(error.to_string())),
+        }
+    }
+
+    /// Adds a member without a vote, or corrects the addresses of one that is there.
+    pub async fn add_learner(&self, member: MemberAddress) -> Result<(), MembershipError> {
+        let known = self.status().membership.members.into_iter().find(|known| known.id == member.id);
+        let id = member.id.0;
+        let nodes = BTreeMap::from([(id, Member(member.clone()))]);
+        let result = match known {
+            Some(known) if known == member => return self.check_leader(),
+            Some(_) => self.raft().change_membership(ChangeMembers::SetNodes(nodes), true),
+            None => self.raft().change_membership(ChangeMembers::AddNodes(nodes), true),
+        };
+        self.bounded(result).await
+    }
+
+    /// Makes exactly these members the voters. Voters that drop out leave the cluster, learners stay.
+    pub async fn change_voters(
+        &self,
+        voters: impl IntoIterator<Item = MemberId>,
+        expected: LogIndex,
+    ) -> Result<(), MembershipError> {
+        let condition = self.expect_membership(expected)?;
+        let voters: BTreeSet<u64> = voters.into_iter().map(|member| member.0).collect();
+        let change = ChangeMembers::ReplaceAllVoters(voters);
+        self.bounded(self.raft().change_membership_if(change, false, [condition])).await
+    }
+
+    /// Removes members without a vote.
+    pub async fn remove_learners(
+        &self,
+        members: impl IntoIterator<Item = MemberId>,
+        expected: LogIndex,
+    ) -> Result<(), MembershipError> {
+        let condition = self.expect_membership(expected)?;
+        let members: BTreeSet<u64> = members.into_iter().map(|member| member.0).collect();
+        let voters = self.status().membership.voters;
+        if let Some(voter) = voters.iter().find(|voter| members.contains(&voter.0)) {
+            return Err(MembershipError::Failed(format!("member {voter} votes; change the voters first")));
+        }
+        let change = ChangeMembers::RemoveNodes(members);
+        self.bounded(self.raft().change_membership_if(change, true, [condition])).await
+    }
+
+    /// Hands leadership to a voter, to the most caught-up one when none is named, and waits until it leads.
+    pub async fn transfer_leader(&self, to: Option<MemberId>) -> Result<(), MembershipError> {
+        self.check_leader()?;
+        let status = self.status();
+        let me = self.member();
+        if to == Some(me) {
+            return Ok(());
+        }
+        let target = match to {
+            Some(member) if status.membership.voters.contains(&member) => member,
+            Some(member) => return Err(MembershipError::Failed(format!("member {member} does not vote"))),
+            None => status
+                .replication
+                .iter()
+                .filter(|peer| status.membership.voters.contains(&peer.member))
+                .max_by_key(|peer| (peer.matched, std::cmp::Reverse(peer.heard_ms.unwrap_or(u64::MAX))))
+                .map(|peer| peer.member)
+                .ok_or_else(|| MembershipError::Failed("there is no other voter".to_owned()))?,
+        };
+        let failed = |reason: String| MembershipError::Failed(format!("leadership was not handed over: {reason}"));
+        self.raft().trigger().transfer_leader(target.0).await.map_err(|error| failed(error.to_string()))?;
+        let within = self.timing().election_max * 2;
+        let rounds = within.as_millis() / TRANSFER_POLL.as_millis();
+        for _ in 0..rounds {
+            let leader = self.raft().metrics().borrow_watched().current_leader;
+            if leader == Some(target.0) {
+                return Ok(());
+            }
+            Types::<R>::sleep(TRANSFER_POLL).await;
+        }
+        Err(failed(format!("member {target} did not take it within {within:?}")))
+    }
+
+    /// A membership change is given up when it does not get on; openraft may still complete it.
+    async fn bounded(
+        &self,
+        change: impl Future<Output = WriteResult<R>> + Send,
+    ) -> Result<(), MembershipError> {
+        let within = self.limits().wait_max.max(self.timing().election_max * 2);
+        match Types::<R>::timeout(within, change).await {
+            Ok(result) => changed::<R>(result),
+            Err(_) => Err(MembershipError::Failed(format!(
+                "the change was not committed within {within:?}; it may still be, so look at the membership again"
+            ))),
+        }
+    }
+
+    fn check_leader(&self) -> Result<(), MembershipError> {
+        let metrics = self.raft().metrics();
+        let metrics = metrics.borrow_watched();
+        if metrics.state == ServerState::Leader {
+            return Ok(());
+        }
+        let leader = metrics.current_leader.and_then(|id| metrics.membership_config.get_node(&id).cloned());
+        Err(MembershipError::NotLeader(leader.map(|Member(address)| address)))
+    }
+
+    fn expect_membership(&self, expected: LogIndex) -> Result<Precondition<Types<R>>, MembershipError> {
+        self.check_leader()?;
+        let metrics = self.raft().metrics();
+        let current = *metrics.borrow_watched().membership_config.log_id();
+        let index = LogIndex(current.as_ref().map_or(0, openraft::LogId::index));
+        if index != expected {
+            return Err(MembershipError::Changed { current: index, expected });
+        }
+        Ok(Precondition::LastMembershipLogId { last_membership_log_id: current })
+    }
+}

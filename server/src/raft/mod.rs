@@ -1,0 +1,40 @@
+//! Consensus: the only code that names openraft.
+//!
+//! [`Raft`] is the handle that the rest of the server holds. Below it, `log_store` puts openraft's entries into `geode-log`, `state_machine`
+//! applies committed ones through `geode-graph` to the store, `network` carries messages over a [`PeerTransport`] (QUIC in a server,
+//! memory in tests), and `inbound` takes them in on the other side. openraft's types do not leave this folder: users see ids, records
+//! and errors of Geode.
+//!
+//! It must not know sessions, the query language or where the archive lies.
+
+mod apply;
+mod blocking;
+mod handle;
+mod inbound;
+mod log_store;
+mod membership;
+mod network;
+mod open;
+mod propose;
+mod settings;
+mod snapshot;
+mod state_machine;
+mod status;
+mod types;
+mod upkeep;
+mod wire;
+
+pub use blocking::Blocking;
+pub use handle::{Fatal, Raft};
+pub use inbound::{RaftService, SnapshotReceiver};
+pub use membership::MembershipError;
+pub use network::{Alone, BoxFuture, Lane, PeerTransport, SnapshotBody, TransportError};
+pub use open::{Environment, OpenError};
+pub use propose::{Committed, ProposeError, ReadError};
+pub use settings::{Limits, RaftIdentity, RaftSettings, Timing};
+pub use status::RaftStatus;
+
+#[cfg(test)]
+mod conformance_tests;
+#[cfg(test)]
+mod raft_tests;

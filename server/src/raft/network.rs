@@ -1,0 +1,336 @@
+//! From openraft to peers, over whatever carries bytes.
+
+use super::snapshot::{SnapshotData, SnapshotFile, export_to_file};
+use super::state_machine::Progress;
+use super::types::{Member, Types, encode_stored};
+use super::wire::{self, Request, RequestBody, Response};
+use super::blocking::Blocking;
+use bytes::Bytes;
+use geode_log::{Disk, DiskFile};
+use geode_store::{ReadTxn, Store};
+use geode_types::{ClusterId, Incarnation, MemberId};
+use geode_wire::client::MemberAddress;
+use openraft::alias::{SnapshotOf, VoteOf};
+use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
+use openraft::network::{Backoff, RPCOption, RaftNetworkFactory, RaftNetworkV2};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest, TransferLeaderResponse,
+    VoteRequest, VoteResponse,
+};
+use openraft::type_config::TypeConfigExt;
+use openraft::async_runtime::Select2;
+use openraft::{AsyncRuntime, OptionalSend};
+use std::future::Future;
+use std::io;
+use std::marker::PhantomData;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// How much of a snapshot is read and sent at once.
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// A future on the heap.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Which of the connections to a peer carries a message, so that none waits behind another kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// Heartbeats and votes.
+    Heartbeat,
+    /// Log entries.
+    Append,
+    /// Snapshots.
+    Snapshot,
+}
+
+/// A message did not arrive, or its answer did not.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// There is no connection. Trying again at once is useless.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The connection was there, the answer was not.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// Carries messages to peers.
+pub trait PeerTransport: Send + Sync + 'static {
+    /// Sends a message; its answer, within `timeout`.
+    fn call(
+        &self,
+        peer: &MemberAddress,
+        lane: Lane,
+        message: Bytes,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<Bytes, TransportError>>;
+
+    /// Sends a message and a snapshot behind it; the answer. `idle` bounds every step.
+    fn send_snapshot(
+        &self,
+        peer: &MemberAddress,
+        message: Bytes,
+        body: SnapshotBody,
+        idle: Duration,
+    ) -> BoxFuture<'_, Result<Bytes, TransportError>>;
+}
+
+/// The transport of a member that is alone and has no internal port.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Alone;
+
+impl Alone {
+    fn unreachable() -> BoxFuture<'static, Result<Bytes, TransportError>> {
+        let reason = "this member has no internal port; configure server.internal_listen to form a cluster";
+        Box::pin(std::future::ready(Err(TransportError::Unreachable(reason.to_owned()))))
+    }
+}
+
+impl PeerTransport for Alone {
+    fn call(&self, _: &MemberAddress, _: Lane, _: Bytes, _: Duration) -> BoxFuture<'_, Result<Bytes, TransportError>> {
+        Self::unreachable()
+    }
+
+    fn send_snapshot(
+        &self,
+        _: &MemberAddress,
+        _: Bytes,
+        _: SnapshotBody,
+        _: Duration,
+    ) -> BoxFuture<'_, Result<Bytes, TransportError>> {
+        Self::unreachable()
+    }
+}
+
+/// The content of a snapshot, chunk by chunk.
+pub struct SnapshotBody {
+    file: Box<dyn DiskFile>,
+    offset: u64,
+    _kept: SnapshotFile,
+}
+
+impl SnapshotBody {
+    /// The next chunk; `None` at the end.
+    pub fn chunk(&mut self) -> io::Result<Option<Bytes>> {
+        let mut bytes = vec![0; CHUNK_BYTES];
+        let read = self.file.read_at(&mut bytes, self.offset)?;
+        bytes.truncate(read);
+        self.offset += read as u64;
+        Ok((read > 0).then(|| bytes.into()))
+    }
+}
+
+/// What every connection needs.
+pub(super) struct NetworkContext<R: AsyncRuntime> {
+    pub(super) transport: Arc<dyn PeerTransport>,
+    pub(super) me: MemberId,
+    pub(super) cluster: Arc<OnceLock<ClusterId>>,
+    pub(super) incarnation: Arc<OnceLock<Incarnation>>,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) directory: PathBuf,
+    pub(super) progress: Arc<Progress<R>>,
+    pub(super) blocking: Blocking,
+    pub(super) retry: Duration,
+}
+
+/// Makes the connections that openraft asks for.
+pub(super) struct NetworkFactory<S, R: AsyncRuntime> {
+    pub(super) context: Arc<NetworkContext<R>>,
+    pub(super) store: PhantomData<fn() -> S>,
+}
+
+/// A connection to one peer.
+pub(super) struct Network<S, R: AsyncRuntime> {
+    context: Arc<NetworkContext<R>>,
+    target: u64,
+    address: MemberAddress,
+    lane: Lane,
+    store: PhantomData<fn() -> S>,
+}
+
+impl<S: Store, R: AsyncRuntime> NetworkFactory<S, R> {
+    fn network(&self, target: u64, node: &Member, lane: Lane) -> Network<S, R> {
+        Network {
+            context: self.context.clone(),
+            target,
+            address: node.0.clone(),
+            lane,
+            store: PhantomData,
+        }
+    }
+}
+
+impl<S: Store, R: AsyncRuntime> RaftNetworkFactory<Types<R>> for NetworkFactory<S, R> {
+    type Network = Network<S, R>;
+
+    async fn new_client(&mut self, target: u64, node: &Member) -> Self::Network {
+        self.network(target, node, Lane::Append)
+    }
+
+    async fn new_heartbeat_client(&mut self, target: u64, node: &Member) -> Self::Network {
+        self.network(target, node, Lane::Heartbeat)
+    }
+
+    async fn new_snapshot_client(&mut self, target: u64, node: &Member) -> Self::Network {
+        self.network(target, node, Lane::Snapshot)
+    }
+}
+
+impl<S: Store, R: AsyncRuntime> Network<S, R> {
+    fn message(&self, body: RequestBody) -> Result<Bytes, RPCError<Types<R>>> {
+        let cluster = self.context.cluster.get().copied();
+        let cluster = cluster.ok_or_else(|| Unreachable::from_string("this member belongs to no cluster yet"))?;
+        let request = Request {
+            cluster,
+            incarnation: self.context.incarnation.get().copied().unwrap_or_default(),
+            from: self.context.me,
+            to: MemberId(self.target),
+            body,
+        };
+        wire::encode(&request).map_err(|error| NetworkError::new(&error).into())
+    }
+
+    async fn call(&self, body: RequestBody, lane: Lane, option: &RPCOption) -> Result<Response, RPCError<Types<R>>> {
+        let message = self.message(body)?;
+        let answer = self.context.transport.call(&self.address, lane, message, option.soft_ttl()).await;
+        self.response(answer)
+    }
+
+    fn response(&self, answer: Result<Bytes, TransportError>) -> Result<Response, RPCError<Types<R>>> {
+        let bytes = answer.map_err(|error| match error {
+            TransportError::Unreachable(_) => RPCError::Unreachable(Unreachable::from_string(error)),
+            TransportError::Broken(_) => RPCError::Network(NetworkError::from_string(error)),
+        })?;
+        match wire::decode(&bytes) {
+            Ok(Response::Refused(reason)) => {
+                let text = format!("member {} refuses: {reason}", self.target);
+                Err(Unreachable::from_string(text).into())
+            }
+            Ok(response) => Ok(response),
+            Err(error) => Err(NetworkError::new(&error).into()),
+        }
+    }
+
+    fn unexpected(&self) -> RPCError<Types<R>> {
+        NetworkError::from_string(format!("member {} answered with another kind of message", self.target)).into()
+    }
+
+    async fn ballot(&self, body: RequestBody, option: RPCOption) -> Result<VoteResponse<Types<R>>, RPCError<Types<R>>> {
+        match self.call(body, Lane::Heartbeat, &option).await? {
+            Response::Vote { vote, granted, last } => {
+                Ok(VoteResponse::new(wire::to_vote::<R>(vote), last.map(wire::to_id::<R>), granted))
+            }
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    /// The content as a file, so that the read transaction lives as long as the local disk needs, not as long as the peer does.
+    async fn spool(&self, data: SnapshotData<S::Read>) -> io::Result<SnapshotBody> {
+        let disk = self.context.disk.clone();
+        let path = self.context.progress.file(&self.context.directory, "send");
+        let cluster = *self.context.cluster.get().ok_or_else(|| io::Error::other("no cluster"))?;
+        let write = move || -> io::Result<SnapshotBody> {
+            let kept = match data {
+                SnapshotData::File(file) => file,
+                SnapshotData::Live(read) => {
+                    let file = SnapshotFile { disk, path };
+                    export_to_file(&*file.disk, &file.path, &read, cluster)?;
+                    file
+                }
+            };
+            let file = kept.disk.open(&kept.path)?;
+            Ok(SnapshotBody { file, offset: 0, _kept: kept })
+        };
+        self.context.blocking.run(write).await?
+    }
+
+    async fn send_snapshot(
+        &self,
+        message: Bytes,
+        data: SnapshotData<S::Read>,
+        idle: Duration,
+    ) -> Result<Response, RPCError<Types<R>>> {
+        let body = self.spool(data).await.map_err(NetworkError::from_string)?;
+        let answer = self.context.transport.send_snapshot(&self.address, message, body, idle).await;
+        self.response(answer)
+    }
+}
+
+impl<S: Store, R: AsyncRuntime> RaftNetworkV2<Types<R>> for Network<S, R>
+where
+    S::Read: ReadTxn,
+{
+    type SnapshotData = SnapshotData<S::Read>;
+
+    async fn append_entries(
+        &mut self,
+        rpc: AppendEntriesRequest<Types<R>>,
+        option: RPCOption,
+    ) -> Result<AppendEntriesResponse<Types<R>>, RPCError<Types<R>>> {
+        let body = wire::append::<R>(rpc).map_err(|error| NetworkError::new(&error))?;
+        match self.call(body, self.lane, &option).await? {
+            Response::Append(appended) => Ok(wire::to_appended::<R>(appended)),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    async fn vote(
+        &mut self,
+        rpc: VoteRequest<Types<R>>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<Types<R>>, RPCError<Types<R>>> {
+        self.ballot(RequestBody::Vote(wire::ballot::<R>(&rpc)), option).await
+    }
+
+    async fn pre_vote(
+        &mut self,
+        rpc: VoteRequest<Types<R>>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<Types<R>>, RPCError<Types<R>>> {
+        self.ballot(RequestBody::PreVote(wire::ballot::<R>(&rpc)), option).await
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        vote: VoteOf<Types<R>>,
+        snapshot: SnapshotOf<Types<R>, Self::SnapshotData>,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        option: RPCOption,
+    ) -> Result<SnapshotResponse<Types<R>>, StreamingError<Types<R>>> {
+        let membership = encode_stored::<R>(&snapshot.meta.last_membership).map_err(|error| NetworkError::new(&error))?;
+        let body = RequestBody::Snapshot {
+            vote: wire::vote::<R>(&vote),
+            last: snapshot.meta.last_log_id.as_ref().map(wire::id::<R>),
+            membership: membership.into(),
+        };
+        let message = self.message(body)?;
+        let sent = self.send_snapshot(message, snapshot.snapshot, option.soft_ttl());
+        match Types::<R>::select2(sent, cancel).await {
+            Select2::First(Ok(Response::Snapshot { vote })) => Ok(SnapshotResponse::new(wire::to_vote::<R>(vote))),
+            Select2::First(Ok(_)) => Err(self.unexpected().into()),
+            Select2::First(Err(error)) => Err(error.into()),
+            Select2::Second(closed) => Err(closed.into()),
+        }
+    }
+
+    async fn transfer_leader(
+        &mut self,
+        request: TransferLeaderRequest<Types<R>>,
+        option: RPCOption,
+    ) -> Result<TransferLeaderResponse<Types<R>>, RPCError<Types<R>>> {
+        let body = RequestBody::TransferLeader {
+            vote: wire::vote::<R>(request.from_leader()),
+            last: request.last_log_id().map(wire::id::<R>),
+        };
+        match self.call(body, Lane::Heartbeat, &option).await? {
+            Response::TransferLeader => Ok(Ok(())),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    fn backoff(&self) -> Option<Backoff> {
+        Some(Backoff::new(std::iter::repeat(self.context.retry)))
+    }
+}

@@ -1,0 +1,204 @@
+//! Putting a member's consensus together.
+
+use super::blocking::Blocking;
+use super::handle::{Inner, Raft};
+use super::inbound::{Belonging, Inbound};
+use super::log_store::LogStore;
+use super::network::{NetworkContext, NetworkFactory, PeerTransport};
+use super::settings::{RaftIdentity, RaftSettings};
+use super::snapshot;
+use super::state_machine::{Progress, StateMachine};
+use super::status::status;
+use super::types::Types;
+use super::upkeep;
+use geode_log::segment::group_directory;
+use geode_log::{Disk, Log, LogError, LogOptions, RealDisk, Step, Worker, Writer};
+use geode_store::{Store, StoreError};
+use geode_types::GroupId;
+use openraft::async_runtime::WatchReceiver;
+use openraft::type_config::TypeConfigExt;
+use openraft::AsyncRuntime;
+use rand::{Rng, SeedableRng};
+use std::io;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// In a simulation the log's worker dawdles up to this long between steps.
+const DAWDLE_MICROS: u64 = 2000;
+
+/// What consensus runs on. The default is a server's.
+#[derive(Clone)]
+pub struct Environment {
+    /// The file system of log and snapshots.
+    pub disk: Arc<dyn Disk>,
+    /// Where blocking work runs.
+    pub blocking: Blocking,
+}
+
+impl Default for Environment {
+    fn default() -> Self {
+        Self {
+            disk: Arc::new(RealDisk),
+            blocking: Blocking::Threads,
+        }
+    }
+}
+
+/// A member's consensus cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The log.
+    #[error("the log cannot be opened: {0}")]
+    Log(#[from] LogError),
+    /// The store.
+    #[error("the store cannot be opened: {0}")]
+    Store(#[from] StoreError),
+    /// A directory.
+    #[error("cannot {act}: {source}")]
+    Io {
+        /// Verb and object.
+        act: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// The settings contradict each other.
+    #[error("the Raft settings are refused: {0}")]
+    Settings(String),
+    /// openraft refuses what it finds.
+    #[error("consensus cannot be started: {0}")]
+    Raft(String),
+}
+
+impl<S: Store, R: AsyncRuntime> Raft<S, R> {
+    /// Opens the log and starts to take part. An empty member waits until it is initialized or added to a cluster.
+    pub async fn open(
+        settings: RaftSettings,
+        identity: RaftIdentity,
+        store: Arc<S>,
+        transport: Arc<dyn PeerTransport>,
+        environment: Environment,
+    ) -> Result<Self, OpenError> {
+        let Environment { disk, blocking } = environment;
+        let config = settings.config().validate().map_err(|error| OpenError::Settings(error.to_string()))?;
+        snapshot::clear_directory(&*disk, &settings.snapshot_directory)
+            .map_err(|source| OpenError::Io { act: "clear the snapshot directory", source })?;
+        // What is applied now counts as a snapshot point, so it must be durable.
+        store.sync()?;
+        let writer = open_log::<R>(&settings, &identity, &disk, blocking)?;
+        let cluster = Arc::new(OnceLock::new());
+        let incarnation = Arc::new(OnceLock::new());
+        if let Some((id, lineage)) = identity.cluster {
+            let _ = cluster.set(id);
+            let _ = incarnation.set(lineage);
+        }
+        let progress = Arc::new(Progress::<R>::new());
+        let belonging = Arc::new(Belonging {
+            me: identity.member,
+            cluster: cluster.clone(),
+            incarnation: incarnation.clone(),
+            adopt: identity.adopt.clone(),
+            writer: writer.clone(),
+            adopting: Mutex::new(()),
+        });
+        let machine = StateMachine {
+            store: store.clone(),
+            disk: disk.clone(),
+            directory: settings.snapshot_directory.clone(),
+            cluster: cluster.clone(),
+            progress: progress.clone(),
+            blocking,
+            apply_entries: settings.limits.apply_entries,
+        };
+        let context = NetworkContext {
+            transport,
+            me: identity.member,
+            cluster,
+            incarnation,
+            disk: disk.clone(),
+            directory: settings.snapshot_directory.clone(),
+            progress: progress.clone(),
+            blocking,
+            retry: settings.timing.heartbeat,
+        };
+        let network = NetworkFactory::<S, R> { context: Arc::new(context), store: PhantomData };
+        let log_store = LogStore::<R>::new(writer.clone(), blocking, settings.limits.message_bytes);
+        let raft = openraft::Raft::new(identity.member.0, Arc::new(config), network, log_store, machine)
+            .await
+            .map_err(|error| OpenError::Raft(error.to_string()))?;
+        let service = Arc::new(Inbound {
+            raft: raft.clone(),
+            belonging: belonging.clone(),
+            disk,
+            directory: settings.snapshot_directory.clone(),
+            progress: progress.clone(),
+            blocking,
+        });
+        let first = status::<R>(&raft.metrics().borrow_watched(), identity.member, 0, None);
+        let alone = first.membership.voters == [identity.member];
+        let inner = Arc::new(Inner {
+            raft: raft.clone(),
+            store,
+            address: identity.address,
+            timing: settings.timing,
+            limits: settings.limits,
+            belonging,
+            service,
+            log: writer.reader(),
+            writer,
+            applied: progress.applied(),
+            progress,
+            archive_configured: AtomicBool::new(settings.archive_configured),
+            archived: AtomicU64::new(0),
+            status: watch::Sender::new(first),
+            fatal: watch::Sender::new(None),
+        });
+        drop(Types::<R>::spawn(upkeep::run(Arc::downgrade(&inner), raft.clone())));
+        if alone {
+            // Nobody else can be elected, so there is nothing to wait for.
+            let _ = raft.trigger().elect(false).await;
+        }
+        Ok(Self(inner))
+    }
+}
+
+/// Opens the log and starts its worker.
+fn open_log<R: AsyncRuntime>(
+    settings: &RaftSettings,
+    identity: &RaftIdentity,
+    disk: &Arc<dyn Disk>,
+    blocking: Blocking,
+) -> Result<Writer, OpenError> {
+    let options = LogOptions {
+        cluster: identity.cluster.map(|(cluster, _)| cluster),
+        group: GroupId(0),
+        segment_entries: settings.limits.segment_entries,
+        cache_bytes: settings.limits.log_cache_bytes,
+    };
+    let directory = settings.wal_directory.join(group_directory(GroupId(0)));
+    let (writer, worker) = Writer::new(Log::open(disk.clone(), directory, options)?);
+    match blocking {
+        Blocking::Threads => {
+            std::thread::Builder::new()
+                .name("geode-wal".to_owned())
+                .spawn(move || worker.run())
+                .map_err(|source| OpenError::Io { act: "start the log's thread", source })?;
+        }
+        Blocking::Inline(seed) => drop(Types::<R>::spawn(dawdle::<R>(worker, seed))),
+    }
+    Ok(writer)
+}
+
+/// The log's worker in a simulation: it takes its time, at random.
+async fn dawdle<R: AsyncRuntime>(mut worker: Worker, seed: u64) {
+    let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+    loop {
+        let micros = random.random_range(50..DAWDLE_MICROS);
+        Types::<R>::sleep(Duration::from_micros(micros)).await;
+        if worker.step() == Step::Ended {
+            return;
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Members in one process, connected through memory, on real directories.
+
+use super::*;
+use bytes::Bytes;
+use geode_graph::{Applied, Command, Commit, CommitSummary, Effect, NodeRecord};
+use geode_store::{LmdbOptions, LmdbStore, Store};
+use geode_types::{ClusterId, Incarnation, LogIndex, MemberId, NodeId, Role, Term};
+use geode_wire::client::MemberAddress;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// Every member's service, by id; a member that is cut off is not reached and reaches nobody.
+#[derive(Clone, Default)]
+struct Net(Arc<Mutex<NetState>>);
+
+#[derive(Default)]
+struct NetState {
+    services: BTreeMap<MemberId, Arc<dyn RaftService>>,
+    cut: BTreeSet<MemberId>,
+    snapshots: usize,
+}
+
+struct End {
+    net: Net,
+    me: MemberId,
+}
+
+impl End {
+    fn service(&self, peer: &MemberAddress) -> Result<Arc<dyn RaftService>, TransportError> {
+        let net = self.net.0.lock().unwrap();
+        let lost = || TransportError::Unreachable("cut off".to_owned());
+        if net.cut.contains(&self.me) || net.cut.contains(&peer.id) {
+            return Err(lost());
+        }
+        net.services.get(&peer.id).cloned().ok_or_else(lost)
+    }
+}
+
+impl PeerTransport for End {
+    fn call(&self, peer: &MemberAddress, _: Lane, message: Bytes, timeout: Duration) -> BoxFuture<'_, Result<Bytes, TransportError>> {
+        let service = self.service(peer);
+        Box::pin(async move {
+            let answer = tokio::time::timeout(timeout, service?.handle(message)).await;
+            answer.map_err(|_| TransportError::Broken("timeout".to_owned()))
+        })
+    }
+
+    fn send_snapshot(&self, peer: &MemberAddress, message: Bytes, mut body: SnapshotBody, _: Duration) -> BoxFuture<'_, Result<Bytes, TransportError>> {
+        let service = self.service(peer);
+        let net = self.net.clone();
+        Box::pin(async move {
+            let mut receiver = match service?.begin_snapshot(message) {
+                Ok(receiver) => receiver,
+                Err(refusal) => return Ok(refusal),
+            };
+            while let Some(chunk) = body.chunk().unwrap() {
+                receiver.chunk(&chunk).unwrap();
+            }
+            net.0.lock().unwrap().snapshots += 1;
+            Ok(receiver.finish().await)
+        })
+    }
+}
+
+fn address(id: u64) -> MemberAddress {
+    MemberAddress { id: MemberId(id), name: format!("m{id}"), client: format!("m{id}:1"), internal: format!("m{id}:2") }
+}
+
+fn cluster() -> ClusterId {
+    ClusterId(uuid::Uuid::from_u128(99))
+}
+
+fn small() -> Limits {
+    Limits { snapshot_entries: 20, keep_entries: 10, segment_entries: 8, wait_max: Duration::from_secs(5), ..Limits::default() }
+}
+
+async fn start(net: &Net, directory: &Path, id: u64, known: bool) -> Raft<LmdbStore> {
+    let home = directory.join(id.to_string());
+    std::fs::create_dir_all(&home).unwrap();
+    let settings = RaftSettings {
+        timing: Timing { heartbeat: Duration::from_millis(50), election_min: Duration::from_millis(150), election_max: Duration::from_millis(300) },
+        limits: small(),
+        snapshot_directory: home.join("snapshots"),
+        wal_directory: home.join("wal"),
+        archive_configured: false,
+    };
+    let identity = RaftIdentity {
+        member: MemberId(id),
+        cluster: known.then(|| (cluster(), Incarnation(0))),
+        adopt: Arc::new(|_, _| Ok(())),
+        address: address(id),
+    };
+    let store = Arc::new(LmdbStore::open(&home.join("graph"), LmdbOptions::default()).unwrap());
+    let transport = Arc::new(End { net: net.clone(), me: MemberId(id) });
+    let raft = Raft::open(settings, identity, store, transport, Environment::default()).await.unwrap();
+    net.0.lock().unwrap().services.insert(MemberId(id), raft.service());
+    raft
+}
+
+fn command(term: Term, sequence: u64) -> Command {
+    let record = NodeRecord { labels: Default::default(), properties: Vec::new() };
+    Command::Commit(Box::new(Commit {
+        request_id: None,
+        certified_term: term,
+        sequence,
+        at_micros: 0,
+        effects: vec![Effect::CreateNode { id: NodeId(sequence), record }],
+        summary: CommitSummary { nodes_created: 1, ..CommitSummary::default() },
+    }))
+}
+
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..2000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{what} did not happen");
+}
+
+async fn leader(members: &[&Raft<LmdbStore>]) -> usize {
+    let mut found = None;
+    until("an election", || {
+        found = members.iter().position(|member| member.leader_term().is_some());
+        found.is_some()
+    })
+    .await;
+    found.unwrap()
+}
+
+async fn write(leader: &Raft<LmdbStore>, sequences: std::ops::Range<u64>) {
+    let term = leader.leader_term().unwrap();
+    let waiting: Vec<_> = sequences.map(|sequence| leader.submit(&command(term, sequence))).collect();
+    for committed in futures::future::join_all(waiting).await {
+        assert!(matches!(committed.unwrap().applied, Applied::Committed(_)));
+    }
+}
+
+fn hash(member: &Raft<LmdbStore>) -> [u8; 32] {
+    geode_graph::state_hash(&member.store().read().unwrap()).unwrap()
+}
+
+async fn three(net: &Net, directory: &Path) -> [Raft<LmdbStore>; 3] {
+    let one = start(net, directory, 1, false).await;
+    one.initialize(cluster(), Incarnation(0)).await.unwrap();
+    leader(&[&one]).await;
+    let others = [start(net, directory, 2, false).await, start(net, directory, 3, false).await];
+    for id in [2, 3] {
+        one.add_learner(address(id)).await.unwrap();
+    }
+    let at = one.status().membership.index;
+    one.change_voters([1, 2, 3].map(MemberId), at).await.unwrap();
+    let [two, three] = others;
+    [one, two, three]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_single_member_writes_reads_and_keeps_what_it_acknowledged() {
+    let directory = tempfile::tempdir().unwrap();
+    let net = Net::default();
+    let one = start(&net, directory.path(), 1, false).await;
+    assert_eq!(one.status().role, Role::Joining);
+    assert!(matches!(one.submit(&command(Term(1), 1)).await, Err(ProposeError::NotLeader(None))));
+    one.initialize(cluster(), Incarnation(0)).await.unwrap();
+    assert_eq!(one.initialize(cluster(), Incarnation(0)).await, Err(MembershipError::Initialized));
+    leader(&[&one]).await;
+    write(&one, 1..100).await;
+    let index = one.read_index().await.unwrap();
+    assert!(index.0 >= 100 && one.applied() >= index);
+    until("a purge", || one.status().purged.0 > 50).await;
+    let before = hash(&one);
+    one.shutdown().await;
+    assert!(matches!(one.submit(&command(Term(1), 200)).await, Err(ProposeError::Unavailable(_))));
+    drop(one);
+    net.0.lock().unwrap().services.clear();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let one = start(&net, directory.path(), 1, true).await;
+    leader(&[&one]).await;
+    assert_eq!(hash(&one), before);
+    write(&one, 200..210).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_members_replicate_fail_over_and_bring_each_other_up_to_date() {
+    let directory = tempfile::tempdir().unwrap();
+    let net = Net::default();
+    let members = three(&net, directory.path()).await;
+    let all: Vec<_> = members.iter().collect();
+    write(&members[0], 1..50).await;
+    assert!(members[1].wait_applied(members[0].applied(), SOON).await);
+    // The leader is cut off: it gives no reads and takes no writes, the others elect and go on.
+    net.0.lock().unwrap().cut.insert(MemberId(1));
+    let started = std::time::Instant::now();
+    let next = 1 + leader(&all[1..]).await;
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    let next_sequence = 1000;
+    write(all[next], next_sequence..next_sequence + 60).await;
+    assert!(matches!(members[0].read_index().await, Err(ReadError::Unavailable(_) | ReadError::NotLeader(_))));
+    until("no writes without a quorum", || members[0].status().quorum_age_ms.is_none_or(|age| age > 300)).await;
+    assert!(matches!(members[0].submit(&command(Term(1), 5)).await, Err(ProposeError::Unavailable(_))));
+    // It comes back far behind what the log still holds, and is brought up by a snapshot.
+    until("a purge", || all[next].status().purged.0 > 60).await;
+    net.0.lock().unwrap().cut.clear();
+    assert!(members[0].wait_applied(all[next].applied(), SOON).await);
+    assert_eq!(net.0.lock().unwrap().snapshots, 1);
+    assert_eq!(hash(&members[0]), hash(all[next]));
+    // Leadership moves when asked.
+    let target = all[next].status().membership.voters.iter().copied().find(|id| *id != all[next].member()).unwrap();
+    all[next].transfer_leader(Some(target)).await.unwrap();
+    let now = leader(&all).await;
+    assert_eq!(all[now].member(), target);
+    write(all[now], 5000..5010).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_come_and_go_and_stale_decisions_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let net = Net::default();
+    let [one, two, three] = three(&net, directory.path()).await;
+    write(&one, 1..200).await;
+    // A far-behind learner gets a snapshot.
+    until("a purge", || one.status().purged.0 > 100).await;
+    let four = start(&net, directory.path(), 4, false).await;
+    let stale = one.status().membership.index;
+    one.add_learner(address(4)).await.unwrap();
+    one.add_learner(address(4)).await.unwrap();
+    assert!(four.wait_applied(one.applied(), SOON).await);
+    assert_eq!(net.0.lock().unwrap().snapshots, 1);
+    assert_eq!((four.status().role, hash(&four)), (Role::Observer, hash(&one)));
+    assert!(matches!(one.change_voters([1, 2, 4].map(MemberId), stale).await, Err(MembershipError::Changed { .. })));
+    let now = one.status().membership.index;
+    assert!(matches!(one.remove_learners([MemberId(2)], now).await, Err(MembershipError::Failed(_))));
+    one.change_voters([1, 2, 4].map(MemberId), now).await.unwrap();
+    let membership = one.status().membership;
+    assert_eq!(membership.voters, [1, 2, 4].map(MemberId));
+    assert_eq!(membership.members.iter().map(|member| member.id.0).collect::<Vec<_>>(), [1, 2, 4]);
+    assert!(matches!(two.add_learner(address(5)).await, Err(MembershipError::NotLeader(Some(_)))));
+    // A message for a member that is not there any more is refused by whoever has its address now.
+    let wrong = End { net: net.clone(), me: MemberId(1) };
+    net.0.lock().unwrap().services.insert(MemberId(9), three.service());
+    let reply = wrong.call(&address(9), Lane::Append, Bytes::from_static(b"\x01nonsense"), SOON).await.unwrap();
+    assert!(String::from_utf8_lossy(&reply).contains("Refused"));
+    write(&one, 300..310).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_is_kept_until_it_is_archived() {
+    let directory = tempfile::tempdir().unwrap();
+    let net = Net::default();
+    let home = directory.path().join("1");
+    std::fs::create_dir_all(&home).unwrap();
+    let one = start(&net, directory.path(), 1, false).await;
+    one.0.archive_configured.store(true, std::sync::atomic::Ordering::Relaxed);
+    one.initialize(cluster(), Incarnation(0)).await.unwrap();
+    leader(&[&one]).await;
+    write(&one, 1..100).await;
+    let segments = one.segments(LogIndex(0));
+    assert_eq!((segments[0].first, segments[0].last), (LogIndex(0), LogIndex(7)));
+    assert!(segments.windows(2).all(|pair| pair[1].first.0 == pair[0].last.0 + 1));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(one.status().purged, LogIndex(0));
+    one.set_archived(LogIndex(30));
+    until("a purge", || one.status().purged == LogIndex(23)).await;
+    let cut = one.submit(&Command::Cut { at_micros: 7 }).await.unwrap();
+    assert_eq!(cut.applied, Applied::Cut);
+    until("the cut segment", || one.segments(LogIndex(90)).last().is_some_and(|last| last.last == cut.index)).await;
+}

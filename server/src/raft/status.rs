@@ -1,0 +1,113 @@
+//! How consensus stands on this member, for its operators, its metrics and its own decisions.
+
+use super::types::{Types, view};
+use geode_types::{LogIndex, MemberId, Role};
+use geode_wire::internal::{Membership, ReplicationStatus};
+use openraft::{AsyncRuntime, Instant, RaftMetrics, ServerState};
+use std::collections::BTreeMap;
+
+/// How consensus stands on this member.
+#[derive(Clone, Debug)]
+pub struct RaftStatus {
+    /// What it does. `Joining` before it has a place in a cluster.
+    pub role: Role,
+    /// Its term.
+    pub term: u64,
+    /// The leader it follows or is.
+    pub leader: Option<MemberId>,
+    /// Last entry of its log.
+    pub last_log: LogIndex,
+    /// Last entry it knows to be committed.
+    pub committed: LogIndex,
+    /// Last entry applied.
+    pub applied: LogIndex,
+    /// Last entry that is durably applied, as of the newest snapshot point.
+    pub snapshot: LogIndex,
+    /// Everything up to here is gone from the log.
+    pub purged: LogIndex,
+    /// Bytes of log.
+    pub log_bytes: u64,
+    /// The membership, in force although it may not be committed yet.
+    pub membership: Membership,
+    /// Leader only: how far each other member is.
+    pub replication: Vec<ReplicationStatus>,
+    /// Leader only: milliseconds since a quorum last acknowledged it; 0 when it is a quorum by itself.
+    pub quorum_age_ms: Option<u64>,
+    /// Why writing or applying waits, when a volume is full.
+    pub full: Option<String>,
+    /// The entry 0 has been applied or there is a log: this member is part of a cluster.
+    pub initialized: bool,
+}
+
+impl RaftStatus {
+    /// Addresses are in the membership: the one of the leader, when known.
+    pub fn leader_address(&self) -> Option<&geode_wire::client::MemberAddress> {
+        let leader = self.leader?;
+        self.membership.members.iter().find(|member| member.id == leader)
+    }
+}
+
+fn index<T>(id: Option<&T>, of: impl Fn(&T) -> u64) -> LogIndex {
+    LogIndex(id.map_or(0, of))
+}
+
+fn role(state: ServerState, membership: &Membership) -> Role {
+    match state {
+        ServerState::Leader => Role::Leader,
+        ServerState::Follower | ServerState::Candidate => Role::Follower,
+        _ if membership.members.is_empty() => Role::Joining,
+        _ => Role::Observer,
+    }
+}
+
+/// Milliseconds since an instant.
+fn age<I: Instant>(instant: &I) -> u64 {
+    instant.elapsed().as_millis() as u64
+}
+
+pub(super) fn status<R: AsyncRuntime>(
+    metrics: &RaftMetrics<Types<R>>,
+    me: MemberId,
+    log_bytes: u64,
+    full: Option<String>,
+) -> RaftStatus {
+    let membership = view::<R>(&metrics.membership_config);
+    let leading = metrics.state == ServerState::Leader;
+    let alone = membership.voters == [me] && !membership.joint;
+    let quorum_age_ms = match &metrics.last_quorum_acked {
+        _ if !leading => None,
+        _ if alone => Some(0),
+        Some(instant) => Some(age(&**instant)),
+        None => Some(u64::MAX),
+    };
+    RaftStatus {
+        role: role(metrics.state, &membership),
+        term: metrics.current_term,
+        leader: metrics.current_leader.map(MemberId),
+        last_log: LogIndex(metrics.last_log_index.unwrap_or(0)),
+        committed: index(metrics.local_committed.as_ref(), |id| id.index()),
+        applied: index(metrics.last_applied.as_ref(), |id| id.index()),
+        snapshot: index(metrics.snapshot.as_ref(), |id| id.index()),
+        purged: index(metrics.purged.as_ref(), |id| id.index()),
+        log_bytes,
+        replication: replication(metrics, me),
+        initialized: metrics.last_log_index.is_some(),
+        membership,
+        quorum_age_ms,
+        full,
+    }
+}
+
+fn replication<R: AsyncRuntime>(metrics: &RaftMetrics<Types<R>>, me: MemberId) -> Vec<ReplicationStatus> {
+    let Some(replication) = &metrics.replication else { return Vec::new() };
+    let empty = BTreeMap::new();
+    let heartbeat = metrics.heartbeat.as_ref().unwrap_or(&empty);
+    let others = replication.iter().filter(|(member, _)| **member != me.0);
+    others
+        .map(|(member, matched)| ReplicationStatus {
+            member: MemberId(*member),
+            matched: index(matched.as_ref(), |id| id.index()),
+            heard_ms: heartbeat.get(member).and_then(Option::as_ref).map(|instant| age(&**instant)),
+        })
+        .collect()
+}
