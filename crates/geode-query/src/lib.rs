@@ -1,1 +1,162 @@
-//! geode-query
+//! From text to rows: bind → logical plan → physical plan → batches.
+//!
+//! [`prepare`] reads and binds a statement; the result depends on no parameter's value and no catalog, so it can be cached by text
+//! and dialect. [`execute`] chooses a physical plan from the counts in the transaction's snapshot and runs it in batches. Writes go into
+//! the [`Transaction`]'s buffer. This crate knows no network, no session and no replication.
+
+mod aggregate;
+mod bind;
+mod datum;
+mod error;
+mod exec;
+mod expr;
+mod function;
+mod names;
+mod plan;
+mod semantics;
+mod system;
+mod types;
+
+pub use exec::{Cancel, Context, DEFAULT_MAX_MEMORY_BYTES, DEFAULT_MAX_ROWS_BUFFERED, Limits, Params};
+pub use geode_gql::Dialect;
+pub use geode_gql::ast::TransactionCommand;
+pub use system::{NoSystemTables, SystemTables};
+
+use bind::BoundQuery;
+use geode_gql::Statement;
+use geode_graph::Transaction;
+use geode_store::ReadTxn;
+use geode_types::{ErrorClass, QueryError, Summary, Value};
+use std::ops::ControlFlow;
+
+/// What a statement needs from its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It reads the graph.
+    Read,
+    /// It may change the graph.
+    Write,
+    /// It steers the transaction; the session carries it out, [`execute`] refuses it.
+    TransactionControl(TransactionCommand),
+    /// It reads a system table of the member that runs it.
+    System,
+}
+
+/// A statement ready to run, any number of times.
+#[derive(Debug)]
+pub struct Prepared {
+    text: String,
+    kind: Kind,
+    query: Option<BoundQuery>,
+}
+
+impl Prepared {
+    /// What it needs from its session.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The names of the result's columns; empty when nothing is returned.
+    pub fn columns(&self) -> &[String] {
+        self.query.as_ref().map_or(&[], |query| &query.plan.columns)
+    }
+
+    /// The parameters that must be given.
+    pub fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.query
+            .iter()
+            .flat_map(|query| query.params.iter().map(AsRef::as_ref))
+    }
+
+    /// The statement as written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+/// Reads and binds a statement.
+pub fn prepare(text: &str, dialect: Dialect, system: &dyn SystemTables) -> Result<Prepared, QueryError> {
+    let statement = geode_gql::parse(text, dialect)?;
+    let (kind, query) = match &statement {
+        Statement::Transaction(command) => (Kind::TransactionControl(*command), None),
+        Statement::Query(query) => {
+            let bound = bind::bind(query, text, dialect, system)?;
+            let kind = match (bound.plan.writes, bound.system) {
+                (true, _) => Kind::Write,
+                (false, true) => Kind::System,
+                (false, false) => Kind::Read,
+            };
+            (kind, Some(bound))
+        }
+    };
+    Ok(Prepared {
+        text: text.to_owned(),
+        kind,
+        query,
+    })
+}
+
+/// Runs a statement in a transaction and hands its rows to `sink`, a batch at a time. When `sink` breaks, or anything fails, what the
+/// statement has written is taken back and the transaction is as it was before, except for what was read.
+pub fn execute<R: ReadTxn>(
+    prepared: &Prepared,
+    transaction: &mut Transaction<R>,
+    params: &Params,
+    context: &Context<'_>,
+    sink: &mut dyn FnMut(Vec<Vec<Value>>) -> ControlFlow<()>,
+) -> Result<Summary, QueryError> {
+    let Some(query) = &prepared.query else {
+        return Err(not_a_query());
+    };
+    if query.plan.writes && transaction.is_read_only() {
+        let message = "the statement writes, and the transaction is read-only";
+        return Err(
+            QueryError::runtime(ErrorClass::SemanticError, "ReadOnlyTransaction", "25G03", message)
+                .hint("use START TRANSACTION READ WRITE, or send the statement outside of the transaction"),
+        );
+    }
+    let before = exec::summary(transaction);
+    let savepoint = query.plan.writes.then(|| transaction.savepoint());
+    let result = exec::run(
+        &query.plan,
+        &prepared.text,
+        &query.params,
+        transaction,
+        params,
+        context,
+        sink,
+    );
+    if let (Err(_), Some(savepoint)) = (&result, &savepoint) {
+        transaction.rollback_to(savepoint);
+    }
+    result.map(|()| difference(exec::summary(transaction), before))
+}
+
+/// The physical plan for this transaction's snapshot, one operator a line.
+pub fn explain<R: ReadTxn>(
+    prepared: &Prepared,
+    transaction: &mut Transaction<R>,
+    params: &Params,
+) -> Result<String, QueryError> {
+    let Some(query) = &prepared.query else {
+        return Err(not_a_query());
+    };
+    exec::explain(&query.plan, &query.params, transaction, params)
+}
+
+fn not_a_query() -> QueryError {
+    let message = "a transaction command is carried out by the session, not executed as a query";
+    QueryError::runtime(ErrorClass::InternalError, "NotAQuery", "5GI05", message)
+}
+
+fn difference(after: Summary, before: Summary) -> Summary {
+    Summary {
+        nodes_created: after.nodes_created - before.nodes_created,
+        nodes_deleted: after.nodes_deleted - before.nodes_deleted,
+        edges_created: after.edges_created - before.edges_created,
+        edges_deleted: after.edges_deleted - before.edges_deleted,
+        properties_set: after.properties_set - before.properties_set,
+        labels_added: after.labels_added - before.labels_added,
+        labels_removed: after.labels_removed - before.labels_removed,
+    }
+}

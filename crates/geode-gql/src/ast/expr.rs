@@ -1,0 +1,255 @@
+//! Expressions.
+
+use super::{LabelExpr, Name};
+use crate::Span;
+
+/// An expression and its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expr {
+    /// What it computes.
+    pub kind: ExprKind,
+    /// Where.
+    pub span: Span,
+}
+
+/// What an expression computes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ExprKind {
+    /// A constant.
+    Literal(Literal),
+    /// `$name`.
+    Parameter(String),
+    /// A variable.
+    Variable(String),
+    /// `base.key`, `base[i]`, `base[i..j]`, one after the other.
+    Access(Box<Expr>, Vec<AccessStep>),
+    /// `[a, b]`.
+    List(Vec<Expr>),
+    /// `{key: value}`.
+    Map(Vec<(Name, Expr)>),
+    /// A prefix operator.
+    Unary(UnaryOp, Box<Expr>),
+    /// Arithmetic of one precedence level, from left to right.
+    Chain(Box<Expr>, Vec<(BinaryOp, Expr)>),
+    /// `a AND b AND c`.
+    Logical(LogicalOp, Vec<Expr>),
+    /// `a < b <= c`, meaning `a < b AND b <= c`.
+    Compare(Box<Expr>, Vec<(CompareOp, Expr)>),
+    /// `IS [NOT] NULL`.
+    IsNull(Box<Expr>, bool),
+    /// `IS [NOT] TRUE | FALSE | UNKNOWN`: the truth value (`None` is unknown) and whether it is negated.
+    IsTruth(Box<Expr>, Option<bool>, bool),
+    /// `n:A:B`, `n IS [NOT] LABELED A`; the flag negates.
+    IsLabeled(Box<Expr>, LabelExpr, bool),
+    /// `a IN list`.
+    In(Box<Expr>, Box<Expr>),
+    /// `STARTS WITH`, `ENDS WITH`, `CONTAINS`.
+    StringMatch(StringOp, Box<Expr>, Box<Expr>),
+    /// `CASE [operand] WHEN … THEN … ELSE … END`.
+    Case {
+        /// Compared with each `WHEN`; without it each is a condition.
+        operand: Option<Box<Expr>>,
+        /// `WHEN`, `THEN`.
+        branches: Vec<(Expr, Expr)>,
+        /// `ELSE`.
+        otherwise: Option<Box<Expr>>,
+    },
+    /// `name(arguments)`.
+    Call {
+        /// The function.
+        name: Name,
+        /// `DISTINCT` before the arguments.
+        distinct: bool,
+        /// The arguments.
+        arguments: Vec<Expr>,
+    },
+    /// `count(*)`.
+    CountStar,
+    /// `CAST(x AS type)`.
+    Cast(Box<Expr>, TargetType),
+    /// `all | any | none | single (x IN list WHERE condition)`.
+    Quantified {
+        /// Which.
+        kind: Quantification,
+        /// The variable.
+        variable: Name,
+        /// What is looked at.
+        list: Box<Expr>,
+        /// What is asked of each element.
+        condition: Box<Expr>,
+    },
+    /// `[x IN list WHERE condition | result]`.
+    Comprehension {
+        /// The variable.
+        variable: Name,
+        /// What is taken apart.
+        list: Box<Expr>,
+        /// Which elements.
+        condition: Option<Box<Expr>>,
+        /// What becomes of each.
+        result: Option<Box<Expr>>,
+    },
+}
+
+/// A constant.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Literal {
+    /// `NULL`, and `UNKNOWN`, which is the null among the truth values.
+    Null,
+    /// `TRUE`, `FALSE`.
+    Bool(bool),
+    /// An integer.
+    Int(i64),
+    /// A float.
+    Float(f64),
+    /// Text.
+    String(String),
+    /// Bytes.
+    Bytes(Vec<u8>),
+}
+
+/// One step into a value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AccessStep {
+    /// `.key`.
+    Key(Name),
+    /// `[i]`.
+    Index(Expr),
+    /// `[i..j]`.
+    Slice(Option<Expr>, Option<Expr>),
+}
+
+/// Prefix operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnaryOp {
+    /// `NOT`.
+    Not,
+    /// `-`.
+    Minus,
+    /// `+`.
+    Plus,
+}
+
+/// Arithmetic operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BinaryOp {
+    /// `+`: numbers, strings, lists.
+    Add,
+    /// `-`.
+    Subtract,
+    /// `||`: strings, lists, byte strings, paths.
+    Concat,
+    /// `*`.
+    Multiply,
+    /// `/`.
+    Divide,
+    /// `%`.
+    Modulo,
+    /// `^`.
+    Power,
+}
+
+impl BinaryOp {
+    /// How it is written.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Subtract => "-",
+            Self::Concat => "||",
+            Self::Multiply => "*",
+            Self::Divide => "/",
+            Self::Modulo => "%",
+            Self::Power => "^",
+        }
+    }
+}
+
+/// `AND`, `OR`, `XOR`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogicalOp {
+    /// `AND`.
+    And,
+    /// `OR`.
+    Or,
+    /// `XOR`.
+    Xor,
+}
+
+impl LogicalOp {
+    /// How it is written.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::And => "AND",
+            Self::Or => "OR",
+            Self::Xor => "XOR",
+        }
+    }
+}
+
+/// Comparisons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CompareOp {
+    /// `=`.
+    Equal,
+    /// `<>`.
+    NotEqual,
+    /// `<`.
+    Less,
+    /// `<=`.
+    LessEqual,
+    /// `>`.
+    Greater,
+    /// `>=`.
+    GreaterEqual,
+}
+
+impl CompareOp {
+    /// How it is written.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::NotEqual => "<>",
+            Self::Less => "<",
+            Self::LessEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterEqual => ">=",
+        }
+    }
+}
+
+/// Tests of a string against a part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StringOp {
+    /// `STARTS WITH`.
+    StartsWith,
+    /// `ENDS WITH`.
+    EndsWith,
+    /// `CONTAINS`.
+    Contains,
+}
+
+/// Types that `CAST` converts to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetType {
+    /// `BOOL`, `BOOLEAN`.
+    Bool,
+    /// `INT`, `INTEGER`, `INT64`, `BIGINT`.
+    Int,
+    /// `FLOAT`, `FLOAT64`, `DOUBLE`, `REAL`.
+    Float,
+    /// `STRING`, `VARCHAR`.
+    String,
+}
+
+/// Which elements of a list must satisfy a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quantification {
+    /// Every one.
+    All,
+    /// At least one.
+    Any,
+    /// Not one.
+    None,
+    /// Exactly one.
+    Single,
+}

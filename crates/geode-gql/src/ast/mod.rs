@@ -1,0 +1,238 @@
+//! The syntax tree: what was written, with spans, before anything is known about what it means.
+//!
+//! Chains of operators are lists, not towers (`a AND b AND c` is one node), so that a long statement is wide and never deep.
+
+mod expr;
+mod pattern;
+
+pub use expr::{
+    AccessStep, BinaryOp, CompareOp, Expr, ExprKind, Literal, LogicalOp, Quantification, StringOp,
+    TargetType, UnaryOp,
+};
+pub use pattern::{Direction, EdgePattern, LabelExpr, NodePattern, PathPattern, Quantifier};
+
+use crate::Span;
+
+/// A name as written, without its quotes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Name {
+    /// The characters.
+    pub text: String,
+    /// Where.
+    pub span: Span,
+}
+
+/// One statement.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Statement {
+    /// Reads or writes the graph, or reads a system table.
+    Query(Query),
+    /// Steers the session's transaction.
+    Transaction(TransactionCommand),
+}
+
+/// `START TRANSACTION`, `COMMIT`, `ROLLBACK`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionCommand {
+    /// `START TRANSACTION [READ ONLY | READ WRITE]` or `BEGIN`.
+    Begin {
+        /// Writes are refused.
+        read_only: bool,
+    },
+    /// `COMMIT`.
+    Commit,
+    /// `ROLLBACK`.
+    Rollback,
+}
+
+/// Linear queries joined by UNION.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Query {
+    /// The first operand.
+    pub first: LinearQuery,
+    /// The others, each with what joins it to those before.
+    pub rest: Vec<(SetOperator, LinearQuery)>,
+}
+
+/// How two results become one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SetOperator {
+    /// `UNION ALL` keeps duplicates.
+    pub all: bool,
+    /// Where.
+    pub span: Span,
+}
+
+/// Clauses, each working on the rows of the one before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinearQuery {
+    /// In the order written.
+    pub clauses: Vec<Clause>,
+    /// Where.
+    pub span: Span,
+}
+
+/// One clause and its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Clause {
+    /// What it does.
+    pub kind: ClauseKind,
+    /// Its keyword.
+    pub span: Span,
+}
+
+/// What a clause does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClauseKind {
+    /// `[OPTIONAL] MATCH patterns [WHERE condition]`.
+    Match {
+        /// Rows without a match stay, with nulls.
+        optional: bool,
+        /// Joined by commas.
+        patterns: Vec<PathPattern>,
+        /// `WHERE`.
+        condition: Option<Expr>,
+    },
+    /// `FILTER [WHERE] condition`.
+    Filter(Expr),
+    /// `LET x = expression, …`.
+    Let(Vec<(Name, Expr)>),
+    /// `FOR x IN list [WITH ORDINALITY | OFFSET i]`, `UNWIND list AS x`.
+    For {
+        /// The variable for each element.
+        variable: Name,
+        /// What is taken apart.
+        list: Expr,
+        /// The element's number, and whether counting starts at 0 (OFFSET) or 1 (ORDINALITY).
+        counter: Option<Counter>,
+    },
+    /// `WITH …`, or `RETURN … NEXT`: rows for the next clause.
+    With(Projection),
+    /// `RETURN …`: rows for the caller.
+    Return(Projection),
+    /// `FINISH`: no rows for the caller.
+    Finish,
+    /// A system table as rows, its columns as variables: the `FROM` of a `SELECT`.
+    Table(Vec<Name>),
+    /// `INSERT` or `CREATE`.
+    Insert(Vec<PathPattern>),
+    /// `MERGE pattern [ON CREATE SET …] [ON MATCH SET …]`.
+    Merge {
+        /// What is matched, or created.
+        pattern: PathPattern,
+        /// After creating.
+        on_create: Vec<SetItem>,
+        /// After matching.
+        on_match: Vec<SetItem>,
+    },
+    /// `SET …`.
+    Set(Vec<SetItem>),
+    /// `REMOVE …`.
+    Remove(Vec<RemoveItem>),
+    /// `[DETACH | NODETACH] DELETE …`.
+    Delete {
+        /// Edges of deleted nodes go too.
+        detach: bool,
+        /// What is deleted.
+        targets: Vec<Expr>,
+    },
+}
+
+/// `WITH ORDINALITY i` or `WITH OFFSET i`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Counter {
+    /// The variable.
+    pub variable: Name,
+    /// The number of the first element: 1 for ORDINALITY, 0 for OFFSET.
+    pub first: i64,
+}
+
+/// What `WITH`, `RETURN` and `SELECT` make of their rows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Projection {
+    /// Equal rows once.
+    pub distinct: bool,
+    /// `*`: all variables, before the items.
+    pub star: Option<Span>,
+    /// The columns.
+    pub items: Vec<ProjectionItem>,
+    /// `GROUP BY`; `None` groups by every item without an aggregate.
+    pub group_by: Option<Vec<Expr>>,
+    /// `ORDER BY`.
+    pub order_by: Vec<SortItem>,
+    /// `OFFSET` or `SKIP`.
+    pub offset: Option<Expr>,
+    /// `LIMIT`.
+    pub limit: Option<Expr>,
+    /// `WHERE` after `WITH`.
+    pub condition: Option<Expr>,
+}
+
+/// One column.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProjectionItem {
+    /// Its value.
+    pub expr: Expr,
+    /// `AS name`.
+    pub alias: Option<Name>,
+}
+
+/// One key of `ORDER BY`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SortItem {
+    /// The key.
+    pub expr: Expr,
+    /// `DESC`.
+    pub descending: bool,
+    /// `NULLS FIRST` or `NULLS LAST`; without it nulls count as the largest values.
+    pub nulls_first: Option<bool>,
+}
+
+/// One assignment of `SET`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SetItem {
+    /// `x.name = value`.
+    Property {
+        /// The node or edge.
+        target: Expr,
+        /// The property.
+        key: Name,
+        /// Its new value.
+        value: Expr,
+    },
+    /// `x = map` or `x += map`.
+    Properties {
+        /// The node or edge.
+        target: Name,
+        /// The new properties.
+        value: Expr,
+        /// `+=`: the others stay.
+        merge: bool,
+    },
+    /// `x:A:B` or `x IS A & B`.
+    Labels {
+        /// The node.
+        target: Name,
+        /// The labels.
+        labels: Vec<Name>,
+    },
+}
+
+/// One item of `REMOVE`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RemoveItem {
+    /// `x.name`.
+    Property {
+        /// The node or edge.
+        target: Expr,
+        /// The property.
+        key: Name,
+    },
+    /// `x:A:B`.
+    Labels {
+        /// The node.
+        target: Name,
+        /// The labels.
+        labels: Vec<Name>,
+    },
+}

@@ -1,0 +1,337 @@
+//! Path patterns: nodes, edges, label expressions, quantifiers.
+
+use super::{Expected, Parsed, Parser};
+use crate::ast::{
+    Direction, EdgePattern, Expr, ExprKind, LabelExpr, Name, NodePattern, PathPattern, Quantifier,
+};
+use crate::token::{Sym, TokenKind};
+use crate::{Span, literal};
+
+/// Words that may begin a path pattern of GQL and select among paths; refused until quantified paths exist.
+const PATH_PREFIXES: [&str; 8] = [
+    "ALL",
+    "ANY",
+    "SHORTEST",
+    "WALK",
+    "TRAIL",
+    "SIMPLE",
+    "ACYCLIC",
+    "allShortestPaths",
+];
+
+/// What stands between the brackets of an edge.
+#[derive(Default)]
+struct Filler {
+    variable: Option<Name>,
+    labels: Option<LabelExpr>,
+    properties: Option<Expr>,
+    condition: Option<Expr>,
+    quantifier: Option<Quantifier>,
+}
+
+impl Parser<'_> {
+    pub(super) fn path_pattern(&mut self) -> Parsed<PathPattern> {
+        let start = self.span();
+        let mut variable = None;
+        if self.at_variable() && self.symbol_at(1, Sym::Equal) {
+            variable = Some(self.variable_name("a path's name")?);
+            self.advance();
+        }
+        self.refuse_path_prefix()?;
+        let first = self.node_pattern()?;
+        let mut steps = Vec::new();
+        while self.at_edge() {
+            let edge = self.edge_pattern()?;
+            steps.push((edge, self.node_pattern()?));
+        }
+        Ok(PathPattern {
+            variable,
+            start: first,
+            steps,
+            span: self.since(start),
+        })
+    }
+
+    fn refuse_path_prefix(&mut self) -> Parsed<()> {
+        if let Some(word) = self.word_at(0) {
+            let shortest = word.eq_ignore_ascii_case("shortestPath");
+            if shortest
+                || PATH_PREFIXES
+                    .iter()
+                    .any(|prefix| prefix.eq_ignore_ascii_case(word))
+            {
+                let instead = "write the pattern edge by edge: (a)-[:T]->()-[:T]->(b)";
+                return Err(self.not_supported(self.span(), "a path search prefix", instead));
+            }
+        }
+        if self.at_symbol(Sym::LParen) && self.symbol_at(1, Sym::LParen) {
+            let instead = "write the pattern edge by edge: (a)-[:T]->()-[:T]->(b)";
+            return Err(self.not_supported(self.span(), "a parenthesised path pattern", instead));
+        }
+        Ok(())
+    }
+
+    fn node_pattern(&mut self) -> Parsed<NodePattern> {
+        let start = self.span();
+        if !self.at_symbol(Sym::LParen) {
+            self.expect_note(Expected::Thing("a node pattern such as (n)"));
+            return Err(self.unexpected());
+        }
+        self.advance();
+        let filler = self.filler(false)?;
+        self.expect_symbol(Sym::RParen)?;
+        let Filler {
+            variable,
+            labels,
+            properties,
+            condition,
+            ..
+        } = filler;
+        Ok(NodePattern {
+            variable,
+            labels,
+            properties,
+            condition,
+            span: self.since(start),
+        })
+    }
+
+    fn filler(&mut self, edge: bool) -> Parsed<Filler> {
+        let mut filler = Filler::default();
+        if self.at_variable() {
+            filler.variable = Some(self.variable_name("a variable")?);
+        }
+        if self.at_symbol(Sym::Colon) || self.at_keyword("IS") {
+            filler.labels = Some(self.label_part()?);
+        } else {
+            self.expect_note(Expected::Symbol(":"));
+        }
+        if edge && self.at_symbol(Sym::Star) {
+            filler.quantifier = Some(self.star_quantifier()?);
+        }
+        if self.at_symbol(Sym::LBrace) || self.token().kind == TokenKind::Param {
+            filler.properties = Some(self.property_filter()?);
+        } else {
+            self.expect_note(Expected::Symbol("{"));
+        }
+        if self.eat_keyword("WHERE") {
+            filler.condition = Some(self.expression()?);
+        }
+        Ok(filler)
+    }
+
+    fn property_filter(&mut self) -> Parsed<Expr> {
+        let token = self.token();
+        if token.kind == TokenKind::Param {
+            self.advance();
+            return Ok(Expr {
+                kind: ExprKind::Parameter(self.parameter_name(token.span)?),
+                span: token.span,
+            });
+        }
+        self.nested(Self::map_literal)
+    }
+
+    /// Whether an edge begins here: `-`, `<-`, `~`, `<~`.
+    fn at_edge(&mut self) -> bool {
+        let left =
+            self.at_symbol(Sym::Less) && (self.symbol_at(1, Sym::Minus) || self.symbol_at(1, Sym::Tilde));
+        let found = left || self.at_symbol(Sym::Minus) || self.at_symbol(Sym::Tilde);
+        if !found {
+            self.expect_note(Expected::Symbol("-"));
+            self.expect_note(Expected::Symbol("<-"));
+        }
+        found
+    }
+
+    fn edge_pattern(&mut self) -> Parsed<EdgePattern> {
+        let start = self.span();
+        let left = self.eat_symbol(Sym::Less);
+        let mut undirected = self.at_symbol(Sym::Tilde);
+        self.advance();
+        let mut filler = Filler::default();
+        if self.eat_symbol(Sym::LBracket) {
+            filler = self.filler(true)?;
+            self.expect_symbol(Sym::RBracket)
+                .map_err(|error| relationship_detail(error, filler.labels.is_some()))?;
+            undirected |= self.at_symbol(Sym::Tilde);
+            if !self.eat_symbol(Sym::Tilde) {
+                self.expect_symbol(Sym::Minus)?;
+            }
+        } else if self.at_symbol(Sym::Minus) || self.at_symbol(Sym::Tilde) {
+            // `--`, `~~` is not GQL; the abbreviated GQL forms `-`, `->`, `<-` have no second dash.
+            self.advance();
+        }
+        let right = self.eat_symbol(Sym::Greater);
+        let direction = match (undirected, left, right) {
+            (true, ..) => Direction::Undirected,
+            (false, true, true) => Direction::LeftOrRight,
+            (false, true, false) => Direction::Left,
+            (false, false, true) => Direction::Right,
+            (false, false, false) => Direction::Any,
+        };
+        let quantifier = self.postfix_quantifier()?.or(filler.quantifier);
+        let Filler {
+            variable,
+            labels,
+            properties,
+            condition,
+            ..
+        } = filler;
+        Ok(EdgePattern {
+            variable,
+            direction,
+            labels,
+            properties,
+            condition,
+            quantifier,
+            span: self.since(start),
+        })
+    }
+
+    /// `:A|B&!C`, `:A:B`, `IS A`.
+    pub(super) fn label_part(&mut self) -> Parsed<LabelExpr> {
+        self.advance();
+        let first = self.label_alternatives()?;
+        let mut parts = vec![first];
+        while self.at_symbol(Sym::Colon) {
+            self.advance();
+            parts.push(self.label_alternatives()?);
+        }
+        Ok(one_or(parts, LabelExpr::And))
+    }
+
+    fn label_alternatives(&mut self) -> Parsed<LabelExpr> {
+        let mut parts = vec![self.label_conjunction()?];
+        while self.at_symbol(Sym::Bar) {
+            self.advance();
+            // Cypher's older form `:A|:B`.
+            if self.at_symbol(Sym::Colon) {
+                self.advance();
+            }
+            parts.push(self.label_conjunction()?);
+        }
+        Ok(one_or(parts, LabelExpr::Or))
+    }
+
+    fn label_conjunction(&mut self) -> Parsed<LabelExpr> {
+        let mut parts = vec![self.label_factor()?];
+        while self.at_symbol(Sym::Ampersand) {
+            self.advance();
+            parts.push(self.label_factor()?);
+        }
+        Ok(one_or(parts, LabelExpr::And))
+    }
+
+    fn label_factor(&mut self) -> Parsed<LabelExpr> {
+        let span = self.span();
+        match self.token().kind {
+            TokenKind::Sym(Sym::Bang) => {
+                self.advance();
+                Ok(LabelExpr::Not(Box::new(self.nested(Self::label_factor)?)))
+            }
+            TokenKind::Sym(Sym::Percent) => {
+                self.advance();
+                Ok(LabelExpr::Wildcard(span))
+            }
+            TokenKind::Sym(Sym::LParen) => {
+                self.advance();
+                let inner = self.nested(Self::label_alternatives)?;
+                self.expect_symbol(Sym::RParen)?;
+                Ok(inner)
+            }
+            _ => Ok(LabelExpr::Name(self.any_name("a label")?)),
+        }
+    }
+
+    /// `*`, `*2`, `*1..3`, `*..3`, `*1..` within the brackets.
+    fn star_quantifier(&mut self) -> Parsed<Quantifier> {
+        let start = self.advance().span;
+        let min = self.bound()?;
+        if !self.eat_symbol(Sym::DotDot) {
+            return Ok(Quantifier {
+                min: min.unwrap_or(1),
+                max: min,
+                span: self.since(start),
+            });
+        }
+        let max = self.bound()?;
+        Ok(Quantifier {
+            min: min.unwrap_or(1),
+            max,
+            span: self.since(start),
+        })
+    }
+
+    /// `{2}`, `{1,3}`, `*`, `+`, `?` after the edge.
+    fn postfix_quantifier(&mut self) -> Parsed<Option<Quantifier>> {
+        let start = self.span();
+        let (min, max) = match self.token().kind {
+            TokenKind::Sym(Sym::Star) => (0, None),
+            TokenKind::Sym(Sym::Plus) => (1, None),
+            TokenKind::Sym(Sym::Question) => (0, Some(1)),
+            TokenKind::Sym(Sym::LBrace) => {
+                self.advance();
+                let min = self.bound()?;
+                let max = if self.eat_symbol(Sym::Comma) {
+                    self.bound()?
+                } else {
+                    min
+                };
+                if !self.at_symbol(Sym::RBrace) {
+                    self.expect_symbol(Sym::RBrace)?;
+                }
+                (min.unwrap_or(0), max)
+            }
+            _ => return Ok(None),
+        };
+        self.advance();
+        Ok(Some(Quantifier {
+            min,
+            max,
+            span: self.since(start),
+        }))
+    }
+
+    fn bound(&mut self) -> Parsed<Option<u64>> {
+        let span = self.span();
+        if self.token().kind != TokenKind::Int {
+            return Ok(None);
+        }
+        self.advance();
+        let bound = literal::integer(self.source.slice(span));
+        bound
+            .map(Some)
+            .ok_or_else(|| self.error(span, "IntegerOverflow", "this bound does not fit 64 bits"))
+    }
+
+    pub(super) fn parameter_name(&self, span: Span) -> Parsed<String> {
+        let quoted = Span {
+            start: span.start + 1,
+            end: span.end,
+        };
+        if self.source.slice(quoted).starts_with('`') {
+            return literal::text(self.source, quoted);
+        }
+        Ok(self.source.slice(quoted).to_owned())
+    }
+}
+
+fn one_or(mut parts: Vec<LabelExpr>, join: impl FnOnce(Vec<LabelExpr>) -> LabelExpr) -> LabelExpr {
+    match parts.pop() {
+        Some(only) if parts.is_empty() => only,
+        Some(last) => {
+            parts.push(last);
+            join(parts)
+        }
+        None => join(parts),
+    }
+}
+
+/// A malformed range such as `[:LIKES..]` has its own name among the details.
+fn relationship_detail(mut error: geode_types::QueryError, typed: bool) -> geode_types::QueryError {
+    if typed {
+        "InvalidRelationshipPattern".clone_into(&mut error.detail);
+    }
+    error
+}

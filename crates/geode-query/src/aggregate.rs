@@ -1,0 +1,275 @@
+//! Aggregate functions: which there are, and how each accumulates.
+
+use crate::datum::Datum;
+use crate::error;
+use crate::expr::Expr;
+use crate::semantics::{Key, total_order};
+use crate::types::Type;
+use geode_gql::{Dialect, Span};
+use geode_types::QueryError;
+use std::collections::HashSet;
+
+/// The aggregates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Aggregate {
+    CountRows,
+    Count,
+    Sum,
+    Avg,
+    Min,
+    Max,
+    Collect,
+    StDev,
+    StDevP,
+    PercentileCont,
+    PercentileDisc,
+}
+
+/// Names in lower case; GQL's and Cypher's.
+const NAMES: &[(&str, Aggregate)] = &[
+    ("count", Aggregate::Count),
+    ("sum", Aggregate::Sum),
+    ("avg", Aggregate::Avg),
+    ("min", Aggregate::Min),
+    ("max", Aggregate::Max),
+    ("collect", Aggregate::Collect),
+    ("collect_list", Aggregate::Collect),
+    ("stdev", Aggregate::StDev),
+    ("stddev_samp", Aggregate::StDev),
+    ("stdevp", Aggregate::StDevP),
+    ("stddev_pop", Aggregate::StDevP),
+    ("percentilecont", Aggregate::PercentileCont),
+    ("percentile_cont", Aggregate::PercentileCont),
+    ("percentiledisc", Aggregate::PercentileDisc),
+    ("percentile_disc", Aggregate::PercentileDisc),
+];
+
+/// One use of an aggregate.
+#[derive(Clone, Debug)]
+pub(crate) struct AggregateCall {
+    pub function: Aggregate,
+    pub distinct: bool,
+    pub argument: Option<Expr>,
+    /// The second argument, of the percentiles.
+    pub parameter: Option<Expr>,
+    pub dialect: Dialect,
+    pub span: Span,
+}
+
+impl Aggregate {
+    /// The aggregate of this name, in any case.
+    pub(crate) fn by_name(name: &str) -> Option<Self> {
+        NAMES
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, function)| *function)
+    }
+
+    /// All names, for corrections.
+    pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+        NAMES.iter().map(|(name, _)| *name)
+    }
+
+    /// How many arguments it takes.
+    pub(crate) fn arity(self) -> usize {
+        match self {
+            Self::CountRows => 0,
+            Self::PercentileCont | Self::PercentileDisc => 2,
+            _ => 1,
+        }
+    }
+
+    /// Whether its argument must be a number.
+    pub(crate) fn needs_number(self) -> bool {
+        matches!(
+            self,
+            Self::Sum | Self::Avg | Self::StDev | Self::StDevP | Self::PercentileCont | Self::PercentileDisc
+        )
+    }
+
+    /// The type of its result, given its argument's.
+    pub(crate) fn result(self, argument: &Type) -> Type {
+        match self {
+            Self::CountRows | Self::Count => Type::Int,
+            Self::Min | Self::Max | Self::Sum => argument.clone(),
+            Self::Collect => Type::List(Box::new(argument.clone())),
+            Self::Avg | Self::StDev | Self::StDevP | Self::PercentileCont => Type::Float,
+            Self::PercentileDisc => Type::Any,
+        }
+    }
+}
+
+/// The running state of one call in one group.
+#[derive(Debug)]
+pub(crate) struct Accumulator {
+    call: Aggregate,
+    dialect: Dialect,
+    seen: Option<HashSet<Key>>,
+    count: i64,
+    number: Number,
+    best: Datum,
+    items: Vec<Datum>,
+    parameter: Option<f64>,
+}
+
+/// A sum: exact while all addends are integers.
+#[derive(Clone, Copy, Debug)]
+enum Number {
+    Int(i64),
+    Float(f64),
+}
+
+impl Accumulator {
+    pub(crate) fn new(call: &AggregateCall) -> Self {
+        Self {
+            call: call.function,
+            dialect: call.dialect,
+            seen: call.distinct.then(HashSet::new),
+            count: 0,
+            number: Number::Int(0),
+            best: Datum::Null,
+            items: Vec::new(),
+            parameter: None,
+        }
+    }
+
+    /// Takes one value; returns how many bytes more the accumulator holds now.
+    pub(crate) fn add(&mut self, value: Datum, parameter: Option<Datum>) -> Result<usize, QueryError> {
+        if let Some(parameter) = parameter {
+            self.set_parameter(&parameter)?;
+        }
+        if self.call == Aggregate::CountRows {
+            self.count += 1;
+            return Ok(0);
+        }
+        if value.is_null() {
+            return Ok(0);
+        }
+        let mut bytes = 0;
+        if let Some(seen) = &mut self.seen {
+            bytes += size_of::<Datum>() * 2 + value.heap_bytes();
+            if !seen.insert(Key(Box::new([value.clone()]))) {
+                return Ok(0);
+            }
+        }
+        self.count += 1;
+        match self.call {
+            Aggregate::CountRows | Aggregate::Count => {}
+            Aggregate::Sum => self.number = self.plus(&value)?,
+            Aggregate::Avg => self.number = Number::Float(as_float(self.number) + Self::float(&value)?),
+            Aggregate::Min => self.keep_if(value, std::cmp::Ordering::Less),
+            Aggregate::Max => self.keep_if(value, std::cmp::Ordering::Greater),
+            Aggregate::Collect => {
+                bytes += size_of::<Datum>() + value.heap_bytes();
+                self.items.push(value);
+            }
+            Aggregate::StDev | Aggregate::StDevP | Aggregate::PercentileCont | Aggregate::PercentileDisc => {
+                Self::float(&value)?;
+                bytes += size_of::<Datum>();
+                self.items.push(value);
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// The result.
+    pub(crate) fn finish(self) -> Datum {
+        match self.call {
+            Aggregate::CountRows | Aggregate::Count => Datum::Int(self.count),
+            Aggregate::Sum if self.count == 0 && self.dialect == Dialect::Gql => Datum::Null,
+            Aggregate::Sum => match self.number {
+                Number::Int(sum) => Datum::Int(sum),
+                Number::Float(sum) => Datum::Float(sum),
+            },
+            Aggregate::Avg if self.count == 0 => Datum::Null,
+            Aggregate::Avg => Datum::Float(as_float(self.number) / self.count as f64),
+            Aggregate::Min | Aggregate::Max => self.best,
+            Aggregate::Collect => Datum::list(self.items),
+            Aggregate::StDev => self.deviation(1.0),
+            Aggregate::StDevP => self.deviation(0.0),
+            Aggregate::PercentileCont | Aggregate::PercentileDisc => self.percentile(),
+        }
+    }
+
+    fn keep_if(&mut self, value: Datum, wanted: std::cmp::Ordering) {
+        if self.best.is_null() || total_order(&value, &self.best) == wanted {
+            self.best = value;
+        }
+    }
+
+    fn plus(&self, value: &Datum) -> Result<Number, QueryError> {
+        match (self.number, value) {
+            (Number::Int(sum), Datum::Int(number)) => sum
+                .checked_add(*number)
+                .map(Number::Int)
+                .ok_or_else(|| error::overflow("the sum")),
+            (sum, _) => Ok(Number::Float(as_float(sum) + Self::float(value)?)),
+        }
+    }
+
+    fn float(value: &Datum) -> Result<f64, QueryError> {
+        match value {
+            Datum::Int(number) => Ok(*number as f64),
+            Datum::Float(number) => Ok(*number),
+            other => {
+                let message = format!("this aggregate needs numbers and met {}", other.type_name());
+                Err(error::type_error("InvalidArgumentType", message))
+            }
+        }
+    }
+
+    fn set_parameter(&mut self, parameter: &Datum) -> Result<(), QueryError> {
+        let number = Self::float(parameter)?;
+        if !(0.0..=1.0).contains(&number) {
+            let message = format!("a percentile lies between 0.0 and 1.0, not at {number}");
+            return Err(error::argument("NumberOutOfRange", message));
+        }
+        self.parameter = Some(number);
+        Ok(())
+    }
+
+    fn deviation(&self, correction: f64) -> Datum {
+        let numbers: Vec<f64> = self
+            .items
+            .iter()
+            .filter_map(|item| Self::float(item).ok())
+            .collect();
+        let count = numbers.len() as f64;
+        if count <= correction {
+            return Datum::Float(0.0);
+        }
+        let mean = numbers.iter().sum::<f64>() / count;
+        let squares: f64 = numbers.iter().map(|number| (number - mean).powi(2)).sum();
+        Datum::Float((squares / (count - correction)).sqrt())
+    }
+
+    fn percentile(mut self) -> Datum {
+        self.items.sort_by(total_order);
+        let Some(last) = self.items.len().checked_sub(1) else {
+            return Datum::Null;
+        };
+        let fraction = self.parameter.unwrap_or(0.0);
+        if self.call == Aggregate::PercentileDisc {
+            let at = ((fraction * self.items.len() as f64).ceil() as usize)
+                .saturating_sub(1)
+                .min(last);
+            return self.items.swap_remove(at);
+        }
+        let exact = fraction * last as f64;
+        let (below, above) = (exact.floor() as usize, exact.ceil() as usize);
+        let number = |at: usize| {
+            self.items
+                .get(at)
+                .and_then(|item| Self::float(item).ok())
+                .unwrap_or(f64::NAN)
+        };
+        Datum::Float(number(below) + (number(above) - number(below)) * (exact - below as f64))
+    }
+}
+
+fn as_float(number: Number) -> f64 {
+    match number {
+        Number::Int(number) => number as f64,
+        Number::Float(number) => number,
+    }
+}

@@ -1,0 +1,474 @@
+//! Binds expressions: variables, functions and aggregates are found, types are followed as far as they are known.
+
+use super::scope::Scope;
+use super::{Binder, Bound};
+use crate::aggregate::{Aggregate, AggregateCall};
+use crate::datum::Datum;
+use crate::error::INVALID_VALUE_TYPE;
+use crate::expr::{Expr, LabelTest, Step};
+use crate::function;
+use crate::types::{Type, TypeSet};
+use geode_gql::ast::{self, AccessStep, ExprKind, LabelExpr, Literal, Name};
+use geode_gql::{Span, expression_to_sexpr};
+use geode_graph::TokenKind;
+use geode_types::{ErrorClass, QueryError, nearest};
+use std::collections::HashMap;
+
+/// Where an expression stands: what it can name, and what becomes of aggregates.
+pub(super) struct Env<'e> {
+    pub scope: &'e Scope,
+    /// Variables of enclosing list expressions, outermost first.
+    locals: Vec<(String, Type)>,
+    mode: Mode<'e>,
+    /// The clause, for messages.
+    place: &'static str,
+}
+
+pub(super) enum Mode<'e> {
+    /// Aggregates are refused.
+    Plain,
+    /// An item that is computed per group: it consists of grouping keys and aggregates over `scope`.
+    Grouped {
+        keys: &'e Columns<'e>,
+        calls: &'e mut Vec<AggregateCall>,
+        any_key: bool,
+    },
+    /// ORDER BY or WHERE behind DISTINCT or aggregates: `scope` holds the columns; an expression that equals a column's is that
+    /// column. `before` is what could be named in the columns.
+    Columns {
+        columns: &'e Columns<'e>,
+        before: &'e Scope,
+    },
+    /// Within an aggregate's arguments.
+    Aggregated,
+}
+
+/// Expressions that have a cell already.
+#[derive(Default)]
+pub(super) struct Columns<'e> {
+    by_text: HashMap<String, Vec<(&'e ast::Expr, usize, Type)>>,
+}
+
+impl<'e> Columns<'e> {
+    pub(super) fn add(&mut self, expr: &'e ast::Expr, slot: usize, ty: Type) {
+        self.by_text
+            .entry(expression_to_sexpr(expr))
+            .or_default()
+            .push((expr, slot, ty));
+    }
+
+    pub(super) fn find(&self, expr: &ast::Expr) -> Option<(usize, Type)> {
+        if self.by_text.is_empty() || matches!(expr.kind, ExprKind::Literal(_)) {
+            return None;
+        }
+        let candidates = self.by_text.get(&expression_to_sexpr(expr))?;
+        candidates
+            .iter()
+            .find(|(known, ..)| *known == expr)
+            .map(|(_, slot, ty)| (*slot, ty.clone()))
+    }
+
+    /// Whether a column's expression mentions a variable.
+    fn mention(&self, variable: &str) -> bool {
+        self.by_text
+            .values()
+            .flatten()
+            .any(|(expr, ..)| super::projection::mentions(expr, variable))
+    }
+}
+
+impl<'e> Env<'e> {
+    pub(super) fn plain(scope: &'e Scope, place: &'static str) -> Self {
+        Self {
+            scope,
+            locals: Vec::new(),
+            mode: Mode::Plain,
+            place,
+        }
+    }
+
+    pub(super) fn new(scope: &'e Scope, mode: Mode<'e>, place: &'static str) -> Self {
+        Self {
+            scope,
+            locals: Vec::new(),
+            mode,
+            place,
+        }
+    }
+}
+
+impl Binder<'_> {
+    /// Binds an expression and says what is known of its type.
+    pub(super) fn expr(&mut self, expr: &ast::Expr, env: &mut Env<'_>) -> Bound<(Expr, Type)> {
+        if let Some((slot, ty)) = known_column(expr, env) {
+            return Ok((Expr::Slot(slot), ty));
+        }
+        match &expr.kind {
+            ExprKind::Literal(literal) => Ok(constant(literal)),
+            ExprKind::Parameter(name) => Ok((Expr::Param(self.param(name)), Type::Any)),
+            ExprKind::Variable(name) => self.variable(name, expr.span, env),
+            ExprKind::Access(base, steps) => self.access(base, steps, env),
+            ExprKind::List(items) => {
+                let mut element = Type::Null;
+                let mut bound = Vec::with_capacity(items.len());
+                for item in items {
+                    let (item, ty) = self.expr(item, env)?;
+                    element = if bound.is_empty() { ty } else { element.join(ty) };
+                    bound.push(item);
+                }
+                Ok((
+                    Expr::List(bound),
+                    Type::List(Box::new(if items.is_empty() { Type::Any } else { element })),
+                ))
+            }
+            ExprKind::Map(entries) => {
+                let entries = entries
+                    .iter()
+                    .map(|(key, value)| Ok((key.text.as_str().into(), self.expr(value, env)?.0)));
+                Ok((Expr::Map(entries.collect::<Bound<_>>()?), Type::Map))
+            }
+            ExprKind::Call {
+                name,
+                distinct,
+                arguments,
+            } => self.call(name, *distinct, arguments, expr.span, env),
+            ExprKind::CountStar => {
+                let call = AggregateCall {
+                    function: Aggregate::CountRows,
+                    distinct: false,
+                    argument: None,
+                    parameter: None,
+                    dialect: self.dialect,
+                    span: expr.span,
+                };
+                self.aggregate(call, Type::Null, expr.span, env)
+            }
+            ExprKind::Cast(operand, target) => {
+                let (operand, _) = self.expr(operand, env)?;
+                let ty = match target {
+                    ast::TargetType::Bool => Type::Bool,
+                    ast::TargetType::Int => Type::Int,
+                    ast::TargetType::Float => Type::Float,
+                    ast::TargetType::String => Type::String,
+                };
+                Ok((Expr::Cast(Box::new(operand), *target, expr.span), ty))
+            }
+            _ => self.operator(expr, env),
+        }
+    }
+
+    fn variable(&mut self, name: &str, span: Span, env: &Env<'_>) -> Bound<(Expr, Type)> {
+        if let Some(depth) = env.locals.iter().rposition(|(local, _)| local == name) {
+            return Ok((Expr::Local(depth), env.locals[depth].1.clone()));
+        }
+        if let Mode::Grouped { .. } = &env.mode {
+            return Err(match env.scope.get(name) {
+                Some(_) => self.ambiguous(name, span),
+                None => self.undefined_variable(name, span, env.scope),
+            });
+        }
+        match (env.scope.get(name), &env.mode) {
+            (Some(variable), _) => Ok((Expr::Slot(variable.slot), variable.ty.clone())),
+            (None, Mode::Columns { columns, before })
+                if before.get(name).is_some() && columns.mention(name) =>
+            {
+                Err(self.ambiguous(name, span))
+            }
+            (None, _) => Err(self.undefined_variable(name, span, env.scope)),
+        }
+    }
+
+    fn ambiguous(&self, name: &str, span: Span) -> QueryError {
+        let message = format!("{name} is used beside an aggregate, but rows are not grouped by it");
+        self.error(span, "AmbiguousAggregationExpression", message)
+            .hint(format!("make {name}, or the property of it that you need, a column of its own, and use that column's expression here"))
+    }
+
+    fn access(&mut self, base: &ast::Expr, steps: &[AccessStep], env: &mut Env<'_>) -> Bound<(Expr, Type)> {
+        let (bound, mut ty) = self.expr(base, env)?;
+        let mut taken = Vec::with_capacity(steps.len());
+        for step in steps {
+            match step {
+                AccessStep::Key(name) => {
+                    self.check_container(
+                        &ty,
+                        TypeSet::NODE.or(TypeSet::EDGE).or(TypeSet::MAP),
+                        name.span,
+                        "a property",
+                    )?;
+                    taken.push(Step::Key(
+                        self.names.intern(TokenKind::PropertyKey, &name.text),
+                        name.span,
+                    ));
+                    ty = Type::Any;
+                }
+                AccessStep::Index(index) => {
+                    let containers = TypeSet::LIST.or(TypeSet::NODE).or(TypeSet::EDGE).or(TypeSet::MAP);
+                    self.check_container(&ty, containers, index.span, "an element")?;
+                    taken.push(Step::Index(self.expr(index, env)?.0, index.span));
+                    ty = ty.element();
+                }
+                AccessStep::Slice(from, to) => {
+                    self.check_container(&ty, TypeSet::LIST, base.span, "a slice")?;
+                    let mut bound = |bound: &Option<ast::Expr>| -> Bound<Option<Expr>> {
+                        bound
+                            .as_ref()
+                            .map(|bound| Ok(self.expr(bound, env)?.0))
+                            .transpose()
+                    };
+                    let (from, to) = (bound(from)?, bound(to)?);
+                    taken.push(Step::Slice(from, to, base.span));
+                }
+            }
+        }
+        Ok((Expr::Access(Box::new(bound), taken), ty))
+    }
+
+    fn check_container(&self, ty: &Type, containers: TypeSet, span: Span, what: &str) -> Bound<()> {
+        if ty.can_be(containers) {
+            return Ok(());
+        }
+        let class = if *ty == Type::Path {
+            ErrorClass::SyntaxError
+        } else {
+            ErrorClass::TypeError
+        };
+        let message = format!(
+            "{what} is taken from {}, not from {}",
+            containers.names(),
+            ty.name()
+        );
+        Err(
+            QueryError::compile(class, "InvalidArgumentType", INVALID_VALUE_TYPE, message)
+                .at(self.source.position(span)),
+        )
+    }
+
+    fn call(
+        &mut self,
+        name: &Name,
+        distinct: bool,
+        arguments: &[ast::Expr],
+        span: Span,
+        env: &mut Env<'_>,
+    ) -> Bound<(Expr, Type)> {
+        if let Some(aggregate) = Aggregate::by_name(&name.text) {
+            return self.aggregate_call(aggregate, name, distinct, arguments, span, env);
+        }
+        let Some(called) = function::by_name(&name.text) else {
+            return Err(self.unknown_function(name));
+        };
+        if matches!(env.mode, Mode::Aggregated) && called.name == "rand" {
+            let message = "rand() cannot stand inside an aggregate";
+            return Err(self
+                .error(span, "NonConstantExpression", message)
+                .hint("compute it in WITH first"));
+        }
+        if distinct {
+            return Err(self.error(
+                span,
+                "UnexpectedSyntax",
+                format!("DISTINCT has no meaning in {}()", called.name),
+            ));
+        }
+        if !called.accepts(arguments.len()) {
+            let wanted = match (called.required, called.parameters.len()) {
+                (least, _) if called.variadic => format!("at least {least}"),
+                (least, most) if least == most => format!("{least}"),
+                (least, most) => format!("{least} to {most}"),
+            };
+            let message = format!(
+                "{}() takes {wanted} arguments, not {}",
+                called.name,
+                arguments.len()
+            );
+            return Err(self.error(span, "InvalidNumberOfArguments", message));
+        }
+        let (mut bound, mut types) = (Vec::new(), Vec::new());
+        for (at, argument) in arguments.iter().enumerate() {
+            let (value, ty) = self.expr(argument, env)?;
+            self.require(
+                &ty,
+                called.parameter(at),
+                argument.span,
+                &format!("{}()", called.name),
+            )?;
+            bound.push(value);
+            types.push(ty);
+        }
+        let ty = (called.result)(&types);
+        Ok((Expr::Call(called, bound, span), ty))
+    }
+
+    fn unknown_function(&self, name: &Name) -> QueryError {
+        let error = self.reference_error(
+            name.span,
+            "UnknownFunction",
+            format!("there is no function {}()", name.text),
+        );
+        let known = function::names().chain(Aggregate::names());
+        match nearest(&name.text, known).filter(|_| name.text.len() <= 64) {
+            Some(near) => error.hint(format!("did you mean {near}()?")),
+            None => error.hint(
+                "the functions of this version are listed in the reference; what is not listed is not there",
+            ),
+        }
+    }
+
+    fn aggregate_call(
+        &mut self,
+        function: Aggregate,
+        name: &Name,
+        distinct: bool,
+        arguments: &[ast::Expr],
+        span: Span,
+        env: &mut Env<'_>,
+    ) -> Bound<(Expr, Type)> {
+        if arguments.len() != function.arity() {
+            let message = format!(
+                "{}() takes {} argument(s), not {}",
+                name.text,
+                function.arity(),
+                arguments.len()
+            );
+            return Err(self.error(span, "InvalidNumberOfArguments", message));
+        }
+        self.check_aggregate(span, env)?;
+        let mut inner = Env {
+            scope: env.scope,
+            locals: env.locals.clone(),
+            mode: Mode::Aggregated,
+            place: env.place,
+        };
+        let mut bound = Vec::new();
+        for argument in arguments {
+            let (value, ty) = self.expr(argument, &mut inner)?;
+            if function.needs_number() {
+                self.require(&ty, TypeSet::NUMBER, argument.span, &format!("{}()", name.text))?;
+            }
+            bound.push((value, ty));
+        }
+        let mut bound = bound.into_iter();
+        let (argument, ty) = bound
+            .next()
+            .map_or((None, Type::Null), |(argument, ty)| (Some(argument), ty));
+        let call = AggregateCall {
+            function,
+            distinct,
+            argument,
+            parameter: bound.next().map(|(parameter, _)| parameter),
+            dialect: self.dialect,
+            span,
+        };
+        self.aggregate(call, ty, span, env)
+    }
+
+    /// Whether an aggregate may stand here.
+    fn check_aggregate(&self, span: Span, env: &Env<'_>) -> Bound<()> {
+        if !env.locals.is_empty() {
+            return Err(self.error(
+                span,
+                "InvalidAggregation",
+                "an aggregate cannot stand inside a list expression",
+            ));
+        }
+        match &env.mode {
+            Mode::Grouped { .. } | Mode::Columns { .. } => Ok(()),
+            Mode::Aggregated => Err(self.error(
+                span,
+                "NestedAggregation",
+                "an aggregate cannot stand inside another one",
+            )),
+            Mode::Plain => {
+                let message = format!("{} cannot contain an aggregate", env.place);
+                Err(self
+                    .error(span, "InvalidAggregation", message)
+                    .hint("compute it in WITH or RETURN, and use the column's name"))
+            }
+        }
+    }
+
+    fn aggregate(
+        &mut self,
+        call: AggregateCall,
+        argument: Type,
+        span: Span,
+        env: &mut Env<'_>,
+    ) -> Bound<(Expr, Type)> {
+        self.check_aggregate(span, env)?;
+        let ty = call.function.result(&argument);
+        match &mut env.mode {
+            Mode::Grouped { keys, calls, .. } => {
+                calls.push(call);
+                Ok((
+                    Expr::Slot(keys.by_text.values().map(Vec::len).sum::<usize>() + calls.len() - 1),
+                    ty,
+                ))
+            }
+            _ => {
+                let message = format!("{} can only use aggregates that are columns", env.place);
+                Err(self
+                    .error(span, "InvalidAggregation", message)
+                    .hint("add the aggregate to the columns"))
+            }
+        }
+    }
+
+    /// Binds with one more variable of a list expression.
+    pub(super) fn with_local(
+        &mut self,
+        name: &Name,
+        ty: Type,
+        expr: &ast::Expr,
+        env: &mut Env<'_>,
+    ) -> Bound<(Expr, Type)> {
+        env.locals.push((name.text.clone(), ty));
+        let bound = self.expr(expr, env);
+        env.locals.pop();
+        bound
+    }
+
+    pub(super) fn label_test(&mut self, labels: &LabelExpr) -> LabelTest {
+        match labels {
+            LabelExpr::Name(name) => LabelTest::Name {
+                label: self.names.intern(TokenKind::Label, &name.text),
+                edge_type: self.names.intern(TokenKind::EdgeType, &name.text),
+            },
+            LabelExpr::Wildcard(_) => LabelTest::Any,
+            LabelExpr::Not(inner) => LabelTest::Not(Box::new(self.label_test(inner))),
+            LabelExpr::And(parts) => LabelTest::All(parts.iter().map(|part| self.label_test(part)).collect()),
+            LabelExpr::Or(parts) => {
+                LabelTest::Either(parts.iter().map(|part| self.label_test(part)).collect())
+            }
+        }
+    }
+}
+
+/// An expression that is a grouping key or a column. Beside aggregates only variables and properties count as keys, unless GROUP BY
+/// names the key: openCypher wants `a.x + b.x + count(*)` to be refused rather than guessed.
+fn known_column(expr: &ast::Expr, env: &Env<'_>) -> Option<(usize, Type)> {
+    if !env.locals.is_empty() && !matches!(expr.kind, ExprKind::Access(..)) {
+        return None;
+    }
+    match &env.mode {
+        Mode::Grouped { keys, any_key, .. }
+            if *any_key || matches!(expr.kind, ExprKind::Variable(_) | ExprKind::Access(..)) =>
+        {
+            keys.find(expr)
+        }
+        Mode::Columns { columns, .. } if !matches!(expr.kind, ExprKind::Variable(_)) => columns.find(expr),
+        _ => None,
+    }
+}
+
+fn constant(literal: &Literal) -> (Expr, Type) {
+    let (datum, ty) = match literal {
+        Literal::Null => (Datum::Null, Type::Null),
+        Literal::Bool(truth) => (Datum::Bool(*truth), Type::Bool),
+        Literal::Int(number) => (Datum::Int(*number), Type::Int),
+        Literal::Float(number) => (Datum::Float(*number), Type::Float),
+        Literal::String(text) => (Datum::string(text), Type::String),
+        Literal::Bytes(bytes) => (Datum::Bytes(bytes.as_slice().into()), Type::Bytes),
+    };
+    (Expr::Const(datum), ty)
+}

@@ -1,0 +1,367 @@
+//! Names → meanings: the syntax tree becomes a logical plan, or an error with a place.
+//!
+//! The binder knows the scopes of variables, the functions and what can be said about types before anything runs. It does not know
+//! the catalog: an unknown label matches nothing, as GQL has it for open graphs, and is created by the first INSERT that names it.
+
+mod expr;
+mod operators;
+mod pattern;
+mod projection;
+mod scope;
+mod write;
+
+use crate::error::INVALID_VALUE_TYPE;
+use crate::expr::Expr;
+use crate::names::Names;
+use crate::plan::logical::{LinearPlan, Plan, Segment, Step};
+use crate::system::SystemTables;
+use crate::types::{Type, TypeSet};
+use expr::Env;
+use geode_gql::ast::{self, Clause, ClauseKind, LinearQuery, Name, Query};
+use geode_gql::{Dialect, Source, Span, syntax_error};
+use geode_types::{ErrorClass, QueryError, nearest};
+use scope::Scope;
+use std::sync::Arc;
+
+type Bound<T> = Result<T, QueryError>;
+
+/// A query with meaning.
+#[derive(Debug)]
+pub(crate) struct BoundQuery {
+    pub plan: Plan,
+    /// The parameters that the query reads.
+    pub params: Vec<Arc<str>>,
+    /// Whether it reads a system table.
+    pub system: bool,
+}
+
+/// Binds a query.
+pub(crate) fn bind(
+    query: &Query,
+    text: &str,
+    dialect: Dialect,
+    system: &dyn SystemTables,
+) -> Bound<BoundQuery> {
+    let mut binder = Binder {
+        source: Source::new(text),
+        dialect,
+        system,
+        names: Names::default(),
+        params: Vec::new(),
+        plan: LinearPlan::default(),
+        segment: Segment(0),
+        scope: Scope::default(),
+        reads_system: false,
+    };
+    let columns = binder.linear_query(&query.first)?;
+    let mut parts = vec![std::mem::take(&mut binder.plan)];
+    for (operator, linear) in &query.rest {
+        binder.check_union(query, *operator)?;
+        let others = binder.linear_query(linear)?;
+        if others != columns {
+            let message = format!(
+                "UNION joins results of equal columns, not {} and {}",
+                list(columns.as_ref()),
+                list(others.as_ref())
+            );
+            return Err(
+                syntax_error(binder.source, operator.span, "DifferentColumnsInUnion", message)
+                    .hint("give the columns the same names in the same order with AS"),
+            );
+        }
+        parts.push(std::mem::take(&mut binder.plan));
+    }
+    let writes = parts.iter().flat_map(|part| &part.steps).any(Step::writes);
+    let distinct = query.rest.iter().any(|(operator, _)| !operator.all);
+    let plan = Plan {
+        parts,
+        distinct,
+        columns: columns.unwrap_or_default(),
+        names: binder.names,
+        writes,
+    };
+    Ok(BoundQuery {
+        plan,
+        params: binder.params,
+        system: binder.reads_system,
+    })
+}
+
+fn list(columns: Option<&Vec<String>>) -> String {
+    columns.map_or_else(
+        || "no result".to_owned(),
+        |columns| format!("({})", columns.join(", ")),
+    )
+}
+
+struct Binder<'a> {
+    source: Source<'a>,
+    dialect: Dialect,
+    system: &'a dyn SystemTables,
+    names: Names,
+    params: Vec<Arc<str>>,
+    plan: LinearPlan,
+    segment: Segment,
+    /// The variables that the next clause sees.
+    scope: Scope,
+    reads_system: bool,
+}
+
+impl Binder<'_> {
+    fn error(&self, span: Span, detail: &str, message: impl Into<String>) -> QueryError {
+        syntax_error(self.source, span, detail, message)
+    }
+
+    /// A reference to something that is not there: 42002.
+    fn reference_error(&self, span: Span, detail: &str, message: impl Into<String>) -> QueryError {
+        QueryError::compile(ErrorClass::SyntaxError, detail, "42002", message).at(self.source.position(span))
+    }
+
+    fn undefined_variable(&self, name: &str, span: Span, scope: &Scope) -> QueryError {
+        let error = self.reference_error(
+            span,
+            "UndefinedVariable",
+            format!("the variable {name} is not defined here"),
+        );
+        match nearest(name, scope.names()).filter(|_| name.len() <= 64) {
+            Some(near) => error.hint(format!("did you mean {near}?")),
+            None if scope.is_empty() => {
+                error.hint("no variable is defined at this point; text needs quotes: 'like this'")
+            }
+            None => error.hint(format!("known here: {}", scope.some_names())),
+        }
+    }
+
+    fn type_conflict(&self, name: &Name, is: &str, wanted: &str) -> QueryError {
+        let message = format!(
+            "the variable {} is {is} and cannot be used as {wanted}",
+            name.text
+        );
+        self.error(name.span, "VariableTypeConflict", message)
+    }
+
+    fn already_bound(&self, name: &Name) -> QueryError {
+        let message = format!("the variable {} is already bound", name.text);
+        self.error(name.span, "VariableAlreadyBound", message)
+            .hint("choose another name")
+    }
+
+    /// Refuses an operand that can never have a fitting type.
+    fn require(&self, ty: &Type, wanted: TypeSet, span: Span, what: &str) -> Bound<()> {
+        if ty.can_be(wanted) {
+            return Ok(());
+        }
+        let message = format!("{what} needs {}, not {}", wanted.names(), ty.name());
+        let error = QueryError::compile(
+            ErrorClass::SyntaxError,
+            "InvalidArgumentType",
+            INVALID_VALUE_TYPE,
+            message,
+        );
+        Err(error.at(self.source.position(span)))
+    }
+
+    /// A fresh cell in the current layout.
+    fn new_slot(&mut self) -> usize {
+        let width = &mut self.plan.widths[self.segment.0];
+        *width += 1;
+        *width - 1
+    }
+
+    /// Begins a new layout of so many cells.
+    fn new_segment(&mut self, width: usize) -> Segment {
+        self.segment = Segment(self.plan.widths.len());
+        self.plan.widths.push(width);
+        self.segment
+    }
+
+    fn step(&mut self, step: Step) {
+        self.plan.steps.push(step);
+    }
+
+    fn param(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.params.iter().find(|known| known.as_ref() == name) {
+            return known.clone();
+        }
+        let name: Arc<str> = name.into();
+        self.params.push(name.clone());
+        name
+    }
+
+    /// An expression over the current scope, without aggregates.
+    fn plain(&mut self, expr: &ast::Expr, place: &'static str) -> Bound<(Expr, Type)> {
+        let scope = std::mem::take(&mut self.scope);
+        let bound = self.expr(expr, &mut Env::plain(&scope, place));
+        self.scope = scope;
+        bound
+    }
+
+    fn condition(&mut self, expr: &ast::Expr, place: &'static str) -> Bound<Expr> {
+        let (bound, ty) = self.plain(expr, place)?;
+        self.require(&ty, TypeSet::BOOL, expr.span, place)?;
+        Ok(bound)
+    }
+
+    fn check_union(&self, query: &Query, operator: ast::SetOperator) -> Bound<()> {
+        if query.rest.iter().any(|(other, _)| other.all != operator.all) {
+            let message = "UNION and UNION ALL cannot be mixed in one statement";
+            return Err(self.error(operator.span, "InvalidClauseComposition", message));
+        }
+        Ok(())
+    }
+
+    /// The columns, or none when the query returns nothing.
+    fn linear_query(&mut self, query: &LinearQuery) -> Bound<Option<Vec<String>>> {
+        self.plan = LinearPlan::default();
+        self.scope = Scope::default();
+        let segment = self.new_segment(0);
+        self.step(Step::Unit { segment });
+        let mut columns = None;
+        for (at, clause) in query.clauses.iter().enumerate() {
+            columns = self.clause(clause, at == 0)?;
+        }
+        match query.clauses.last() {
+            Some(Clause {
+                kind: ClauseKind::Return(_),
+                ..
+            }) => {}
+            Some(Clause { kind, .. }) if ends_a_statement(kind) => self.step(Step::Discard),
+            Some(clause) => {
+                let message = "the statement ends without a result";
+                return Err(self
+                    .error(clause.span, "InvalidClauseComposition", message)
+                    .hint("add RETURN, or FINISH for no result"));
+            }
+            None => {}
+        }
+        Ok(columns)
+    }
+
+    fn clause(&mut self, clause: &Clause, first: bool) -> Bound<Option<Vec<String>>> {
+        match &clause.kind {
+            ClauseKind::Match {
+                optional,
+                patterns,
+                condition,
+            } => self.match_clause(*optional, patterns, condition.as_ref(), clause.span)?,
+            ClauseKind::Filter(condition) => {
+                let condition = self.condition(condition, "FILTER")?;
+                self.step(Step::Filter(condition));
+            }
+            ClauseKind::Let(bindings) => {
+                for (name, value) in bindings {
+                    self.let_binding(name, value)?;
+                }
+            }
+            ClauseKind::For {
+                variable,
+                list,
+                counter,
+            } => self.for_clause(variable, list, counter.as_ref())?,
+            ClauseKind::With(projection) => {
+                self.projection(projection, true, clause.span)?;
+            }
+            ClauseKind::Return(projection) => {
+                return self.projection(projection, false, clause.span).map(Some);
+            }
+            ClauseKind::Finish => {}
+            ClauseKind::Table(name) => self.table(name, clause.span, first)?,
+            ClauseKind::Insert(patterns) => self.insert(patterns)?,
+            ClauseKind::Merge {
+                pattern,
+                on_create,
+                on_match,
+            } => self.merge(pattern, on_create, on_match)?,
+            ClauseKind::Set(items) => {
+                let actions = self.set_items(items)?;
+                self.step(Step::Set(actions));
+            }
+            ClauseKind::Remove(items) => {
+                let actions = self.remove_items(items)?;
+                self.step(Step::Set(actions));
+            }
+            ClauseKind::Delete { detach, targets } => self.delete(*detach, targets)?,
+        }
+        Ok(None)
+    }
+
+    fn let_binding(&mut self, name: &Name, value: &ast::Expr) -> Bound<()> {
+        if self.scope.get(&name.text).is_some() {
+            return Err(self.already_bound(name));
+        }
+        let (value, ty) = self.plain(value, "LET")?;
+        let slot = self.new_slot();
+        self.scope.define(&name.text, slot, ty);
+        self.step(Step::Extend(vec![(slot, value)]));
+        Ok(())
+    }
+
+    fn for_clause(&mut self, variable: &Name, list: &ast::Expr, counter: Option<&ast::Counter>) -> Bound<()> {
+        let (bound, ty) = self.plain(list, "UNWIND")?;
+        if self.scope.get(&variable.text).is_some() {
+            return Err(self.already_bound(variable));
+        }
+        let slot = self.new_slot();
+        self.scope.define(&variable.text, slot, ty.element());
+        let mut numbered = None;
+        if let Some(counter) = counter {
+            if self.scope.get(&counter.variable.text).is_some() {
+                return Err(self.already_bound(&counter.variable));
+            }
+            let slot = self.new_slot();
+            self.scope.define(&counter.variable.text, slot, Type::Int);
+            numbered = Some((slot, counter.first));
+        }
+        self.step(Step::Unwind {
+            list: bound,
+            slot,
+            counter: numbered,
+        });
+        Ok(())
+    }
+
+    fn table(&mut self, name: &[Name], span: Span, first: bool) -> Bound<()> {
+        if !first {
+            let message = "SELECT … FROM a system table must be the first clause";
+            return Err(self.error(span, "InvalidClauseComposition", message));
+        }
+        let full = name
+            .iter()
+            .map(|part| part.text.as_str())
+            .collect::<Vec<_>>()
+            .join(".")
+            .to_lowercase();
+        let Some(columns) = self.system.columns(&full) else {
+            let known = self.system.names();
+            let error =
+                self.reference_error(span, "UnknownTable", format!("there is no system table {full}"));
+            let nearest = nearest(&full, known.iter().map(String::as_str)).filter(|_| full.len() <= 64);
+            return Err(match nearest {
+                Some(near) => error.hint(format!("did you mean {near}? Known tables: {}", known.join(", "))),
+                None if known.is_empty() => error.hint("this server has no system tables"),
+                None => error.hint(format!("known tables: {}", known.join(", "))),
+            });
+        };
+        self.reads_system = true;
+        self.plan.steps.clear();
+        let segment = self.new_segment(columns.len());
+        for (slot, column) in columns.iter().enumerate() {
+            self.scope.define(column, slot, Type::Any);
+        }
+        self.step(Step::Table { name: full, segment });
+        Ok(())
+    }
+}
+
+/// Clauses that change something need no result behind them.
+fn ends_a_statement(kind: &ClauseKind) -> bool {
+    matches!(
+        kind,
+        ClauseKind::Finish
+            | ClauseKind::Insert(_)
+            | ClauseKind::Merge { .. }
+            | ClauseKind::Set(_)
+            | ClauseKind::Remove(_)
+            | ClauseKind::Delete { .. }
+    )
+}

@@ -1,0 +1,167 @@
+//! Values while a statement runs: graph elements are ids whose contents are read when they are asked for, everything long is shared.
+
+use crate::error;
+use geode_types::{EdgeId, NodeId, QueryError, Value};
+use std::sync::Arc;
+
+/// One value in a row. Cloning is cheap.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Datum {
+    #[default]
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    String(Arc<str>),
+    Bytes(Arc<[u8]>),
+    List(Arc<Vec<Datum>>),
+    Map(Arc<Entries>),
+    Node(NodeId),
+    Edge(EdgeDatum),
+    Path(Arc<PathDatum>),
+}
+
+/// The entries of a map, sorted by key, each key once.
+pub(crate) type Entries = Vec<(Arc<str>, Datum)>;
+
+/// An edge: its identity, and its type so that `type(e)` needs no read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct EdgeDatum {
+    pub id: EdgeId,
+    pub edge_type: u32,
+}
+
+/// A path: always one node more than edges.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct PathDatum {
+    pub nodes: Vec<NodeId>,
+    pub edges: Vec<EdgeDatum>,
+}
+
+impl Datum {
+    pub(crate) fn string(text: &str) -> Self {
+        Self::String(text.into())
+    }
+
+    pub(crate) fn list(items: Vec<Self>) -> Self {
+        Self::List(Arc::new(items))
+    }
+
+    /// A map from entries in any order; the last of equal keys wins.
+    pub(crate) fn map(mut entries: Entries) -> Self {
+        entries.reverse();
+        entries.sort_by(|left, right| left.0.cmp(&right.0));
+        entries.dedup_by(|left, right| left.0 == right.0);
+        Self::Map(Arc::new(entries))
+    }
+
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// The name of the type, as messages print it.
+    pub(crate) fn type_name(&self) -> &'static str {
+        match self {
+            Self::Null => "NULL",
+            Self::Bool(_) => "BOOL",
+            Self::Int(_) => "INT",
+            Self::Float(_) => "FLOAT",
+            Self::String(_) => "STRING",
+            Self::Bytes(_) => "BYTES",
+            Self::List(_) => "LIST",
+            Self::Map(_) => "RECORD",
+            Self::Node(_) => "NODE",
+            Self::Edge(_) => "EDGE",
+            Self::Path(_) => "PATH",
+        }
+    }
+
+    /// About how many bytes the value keeps alive besides its own cell.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        const SHARED: usize = 16;
+        match self {
+            Self::String(text) => SHARED + text.len(),
+            Self::Bytes(bytes) => SHARED + bytes.len(),
+            Self::List(items) => {
+                SHARED
+                    + items
+                        .iter()
+                        .map(|item| size_of::<Self>() + item.heap_bytes())
+                        .sum::<usize>()
+            }
+            Self::Map(entries) => {
+                SHARED
+                    + entries
+                        .iter()
+                        .map(|(key, value)| size_of::<Self>() * 2 + key.len() + value.heap_bytes())
+                        .sum::<usize>()
+            }
+            Self::Path(path) => SHARED + (path.nodes.len() + path.edges.len()) * size_of::<Self>(),
+            Self::Null | Self::Bool(_) | Self::Int(_) | Self::Float(_) | Self::Node(_) | Self::Edge(_) => 0,
+        }
+    }
+
+    /// A stored property or a parameter as a datum. Graph elements cannot be either.
+    pub(crate) fn from_value(value: Value) -> Result<Self, QueryError> {
+        Ok(match value {
+            Value::Null => Self::Null,
+            Value::Bool(truth) => Self::Bool(truth),
+            Value::Int(number) => Self::Int(number),
+            Value::Float(number) => Self::Float(number),
+            Value::String(text) => Self::String(text.into()),
+            Value::Bytes(bytes) => Self::Bytes(bytes.into()),
+            Value::List(items) => Self::list(
+                items
+                    .into_iter()
+                    .map(Self::from_value)
+                    .collect::<Result<_, _>>()?,
+            ),
+            Value::Map(entries) => {
+                let entries = entries
+                    .into_iter()
+                    .map(|(key, value)| Ok((key.into(), Self::from_value(value)?)));
+                Self::map(entries.collect::<Result<_, QueryError>>()?)
+            }
+            Value::Node(_) | Value::Edge(_) | Value::Path(_) => {
+                return Err(error::argument(
+                    "InvalidParameterValue",
+                    "a node, an edge or a path cannot be passed as a parameter",
+                )
+                .hint("pass an identifying property and MATCH it"));
+            }
+        })
+    }
+
+    /// The value to store as a property.
+    pub(crate) fn to_property(&self) -> Result<Value, QueryError> {
+        Ok(match self {
+            Self::Null => Value::Null,
+            Self::Bool(truth) => Value::Bool(*truth),
+            Self::Int(number) => Value::Int(*number),
+            Self::Float(number) => Value::Float(*number),
+            Self::String(text) => Value::String(text.as_ref().to_owned()),
+            Self::Bytes(bytes) => Value::Bytes(bytes.to_vec()),
+            Self::List(items) => {
+                if items
+                    .iter()
+                    .any(|item| matches!(item, Self::Map(_) | Self::List(_) | Self::Null))
+                {
+                    return Err(unstorable("a list of lists, records or nulls"));
+                }
+                Value::List(items.iter().map(Self::to_property).collect::<Result<_, _>>()?)
+            }
+            Self::Map(_) => return Err(unstorable("a record")),
+            Self::Node(_) => return Err(unstorable("a node")),
+            Self::Edge(_) => return Err(unstorable("an edge")),
+            Self::Path(_) => return Err(unstorable("a path")),
+        })
+    }
+}
+
+fn unstorable(what: &str) -> QueryError {
+    error::type_error(
+        "InvalidPropertyType",
+        format!("{what} cannot be stored as a property"),
+    )
+    .hint("properties hold booleans, numbers, strings, byte strings and lists of these")
+}

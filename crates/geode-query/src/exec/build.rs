@@ -1,0 +1,71 @@
+//! Physical operators → running ones.
+
+use super::chain::{Chain, Operator};
+use super::collect::{Distinct, Group};
+use super::expand::{Expansion, endpoints};
+use super::merge::merge;
+use super::optional::Optional;
+use super::scan::Scan;
+use super::sort::{Page, Sort};
+use super::source::{Argument, Table, Unit};
+use super::{rowwise, write};
+use crate::plan::logical::{Segment, Step};
+use crate::plan::physical::Op;
+
+/// A chain of fresh operators. `widths` are the layouts of the plan; nested chains begin none.
+pub(super) fn build<'p>(ops: &'p [Op<'p>], widths: &[usize]) -> Chain<'p> {
+    Chain::new(ops.iter().map(|op| operator(op, widths)).collect())
+}
+
+fn operator<'p>(op: &'p Op<'p>, widths: &[usize]) -> Box<dyn Operator + 'p> {
+    match op {
+        Op::Step(step) => step_operator(step, widths),
+        Op::Argument => Box::new(Argument::default()),
+        Op::Top { keys, offset, limit } => Box::new(Sort::new(keys, Some((*offset, limit)))),
+        Op::DrainingPage { offset, limit } => Box::new(Page::new(*offset, *limit, true)),
+        Op::CheckNode { slot } => rowwise::check_node(*slot),
+        Op::Scan { slot, label } => Box::new(Scan::new(*slot, *label)),
+        Op::Expand(spec) => Box::new(Expansion::new(spec.clone())),
+        Op::Endpoints(spec) => Box::new(endpoints(spec.clone())),
+        Op::Labels { slot, test } => rowwise::labels(*slot, test),
+        Op::Filter(condition) => rowwise::filter(condition),
+        Op::Paths(paths) => rowwise::extend(paths),
+        Op::Optional { inner, marker } => Box::new(Optional::new(inner, *marker)),
+        Op::Merge { inner, merge: spec } => merge(inner, spec),
+    }
+}
+
+fn step_operator<'p>(step: &'p Step, widths: &[usize]) -> Box<dyn Operator + 'p> {
+    let width = |segment: &Segment| widths.get(segment.0).copied().unwrap_or_default();
+    match step {
+        Step::Unit { segment } => Box::new(Unit {
+            width: width(segment),
+            done: false,
+        }),
+        Step::Table { name, segment } => Box::new(Table {
+            name,
+            width: width(segment),
+            rows: None,
+        }),
+        Step::Filter(condition) => rowwise::filter(condition),
+        Step::Extend(cells) => rowwise::extend(cells),
+        Step::Unwind { list, slot, counter } => Box::new(rowwise::Unwind {
+            list,
+            slot: *slot,
+            counter: *counter,
+            input: None,
+            at: 0,
+            items: None,
+        }),
+        Step::Aggregate { keys, calls, segment } => Box::new(Group::new(keys, calls, width(segment))),
+        Step::Distinct(slots) => Box::new(Distinct::new(slots)),
+        Step::Sort(keys) => Box::new(Sort::new(keys, None)),
+        Step::Page { offset, limit } => Box::new(Page::new(offset.as_ref(), limit.as_ref(), false)),
+        Step::Compact { slots, segment } => rowwise::compact(slots, width(segment)),
+        Step::Insert(elements) => write::insert(elements),
+        Step::Set(actions) => write::set(actions),
+        Step::Delete { detach, targets } => write::delete(*detach, targets),
+        // Lowering has replaced both; an empty result is the harmless reading of a plan that was not lowered.
+        Step::Discard | Step::Match(_) | Step::Merge(_) => rowwise::discard(),
+    }
+}

@@ -1,0 +1,288 @@
+//! What the operators of one running statement share: the graph, resolved names, parameters, limits.
+
+use super::graph::Graph;
+use super::rows::Rows;
+use super::{Context, Params};
+use crate::datum::{Datum, EdgeDatum, Entries};
+use crate::error;
+use crate::names::{NameIndex, Names};
+use geode_gql::{Source, Span};
+use geode_graph::TokenKind;
+use geode_types::{EdgeId, ErrorClass, NodeId, QueryError};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The state of a running statement.
+pub(crate) struct Cx<'a> {
+    pub graph: &'a mut dyn Graph,
+    pub context: &'a Context<'a>,
+    names: &'a Names,
+    source: Source<'a>,
+    /// Catalog ids of the plan's names, as far as they are known.
+    resolved: Vec<Option<u32>>,
+    params: HashMap<Arc<str>, Datum>,
+    /// Variables of list expressions under evaluation, outermost first.
+    pub locals: Vec<Datum>,
+    /// The rows that nested chains start from, innermost last.
+    pub arguments: Vec<Rows>,
+    memory: usize,
+    buffered_rows: usize,
+    /// The state of rand(), from the operating system's entropy once per execution.
+    random: u64,
+}
+
+impl<'a> Cx<'a> {
+    pub(crate) fn new(
+        graph: &'a mut dyn Graph,
+        context: &'a Context<'a>,
+        source: Source<'a>,
+        names: &'a Names,
+        wanted: &[Arc<str>],
+        params: &Params,
+    ) -> Result<Self, QueryError> {
+        let mut converted = HashMap::new();
+        for name in wanted {
+            let value = params
+                .get(name.as_ref())
+                .ok_or_else(|| missing_parameter(name, params))?;
+            converted.insert(name.clone(), Datum::from_value(value.clone())?);
+        }
+        Ok(Self {
+            graph,
+            context,
+            names,
+            source,
+            resolved: vec![None; names.len()],
+            params: converted,
+            locals: Vec::new(),
+            arguments: Vec::new(),
+            memory: 0,
+            buffered_rows: 0,
+            random: RandomState::new().build_hasher().finish(),
+        })
+    }
+
+    /// Adds the place in the text, unless the error has one.
+    pub(crate) fn placed(&self, error: QueryError, span: Span) -> QueryError {
+        if error.position.is_some() {
+            error
+        } else {
+            error.at(self.source.position(span))
+        }
+    }
+
+    pub(crate) fn param(&self, name: &str) -> Datum {
+        self.params.get(name).cloned().unwrap_or_default()
+    }
+
+    /// The next random number in `0.0..1.0` (SplitMix64: for samples, not for secrets).
+    pub(crate) fn random(&mut self) -> f64 {
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Stops the statement when it was cancelled or has run for too long. Called once per batch and operator.
+    pub(crate) fn check(&self) -> Result<(), QueryError> {
+        if self.context.cancel.is_cancelled() {
+            let message = "the statement was cancelled";
+            return Err(QueryError::runtime(
+                ErrorClass::UnavailableError,
+                "Cancelled",
+                "5GC01",
+                message,
+            ));
+        }
+        if self
+            .context
+            .limits
+            .deadline
+            .is_some_and(|deadline| Instant::now() > deadline)
+        {
+            return Err(
+                error::limit("DeadlineExceeded", "the statement ran longer than it may")
+                    .hint("restrict the pattern, add LIMIT, or raise the statement timeout"),
+            );
+        }
+        Ok(())
+    }
+
+    /// Accounts for rows that an operator holds back.
+    pub(crate) fn hold(&mut self, rows: usize, bytes: usize) -> Result<(), QueryError> {
+        let limits = &self.context.limits;
+        self.buffered_rows += rows;
+        self.memory += bytes;
+        if self.buffered_rows > limits.max_rows_buffered {
+            let message = format!(
+                "the statement holds more than {} rows at once (max_rows_buffered)",
+                limits.max_rows_buffered
+            );
+            return Err(error::limit("TooManyRows", message)
+                .hint("add LIMIT, or split the work into several statements"));
+        }
+        if self.memory > limits.max_memory_bytes {
+            let message = format!(
+                "the statement needs more than {} bytes of memory (max_memory_bytes)",
+                limits.max_memory_bytes
+            );
+            return Err(error::limit("OutOfMemory", message)
+                .hint("add LIMIT, return less, or split the work into several statements"));
+        }
+        Ok(())
+    }
+
+    /// Gives back what [`Cx::hold`] took.
+    pub(crate) fn release(&mut self, rows: usize, bytes: usize) {
+        self.buffered_rows = self.buffered_rows.saturating_sub(rows);
+        self.memory = self.memory.saturating_sub(bytes);
+    }
+
+    /// The name as written in the statement.
+    pub(crate) fn name(&self, index: NameIndex) -> Arc<str> {
+        self.names.get(index).1.clone()
+    }
+
+    /// The catalog's number of a name; none when nothing bears it.
+    pub(crate) fn resolve(&mut self, index: NameIndex) -> Result<Option<u32>, QueryError> {
+        if let Some(Some(id)) = self.resolved.get(index.0) {
+            return Ok(Some(*id));
+        }
+        let (kind, name) = self.names.get(index);
+        let id = self.graph.token_id(kind, name)?;
+        self.resolved[index.0] = id;
+        Ok(id)
+    }
+
+    /// The catalog's number of a name, defined if need be.
+    pub(crate) fn define(&mut self, index: NameIndex) -> Result<u32, QueryError> {
+        if let Some(id) = self.resolve(index)? {
+            return Ok(id);
+        }
+        let (kind, name) = self.names.get(index);
+        let id = self.graph.define(kind, name)?;
+        self.resolved[index.0] = Some(id);
+        Ok(id)
+    }
+
+    /// The number of a property key that is only known now.
+    pub(crate) fn define_key(&mut self, name: &str) -> Result<u32, QueryError> {
+        self.graph.define(TokenKind::PropertyKey, name)
+    }
+
+    /// The catalog numbers of types; names that nothing bears are left out. `None` stands for all types.
+    pub(crate) fn types(&mut self, names: &[NameIndex]) -> Result<Option<Vec<u32>>, QueryError> {
+        if names.is_empty() {
+            return Ok(None);
+        }
+        let mut ids = Vec::with_capacity(names.len());
+        for name in names {
+            ids.extend(self.resolve(*name)?);
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(Some(ids))
+    }
+
+    pub(crate) fn edge_type_name(&self, edge_type: u32) -> Result<Arc<str>, QueryError> {
+        self.graph.token_name(TokenKind::EdgeType, edge_type)
+    }
+
+    /// The labels of a node, sorted by name.
+    pub(crate) fn node_label_names(&self, id: NodeId) -> Result<Vec<Arc<str>>, QueryError> {
+        let labels = self
+            .graph
+            .node_labels(id)?
+            .ok_or_else(|| error::deleted("this node"))?;
+        let names = labels
+            .into_iter()
+            .map(|label| self.graph.token_name(TokenKind::Label, label));
+        let mut names = names.collect::<Result<Vec<_>, _>>()?;
+        names.sort();
+        Ok(names)
+    }
+
+    pub(crate) fn edge_ends(&self, id: EdgeId) -> Result<(NodeId, NodeId), QueryError> {
+        let edge = self.graph.edge(id)?.ok_or_else(|| error::deleted("this edge"))?;
+        Ok((edge.start, edge.end))
+    }
+
+    /// One property of a node or edge.
+    pub(crate) fn property(&mut self, element: &Datum, key: NameIndex) -> Result<Datum, QueryError> {
+        let key = self.resolve(key)?;
+        self.property_by_id(element, key)
+    }
+
+    /// One property under a name that is only known now.
+    pub(crate) fn property_by_name(&self, element: &Datum, key: &str) -> Result<Datum, QueryError> {
+        let key = self.graph.token_id(TokenKind::PropertyKey, key)?;
+        self.property_by_id(element, key)
+    }
+
+    fn property_by_id(&self, element: &Datum, key: Option<u32>) -> Result<Datum, QueryError> {
+        let value = match (element, key) {
+            (Datum::Node(id), Some(key)) => self.graph.node_property(*id, key)?,
+            (Datum::Edge(edge), Some(key)) => self.graph.edge_property(edge.id, key)?,
+            _ => None,
+        };
+        match value {
+            Some(value) => Datum::from_value(value),
+            None => {
+                self.must_exist(element)?;
+                Ok(Datum::Null)
+            }
+        }
+    }
+
+    /// Refuses to look into what this transaction deleted. Nothing else can vanish from a snapshot.
+    fn must_exist(&self, element: &Datum) -> Result<(), QueryError> {
+        if !self.graph.has_writes() {
+            return Ok(());
+        }
+        match element {
+            Datum::Node(id) if !self.graph.node_exists(*id)? => Err(error::deleted("this node")),
+            Datum::Edge(edge) if self.graph.edge(edge.id)?.is_none() => Err(error::deleted("this edge")),
+            _ => Ok(()),
+        }
+    }
+
+    /// All properties of a node or edge, by name.
+    pub(crate) fn element_properties(&self, element: &Datum) -> Result<Entries, QueryError> {
+        let properties: geode_graph::PropertyList = match element {
+            Datum::Node(id) => {
+                self.graph
+                    .node(*id)?
+                    .ok_or_else(|| error::deleted("this node"))?
+                    .properties
+            }
+            Datum::Edge(EdgeDatum { id, .. }) => {
+                self.graph
+                    .edge(*id)?
+                    .ok_or_else(|| error::deleted("this edge"))?
+                    .properties
+            }
+            _ => Vec::new(),
+        };
+        let named = properties.into_iter().map(|(key, value)| {
+            Ok((
+                self.graph.token_name(TokenKind::PropertyKey, key)?,
+                Datum::from_value(value)?,
+            ))
+        });
+        let mut entries = named.collect::<Result<Entries, QueryError>>()?;
+        entries.sort_by(|left, right| left.0.cmp(&right.0));
+        Ok(entries)
+    }
+}
+
+fn missing_parameter(name: &str, params: &Params) -> QueryError {
+    let message = format!("the parameter ${name} has no value");
+    let error = QueryError::compile(ErrorClass::ParameterMissing, "MissingParameter", "42002", message);
+    match geode_types::nearest(name, params.keys().map(String::as_str)) {
+        Some(near) => error.hint(format!("did you mean ${near}?")),
+        None => error.hint("pass it with the statement, for example --param name=value"),
+    }
+}

@@ -1,0 +1,216 @@
+//! Following edges: from a node to its neighbours, between two known nodes, and from a known edge to its ends.
+
+use super::Cx;
+use super::chain::{Input, Operator, Output};
+use super::eval::has_labels;
+use super::rows::{BATCH_ROWS, Rows};
+use super::rowwise::RowWise;
+use crate::datum::{Datum, EdgeDatum};
+use crate::error;
+use crate::plan::logical::EdgeDirection;
+use crate::plan::physical::Expand;
+use geode_graph::{Adjacent, Direction};
+use geode_types::{NodeId, QueryError};
+use std::collections::HashMap;
+use std::ops::Range;
+
+/// How many rows' neighbours are read at once, in order of node id so that the store is read forwards.
+const ROWS_AT_ONCE: usize = 256;
+
+/// Neighbours of nodes.
+pub(super) struct Expansion<'p> {
+    spec: Expand<'p>,
+    input: Option<Rows>,
+    /// Rows whose neighbours are in `adjacent`.
+    window: Range<usize>,
+    /// The row under way and the next of its neighbours.
+    at: usize,
+    next: usize,
+    ranges: HashMap<NodeId, Range<usize>>,
+    adjacent: Vec<Adjacent>,
+    held: usize,
+}
+
+impl<'p> Expansion<'p> {
+    pub(super) fn new(spec: Expand<'p>) -> Self {
+        let ranges = HashMap::new();
+        Self {
+            spec,
+            input: None,
+            window: 0..0,
+            at: 0,
+            next: 0,
+            ranges,
+            adjacent: Vec::new(),
+            held: 0,
+        }
+    }
+
+    /// Reads the neighbours of the next rows.
+    fn read_window(&mut self, rows: &Rows, cx: &mut Cx<'_>) -> Result<(), QueryError> {
+        self.forget(cx);
+        self.window = self.window.end..(self.window.end + ROWS_AT_ONCE).min(rows.len());
+        self.at = self.window.start;
+        let mut sources: Vec<NodeId> = self
+            .window
+            .clone()
+            .filter_map(|at| node_of(&rows.row(at)[self.spec.from]))
+            .collect();
+        sources.sort_unstable();
+        sources.dedup();
+        let types = cx.types(self.spec.types)?;
+        let direction = match self.spec.direction {
+            EdgeDirection::Out => Direction::Out,
+            EdgeDirection::In => Direction::In,
+            EdgeDirection::Both => Direction::Both,
+        };
+        for source in sources {
+            let start = self.adjacent.len();
+            cx.graph
+                .expand(source, direction, types.as_deref(), &mut self.adjacent)?;
+            self.ranges.insert(source, start..self.adjacent.len());
+        }
+        self.held = self.adjacent.len() * size_of::<Adjacent>();
+        cx.hold(0, self.held)
+    }
+
+    fn forget(&mut self, cx: &mut Cx<'_>) {
+        cx.release(0, std::mem::take(&mut self.held));
+        self.ranges.clear();
+        self.adjacent.clear();
+        self.next = 0;
+    }
+
+    fn fits(&self, row: &[Datum], adjacent: &Adjacent, cx: &mut Cx<'_>) -> Result<bool, QueryError> {
+        if self.spec.to_bound && node_of(&row[self.spec.to]) != Some(adjacent.other) {
+            return Ok(false);
+        }
+        if is_taken(row, &self.spec.distinct_from, adjacent.edge.0) {
+            return Ok(false);
+        }
+        match self.spec.test {
+            None => Ok(true),
+            Some(test) => Ok(has_labels(&edge_datum(adjacent), test, cx)? == Some(true)),
+        }
+    }
+}
+
+impl Operator for Expansion<'_> {
+    fn run(&mut self, input: Input, cx: &mut Cx<'_>) -> Result<Output, QueryError> {
+        match input {
+            Input::Rows(rows) => (self.input, self.window, self.at) = (Some(rows), 0..0, 0),
+            Input::Pull => {}
+            Input::End => {
+                self.forget(cx);
+                return Ok(Output::End);
+            }
+        }
+        let Some(rows) = self.input.take() else {
+            return Ok(Output::NeedInput);
+        };
+        let mut out = Rows::new(rows.width());
+        loop {
+            if self.at >= self.window.end {
+                if self.window.end >= rows.len() {
+                    self.forget(cx);
+                    return Ok(if out.is_empty() {
+                        Output::NeedInput
+                    } else {
+                        Output::Rows(out)
+                    });
+                }
+                self.read_window(&rows, cx)?;
+            }
+            let row = rows.row(self.at);
+            let range = node_of(&row[self.spec.from])
+                .and_then(|source| self.ranges.get(&source).cloned())
+                .unwrap_or(0..0);
+            while range.start + self.next < range.end {
+                if out.len() >= BATCH_ROWS {
+                    self.input = Some(rows);
+                    return Ok(Output::Rows(out));
+                }
+                let adjacent = self.adjacent[range.start + self.next];
+                self.next += 1;
+                if self.fits(row, &adjacent, cx)? {
+                    let target = out.push(row);
+                    target[self.spec.edge] = edge_datum(&adjacent);
+                    target[self.spec.to] = Datum::Node(adjacent.other);
+                }
+            }
+            self.at += 1;
+            self.next = 0;
+        }
+    }
+}
+
+fn node_of(datum: &Datum) -> Option<NodeId> {
+    if let Datum::Node(id) = datum {
+        Some(*id)
+    } else {
+        None
+    }
+}
+
+fn edge_datum(adjacent: &Adjacent) -> Datum {
+    Datum::Edge(EdgeDatum {
+        id: adjacent.edge,
+        edge_type: adjacent.edge_type,
+    })
+}
+
+fn is_taken(row: &[Datum], slots: &[usize], edge: u64) -> bool {
+    slots
+        .iter()
+        .any(|slot| matches!(&row[*slot], Datum::Edge(taken) if taken.id.0 == edge))
+}
+
+/// The ends of edges that are already known, in every way the pattern allows.
+pub(super) fn endpoints(spec: Expand<'_>) -> impl Operator + '_ {
+    RowWise(move |rows: Rows, cx: &mut Cx<'_>| {
+        let types = cx.types(spec.types)?;
+        let mut out = Rows::new(rows.width());
+        for row in rows.iter() {
+            let edge = match &row[spec.edge] {
+                Datum::Edge(edge) => *edge,
+                Datum::Null => continue,
+                other => {
+                    let message = format!("a pattern needs an edge here, not {}", other.type_name());
+                    return Err(error::type_error("InvalidArgumentType", message));
+                }
+            };
+            let typed = types.as_ref().is_none_or(|types| types.contains(&edge.edge_type));
+            if !typed || is_taken(row, &spec.distinct_from, edge.id.0) {
+                continue;
+            }
+            if let Some(test) = spec.test
+                && has_labels(&Datum::Edge(edge), test, cx)? != Some(true)
+            {
+                continue;
+            }
+            let (start, end) = cx.edge_ends(edge.id)?;
+            for (from, to) in orientations(spec.direction, start, end) {
+                let fits = |slot: usize, bound: bool, id: NodeId| !bound || node_of(&row[slot]) == Some(id);
+                if !fits(spec.from, spec.from_bound, from)
+                    || !fits(spec.to, spec.to_bound, to)
+                    || (spec.from == spec.to && from != to)
+                {
+                    continue;
+                }
+                let target = out.push(row);
+                target[spec.from] = Datum::Node(from);
+                target[spec.to] = Datum::Node(to);
+            }
+        }
+        Ok(out)
+    })
+}
+
+fn orientations(direction: EdgeDirection, start: NodeId, end: NodeId) -> Vec<(NodeId, NodeId)> {
+    match direction {
+        EdgeDirection::Out => vec![(start, end)],
+        EdgeDirection::In => vec![(end, start)],
+        EdgeDirection::Both if start == end => vec![(start, end)],
+        EdgeDirection::Both => vec![(start, end), (end, start)],
+    }
+}

@@ -1,0 +1,97 @@
+//! A batch of rows of one layout, cells side by side.
+
+use crate::datum::Datum;
+
+/// How many rows an operator hands on at a time.
+pub(crate) const BATCH_ROWS: usize = 1024;
+
+/// Rows of equal width.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rows {
+    width: usize,
+    count: usize,
+    cells: Vec<Datum>,
+}
+
+impl Rows {
+    pub(crate) fn new(width: usize) -> Self {
+        Self {
+            width,
+            count: 0,
+            cells: Vec::new(),
+        }
+    }
+
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub(crate) fn row(&self, at: usize) -> &[Datum] {
+        &self.cells[at * self.width..(at + 1) * self.width]
+    }
+
+    pub(crate) fn row_mut(&mut self, at: usize) -> &mut [Datum] {
+        &mut self.cells[at * self.width..(at + 1) * self.width]
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[Datum]> {
+        (0..self.count).map(|at| self.row(at))
+    }
+
+    /// Appends a copy of a row of the same layout and returns it for changes.
+    pub(crate) fn push(&mut self, row: &[Datum]) -> &mut [Datum] {
+        self.cells.extend_from_slice(row);
+        self.count += 1;
+        let at = self.count - 1;
+        self.row_mut(at)
+    }
+
+    /// Appends a row of nulls and returns it for changes.
+    pub(crate) fn push_nulls(&mut self) -> &mut [Datum] {
+        self.cells.resize(self.cells.len() + self.width, Datum::Null);
+        self.count += 1;
+        let at = self.count - 1;
+        self.row_mut(at)
+    }
+
+    /// Keeps the rows whose flag is set.
+    pub(crate) fn retain(&mut self, keep: &[bool]) {
+        if keep.iter().all(|keep| *keep) {
+            return;
+        }
+        let mut kept = Self::new(self.width);
+        for (at, _) in keep.iter().enumerate().filter(|(_, keep)| **keep) {
+            let start = at * self.width;
+            kept.cells.extend(
+                self.cells[start..start + self.width]
+                    .iter_mut()
+                    .map(std::mem::take),
+            );
+            kept.count += 1;
+        }
+        *self = kept;
+    }
+
+    /// About how much memory the rows take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.cells
+            .iter()
+            .map(|cell| size_of::<Datum>() + cell.heap_bytes())
+            .sum()
+    }
+}
+
+/// About how much memory a row takes.
+pub(crate) fn row_bytes(row: &[Datum]) -> usize {
+    row.iter()
+        .map(|cell| size_of::<Datum>() + cell.heap_bytes())
+        .sum()
+}

@@ -1,0 +1,156 @@
+//! Operators that look at one batch at a time: filters, computed cells, unwinding, new layouts.
+
+use super::Cx;
+use super::chain::{Input, Operator, Output};
+use super::eval::{eval, has_labels, holds};
+use super::rows::{BATCH_ROWS, Rows};
+use crate::datum::Datum;
+use crate::error;
+use crate::expr::{Expr, LabelTest};
+use geode_types::QueryError;
+use std::sync::Arc;
+
+/// Turns each batch into another one.
+pub(super) struct RowWise<F>(pub F);
+
+impl<F: FnMut(Rows, &mut Cx<'_>) -> Result<Rows, QueryError>> Operator for RowWise<F> {
+    fn run(&mut self, input: Input, cx: &mut Cx<'_>) -> Result<Output, QueryError> {
+        Ok(match input {
+            Input::Pull => Output::NeedInput,
+            Input::Rows(rows) => Output::Rows((self.0)(rows, cx)?),
+            Input::End => Output::End,
+        })
+    }
+}
+
+fn keep(
+    mut rows: Rows,
+    mut test: impl FnMut(&[Datum]) -> Result<bool, QueryError>,
+) -> Result<Rows, QueryError> {
+    let flags = rows.iter().map(&mut test).collect::<Result<Vec<bool>, _>>()?;
+    rows.retain(&flags);
+    Ok(rows)
+}
+
+/// Rows for which the condition holds.
+pub(super) fn filter<'p>(condition: &'p Expr) -> Box<dyn Operator + 'p> {
+    Box::new(RowWise(move |rows, cx: &mut Cx<'_>| {
+        keep(rows, |row| holds(condition, row, cx))
+    }))
+}
+
+/// Rows whose element passes the label test.
+pub(super) fn labels<'p>(slot: usize, test: &'p LabelTest) -> Box<dyn Operator + 'p> {
+    Box::new(RowWise(move |rows, cx: &mut Cx<'_>| {
+        keep(rows, |row| Ok(has_labels(&row[slot], test, cx)? == Some(true)))
+    }))
+}
+
+/// Rows whose cell is a node; null drops the row, anything else is an error.
+pub(super) fn check_node<'p>(slot: usize) -> Box<dyn Operator + 'p> {
+    Box::new(RowWise(move |rows, _cx: &mut Cx<'_>| {
+        keep(rows, |row| match &row[slot] {
+            Datum::Node(_) => Ok(true),
+            Datum::Null => Ok(false),
+            other => Err(error::type_error(
+                "InvalidArgumentType",
+                format!("a pattern needs a node here, not {}", other.type_name()),
+            )),
+        })
+    }))
+}
+
+/// Computes cells.
+pub(super) fn extend<'p>(cells: &'p [(usize, Expr)]) -> Box<dyn Operator + 'p> {
+    Box::new(RowWise(move |mut rows: Rows, cx: &mut Cx<'_>| {
+        for at in 0..rows.len() {
+            for (slot, expr) in cells {
+                let value = eval(expr, rows.row(at), cx)?;
+                rows.row_mut(at)[*slot] = value;
+            }
+        }
+        Ok(rows)
+    }))
+}
+
+/// Takes over these cells into a new layout.
+pub(super) fn compact<'p>(slots: &'p [usize], width: usize) -> Box<dyn Operator + 'p> {
+    Box::new(RowWise(move |rows: Rows, _cx: &mut Cx<'_>| {
+        let mut compacted = Rows::new(width);
+        for row in rows.iter() {
+            let target = compacted.push_nulls();
+            for (cell, slot) in target.iter_mut().zip(slots) {
+                *cell = row[*slot].clone();
+            }
+        }
+        Ok(compacted)
+    }))
+}
+
+/// Swallows everything.
+pub(super) fn discard<'p>() -> Box<dyn Operator + 'p> {
+    Box::new(RowWise(|rows: Rows, _cx: &mut Cx<'_>| {
+        Ok(Rows::new(rows.width()))
+    }))
+}
+
+/// A row for each element of a list.
+pub(super) struct Unwind<'p> {
+    pub list: &'p Expr,
+    pub slot: usize,
+    pub counter: Option<(usize, i64)>,
+    pub input: Option<Rows>,
+    /// The row under way.
+    pub at: usize,
+    /// Its list and the next element.
+    pub items: Option<(Arc<Vec<Datum>>, usize)>,
+}
+
+impl Operator for Unwind<'_> {
+    fn run(&mut self, input: Input, cx: &mut Cx<'_>) -> Result<Output, QueryError> {
+        match input {
+            Input::Rows(rows) => (self.input, self.at, self.items) = (Some(rows), 0, None),
+            Input::Pull => {}
+            Input::End => return Ok(Output::End),
+        }
+        let Some(rows) = &self.input else {
+            return Ok(Output::NeedInput);
+        };
+        let mut out = Rows::new(rows.width());
+        while self.at < rows.len() {
+            let row = rows.row(self.at);
+            let (items, next) = match &mut self.items {
+                Some(items) => items,
+                none => none.insert((elements(eval(self.list, row, cx)?), 0)),
+            };
+            while *next < items.len() {
+                if out.len() >= BATCH_ROWS {
+                    return Ok(Output::Rows(out));
+                }
+                let target = out.push(row);
+                target[self.slot] = items[*next].clone();
+                if let Some((slot, first)) = self.counter {
+                    target[slot] = Datum::Int(first + *next as i64);
+                }
+                *next += 1;
+            }
+            self.at += 1;
+            self.items = None;
+        }
+        self.input = None;
+        Ok(if out.is_empty() {
+            Output::NeedInput
+        } else {
+            Output::Rows(out)
+        })
+    }
+}
+
+/// Null unwinds to nothing, a single value to itself.
+fn elements(value: Datum) -> Arc<Vec<Datum>> {
+    match value {
+        Datum::Null => Arc::default(),
+        Datum::List(items) => items,
+        other => Arc::new(vec![other]),
+    }
+}

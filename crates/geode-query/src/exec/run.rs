@@ -1,0 +1,118 @@
+//! One execution: plan for this graph, pull the rows, hand them out.
+
+use super::build::build;
+use super::cx::Cx;
+use super::output::to_value;
+use super::rows::Rows;
+use super::{Context, Params};
+use crate::exec::graph::Graph;
+use crate::names::NameIndex;
+use crate::plan::explain::explain as explain_ops;
+use crate::plan::logical::Plan;
+use crate::plan::matching::Statistics;
+use crate::plan::physical::lower;
+use crate::semantics::Key;
+use geode_gql::Source;
+use geode_types::{ErrorClass, QueryError, Summary, Value};
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// The counts of the catalog, as the planner asks for them.
+impl Statistics for Cx<'_> {
+    fn nodes(&mut self, label: Option<NameIndex>) -> Result<f64, QueryError> {
+        let id = match label {
+            None => None,
+            Some(name) => match self.resolve(name)? {
+                None => return Ok(0.0),
+                id => id,
+            },
+        };
+        Ok(self.graph.node_count(id)? as f64)
+    }
+
+    fn edges(&mut self, edge_type: Option<NameIndex>) -> Result<f64, QueryError> {
+        let id = match edge_type {
+            None => None,
+            Some(name) => match self.resolve(name)? {
+                None => return Ok(0.0),
+                id => id,
+            },
+        };
+        Ok(self.graph.edge_count(id)? as f64)
+    }
+}
+
+/// Runs a plan to its end.
+pub(crate) fn run(
+    plan: &Plan,
+    text: &str,
+    wanted: &[Arc<str>],
+    graph: &mut dyn Graph,
+    params: &Params,
+    context: &Context<'_>,
+    sink: &mut dyn FnMut(Vec<Vec<Value>>) -> ControlFlow<()>,
+) -> Result<(), QueryError> {
+    let mut cx = Cx::new(graph, context, Source::new(text), &plan.names, wanted, params)?;
+    let mut seen = HashSet::new();
+    for part in &plan.parts {
+        let ops = lower(part, plan.writes, &mut cx)?;
+        let mut chain = build(&ops, &part.widths);
+        while let Some(mut rows) = chain.next(&mut cx)? {
+            if plan.distinct {
+                drop_seen(&mut rows, &mut seen, &mut cx)?;
+            }
+            let values = rows.iter().map(|row| {
+                row.iter()
+                    .map(|cell| to_value(cell, &cx))
+                    .collect::<Result<Vec<_>, _>>()
+            });
+            let values = values.collect::<Result<Vec<_>, _>>()?;
+            if !values.is_empty() && sink(values).is_break() {
+                let message = "the receiver of the rows has gone";
+                return Err(QueryError::runtime(
+                    ErrorClass::UnavailableError,
+                    "Cancelled",
+                    "5GC01",
+                    message,
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn drop_seen(rows: &mut Rows, seen: &mut HashSet<Key>, cx: &mut Cx<'_>) -> Result<(), QueryError> {
+    let mut keep = Vec::with_capacity(rows.len());
+    for row in rows.iter() {
+        let new = seen.insert(Key(row.into()));
+        if new {
+            cx.hold(1, super::rows::row_bytes(row))?;
+        }
+        keep.push(new);
+    }
+    rows.retain(&keep);
+    Ok(())
+}
+
+/// The physical plan as text, for this graph.
+pub(crate) fn explain(
+    plan: &Plan,
+    wanted: &[Arc<str>],
+    graph: &mut dyn Graph,
+    params: &Params,
+) -> Result<String, QueryError> {
+    let context = Context::default();
+    let mut cx = Cx::new(graph, &context, Source::new(""), &plan.names, wanted, params)?;
+    let mut out = String::new();
+    for part in &plan.parts {
+        let ops = lower(part, plan.writes, &mut cx)?;
+        explain_ops(&ops, &plan.names, 0, &mut out);
+    }
+    Ok(out)
+}
+
+/// What the transaction has changed so far.
+pub(crate) fn summary(graph: &dyn Graph) -> Summary {
+    graph.summary()
+}

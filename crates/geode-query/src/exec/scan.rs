@@ -1,0 +1,112 @@
+//! Scans: all nodes, or those with a label, for each incoming row.
+
+use super::Cx;
+use super::chain::{Input, Operator, Output};
+use super::rows::{BATCH_ROWS, Rows};
+use crate::datum::Datum;
+use crate::names::NameIndex;
+use geode_types::{NodeId, QueryError};
+
+/// Reads page by page for a single row; for several rows it reads the ids once and keeps them.
+pub(super) struct Scan {
+    slot: usize,
+    label: Option<NameIndex>,
+    input: Option<Rows>,
+    at: usize,
+    after: Option<NodeId>,
+    kept: Option<Vec<NodeId>>,
+    kept_at: usize,
+}
+
+impl Scan {
+    pub(super) fn new(slot: usize, label: Option<NameIndex>) -> Self {
+        Self {
+            slot,
+            label,
+            input: None,
+            at: 0,
+            after: None,
+            kept: None,
+            kept_at: 0,
+        }
+    }
+
+    /// Up to a batch of ids for the current row; fewer means that the row is done.
+    fn page(
+        &mut self,
+        label: Option<u32>,
+        several: bool,
+        cx: &mut Cx<'_>,
+    ) -> Result<Vec<NodeId>, QueryError> {
+        if several && self.kept.is_none() {
+            let mut ids = Vec::new();
+            loop {
+                let before = ids.len();
+                cx.graph
+                    .scan_nodes(label, ids.last().copied(), BATCH_ROWS, &mut ids)?;
+                cx.hold(0, (ids.len() - before) * size_of::<NodeId>())?;
+                if ids.len() - before < BATCH_ROWS {
+                    break;
+                }
+                cx.check()?;
+            }
+            self.kept = Some(ids);
+            self.kept_at = 0;
+        }
+        if let Some(ids) = &self.kept {
+            let page: Vec<NodeId> = ids.iter().skip(self.kept_at).take(BATCH_ROWS).copied().collect();
+            self.kept_at += page.len();
+            return Ok(page);
+        }
+        let mut page = Vec::new();
+        cx.graph.scan_nodes(label, self.after, BATCH_ROWS, &mut page)?;
+        self.after = page.last().copied().or(self.after);
+        Ok(page)
+    }
+}
+
+impl Operator for Scan {
+    fn run(&mut self, input: Input, cx: &mut Cx<'_>) -> Result<Output, QueryError> {
+        match input {
+            Input::Rows(rows) => {
+                (self.input, self.at, self.after, self.kept_at) = (Some(rows), 0, None, 0);
+            }
+            Input::Pull => {}
+            Input::End => {
+                let kept = self.kept.take().map_or(0, |ids| ids.len());
+                cx.release(0, kept * size_of::<NodeId>());
+                return Ok(Output::End);
+            }
+        }
+        let Some(rows) = self.input.take() else {
+            return Ok(Output::NeedInput);
+        };
+        let label = match self.label {
+            None => None,
+            Some(name) => match cx.resolve(name)? {
+                Some(id) => Some(id),
+                None => return Ok(Output::NeedInput),
+            },
+        };
+        let several = rows.len() > 1;
+        let mut out = Rows::new(rows.width());
+        while self.at < rows.len() && out.len() < BATCH_ROWS {
+            let page = self.page(label, several, cx)?;
+            for id in &page {
+                out.push(rows.row(self.at))[self.slot] = Datum::Node(*id);
+            }
+            if page.len() < BATCH_ROWS {
+                self.at += 1;
+                (self.after, self.kept_at) = (None, 0);
+            }
+        }
+        if self.at < rows.len() {
+            self.input = Some(rows);
+        }
+        Ok(if out.is_empty() && self.input.is_none() {
+            Output::NeedInput
+        } else {
+            Output::Rows(out)
+        })
+    }
+}

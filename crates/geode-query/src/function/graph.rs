@@ -1,0 +1,159 @@
+//! Functions of nodes, edges and paths.
+
+use super::{Function, Run, any_type, function, int_type, map_type, string_type, strings_type, wrong_type};
+use crate::datum::Datum;
+use crate::exec::Cx;
+use crate::types::{Type, TypeSet};
+use geode_types::QueryError;
+
+const NODE: TypeSet = TypeSet::NODE;
+const ELEMENT: TypeSet = TypeSet::NODE.or(TypeSet::EDGE);
+const WITH_PROPERTIES: TypeSet = ELEMENT.or(TypeSet::MAP);
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    function("id", &[ELEMENT], int_type, Run::Pure(id)),
+    function("elementId", &[ELEMENT], string_type, Run::Pure(element_id)).alias(&["element_id"]),
+    function("labels", &[NODE], strings_type, Run::Graph(labels)),
+    function("type", &[TypeSet::EDGE], string_type, Run::Graph(edge_type)),
+    function("keys", &[WITH_PROPERTIES], strings_type, Run::Graph(keys)).alias(&["property_names"]),
+    function("properties", &[WITH_PROPERTIES], map_type, Run::Graph(properties)),
+    function("startNode", &[TypeSet::EDGE], node_type, Run::Graph(start_node)).alias(&["start_node"]),
+    function("endNode", &[TypeSet::EDGE], node_type, Run::Graph(end_node)).alias(&["end_node"]),
+    function("nodes", &[TypeSet::PATH], nodes_type, Run::Pure(nodes)),
+    function("relationships", &[TypeSet::PATH], edges_type, Run::Pure(edges)).alias(&["edges"]),
+    function("elements", &[TypeSet::PATH], any_type, Run::Pure(elements)),
+    function("length", &[TypeSet::PATH], int_type, Run::Pure(length)).alias(&["path_length"]),
+    function(
+        "rand",
+        &[],
+        super::float_type,
+        Run::Graph(|cx, _| Ok(Datum::Float(cx.random()))),
+    )
+    .alias(&["random"]),
+    function(
+        "exists",
+        &[TypeSet::ANY],
+        super::bool_type,
+        Run::Pure(|arguments| Ok(exists(arguments))),
+    )
+    .sees_null(),
+];
+
+fn node_type(_arguments: &[Type]) -> Type {
+    Type::Node
+}
+
+fn nodes_type(_arguments: &[Type]) -> Type {
+    Type::List(Box::new(Type::Node))
+}
+
+fn edges_type(_arguments: &[Type]) -> Type {
+    Type::List(Box::new(Type::Edge))
+}
+
+fn id(arguments: &[Datum]) -> Result<Datum, QueryError> {
+    match &arguments[0] {
+        Datum::Node(id) => Ok(Datum::Int(id.0 as i64)),
+        Datum::Edge(edge) => Ok(Datum::Int(edge.id.0 as i64)),
+        other => Err(wrong_type("id", "a node or an edge", other)),
+    }
+}
+
+/// Node and edge numbers have counters of their own, so the letter tells them apart.
+fn element_id(arguments: &[Datum]) -> Result<Datum, QueryError> {
+    match &arguments[0] {
+        Datum::Node(id) => Ok(Datum::string(&format!("n{id}"))),
+        Datum::Edge(edge) => Ok(Datum::string(&format!("e{}", edge.id))),
+        other => Err(wrong_type("elementId", "a node or an edge", other)),
+    }
+}
+
+fn labels(cx: &mut Cx<'_>, arguments: &[Datum]) -> Result<Datum, QueryError> {
+    match &arguments[0] {
+        Datum::Node(id) => {
+            let labels = cx.node_label_names(*id)?;
+            Ok(Datum::list(labels.into_iter().map(Datum::String).collect()))
+        }
+        other => Err(wrong_type("labels", "a node", other)),
+    }
+}
+
+fn edge_type(cx: &mut Cx<'_>, arguments: &[Datum]) -> Result<Datum, QueryError> {
+    match &arguments[0] {
+        Datum::Edge(edge) => Ok(Datum::String(cx.edge_type_name(edge.edge_type)?)),
+        other => Err(wrong_type("type", "an edge", other)),
+    }
+}
+
+fn keys(cx: &mut Cx<'_>, arguments: &[Datum]) -> Result<Datum, QueryError> {
+    let entries = match &arguments[0] {
+        Datum::Map(entries) => entries.as_ref().clone(),
+        element @ (Datum::Node(_) | Datum::Edge(_)) => cx.element_properties(element)?,
+        other => return Err(wrong_type("keys", "a node, an edge or a record", other)),
+    };
+    Ok(Datum::list(
+        entries.into_iter().map(|(key, _)| Datum::String(key)).collect(),
+    ))
+}
+
+fn properties(cx: &mut Cx<'_>, arguments: &[Datum]) -> Result<Datum, QueryError> {
+    match &arguments[0] {
+        map @ Datum::Map(_) => Ok(map.clone()),
+        element @ (Datum::Node(_) | Datum::Edge(_)) => Ok(Datum::map(cx.element_properties(element)?)),
+        other => Err(wrong_type("properties", "a node, an edge or a record", other)),
+    }
+}
+
+fn start_node(cx: &mut Cx<'_>, arguments: &[Datum]) -> Result<Datum, QueryError> {
+    match &arguments[0] {
+        Datum::Edge(edge) => Ok(Datum::Node(cx.edge_ends(edge.id)?.0)),
+        other => Err(wrong_type("startNode", "an edge", other)),
+    }
+}
+
+fn end_node(cx: &mut Cx<'_>, arguments: &[Datum]) -> Result<Datum, QueryError> {
+    match &arguments[0] {
+        Datum::Edge(edge) => Ok(Datum::Node(cx.edge_ends(edge.id)?.1)),
+        other => Err(wrong_type("endNode", "an edge", other)),
+    }
+}
+
+fn nodes(arguments: &[Datum]) -> Result<Datum, QueryError> {
+    match &arguments[0] {
+        Datum::Path(path) => Ok(Datum::list(path.nodes.iter().copied().map(Datum::Node).collect())),
+        other => Err(wrong_type("nodes", "a path", other)),
+    }
+}
+
+fn edges(arguments: &[Datum]) -> Result<Datum, QueryError> {
+    match &arguments[0] {
+        Datum::Path(path) => Ok(Datum::list(path.edges.iter().copied().map(Datum::Edge).collect())),
+        other => Err(wrong_type("relationships", "a path", other)),
+    }
+}
+
+fn elements(arguments: &[Datum]) -> Result<Datum, QueryError> {
+    match &arguments[0] {
+        Datum::Path(path) => {
+            let mut all = Vec::with_capacity(path.nodes.len() + path.edges.len());
+            for (at, node) in path.nodes.iter().enumerate() {
+                all.push(Datum::Node(*node));
+                all.extend(path.edges.get(at).copied().map(Datum::Edge));
+            }
+            Ok(Datum::list(all))
+        }
+        other => Err(wrong_type("elements", "a path", other)),
+    }
+}
+
+fn length(arguments: &[Datum]) -> Result<Datum, QueryError> {
+    match &arguments[0] {
+        Datum::Path(path) => Ok(Datum::Int(path.edges.len() as i64)),
+        other => Err(wrong_type("length", "a path", other)),
+    }
+}
+
+/// `exists(n.name)`: Cypher's older spelling of IS NOT NULL.
+fn exists(arguments: &[Datum]) -> Datum {
+    Datum::Bool(!arguments[0].is_null())
+}

@@ -1,0 +1,85 @@
+//! A plan as text, one operator a line: what golden tests compare.
+
+use super::logical::{EdgeDirection, Step};
+use super::physical::{Expand, Op};
+use crate::names::{NameIndex, Names};
+use std::fmt::Write;
+
+/// The operators in the order in which rows pass them.
+pub(crate) fn explain(ops: &[Op<'_>], names: &Names, indent: usize, out: &mut String) {
+    for op in ops {
+        let _ = writeln!(out, "{:indent$}{}", "", line(op, names));
+        if let Op::Optional { inner, .. } | Op::Merge { inner, .. } = op {
+            explain(inner, names, indent + 2, out);
+        }
+    }
+}
+
+fn name(names: &Names, index: NameIndex) -> &str {
+    names.get(index).1
+}
+
+fn line(op: &Op<'_>, names: &Names) -> String {
+    match op {
+        Op::Step(step) => step_name(step).to_owned(),
+        Op::Argument => "Argument".to_owned(),
+        Op::Top { .. } => "Top".to_owned(),
+        Op::DrainingPage { .. } => "DrainingPage".to_owned(),
+        Op::CheckNode { slot } => format!("CheckNode {slot}"),
+        Op::Scan { slot, label: None } => format!("AllNodesScan {slot}"),
+        Op::Scan {
+            slot,
+            label: Some(label),
+        } => format!("LabelScan {slot}:{}", name(names, *label)),
+        Op::Expand(expand) => format!(
+            "{} {}",
+            if expand.to_bound { "ExpandInto" } else { "Expand" },
+            edge(expand, names)
+        ),
+        Op::Endpoints(expand) => format!("Endpoints {}", edge(expand, names)),
+        Op::Labels { slot, .. } => format!("Labels {slot}"),
+        Op::Filter(_) => "Filter".to_owned(),
+        Op::Paths(_) => "Paths".to_owned(),
+        Op::Optional { .. } => "Optional".to_owned(),
+        Op::Merge { .. } => "Merge".to_owned(),
+    }
+}
+
+fn edge(expand: &Expand<'_>, names: &Names) -> String {
+    let types: Vec<&str> = expand.types.iter().map(|index| name(names, *index)).collect();
+    let (left, right) = match expand.direction {
+        EdgeDirection::Out => ("-", "->"),
+        EdgeDirection::In => ("<-", "-"),
+        EdgeDirection::Both => ("-", "-"),
+    };
+    let types = if types.is_empty() {
+        String::new()
+    } else {
+        format!(":{}", types.join("|"))
+    };
+    format!(
+        "{}{left}[{}{types}]{right}{}",
+        expand.from, expand.edge, expand.to
+    )
+}
+
+fn step_name(step: &Step) -> &'static str {
+    match step {
+        Step::Unit { .. } => "Unit",
+        Step::Table { .. } => "Table",
+        Step::Match(_) => "Match",
+        Step::Filter(_) => "Filter",
+        Step::Extend(_) => "Extend",
+        Step::Unwind { .. } => "Unwind",
+        Step::Aggregate { .. } => "Aggregate",
+        Step::Distinct(_) => "Distinct",
+        Step::Sort(_) => "Sort",
+        Step::Page { .. } => "Page",
+        Step::Compact { .. } => "Compact",
+        Step::Insert(_) => "Insert",
+        Step::Merge(_) => "Merge",
+        Step::Set(_) => "Set",
+        Step::Delete { .. } => "Delete",
+        Step::Discard => "Discard",
+    }
+}

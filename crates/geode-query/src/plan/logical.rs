@@ -1,0 +1,221 @@
+//! Logical plans: a chain of steps per linear query. Each works on the rows of the one before.
+//!
+//! Rows have a layout per *segment*: within one, steps only fill further cells; a step that names a segment begins a new layout.
+
+use crate::aggregate::AggregateCall;
+use crate::expr::{Expr, LabelTest};
+use crate::names::{NameIndex, Names};
+
+/// Number of a row layout within its plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Segment(pub usize);
+
+/// A whole query.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// Operands of UNION, at least one.
+    pub parts: Vec<LinearPlan>,
+    /// Whether the union drops duplicates.
+    pub distinct: bool,
+    /// The result's columns; empty when nothing is returned.
+    pub columns: Vec<String>,
+    /// What the steps' name numbers stand for.
+    pub names: Names,
+    /// Whether any step writes.
+    pub writes: bool,
+}
+
+/// One linear query.
+#[derive(Debug, Default)]
+pub(crate) struct LinearPlan {
+    pub steps: Vec<Step>,
+    /// Cells per row, by segment.
+    pub widths: Vec<usize>,
+}
+
+/// One step.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// One row without values.
+    Unit { segment: Segment },
+    /// The rows of a system table.
+    Table { name: String, segment: Segment },
+    /// Matches of a pattern.
+    Match(Box<Match>),
+    /// Rows for which the condition is true.
+    Filter(Expr),
+    /// Computes cells.
+    Extend(Vec<(usize, Expr)>),
+    /// A row for each element of a list.
+    Unwind {
+        list: Expr,
+        slot: usize,
+        counter: Option<(usize, i64)>,
+    },
+    /// Groups; the new layout holds the keys, then the aggregates.
+    Aggregate {
+        keys: Vec<Expr>,
+        calls: Vec<AggregateCall>,
+        segment: Segment,
+    },
+    /// One row of those that agree in these cells.
+    Distinct(Vec<usize>),
+    /// Orders the rows.
+    Sort(Vec<SortKey>),
+    /// Skips and cuts.
+    Page {
+        offset: Option<Expr>,
+        limit: Option<Expr>,
+    },
+    /// Keeps only these cells, in this order.
+    Compact { slots: Vec<usize>, segment: Segment },
+    /// Creates nodes and edges.
+    Insert(Vec<CreateElement>),
+    /// Matches a pattern or creates it.
+    Merge(Box<Merge>),
+    /// Changes properties and labels.
+    Set(Vec<SetAction>),
+    /// Deletes nodes, edges, paths.
+    Delete { detach: bool, targets: Vec<Expr> },
+    /// Swallows the rows of a statement that returns nothing.
+    Discard,
+}
+
+/// A key of ORDER BY.
+#[derive(Debug)]
+pub(crate) struct SortKey {
+    pub expr: Expr,
+    pub descending: bool,
+    pub nulls_first: bool,
+}
+
+/// A pattern as a graph of its own: terms by number, joined by edges, restricted by predicates.
+#[derive(Debug, Default)]
+pub(crate) struct Match {
+    /// For OPTIONAL: the cell that numbers the incoming rows while their matches are looked for.
+    pub optional: Option<usize>,
+    pub nodes: Vec<NodeTerm>,
+    pub edges: Vec<EdgeTerm>,
+    /// Conjuncts; each is applied as soon as its slots are filled.
+    pub predicates: Vec<Predicate>,
+    /// Path variables and their elements.
+    pub paths: Vec<(usize, Expr)>,
+}
+
+/// A node of a pattern.
+#[derive(Debug)]
+pub(crate) struct NodeTerm {
+    pub slot: usize,
+    /// Filled by an earlier step.
+    pub bound: bool,
+    pub labels: Option<LabelTest>,
+}
+
+/// An edge of a pattern; later quantifiers become a field here and an operator beside `Expand`.
+#[derive(Debug)]
+pub(crate) struct EdgeTerm {
+    pub slot: usize,
+    /// Filled by an earlier step.
+    pub bound: bool,
+    /// Numbers of node terms.
+    pub from: usize,
+    pub to: usize,
+    pub direction: EdgeDirection,
+    /// The types it may have; empty is any.
+    pub types: Vec<NameIndex>,
+    /// A label expression that is no plain choice of types.
+    pub test: Option<LabelTest>,
+}
+
+/// Seen from the term `from`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EdgeDirection {
+    Out,
+    In,
+    Both,
+}
+
+impl EdgeDirection {
+    /// Seen from the other end.
+    pub(crate) fn reversed(self) -> Self {
+        match self {
+            Self::Out => Self::In,
+            Self::In => Self::Out,
+            Self::Both => Self::Both,
+        }
+    }
+}
+
+/// A conjunct of a pattern's conditions.
+#[derive(Debug)]
+pub(crate) struct Predicate {
+    pub expr: Expr,
+    pub slots: Vec<usize>,
+    /// `(slot)` when it compares a property of this slot for equality: a hint on selectivity.
+    pub equality_on: Option<usize>,
+}
+
+/// The properties of something that is created.
+#[derive(Debug)]
+pub(crate) enum Properties {
+    Entries(Vec<(NameIndex, Expr)>),
+    Dynamic(Expr),
+}
+
+/// Something to create. Order matters: ends come before their edges.
+#[derive(Debug)]
+pub(crate) enum CreateElement {
+    Node {
+        slot: usize,
+        labels: Vec<NameIndex>,
+        properties: Properties,
+    },
+    Edge {
+        slot: usize,
+        edge_type: NameIndex,
+        start: usize,
+        end: usize,
+        properties: Properties,
+    },
+    Path {
+        slot: usize,
+        path: Expr,
+    },
+}
+
+/// MERGE.
+#[derive(Debug)]
+pub(crate) struct Merge {
+    pub pattern: Match,
+    pub create: Vec<CreateElement>,
+    pub on_create: Vec<SetAction>,
+    pub on_match: Vec<SetAction>,
+}
+
+/// One change of SET or REMOVE.
+#[derive(Debug)]
+pub(crate) enum SetAction {
+    /// `value` null removes.
+    Property {
+        target: Expr,
+        key: NameIndex,
+        value: Expr,
+    },
+    /// All properties at once; `merge` keeps the others.
+    Properties { slot: usize, value: Expr, merge: bool },
+    Labels {
+        slot: usize,
+        labels: Vec<NameIndex>,
+        add: bool,
+    },
+}
+
+impl Step {
+    /// Whether the step changes the graph.
+    pub(crate) fn writes(&self) -> bool {
+        matches!(
+            self,
+            Self::Insert(_) | Self::Merge(_) | Self::Set(_) | Self::Delete { .. }
+        )
+    }
+}

@@ -1,0 +1,248 @@
+//! The order in which a pattern is matched: greedily the step that multiplies rows least, by the counts of labels and types.
+//!
+//! Known nodes and edges come first; then edges whose two ends are known, then the edge with the fewest expected neighbours; only
+//! when nothing is connected to what is known is a label scanned, the rarest. Every predicate is applied as soon as its variables
+//! are filled. Within one MATCH an edge is matched once (openCypher's rule, GQL's DIFFERENT EDGES).
+
+use super::logical::{EdgeTerm, Match};
+use super::physical::{Expand, Op};
+use crate::expr::LabelTest;
+use crate::names::NameIndex;
+use geode_types::QueryError;
+
+/// What the planner knows about the graph.
+pub(crate) trait Statistics {
+    /// Nodes with the label, or all.
+    fn nodes(&mut self, label: Option<NameIndex>) -> Result<f64, QueryError>;
+    /// Edges of the type, or all.
+    fn edges(&mut self, edge_type: Option<NameIndex>) -> Result<f64, QueryError>;
+}
+
+/// How much an equality on a property narrows, without statistics on values.
+const EQUALITY_SELECTIVITY: f64 = 0.1;
+
+/// The operators that match a pattern on rows where its bound slots are filled.
+pub(crate) fn order_match<'p>(
+    pattern: &'p Match,
+    statistics: &mut dyn Statistics,
+) -> Result<Vec<Op<'p>>, QueryError> {
+    let mut ordering = Ordering::new(pattern, statistics)?;
+    ordering.start();
+    while let Some(next) = ordering.next_step() {
+        match next {
+            Next::Scan(node) => ordering.scan(node),
+            Next::Edge(edge) => ordering.follow(edge),
+        }
+    }
+    if !pattern.paths.is_empty() {
+        ordering.ops.push(Op::Paths(&pattern.paths));
+        for (slot, _) in &pattern.paths {
+            ordering.pending.retain(|pending| pending != slot);
+        }
+        ordering.apply_predicates();
+    }
+    Ok(ordering.ops)
+}
+
+enum Next {
+    Scan(usize),
+    Edge(usize),
+}
+
+struct Ordering<'p> {
+    pattern: &'p Match,
+    ops: Vec<Op<'p>>,
+    /// Slots of the pattern that are not filled yet.
+    pending: Vec<usize>,
+    bound: Vec<bool>,
+    done: Vec<bool>,
+    applied: Vec<bool>,
+    /// Expected number of matches of each node term, alone.
+    cardinality: Vec<f64>,
+    /// The rarest label of each node term.
+    scan_label: Vec<Option<NameIndex>>,
+    /// Expected edges per node of each edge term.
+    degree: Vec<f64>,
+    all_nodes: f64,
+}
+
+impl<'p> Ordering<'p> {
+    fn new(pattern: &'p Match, statistics: &mut dyn Statistics) -> Result<Self, QueryError> {
+        let all_nodes = statistics.nodes(None)?.max(1.0);
+        let (mut cardinality, mut scan_label) = (Vec::new(), Vec::new());
+        for node in &pattern.nodes {
+            let (mut fewest, mut rarest) = (all_nodes, None);
+            for label in node.labels.iter().flat_map(LabelTest::required) {
+                let count = statistics.nodes(Some(label))?;
+                if rarest.is_none() || count < fewest {
+                    (fewest, rarest) = (count, Some(label));
+                }
+            }
+            let equalities = pattern
+                .predicates
+                .iter()
+                .filter(|predicate| predicate.equality_on == Some(node.slot))
+                .count();
+            cardinality.push(fewest * EQUALITY_SELECTIVITY.powi(equalities as i32));
+            scan_label.push(rarest);
+        }
+        let mut degree = Vec::new();
+        for edge in &pattern.edges {
+            let mut edges = if edge.types.is_empty() {
+                statistics.edges(None)?
+            } else {
+                0.0
+            };
+            for edge_type in &edge.types {
+                edges += statistics.edges(Some(*edge_type))?;
+            }
+            degree.push(edges / all_nodes);
+        }
+        let node_slots = pattern
+            .nodes
+            .iter()
+            .filter(|node| !node.bound)
+            .map(|node| node.slot);
+        let edge_slots = pattern
+            .edges
+            .iter()
+            .filter(|edge| !edge.bound)
+            .map(|edge| edge.slot);
+        let path_slots = pattern.paths.iter().map(|(slot, _)| *slot);
+        Ok(Self {
+            pattern,
+            ops: Vec::new(),
+            pending: node_slots.chain(edge_slots).chain(path_slots).collect(),
+            bound: vec![false; pattern.nodes.len()],
+            done: vec![false; pattern.edges.len()],
+            applied: vec![false; pattern.predicates.len()],
+            cardinality,
+            scan_label,
+            degree,
+            all_nodes,
+        })
+    }
+
+    /// What earlier steps have filled.
+    fn start(&mut self) {
+        for (at, node) in self
+            .pattern
+            .nodes
+            .iter()
+            .enumerate()
+            .filter(|(_, node)| node.bound)
+        {
+            self.ops.push(Op::CheckNode { slot: node.slot });
+            self.fill_node(at);
+        }
+        self.apply_predicates();
+    }
+
+    fn next_step(&self) -> Option<Next> {
+        let edges = self
+            .pattern
+            .edges
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| !self.done[*at]);
+        let costed = edges.filter_map(|(at, edge)| self.edge_cost(at, edge).map(|cost| (cost, at)));
+        if let Some((_, edge)) = costed.min_by(|left, right| left.0.total_cmp(&right.0)) {
+            return Some(Next::Edge(edge));
+        }
+        let nodes = (0..self.pattern.nodes.len()).filter(|at| !self.bound[*at]);
+        nodes
+            .min_by(|left, right| self.cardinality[*left].total_cmp(&self.cardinality[*right]))
+            .map(Next::Scan)
+    }
+
+    /// By how much following the edge multiplies the rows; none when neither end is known.
+    fn edge_cost(&self, at: usize, edge: &EdgeTerm) -> Option<f64> {
+        if edge.bound {
+            return Some(-1.0);
+        }
+        match (self.bound[edge.from], self.bound[edge.to]) {
+            (false, false) => None,
+            (true, true) => Some(0.0),
+            (true, false) => Some(self.degree[at] * self.cardinality[edge.to] / self.all_nodes),
+            (false, true) => Some(self.degree[at] * self.cardinality[edge.from] / self.all_nodes),
+        }
+    }
+
+    fn scan(&mut self, node: usize) {
+        self.ops.push(Op::Scan {
+            slot: self.pattern.nodes[node].slot,
+            label: self.scan_label[node],
+        });
+        self.fill_node(node);
+        self.apply_predicates();
+    }
+
+    fn follow(&mut self, at: usize) {
+        let edge = &self.pattern.edges[at];
+        let backwards = !edge.bound && !self.bound[edge.from];
+        let (from, to) = if backwards {
+            (edge.to, edge.from)
+        } else {
+            (edge.from, edge.to)
+        };
+        let distinct_from = self.pattern.edges.iter().enumerate();
+        let distinct_from =
+            distinct_from.filter(|(other, term)| self.done[*other] && may_coincide(edge, term));
+        let expand = Expand {
+            from: self.pattern.nodes[from].slot,
+            edge: edge.slot,
+            to: self.pattern.nodes[to].slot,
+            direction: if backwards {
+                edge.direction.reversed()
+            } else {
+                edge.direction
+            },
+            types: &edge.types,
+            test: edge.test.as_ref(),
+            from_bound: self.bound[from],
+            to_bound: self.bound[to],
+            distinct_from: distinct_from.map(|(_, term)| term.slot).collect(),
+        };
+        self.ops.push(if edge.bound {
+            Op::Endpoints(expand)
+        } else {
+            Op::Expand(expand)
+        });
+        self.done[at] = true;
+        self.pending.retain(|pending| *pending != edge.slot);
+        for node in [from, to] {
+            if !self.bound[node] {
+                self.fill_node(node);
+            }
+        }
+        self.apply_predicates();
+    }
+
+    fn fill_node(&mut self, at: usize) {
+        let node = &self.pattern.nodes[at];
+        self.bound[at] = true;
+        self.pending.retain(|pending| *pending != node.slot);
+        if let Some(test) = &node.labels {
+            self.ops.push(Op::Labels {
+                slot: node.slot,
+                test,
+            });
+        }
+    }
+
+    fn apply_predicates(&mut self) {
+        for (at, predicate) in self.pattern.predicates.iter().enumerate() {
+            if !self.applied[at] && predicate.slots.iter().all(|slot| !self.pending.contains(slot)) {
+                self.applied[at] = true;
+                self.ops.push(Op::Filter(&predicate.expr));
+            }
+        }
+    }
+}
+
+/// Edges of disjoint types are different without asking.
+fn may_coincide(left: &EdgeTerm, right: &EdgeTerm) -> bool {
+    left.types.is_empty()
+        || right.types.is_empty()
+        || left.types.iter().any(|name| right.types.contains(name))
+}

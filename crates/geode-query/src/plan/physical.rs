@@ -1,0 +1,121 @@
+//! Physical plans: the operators of this run, borrowing from the logical plan. Patterns become scans and expansions in an order
+//! chosen by [`super::matching`]; the other steps run as they stand.
+
+use super::logical::{EdgeDirection, LinearPlan, Match, Merge, SortKey, Step};
+use super::matching::{Statistics, order_match};
+use crate::expr::{Expr, LabelTest};
+use crate::names::NameIndex;
+use geode_types::QueryError;
+
+/// One operator.
+#[derive(Debug)]
+pub(crate) enum Op<'p> {
+    /// A logical step that needs no choice.
+    Step(&'p Step),
+    /// The rows handed in by the enclosing operator.
+    Argument,
+    /// Sorts, keeping only what the page behind it can show.
+    Top {
+        keys: &'p [SortKey],
+        offset: Option<&'p Expr>,
+        limit: &'p Expr,
+    },
+    /// The page of a statement that writes: what it cuts off is still computed.
+    DrainingPage {
+        offset: Option<&'p Expr>,
+        limit: Option<&'p Expr>,
+    },
+    /// Drops rows where the cell is null, refuses those where it is no node.
+    CheckNode { slot: usize },
+    /// Every node with the label, or every node.
+    Scan { slot: usize, label: Option<NameIndex> },
+    /// The edges of a node.
+    Expand(Expand<'p>),
+    /// The ends of an edge that is already known.
+    Endpoints(Expand<'p>),
+    /// Rows whose element passes a label test.
+    Labels { slot: usize, test: &'p LabelTest },
+    /// Rows for which a condition holds.
+    Filter(&'p Expr),
+    /// Path variables.
+    Paths(&'p [(usize, Expr)]),
+    /// All matches of each row, or the row itself when there are none.
+    Optional { inner: Vec<Op<'p>>, marker: usize },
+    /// All matches of each row, or what is created when there are none.
+    Merge { inner: Vec<Op<'p>>, merge: &'p Merge },
+}
+
+/// How an edge of a pattern is followed.
+#[derive(Clone, Debug)]
+pub(crate) struct Expand<'p> {
+    pub from: usize,
+    pub edge: usize,
+    pub to: usize,
+    pub direction: EdgeDirection,
+    pub types: &'p [NameIndex],
+    pub test: Option<&'p LabelTest>,
+    /// Whether `from` and `to` are filled already, so that the edge only has to join them. `from` always is, except in
+    /// [`Op::Endpoints`].
+    pub from_bound: bool,
+    pub to_bound: bool,
+    /// Edges of the same MATCH that must be different ones.
+    pub distinct_from: Vec<usize>,
+}
+
+/// Chooses the operators of a linear plan.
+pub(crate) fn lower<'p>(
+    plan: &'p LinearPlan,
+    writes: bool,
+    statistics: &mut dyn Statistics,
+) -> Result<Vec<Op<'p>>, QueryError> {
+    let mut ops = Vec::with_capacity(plan.steps.len());
+    let mut steps = plan.steps.iter().peekable();
+    while let Some(step) = steps.next() {
+        match (step, steps.peek()) {
+            (Step::Match(pattern), _) => lower_match(pattern, &mut ops, statistics)?,
+            (Step::Merge(merge), _) => {
+                let mut inner = vec![Op::Argument];
+                inner.extend(order_match(&merge.pattern, statistics)?);
+                ops.push(Op::Merge { inner, merge });
+            }
+            (
+                Step::Sort(keys),
+                Some(Step::Page {
+                    offset,
+                    limit: Some(limit),
+                }),
+            ) => {
+                ops.push(Op::Top {
+                    keys,
+                    offset: offset.as_ref(),
+                    limit,
+                });
+            }
+            (Step::Page { offset, limit }, _) if writes => {
+                ops.push(Op::DrainingPage {
+                    offset: offset.as_ref(),
+                    limit: limit.as_ref(),
+                });
+            }
+            _ => ops.push(Op::Step(step)),
+        }
+    }
+    Ok(ops)
+}
+
+fn lower_match<'p>(
+    pattern: &'p Match,
+    ops: &mut Vec<Op<'p>>,
+    statistics: &mut dyn Statistics,
+) -> Result<(), QueryError> {
+    let ordered = order_match(pattern, statistics)?;
+    match pattern.optional {
+        None => ops.extend(ordered),
+        Some(marker) => {
+            let mut inner = vec![Op::Argument];
+            inner.extend(ordered);
+            ops.push(Op::Optional { inner, marker });
+        }
+    }
+    Ok(())
+}
