@@ -13,7 +13,9 @@ pub(crate) const TARGET: &str = "x86_64-unknown-linux-musl";
 /// `cargo SUBCOMMAND` with the project's profile, target and folder.
 pub(crate) fn cargo(subcommand: &str) -> Result<Command> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(paths::repository()).env("CARGO_TARGET_DIR", paths::target()?);
+    command
+        .current_dir(paths::repository())
+        .env("CARGO_TARGET_DIR", paths::target()?);
     command.args([subcommand, "--release", "--target", TARGET]);
     Ok(command)
 }

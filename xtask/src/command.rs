@@ -76,11 +76,8 @@ fn shown(command: &Command) -> String {
 pub(crate) fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let skipped = lines.len().saturating_sub(count);
-    lines
-        .into_iter()
-        .skip(skipped)
-        .map(|line| format!("    {line}\n"))
-        .collect()
+    let kept = lines.get(skipped..).unwrap_or_default();
+    kept.iter().map(|line| ["    ", line, "\n"].concat()).collect()
 }
 
 /// The last lines of a log file, or why there are none.

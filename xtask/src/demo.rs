@@ -14,6 +14,7 @@ pub(crate) fn run() -> Result<()> {
     let geode = step("building geode", || build(&[("geode-cli", "geode")]))?.remove(0);
     environment.insert("GEODE".to_owned(), geode.display().to_string());
     let mut demo = cargo("run")?;
-    demo.args(["--locked", "--quiet", "--package", "geode-e2e", "--bin", "demo"]).envs(environment);
+    demo.args(["--locked", "--quiet", "--package", "geode-e2e", "--bin", "demo"])
+        .envs(environment);
     passthrough(&mut demo).context("the demo")
 }

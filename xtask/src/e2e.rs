@@ -21,9 +21,11 @@ pub(crate) type Environment = BTreeMap<String, String>;
 pub(crate) fn run(filter: Option<&str>) -> Result<()> {
     let environment = install(NODES)?;
     let mut test = cargo("test")?;
-    test.args(["--locked", "--package", "geode-e2e", "--test", "e2e", "--"]).args(filter);
+    test.args(["--locked", "--package", "geode-e2e", "--test", "e2e", "--"])
+        .args(filter);
     // One after the other: they share nodes, and each measures times.
-    test.args(["--test-threads", "1", "--nocapture"]).envs(environment);
+    test.args(["--test-threads", "1", "--nocapture"])
+        .envs(environment);
     passthrough(&mut test).context("end-to-end tests")
 }
 
@@ -33,22 +35,45 @@ pub(crate) fn install(nodes: u32) -> Result<Environment> {
     images::run()?;
     cluster::load()?;
     let helm = tools::ensure(Tool::Helm)?;
-    let plugin = step("building the kubectl plugin", || build(&[("kubectl-geode", "kubectl-geode")]))?.remove(0);
+    let plugin = step("building the kubectl plugin", || {
+        build(&[("kubectl-geode", "kubectl-geode")])
+    })?
+    .remove(0);
     let mut environment = cluster::environment()?;
     let folder = plugin.parent().unwrap_or(Path::new("/")).display().to_string();
     let path = std::env::var("PATH").unwrap_or_default();
     environment.insert("PATH".to_owned(), format!("{folder}:{path}"));
-    environment.insert("GEODE_OPERATOR_NAMESPACE".to_owned(), OPERATOR_NAMESPACE.to_owned());
-    step("installing the operator with Helm", || install_operator(&helm, &environment))?;
+    environment.insert(
+        "GEODE_OPERATOR_NAMESPACE".to_owned(),
+        OPERATOR_NAMESPACE.to_owned(),
+    );
+    step("installing the operator with Helm", || {
+        install_operator(&helm, &environment)
+    })?;
     Ok(environment)
 }
 
 fn install_operator(helm: &Path, environment: &Environment) -> Result<()> {
     let chart = paths::repository().join("charts/geode-operator");
     let mut command = Command::new(helm);
-    command.args(["upgrade", "--install", "geode-operator"]).arg(chart);
-    command.args(["--namespace", OPERATOR_NAMESPACE, "--create-namespace", "--wait", "--timeout", "120s"]);
+    command
+        .args(["upgrade", "--install", "geode-operator"])
+        .arg(chart);
+    command.args([
+        "--namespace",
+        OPERATOR_NAMESPACE,
+        "--create-namespace",
+        "--wait",
+        "--timeout",
+        "120s",
+    ]);
     // The images of a checkout change under one version: restart the operator when its image did.
-    command.args(["--set-string", &format!("podAnnotations.image-digest={}", images::digest("geode-operator")?)]);
+    command.args([
+        "--set-string",
+        &format!(
+            "podAnnotations.image-digest={}",
+            images::digest("geode-operator")?
+        ),
+    ]);
     crate::command::output(command.envs(environment)).map(drop)
 }

@@ -38,13 +38,26 @@ fn crds() -> Result<BTreeMap<String, String>> {
     let operator = crate::cargo::build(&[("geode-operator", "geode-operator")])?.remove(0);
     let printed = output(Command::new(operator).arg("crds"))?;
     let mut files = BTreeMap::new();
-    for document in printed.split("\n---\n").map(|text| text.trim_start_matches("---\n").trim_end()) {
-        let name = document.lines().find_map(|line| line.strip_prefix("  name: ")).context("a CRD without metadata.name")?;
+    for document in printed
+        .split("\n---\n")
+        .map(|text| text.trim_start_matches("---\n").trim_end())
+    {
+        let name = document
+            .lines()
+            .find_map(|line| line.strip_prefix("  name: "))
+            .context("a CRD without metadata.name")?;
         let plural = name.split('.').next().unwrap_or(name);
         files.insert(format!("crds/{plural}.yaml"), format!("{HEADER}{document}\n"));
         // Helm never upgrades what lies in a chart's crds/; as templates with `keep` they are upgraded and outlive the release.
-        let kept = document.replacen("metadata:\n", "metadata:\n  annotations:\n    helm.sh/resource-policy: keep\n", 1);
-        files.insert(format!("charts/geode-operator/templates/crds/{plural}.yaml"), format!("{HEADER}{kept}\n"));
+        let kept = document.replacen(
+            "metadata:\n",
+            "metadata:\n  annotations:\n    helm.sh/resource-policy: keep\n",
+            1,
+        );
+        files.insert(
+            format!("charts/geode-operator/templates/crds/{plural}.yaml"),
+            format!("{HEADER}{kept}\n"),
+        );
     }
     Ok(files)
 }
@@ -53,9 +66,13 @@ fn install() -> Result<String> {
     let helm = tools::ensure(Tool::Helm)?;
     let chart = paths::repository().join("charts/geode-operator");
     let mut command = Command::new(helm);
-    command.args(["template", "geode-operator"]).arg(chart).args(["--namespace", OPERATOR_NAMESPACE]);
+    command
+        .args(["template", "geode-operator"])
+        .arg(chart)
+        .args(["--namespace", OPERATOR_NAMESPACE]);
     let rendered = output(&mut command)?;
-    let namespace = format!("---\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: {OPERATOR_NAMESPACE}\n");
+    let namespace =
+        format!("---\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: {OPERATOR_NAMESPACE}\n");
     Ok(format!("{HEADER}{namespace}{rendered}"))
 }
 
@@ -75,11 +92,16 @@ fn write(path: &str, content: &str) -> Result<()> {
 fn compare(files: BTreeMap<String, String>) -> Result<()> {
     let stale: Vec<_> = files
         .into_iter()
-        .filter(|(path, content)| fs::read_to_string(paths::repository().join(path)).ok().as_ref() != Some(content))
+        .filter(|(path, content)| {
+            fs::read_to_string(paths::repository().join(path)).ok().as_ref() != Some(content)
+        })
         .map(|(path, _)| path)
         .collect();
     if !stale.is_empty() {
-        bail!("not what `cargo xtask generate` makes: {}; run it and commit the result", stale.join(", "));
+        bail!(
+            "not what `cargo xtask generate` makes: {}; run it and commit the result",
+            stale.join(", ")
+        );
     }
     Ok(())
 }

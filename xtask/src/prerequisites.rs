@@ -27,7 +27,7 @@ const fn need(program: &'static str, package: &'static str) -> Need {
     Need { program, package }
 }
 
-const CLUSTER: [Need; 14] = [
+const CLUSTER: [Need; 16] = [
     need("containerd", "containerd"),
     need("ctr", "containerd"),
     need("containerd-shim-runc-v2", "containerd"),
@@ -38,6 +38,8 @@ const CLUSTER: [Need; 14] = [
     need("ip", "iproute2"),
     need("mkfs.ext4", "e2fsprogs"),
     need("resize2fs", "e2fsprogs"),
+    need("mkfs.xfs", "xfsprogs"),
+    need("xfs_growfs", "xfsprogs"),
     need("losetup", "mount"),
     need("nsenter", "util-linux"),
     need("setsid", "util-linux"),

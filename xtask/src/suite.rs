@@ -21,6 +21,14 @@ pub(crate) fn run() -> Result<()> {
 
 fn rust() -> Result<()> {
     let mut test = cargo("test")?;
-    test.args(["--locked", "--workspace", "--exclude", "geode-e2e", "--exclude", "xtask", "--no-fail-fast"]);
+    test.args([
+        "--locked",
+        "--workspace",
+        "--exclude",
+        "geode-e2e",
+        "--exclude",
+        "xtask",
+        "--no-fail-fast",
+    ]);
     passthrough(&mut test).context("Rust tests")
 }

@@ -17,6 +17,7 @@ use crate::progress::step;
 
 const KUBERNETES: &str = "k8s.io/kubernetes";
 const OLDEST_GO: &str = "1.26";
+const SOURCE_DIGEST_LENGTH: usize = 12;
 
 /// A program that can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -329,12 +330,8 @@ fn source_digest(folder: &Path, go_mod: &str) -> Result<String> {
     for file in files {
         hash.update(fs::read(&file)?);
     }
-    Ok(hash
-        .finalize()
-        .iter()
-        .take(6)
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    let digest = format!("{:x}", hash.finalize());
+    Ok(digest.chars().take(SOURCE_DIGEST_LENGTH).collect())
 }
 
 /// Runs a tool in the user's terminal: `cargo xtask helm template …`.

@@ -10,19 +10,44 @@ use std::process::Command;
 /// Format, rules, generated files, clippy with warnings denied, documentation, unit tests.
 pub(crate) fn run() -> Result<()> {
     prerequisites::for_builds()?;
-    step("format", || passthrough(Command::new("cargo").args(["fmt", "--all", "--check"]).current_dir(paths::repository())))?;
+    step("format", || {
+        passthrough(
+            Command::new("cargo")
+                .args(["fmt", "--all", "--check"])
+                .current_dir(paths::repository()),
+        )
+    })?;
     step("rules of the project (arrows, files)", tidy::run)?;
     step("clippy, warnings denied", || {
         let mut clippy = cargo("clippy")?;
-        passthrough(clippy.args(["--locked", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))
+        passthrough(clippy.args([
+            "--locked",
+            "--workspace",
+            "--all-targets",
+            "--quiet",
+            "--",
+            "-D",
+            "warnings",
+        ]))
     })?;
     step("documentation, warnings denied", || {
         let mut doc = cargo("doc")?;
-        passthrough(doc.args(["--locked", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"))
+        passthrough(
+            doc.args(["--locked", "--workspace", "--no-deps", "--quiet"])
+                .env("RUSTDOCFLAGS", "-D warnings"),
+        )
     })?;
     step("generated files are up to date", generate::check)?;
     step("unit tests", || {
         let mut test = cargo("test")?;
-        passthrough(test.args(["--locked", "--workspace", "--lib", "--bins", "--quiet", "--exclude", "geode-e2e"]))
+        passthrough(test.args([
+            "--locked",
+            "--workspace",
+            "--lib",
+            "--bins",
+            "--quiet",
+            "--exclude",
+            "geode-e2e",
+        ]))
     })
 }

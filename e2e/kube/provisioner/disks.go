@@ -17,6 +17,9 @@ import (
 const (
 	loopMajor       = 7
 	loopDevicesMost = 256
+	// XFS grows online with the rights that mounting needs, ext4 only with CAP_SYS_RESOURCE, which containers of CI often
+	// lack; but mkfs.xfs makes nothing smaller than this.
+	smallestXFS = 300 << 20
 )
 
 // disks makes, grows and deletes loop-mounted images; one directory a volume, with `image` and `mount` in it.
@@ -48,15 +51,25 @@ func (d *disks) create(volume string, bytes int64) (string, error) {
 	if err := image.Truncate(bytes); err != nil {
 		return "", err
 	}
-	// No reserved blocks: the claim's size is the database's, not root's. Discard is useless on a new sparse file.
-	if err := command("mkfs.ext4", "-q", "-F", "-m", "0", "-E", "nodiscard,lazy_itable_init=1,lazy_journal_init=1", image.Name()); err != nil {
+	if err := makeFileSystem(image.Name(), bytes); err != nil {
 		return "", err
 	}
 	if err := mountLoop(image.Name(), mountPoint); err != nil {
 		return "", err
 	}
-	// Programs that expect an empty volume would take lost+found for data.
-	return mountPoint, os.Remove(filepath.Join(mountPoint, "lost+found"))
+	// Programs that expect an empty volume would take ext4's lost+found for data.
+	if err := os.Remove(filepath.Join(mountPoint, "lost+found")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	return mountPoint, nil
+}
+
+func makeFileSystem(image string, bytes int64) error {
+	if bytes >= smallestXFS {
+		return command("mkfs.xfs", "-q", "-f", "-K", image)
+	}
+	// No reserved blocks: the claim's size is the database's, not root's. Discard is useless on a new sparse file.
+	return command("mkfs.ext4", "-q", "-F", "-m", "0", "-E", "nodiscard,lazy_itable_init=1,lazy_journal_init=1", image)
 }
 
 // grow makes the volume's file system bigger while it is mounted.
@@ -66,14 +79,17 @@ func (d *disks) grow(volume string, bytes int64) error {
 	if err := os.Truncate(d.image(volume), bytes); err != nil {
 		return err
 	}
-	device, err := deviceOf(d.mountPoint(volume))
+	mounted, err := mountedAt(d.mountPoint(volume))
 	if err != nil {
 		return err
 	}
-	if err := command("losetup", "--set-capacity", device); err != nil {
+	if err := command("losetup", "--set-capacity", mounted.device); err != nil {
 		return err
 	}
-	return command("resize2fs", device)
+	if mounted.fileSystem == "xfs" {
+		return command("xfs_growfs", d.mountPoint(volume))
+	}
+	return command("resize2fs", mounted.device)
 }
 
 // remove unmounts and deletes the volume; the loop device detaches itself with the last mount.
@@ -110,23 +126,27 @@ func mountLoop(image, mountPoint string) error {
 }
 
 func isMounted(path string) (bool, error) {
-	device, err := deviceOf(path)
-	return device != "", err
+	mounted, err := mountedAt(path)
+	return mounted.device != "", err
 }
 
-// deviceOf returns the device that is mounted at path, or nothing.
-func deviceOf(path string) (string, error) {
+type mounted struct {
+	device, fileSystem string
+}
+
+// mountedAt returns what is mounted at path, or nothing.
+func mountedAt(path string) (mounted, error) {
 	table, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {
-		return "", err
+		return mounted{}, err
 	}
-	device := ""
+	var found mounted
 	for line := range strings.Lines(string(table)) {
-		if fields := strings.Fields(line); len(fields) > 1 && fields[1] == path {
-			device = fields[0]
+		if fields := strings.Fields(line); len(fields) > 2 && fields[1] == path {
+			found = mounted{device: fields[0], fileSystem: fields[2]}
 		}
 	}
-	return device, nil
+	return found, nil
 }
 
 func command(name string, arguments ...string) error {

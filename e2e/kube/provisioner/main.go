@@ -1,6 +1,6 @@
 // Command provisioner gives every claim of the test cluster's storage class a volume of its exact size.
 //
-// A volume is a sparse image file with an ext4 file system, loop-mounted below the volume directory. All nodes are network
+// A volume is a sparse image file with a file system, loop-mounted below the volume directory. All nodes are network
 // namespaces of one machine and share its mounts, so a `local` PersistentVolume bound to the selected node serves the pod,
 // honours fsGroup, and is full when its size says so.
 package main

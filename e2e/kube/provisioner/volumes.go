@@ -10,6 +10,9 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	typed "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/tools/record"
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/sig-storage-lib-external-provisioner/v13/controller"
 )
@@ -73,6 +76,9 @@ func (l *localVolumes) Delete(_ context.Context, volume *core.PersistentVolume) 
 // growClaims looks for claims that ask for more than they have, and grows their volumes online.
 // A short poll is enough for a test cluster, and it needs no state.
 func growClaims(ctx context.Context, client kubernetes.Interface, disks *disks) {
+	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
+	broadcaster.StartRecordingToSink(&typed.EventSinkImpl{Interface: client.CoreV1().Events(meta.NamespaceAll)})
+	events := broadcaster.NewRecorder(scheme.Scheme, core.EventSource{Component: provisionerName})
 	for {
 		select {
 		case <-ctx.Done():
@@ -87,6 +93,7 @@ func growClaims(ctx context.Context, client kubernetes.Interface, disks *disks) 
 		for i := range claims.Items {
 			if err := growClaim(ctx, client, disks, &claims.Items[i]); err != nil {
 				klog.ErrorS(err, "grow claim", "claim", klog.KObj(&claims.Items[i]))
+				events.Event(&claims.Items[i], core.EventTypeWarning, "VolumeResizeFailed", err.Error())
 			}
 		}
 	}

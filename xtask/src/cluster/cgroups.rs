@@ -1,6 +1,6 @@
 //! One cgroup a node: kubelet and runc put pods below it, so that a node's containers can be found and ended.
 //!
-//! Works with version 1 (one tree a controller) and version 2 (one tree).
+//! Works with version 1 (one tree a controller, and perhaps one of version 2 without any) and version 2 (one tree).
 
 use std::fs;
 use std::io::ErrorKind;
@@ -80,8 +80,8 @@ fn trees() -> Result<Vec<PathBuf>> {
     let mut trees = Vec::new();
     for entry in listed {
         let entry = entry?;
-        // Combined controllers (`cpu,cpuacct`) have links as second names; the hybrid tree of version 2 holds no controllers.
-        if entry.file_type()?.is_dir() && entry.file_name() != "unified" {
+        // Combined controllers (`cpu,cpuacct`) have links as second names: those are the same trees.
+        if entry.file_type()?.is_dir() {
             trees.push(entry.path());
         }
     }

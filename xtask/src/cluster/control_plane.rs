@@ -209,6 +209,10 @@ fn controller_manager(layout: &Layout) -> Vec<String> {
         "--use-service-account-credentials=true".to_owned(),
         format!("--cluster-cidr={POD_CIDR}"),
         "--allocate-node-cidrs=false".to_owned(),
+        format!(
+            "--flex-volume-plugin-dir={}",
+            layout.configuration().join("volume-plugins").display()
+        ),
         "--node-monitor-period=2s".to_owned(),
         format!("--node-monitor-grace-period={NODE_GRACE}"),
         "--pvclaimbinder-sync-period=2s".to_owned(),

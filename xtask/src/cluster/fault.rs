@@ -27,14 +27,18 @@ pub(crate) fn heal(node: &Node) -> Result<()> {
     step(&format!("healing {}", node.name()), || network::heal(node))
 }
 
-/// Ends everything on the node at once; volumes stay.
+/// Ends everything on the node at once; volumes stay. A machine without power refuses no connection, so it is cut off too.
 pub(crate) fn kill(layout: &Layout, node: &Node) -> Result<()> {
-    step(&format!("killing {}", node.name()), || node::cut(layout, node))
+    step(&format!("killing {}", node.name()), || {
+        network::partition(node)?;
+        node::cut(layout, node)
+    })
 }
 
 /// Starts a node that was killed, and waits until it is Ready.
 pub(crate) fn start(layout: &Layout, node: &Node) -> Result<()> {
     step(&format!("starting {}", node.name()), || {
+        network::heal(node)?;
         node::start_containerd(layout, node, &load::pause()?)?;
         node::start_agents(layout, node)?;
         health::wait_ready(layout, std::slice::from_ref(node))

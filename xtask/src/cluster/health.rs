@@ -135,7 +135,7 @@ pub(crate) fn made_of() -> Result<String> {
     ] {
         hash.update(template);
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(format!("{:x}", hash.finalize()))
 }
 
 /// Waits until nodes are Ready and pods on them would have DNS and services.

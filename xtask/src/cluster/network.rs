@@ -121,6 +121,15 @@ pub(crate) fn remove() -> Result<()> {
     for namespace in namespaces() {
         ip(&["netns", "delete", &namespace])?;
     }
+    if fs::read_dir(NAMESPACE_FOLDER).is_ok_and(|mut listed| listed.next().is_none()) {
+        // `ip` mounts this folder on itself when it makes the first namespace. Whoever needs it next makes it again.
+        let _ = command::output(
+            Command::new("umount")
+                .env("PATH", search_path())
+                .arg(NAMESPACE_FOLDER),
+        );
+        let _ = fs::remove_dir(NAMESPACE_FOLDER);
+    }
     Ok(())
 }
 

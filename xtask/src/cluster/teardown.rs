@@ -125,15 +125,8 @@ fn remove_outside_traces(layout: &Layout) -> Result<()> {
             fs::remove_file(&link).with_context(|| format!("remove {}", link.display()))?;
         }
     }
-    for name in names_in(Path::new(CNI_RESULTS)) {
-        // The name starts with the network's, which is the node's namespace.
-        if name
-            .strip_prefix(NODE_NAMESPACE_PREFIX)
-            .is_some_and(|rest| rest.starts_with("node-"))
-        {
-            fs::remove_file(Path::new(CNI_RESULTS).join(&name))
-                .with_context(|| format!("remove the CNI result {name}"))?;
-        }
+    for name in cni_results_of_ours(&names_in(Path::new(CNI_RESULTS))) {
+        let _ = fs::remove_file(Path::new(CNI_RESULTS).join(name));
     }
     // All kubelets of a machine share this one socket; another one on this machine still has it open, and then it stays.
     if std::os::unix::net::UnixStream::connect(DEVICE_PLUGIN_SOCKET).is_err() {
@@ -144,6 +137,28 @@ fn remove_outside_traces(layout: &Layout) -> Result<()> {
         let _ = fs::remove_dir(folder);
     }
     Ok(())
+}
+
+/// CNI calls a result NETWORK-SANDBOX-INTERFACE. The network of a pod is named after our node; the loopback device of the same
+/// sandbox is in a network whose name is the same everywhere.
+fn cni_results_of_ours(names: &[String]) -> Vec<String> {
+    let sandbox = |name: &String| {
+        let (node, rest) = name
+            .strip_prefix(NODE_NAMESPACE_PREFIX)?
+            .strip_suffix("-eth0")?
+            .rsplit_once('-')?;
+        Node::named(node).map(|_| rest.to_owned())
+    };
+    let sandboxes: Vec<String> = names.iter().filter_map(sandbox).collect();
+    let loopbacks = sandboxes
+        .iter()
+        .map(|sandbox| format!("cni-loopback-{sandbox}-lo"));
+    names
+        .iter()
+        .filter(|name| sandbox(name).is_some())
+        .cloned()
+        .chain(loopbacks)
+        .collect()
 }
 
 fn names_in(folder: &Path) -> Vec<String> {
@@ -159,6 +174,18 @@ fn names_in(folder: &Path) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_network_results_of_our_pods_are_ours() {
+        let names = [
+            "geode-node-1-abc-eth0",
+            "cni-loopback-abc-lo",
+            "cni-loopback-def-lo",
+            "bridge-abc-eth0",
+        ];
+        let ours = cni_results_of_ours(&names.map(str::to_owned));
+        assert_eq!(ours, ["geode-node-1-abc-eth0", "cni-loopback-abc-lo"]);
+    }
 
     #[test]
     fn mounts_below_the_state_directory_are_found_in_order_and_others_are_not() {

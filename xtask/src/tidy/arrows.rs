@@ -12,7 +12,10 @@ const ARROWS: &[(&str, Option<&[&str]>)] = &[
     ("geode-gql", Some(&["geode-types"])),
     ("geode-store", Some(&[])),
     ("geode-graph", Some(&["geode-store", "geode-types"])),
-    ("geode-query", Some(&["geode-gql", "geode-graph", "geode-store", "geode-types"])),
+    (
+        "geode-query",
+        Some(&["geode-gql", "geode-graph", "geode-store", "geode-types"]),
+    ),
     ("geode-log", Some(&["geode-types"])),
     ("geode-archive", Some(&["geode-log", "geode-types"])),
     ("geode-wire", Some(&["geode-types"])),
@@ -23,21 +26,60 @@ const ARROWS: &[(&str, Option<&[&str]>)] = &[
     (
         "geode-server",
         Some(&[
-            "geode-client", "geode-config", "geode-gql", "geode-graph", "geode-log", "geode-query", "geode-store",
-            "geode-telemetry", "geode-types", "geode-wire", "geode-archive",
+            "geode-client",
+            "geode-config",
+            "geode-gql",
+            "geode-graph",
+            "geode-log",
+            "geode-query",
+            "geode-store",
+            "geode-telemetry",
+            "geode-types",
+            "geode-wire",
+            "geode-archive",
         ]),
     ),
     (
         "geode-sidecar",
-        Some(&["geode-archive", "geode-client", "geode-config", "geode-log", "geode-telemetry", "geode-types", "geode-wire"]),
+        Some(&[
+            "geode-archive",
+            "geode-client",
+            "geode-config",
+            "geode-log",
+            "geode-telemetry",
+            "geode-types",
+            "geode-wire",
+        ]),
     ),
-    ("geode-planner", Some(&["geode-api", "geode-config", "geode-types", "geode-wire"])),
-    ("geode-operator", Some(&["geode-api", "geode-client", "geode-planner", "geode-telemetry", "geode-types", "geode-wire"])),
+    (
+        "geode-planner",
+        Some(&["geode-api", "geode-config", "geode-types", "geode-wire"]),
+    ),
+    (
+        "geode-operator",
+        Some(&[
+            "geode-api",
+            "geode-client",
+            "geode-planner",
+            "geode-telemetry",
+            "geode-types",
+            "geode-wire",
+        ]),
+    ),
     (
         "geode-cli",
         Some(&[
-            "geode-archive", "geode-client", "geode-config", "geode-gql", "geode-graph", "geode-query", "geode-server",
-            "geode-store", "geode-telemetry", "geode-types", "geode-wire",
+            "geode-archive",
+            "geode-client",
+            "geode-config",
+            "geode-gql",
+            "geode-graph",
+            "geode-query",
+            "geode-server",
+            "geode-store",
+            "geode-telemetry",
+            "geode-types",
+            "geode-wire",
         ]),
     ),
     ("kubectl-geode", Some(&["geode-api", "geode-types"])),
@@ -48,22 +90,29 @@ const ARROWS: &[(&str, Option<&[&str]>)] = &[
 
 pub(super) fn check() -> Result<Vec<String>> {
     let mut command = Command::new("cargo");
-    command.args(["metadata", "--format-version", "1", "--no-deps", "--offline"]).current_dir(paths::repository());
+    command
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(paths::repository());
     let metadata: Value = serde_json::from_str(&output(&mut command)?).context("read cargo metadata")?;
     let packages = metadata["packages"].as_array().context("packages")?;
     let mut broken = Vec::new();
     for package in packages {
         let name = package["name"].as_str().unwrap_or_default();
         let Some((_, allowed)) = ARROWS.iter().find(|(crate_name, _)| *crate_name == name) else {
-            broken.push(format!("{name}: a crate without a row in ARCHITECTURE.md and xtask/src/tidy/arrows.rs"));
+            broken.push(format!(
+                "{name}: a crate without a row in ARCHITECTURE.md and xtask/src/tidy/arrows.rs"
+            ));
             continue;
         };
         let Some(allowed) = allowed else { continue };
         for dependency in package["dependencies"].as_array().into_iter().flatten() {
             let import = dependency["name"].as_str().unwrap_or_default();
             let in_tests_only = dependency["kind"] == "dev";
-            if ARROWS.iter().any(|(ours, _)| *ours == import) && !allowed.contains(&import) && !in_tests_only {
-                broken.push(format!("{name} imports {import}, which ARCHITECTURE.md does not allow"));
+            if ARROWS.iter().any(|(ours, _)| *ours == import) && !allowed.contains(&import) && !in_tests_only
+            {
+                broken.push(format!(
+                    "{name} imports {import}, which ARCHITECTURE.md does not allow"
+                ));
             }
         }
     }

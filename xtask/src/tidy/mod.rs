@@ -9,5 +9,9 @@ use anyhow::{Result, bail};
 pub(crate) fn run() -> Result<()> {
     let mut broken = arrows::check()?;
     broken.extend(sources::check()?);
-    if broken.is_empty() { Ok(()) } else { bail!("{} rules are broken:\n  {}", broken.len(), broken.join("\n  ")) }
+    if broken.is_empty() {
+        Ok(())
+    } else {
+        bail!("{} rules are broken:\n  {}", broken.len(), broken.join("\n  "))
+    }
 }

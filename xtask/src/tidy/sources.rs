@@ -8,11 +8,18 @@ use std::process::Command;
 /// A file longer than this is more than one thing.
 const LINES_MAX: usize = 500;
 /// What unfinished or switched-off code contains. Split, so that this file does not find itself.
-const UNFINISHED: &[&str] = &[concat!("todo", "!("), concat!("unimple", "mented!("), concat!("#[ign", "ore"), concat!("FIX", "ME")];
+const UNFINISHED: &[&str] = &[
+    concat!("todo", "!("),
+    concat!("unimple", "mented!("),
+    concat!("#[ign", "ore"),
+    concat!("FIX", "ME"),
+];
 
 pub(super) fn check() -> Result<Vec<String>> {
     let mut command = Command::new("git");
-    command.args(["ls-files", "--cached", "--others", "--exclude-standard", "*.rs"]).current_dir(paths::repository());
+    command
+        .args(["ls-files", "--cached", "--others", "--exclude-standard", "*.rs"])
+        .current_dir(paths::repository());
     let mut broken = Vec::new();
     for file in output(&mut command)?.lines() {
         let path = paths::repository().join(file);
@@ -20,13 +27,18 @@ pub(super) fn check() -> Result<Vec<String>> {
             continue;
         }
         let text = std::fs::read_to_string(&path).with_context(|| format!("read {file}"))?;
-        let is_test = file.contains("/tests/") || file.starts_with("tests/") || file.ends_with("_tests.rs") || file.ends_with("/tests.rs");
+        let is_test = file.contains("/tests/")
+            || file.starts_with("tests/")
+            || file.ends_with("_tests.rs")
+            || file.ends_with("/tests.rs");
         let lines = text.lines().count();
         if lines > LINES_MAX && !is_test {
             broken.push(format!("{file}: {lines} lines, at most {LINES_MAX}"));
         }
         if !text.starts_with("//!") && !is_test {
-            broken.push(format!("{file}: begins without a `//!` line that says what the module owns"));
+            broken.push(format!(
+                "{file}: begins without a `//!` line that says what the module owns"
+            ));
         }
         for word in UNFINISHED {
             if let Some(line) = text.lines().position(|line| line.contains(word)) {
