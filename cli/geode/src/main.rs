@@ -1,2 +1,122 @@
-//! geode-cli
-fn main() {}
+//! The binary `geode`: the server and everything that is typed at it.
+//!
+//! `args` is the command line, one module a command; a command returns or fails with a [`Failure`], which is printed here.
+
+mod archive;
+mod args;
+mod bench;
+mod cluster;
+mod connect;
+mod engine;
+mod jsonl;
+mod probe;
+mod query;
+mod serve;
+mod shell;
+mod show;
+
+use args::{Cli, Command, Format};
+use clap::{CommandFactory, Parser};
+use connect::ConnectError;
+use geode_client::ClientError;
+use geode_types::QueryError;
+use std::process::ExitCode;
+
+/// The allocator of the static binary: musl's own is slow under threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Why a command ends with exit code 1.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// A statement failed; scripts read the error as JSON on standard output.
+    Query {
+        error: Box<QueryError>,
+        text: String,
+        format: Format,
+    },
+    /// Anything else, for people.
+    Message(String),
+}
+
+impl Failure {
+    pub(crate) fn query(error: QueryError, text: &str, format: Format) -> Self {
+        Self::Query {
+            error: Box::new(error),
+            text: text.to_owned(),
+            format,
+        }
+    }
+
+    pub(crate) fn print(&self) {
+        match self {
+            Self::Query {
+                error,
+                format: Format::Json | Format::Jsonl,
+                ..
+            } => println!("{}", show::error_json(error)),
+            Self::Query { error, text, .. } => eprintln!("{}", show::error_text(error, text)),
+            Self::Message(message) => eprintln!("error: {message}"),
+        }
+    }
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Client(error) => error.into(),
+            other => Self::Message(other.to_string()),
+        }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        Self::query(error.to_query_error(), "", Format::Table)
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::Message(format!("cannot read or write: {error}"))
+    }
+}
+
+fn main() -> ExitCode {
+    // Libraries below would otherwise have to guess; an error only says that one is installed already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let command = Cli::parse().command;
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start threads: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.print();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve(args) => serve::run(args).await,
+        Command::Shell(args) => shell::run(args).await,
+        Command::Query(args) => query::run(args).await,
+        Command::Ping(args) => probe::ping(args).await,
+        Command::Health(args) => probe::health(args).await,
+        Command::Ready(args) => probe::ready(args).await,
+        Command::Cluster(command) => cluster::run(command).await,
+        Command::Restore(args) => archive::restore(args).await,
+        Command::Verify(args) => archive::verify(args).await,
+        Command::Bench(args) => bench::run(args).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "geode", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}

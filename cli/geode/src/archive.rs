@@ -1,0 +1,207 @@
+//! `geode restore` and `geode verify`: from an archive to a data directory, and the proof that a data directory is sound.
+
+use crate::Failure;
+use crate::args::{Format, RestoreArgs, VerifyArgs};
+use geode_archive::{Access, Progress};
+use geode_config::Config;
+use geode_server::restore::{ReplayOptions, Restored, VerifyReport, replay, verify as check};
+use geode_types::{ClusterId, RestoreTarget};
+use jiff::Timestamp;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use uuid::Uuid;
+
+const MIB: u64 = 1 << 20;
+
+pub(crate) async fn restore(args: RestoreArgs) -> Result<(), Failure> {
+    let target = target(args.target_time.as_deref())?;
+    let access = Access {
+        endpoint: args.endpoint,
+        region: Some(args.region),
+        credentials_dir: None,
+    };
+    let fetched = beside(&args.target)?;
+    remove(&fetched)?;
+    let told = std::sync::Mutex::new(String::new());
+    let on_progress = |progress: Progress| {
+        // A line a step, not a line a chunk.
+        let mut told = told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if *told != progress.step {
+            eprintln!(
+                "{} ({} of {} MiB)",
+                progress.step,
+                progress.done_bytes / MIB,
+                progress.total_bytes / MIB
+            );
+            told.clone_from(&progress.step);
+        }
+    };
+    let backup = geode_archive::fetch(&args.source, &access, target, &fetched, &on_progress).await;
+    let backup = backup.map_err(|error| Failure::Message(error.to_string()))?;
+    eprintln!(
+        "fetched {} segment(s) of cluster {}; replaying",
+        backup.segments.len(),
+        backup.cluster_id
+    );
+    let (from, data_dir) = (fetched.clone(), args.target.clone());
+    let replayed = tokio::task::spawn_blocking(move || run_replay(&from, &data_dir)).await;
+    let restored = replayed.map_err(|error| Failure::Message(format!("the replay broke: {error}")))??;
+    remove(&fetched)?;
+    report_restored(&restored, &args.target, args.format);
+    Ok(())
+}
+
+pub(crate) async fn verify(args: VerifyArgs) -> Result<(), Failure> {
+    let config = config_of(&args.data_dir);
+    let data_dir = args.data_dir.clone();
+    let checked =
+        tokio::task::spawn_blocking(move || check(&data_dir, &config.wal_dir(), config.storage.map_size.0))
+            .await;
+    let report = checked
+        .map_err(|error| Failure::Message(format!("the check broke: {error}")))?
+        .map_err(|error| Failure::Message(error.to_string()))?;
+    report_verified(&report, &args.data_dir, args.format);
+    if report.is_clean() {
+        Ok(())
+    } else {
+        Err(Failure::Message(format!(
+            "{} is damaged",
+            args.data_dir.display()
+        )))
+    }
+}
+
+fn run_replay(from: &Path, data_dir: &Path) -> Result<Restored, Failure> {
+    let config = config_of(data_dir);
+    let options = ReplayOptions {
+        from,
+        data_dir,
+        wal_dir: &config.wal_dir(),
+        map_size: config.storage.map_size.0,
+        cluster_id: ClusterId(Uuid::new_v4()),
+        name: &config.cluster.node.id,
+        client_address: &config.cluster.node.address,
+        internal_address: &config.internal_address(),
+        progress: &|line| eprintln!("{line}"),
+    };
+    replay(&options).map_err(|error| Failure::Message(error.to_string()))
+}
+
+/// The configuration that `geode serve --data-dir` has.
+fn config_of(data_dir: &Path) -> Config {
+    let mut config = Config::default();
+    data_dir.clone_into(&mut config.storage.data_dir);
+    config
+}
+
+fn target(time: Option<&str>) -> Result<RestoreTarget, Failure> {
+    let Some(text) = time else {
+        return Ok(RestoreTarget::Latest);
+    };
+    let time: Timestamp = text.parse().map_err(|error| {
+        Failure::Message(format!(
+            "--target-time {text:?}: {error}; write it like 2026-01-28T14:30:00Z or 2026-01-28T14:30:00+01:00"
+        ))
+    })?;
+    Ok(RestoreTarget::TimeMicros(time.as_microsecond()))
+}
+
+/// Where the fetched files lie until they are replayed: beside the target, so on its volume.
+fn beside(target: &Path) -> Result<PathBuf, Failure> {
+    let name = target.file_name().ok_or_else(|| {
+        Failure::Message(format!(
+            "--target {} is not the name of a directory",
+            target.display()
+        ))
+    })?;
+    Ok(target.with_file_name(format!("{}.fetched", name.to_string_lossy())))
+}
+
+fn remove(directory: &Path) -> Result<(), Failure> {
+    match std::fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::Message(format!(
+            "cannot remove {}: {error}",
+            directory.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn report_restored(restored: &Restored, target: &Path, format: Format) {
+    let last_commit = restored
+        .last_commit_micros
+        .and_then(|micros| Timestamp::from_microsecond(micros).ok());
+    if format != Format::Table {
+        let report = json!({
+            "data_dir": target, "cluster_id": restored.cluster_id, "incarnation": restored.incarnation, "index": restored.index,
+            "state_hash": restored.state_hash, "last_commit": last_commit.map(|time| time.to_string()),
+        });
+        println!("{report}");
+        return;
+    }
+    println!(
+        "restored up to index {} into {}",
+        restored.index,
+        target.display()
+    );
+    if let Some(time) = last_commit {
+        println!("last commit  {time}");
+    }
+    println!("state hash   {}", restored.state_hash);
+    println!("Start it with: geode serve --data-dir {}", target.display());
+}
+
+fn report_verified(report: &VerifyReport, data_dir: &Path, format: Format) {
+    let problems: Vec<&str> = report.all_problems().collect();
+    if format != Format::Table {
+        let json = json!({
+            "data_dir": data_dir, "clean": report.is_clean(), "member": report.identity.member, "cluster_id": report.identity.cluster,
+            "incarnation": report.identity.incarnation, "applied": report.applied, "state_hash": report.state_hash,
+            "segments": report.segments, "records": report.records, "problems": problems,
+        });
+        println!("{json}");
+        return;
+    }
+    println!(
+        "{}: {}",
+        data_dir.display(),
+        if report.is_clean() { "sound" } else { "DAMAGED" }
+    );
+    println!(
+        "log         {} records, {} sealed segment(s)",
+        report.records, report.segments
+    );
+    println!("applied     {}", report.applied);
+    println!("state hash  {}", report.state_hash);
+    for problem in problems {
+        println!("  {problem}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_time_needs_a_zone() {
+        let Ok(RestoreTarget::TimeMicros(micros)) = target(Some("1970-01-01T01:00:01+01:00")) else {
+            panic!("refused")
+        };
+        assert_eq!(micros, 1_000_000);
+        for bad in ["2026-01-28 14:30:00", "yesterday"] {
+            let Err(Failure::Message(message)) = target(Some(bad)) else {
+                panic!("{bad} accepted")
+            };
+            assert!(message.contains("write it like"), "{message}");
+        }
+    }
+
+    #[test]
+    fn fetched_files_lie_beside_the_target() {
+        assert_eq!(
+            beside(Path::new("/data/new/")).unwrap(),
+            Path::new("/data/new.fetched")
+        );
+        assert!(beside(Path::new("/")).is_err());
+    }
+}

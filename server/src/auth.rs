@@ -1,0 +1,176 @@
+//! Who may enter. A password is checked against the argon2id hash in the replicated user table; an unknown user costs as much time as
+//! a wrong password, every refusal waits, and only a few checks run at a time, so that guessing is slow and cannot starve the server.
+
+use argon2::Argon2;
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use geode_graph::UserRecord;
+use geode_store::Store;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// Checks that run at the same time: each takes about 20 MiB and some tens of milliseconds of a core.
+const CHECKS_AT_ONCE: usize = 2;
+/// How long a refusal waits.
+const REFUSAL_DELAY: Duration = Duration::from_secs(1);
+/// Longer passwords are refused unread.
+pub const MAX_PASSWORD_BYTES: usize = 1024;
+
+/// The role that may do everything.
+pub const ADMIN_ROLE: &str = "admin";
+
+/// Why nobody was let in. What the client is told does not say which it was.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// Unknown user or wrong password.
+    #[error("wrong user or password")]
+    Credentials,
+    /// The user table cannot be read.
+    #[error("the user table cannot be read: {0}")]
+    Table(String),
+}
+
+/// Checks passwords.
+pub struct Auth {
+    slots: Arc<Semaphore>,
+    /// What an unknown user's password is checked against.
+    decoy: Arc<str>,
+}
+
+impl Auth {
+    /// Ready to check.
+    pub fn new() -> Self {
+        let decoy = hash_password("nobody has this password").unwrap_or_default();
+        Self {
+            slots: Arc::new(Semaphore::new(CHECKS_AT_ONCE)),
+            decoy: decoy.into(),
+        }
+    }
+
+    /// The user, if the password is right. Waits before it refuses.
+    pub async fn check<S: Store>(
+        &self,
+        store: &S,
+        user: &str,
+        password: &str,
+    ) -> Result<UserRecord, Refused> {
+        let found = store
+            .read()
+            .map_err(|error| Refused::Table(error.to_string()))
+            .and_then(|read| {
+                geode_graph::user(&read, user).map_err(|error| Refused::Table(error.to_string()))
+            })?;
+        let hash: Arc<str> = found
+            .as_ref()
+            .map_or_else(|| self.decoy.clone(), |record| record.hash.as_str().into());
+        let is_right = self.matches(hash, password).await;
+        match found {
+            Some(record) if is_right => Ok(record),
+            _ => {
+                tokio::time::sleep(REFUSAL_DELAY).await;
+                Err(Refused::Credentials)
+            }
+        }
+    }
+
+    async fn matches(&self, hash: Arc<str>, password: &str) -> bool {
+        if password.len() > MAX_PASSWORD_BYTES {
+            return false;
+        }
+        let Ok(slot) = self.slots.clone().acquire_owned().await else {
+            return false;
+        };
+        let password = password.to_owned();
+        let check = tokio::task::spawn_blocking(move || {
+            let _slot = slot;
+            PasswordHash::new(&hash).is_ok_and(|hash| {
+                Argon2::default()
+                    .verify_password(password.as_bytes(), &hash)
+                    .is_ok()
+            })
+        });
+        check.await.unwrap_or(false)
+    }
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The argon2id hash of a password with a new salt, in PHC form: what the user table holds.
+pub fn hash_password(password: &str) -> Result<String, argon2::password_hash::Error> {
+    Ok(Argon2::default().hash_password(password.as_bytes())?.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use geode_graph::{Command, Commit, CommitSummary, Effect, LogPosition, apply};
+    use geode_store::{MemStore, WriteTxn};
+    use geode_types::{LogIndex, Term};
+    use std::time::Instant;
+
+    fn store_with(user: &str, password: &str) -> MemStore {
+        let store = MemStore::new();
+        let record = UserRecord {
+            name: user.into(),
+            hash: hash_password(password).unwrap(),
+            role: ADMIN_ROLE.into(),
+        };
+        let commit = Commit {
+            request_id: None,
+            certified_term: Term(1),
+            sequence: 1,
+            at_micros: 0,
+            effects: vec![Effect::PutUser(record)],
+            summary: CommitSummary::default(),
+        };
+        let mut tx = store.write().unwrap();
+        apply(
+            &mut tx,
+            LogPosition {
+                term: Term(1),
+                index: LogIndex(1),
+            },
+            &Command::Commit(Box::new(commit)),
+        )
+        .unwrap();
+        tx.commit().unwrap();
+        store
+    }
+
+    #[tokio::test]
+    async fn the_right_password_enters_at_once_and_wrong_ones_wait_the_same() {
+        let (store, auth) = (store_with("ada", "engine"), Auth::new());
+        let start = Instant::now();
+        assert_eq!(
+            auth.check(&store, "ada", "engine").await.unwrap().role,
+            ADMIN_ROLE
+        );
+        assert!(start.elapsed() < REFUSAL_DELAY, "{:?}", start.elapsed());
+        let long = "x".repeat(MAX_PASSWORD_BYTES + 1);
+        for (user, password) in [
+            ("ada", "wrong"),
+            ("nobody", "engine"),
+            ("ada", ""),
+            ("", ""),
+            ("ada", &long),
+        ] {
+            let start = Instant::now();
+            assert!(
+                auth.check(&store, user, password).await.is_err(),
+                "{user} {password}"
+            );
+            assert!(start.elapsed() >= REFUSAL_DELAY, "{user} {password}");
+        }
+    }
+
+    #[test]
+    fn a_hash_is_argon2id_with_a_salt_of_its_own() {
+        let (one, two) = (hash_password("same").unwrap(), hash_password("same").unwrap());
+        assert!(one.starts_with("$argon2id$") && one != two, "{one} {two}");
+    }
+}

@@ -1,0 +1,129 @@
+use super::*;
+use geode_types::{ErrorClass, Outcome};
+
+async fn run(graph: &mut Ephemeral, text: &str) -> Result<QueryResult, QueryError> {
+    graph.execute(text.to_owned(), Vec::new(), Dialect::Gql).await
+}
+
+async fn count(graph: &mut Ephemeral, label: &str) -> Value {
+    run(graph, &format!("MATCH (n:{label}) RETURN count(*) AS n"))
+        .await
+        .unwrap()
+        .rows[0][0]
+        .clone()
+}
+
+#[tokio::test]
+async fn what_is_written_is_read_and_a_reset_empties_the_graph() {
+    let mut graph = Ephemeral::new();
+    let wrote = run(&mut graph, "INSERT (:A {n: 1})-[:R]->(:A {n: 2})")
+        .await
+        .unwrap();
+    assert_eq!((wrote.summary.nodes_created, wrote.summary.edges_created), (2, 1));
+    assert!(wrote.lsn.is_some());
+    let read = run(&mut graph, "MATCH (a:A)-[:R]->(b) RETURN a.n AS a, b.n AS b")
+        .await
+        .unwrap();
+    assert_eq!(
+        (read.columns, read.rows),
+        (vec!["a".into(), "b".into()], vec![vec![1.into(), 2.into()]])
+    );
+    graph.reset();
+    assert_eq!(count(&mut graph, "A").await, Value::Int(0));
+}
+
+#[tokio::test]
+async fn a_transaction_is_seen_by_itself_and_commits_or_leaves_no_trace() {
+    for (end, remaining) in [("COMMIT", 2), ("ROLLBACK", 0)] {
+        let mut graph = Ephemeral::new();
+        run(&mut graph, "START TRANSACTION").await.unwrap();
+        run(&mut graph, "INSERT (:T)").await.unwrap();
+        run(&mut graph, "INSERT (:T)").await.unwrap();
+        assert_eq!(count(&mut graph, "T").await, Value::Int(2));
+        let ended = run(&mut graph, end).await.unwrap();
+        assert_eq!(ended.summary.nodes_created, remaining);
+        assert!(!graph.in_transaction());
+        assert_eq!(
+            count(&mut graph, "T").await,
+            Value::Int(i64::try_from(remaining).unwrap()),
+            "{end}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_statement_that_fails_inside_a_transaction_leaves_the_others_alone() {
+    let mut graph = Ephemeral::new();
+    run(&mut graph, "START TRANSACTION").await.unwrap();
+    run(&mut graph, "INSERT (:T)").await.unwrap();
+    run(&mut graph, "FOR x IN [1, 0] INSERT (:T {v: 1 / x})")
+        .await
+        .unwrap_err();
+    assert!(graph.in_transaction());
+    run(&mut graph, "COMMIT").await.unwrap();
+    assert_eq!(count(&mut graph, "T").await, Value::Int(1));
+}
+
+#[tokio::test]
+async fn transaction_commands_in_the_wrong_state_are_refused_and_change_nothing() {
+    let mut graph = Ephemeral::new();
+    for text in ["COMMIT", "ROLLBACK"] {
+        assert_eq!(
+            run(&mut graph, text).await.unwrap_err().gqlstatus,
+            "25000",
+            "{text}"
+        );
+    }
+    run(&mut graph, "START TRANSACTION READ ONLY").await.unwrap();
+    assert_eq!(
+        run(&mut graph, "START TRANSACTION").await.unwrap_err().gqlstatus,
+        "25G01"
+    );
+    let refused = run(&mut graph, "INSERT (:T)").await.unwrap_err();
+    assert_eq!(
+        (refused.gqlstatus.as_str(), graph.in_transaction()),
+        ("25G03", true)
+    );
+    run(&mut graph, "COMMIT").await.unwrap();
+}
+
+#[tokio::test]
+async fn an_error_of_a_write_says_that_nothing_was_written() {
+    let mut graph = Ephemeral::new();
+    let error = run(&mut graph, "INSERT (:T {v: 1 / 0})").await.unwrap_err();
+    assert_eq!(
+        (error.class, error.outcome),
+        (ErrorClass::ArithmeticError, Some(Outcome::Failed))
+    );
+    let error = run(&mut graph, "RETURN 1 / 0 AS x").await.unwrap_err();
+    assert_eq!(error.outcome, None);
+}
+
+#[tokio::test]
+async fn a_long_result_arrives_whole() {
+    let mut graph = Ephemeral::new();
+    let result = run(
+        &mut graph,
+        "FOR x IN range(1, 100000) RETURN x, 'some text to fill frames' AS t",
+    )
+    .await
+    .unwrap();
+    assert_eq!(result.rows.len(), 100_000);
+    assert_eq!(result.rows[99_999][0], Value::Int(100_000));
+}
+
+#[tokio::test]
+async fn a_statement_is_fast_enough_for_thousands_of_them() {
+    let mut graph = Ephemeral::new();
+    let start = Instant::now();
+    for _ in 0..200 {
+        graph.reset();
+        run(&mut graph, "INSERT (:A)").await.unwrap();
+        assert_eq!(count(&mut graph, "A").await, Value::Int(1));
+    }
+    let each = start.elapsed() / 200;
+    assert!(
+        each < Duration::from_millis(20),
+        "{each:?} for a reset and two statements"
+    );
+}

@@ -1,0 +1,508 @@
+//! Steps 2 to 8 of ARCHITECTURE.md's "I am a write": from a decoded request to a decided outcome.
+//!
+//! [`Pipeline::single`] is the whole way of a statement outside a transaction, on one screen; sessions put the same steps together for
+//! explicit transactions. Requests come from `session`, replication is behind [`Replication`], and no socket is known here.
+
+mod in_flight;
+mod leading;
+mod output;
+mod plans;
+mod refusal;
+mod replication;
+mod run;
+
+pub use output::{FRAMES_WAITING, Output, OutputSender};
+pub use refusal::Refusal;
+pub(crate) use refusal::{internal, no_transaction, too_slow, transaction_open, transaction_over};
+pub use replication::{Decided, NotNow, Replication, SubmitError};
+pub(crate) use run::{Ran, Request};
+
+use crate::gate::WriteGate;
+use geode_graph::{
+    Applied, Command, Commit, CommitSummary, Finished, IdAllocator, RequestState, Transaction, position,
+    request_state,
+};
+use geode_query::{Dialect, Kind, Prepared, SystemTables};
+use geode_store::Store;
+use geode_types::{GroupId, LogIndex, Lsn, QueryError, RequestId, Summary, Term};
+use geode_wire::client::{Done, ReadMode};
+use in_flight::{InFlight, Ticket};
+use leading::Leading;
+use plans::Generations;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::Semaphore;
+
+/// How often a single statement is run again after a conflict before the client is told.
+const CONFLICT_RETRIES: u32 = 8;
+/// The longest pause before the first of them; doubles each time.
+const CONFLICT_PAUSE: Duration = Duration::from_millis(2);
+/// How long a quorum may take to confirm the leader before a read or write is refused.
+const READ_INDEX_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a commit may take before its outcome is called unknown.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a read waits for the position it asked for.
+const LSN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Statements that run at the same time, for each core, when the configuration does not say.
+const WORKERS_PER_CORE: usize = 4;
+
+/// What statements may use, from the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// `performance.query_timeout`.
+    pub query_timeout: Duration,
+    /// `performance.transaction_timeout`: also the greatest age of a snapshot that a transaction holds.
+    pub transaction_timeout: Duration,
+    /// `performance.max_query_memory`.
+    pub query_memory_bytes: usize,
+    /// `performance.worker_threads`; 0: four per core.
+    pub workers: usize,
+}
+
+impl From<&geode_config::Performance> for Limits {
+    fn from(performance: &geode_config::Performance) -> Self {
+        Self {
+            query_timeout: performance.query_timeout.into(),
+            transaction_timeout: performance.transaction_timeout.into(),
+            query_memory_bytes: usize::try_from(performance.max_query_memory.0).unwrap_or(usize::MAX),
+            workers: performance.worker_threads as usize,
+        }
+    }
+}
+
+/// Runs statements on one member.
+pub struct Pipeline<R: Replication> {
+    replication: R,
+    leading: Mutex<Option<Leading>>,
+    in_flight: InFlight,
+    plans: Generations<(String, Dialect), Prepared>,
+    workers: Arc<Semaphore>,
+    gate: Arc<WriteGate>,
+    system: Arc<dyn SystemTables + Send + Sync>,
+    limits: Limits,
+}
+
+trait Submission: Future<Output = Result<Decided, SubmitError>> + Send + 'static {}
+impl<F: Future<Output = Result<Decided, SubmitError>> + Send + 'static> Submission for F {}
+
+/// A command on its way, the term it was certified in, and its number.
+type Submitted<F> = (F, Term, u64);
+
+/// The snapshot of a store.
+pub(crate) type ReadOf<R> = <<R as Replication>::Store as Store>::Read;
+
+/// A transaction that has begun, and the request's result if it turned out to be a repetition.
+pub(crate) struct Begun<R: Replication> {
+    pub(crate) transaction: Transaction<ReadOf<R>>,
+    recorded: Option<Done>,
+}
+
+impl<R: Replication> Pipeline<R> {
+    /// Ready to run statements.
+    pub fn new(
+        replication: R,
+        gate: Arc<WriteGate>,
+        system: Arc<dyn SystemTables + Send + Sync>,
+        limits: Limits,
+    ) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = if limits.workers == 0 {
+            WORKERS_PER_CORE * cores
+        } else {
+            limits.workers
+        };
+        Self {
+            replication,
+            leading: Mutex::new(None),
+            in_flight: InFlight::default(),
+            plans: Generations::new(),
+            workers: Arc::new(Semaphore::new(workers)),
+            gate,
+            system,
+            limits,
+        }
+    }
+
+    /// Replication below.
+    pub fn replication(&self) -> &R {
+        &self.replication
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The whole way of a statement outside a transaction.
+    pub(crate) async fn single(
+        &self,
+        prepared: Arc<Prepared>,
+        request: &Request,
+        out: &OutputSender,
+    ) -> Result<Done, Refusal> {
+        let writes = prepared.kind() == Kind::Write;
+        let read = if prepared.kind() == Kind::System {
+            ReadMode::Local
+        } else {
+            request.read
+        };
+        let id = request.id.filter(|_| writes);
+        let mut ticket = match id {
+            Some(id) => Some(self.enter(id, request.deadline).await?),
+            None => None,
+        };
+        for attempt in 0.. {
+            let begun = self.begin(read, writes, id, request.deadline).await?;
+            if let Some(done) = begun.recorded {
+                send_held(out, &prepared, None).await;
+                return Ok(done);
+            }
+            let Ran {
+                transaction,
+                result,
+                held,
+            } = self
+                .run(prepared.clone(), begun.transaction, request, out, writes)
+                .await?;
+            let summary = result?;
+            let done = if transaction.has_writes() {
+                match self.commit(transaction.finish(), id, &mut ticket).await {
+                    Err(Refusal::Failed(error)) if is_conflict(&error) && attempt < CONFLICT_RETRIES => {
+                        pause(attempt).await;
+                        continue;
+                    }
+                    decided => decided?,
+                }
+            } else {
+                Done {
+                    summary,
+                    lsn: Some(lsn_of(transaction.position().index)),
+                    repeated: false,
+                }
+            };
+            send_held(out, &prepared, held.filter(|_| !done.repeated)).await;
+            return Ok(done);
+        }
+        Err(internal("a loop without end ended").into())
+    }
+
+    /// Parses and binds, or takes the result of the last time.
+    pub(crate) async fn prepare(&self, request: &Request) -> Result<Arc<Prepared>, QueryError> {
+        let key = (request.text.clone(), request.dialect);
+        let keeps = request.text.len() <= plans::MAX_KEPT_TEXT_BYTES;
+        if keeps && let Some(plan) = self.plans.get(&key) {
+            return Ok(plan);
+        }
+        let system = self.system.clone();
+        let (text, dialect) = key.clone();
+        let prepared = tokio::task::spawn_blocking(move || geode_query::prepare(&text, dialect, &*system))
+            .await
+            .map_err(|error| internal(format!("the statement broke the parser: {error}")))??;
+        let prepared = Arc::new(prepared);
+        if keeps {
+            self.plans.insert(key, prepared.clone());
+        }
+        Ok(prepared)
+    }
+
+    /// Refused unless this member leads.
+    pub(crate) fn must_lead(&self) -> Result<Term, Refusal> {
+        self.replication.leader_term().ok_or_else(|| self.not_leader())
+    }
+
+    fn not_leader(&self) -> Refusal {
+        Refusal::NotLeader(self.replication.leader())
+    }
+
+    /// Waits until no other attempt of the same request is under way.
+    pub(crate) async fn enter(&self, id: RequestId, deadline: Instant) -> Result<Ticket, Refusal> {
+        let entered = self.in_flight.enter(id, deadline).await;
+        entered.ok_or_else(|| {
+            refusal::commit_unknown("an earlier attempt of the same request is still under way").into()
+        })
+    }
+
+    /// A snapshot that contains what the reader must have seen, and a transaction on it.
+    pub(crate) async fn begin(
+        &self,
+        read: ReadMode,
+        writes: bool,
+        id: Option<RequestId>,
+        deadline: Instant,
+    ) -> Result<Begun<R>, Refusal> {
+        if writes && let Some(reason) = self.gate.read_only() {
+            return Err(refusal::read_only(&reason).into());
+        }
+        let mut ids = None;
+        match read {
+            ReadMode::AtLeast(lsn) if !writes => {
+                let until = deadline.min(Instant::now() + LSN_TIMEOUT);
+                if !self.replication.wait_applied(lsn.index, until).await {
+                    return Err(refusal::lsn_not_reached(lsn.index).into());
+                }
+            }
+            ReadMode::Local if !writes => {}
+            _ => {
+                self.read_index(deadline).await?;
+                if writes {
+                    ids = Some(self.lead(deadline).await?);
+                }
+            }
+        }
+        let read = self
+            .replication
+            .store()
+            .read()
+            .map_err(geode_graph::GraphError::from)?;
+        let recorded = match id {
+            Some(id) => recorded(&read, id)?,
+            None => None,
+        };
+        let transaction = match ids {
+            Some(ids) => Transaction::begin(read, ids)?,
+            None => Transaction::read_only(read)?,
+        };
+        Ok(Begun {
+            transaction,
+            recorded,
+        })
+    }
+
+    /// What became of a request, when nothing of it is under way: its recorded result, or nothing.
+    pub(crate) async fn look_up(&self, id: RequestId, deadline: Instant) -> Result<Option<Done>, Refusal> {
+        let _ticket = self.enter(id, deadline).await?;
+        self.read_index(deadline).await?;
+        self.lead(deadline).await?;
+        let read = self
+            .replication
+            .store()
+            .read()
+            .map_err(geode_graph::GraphError::from)?;
+        recorded(&read, id)
+    }
+
+    async fn read_index(&self, deadline: Instant) -> Result<(), Refusal> {
+        let until = deadline.min(Instant::now() + READ_INDEX_TIMEOUT);
+        let index = match tokio::time::timeout_at(until.into(), self.replication.read_index()).await {
+            Ok(Ok(index)) => index,
+            Ok(Err(NotNow::NotLeader)) => return Err(self.not_leader()),
+            Ok(Err(NotNow::NoQuorum(reason))) => return Err(refusal::no_leader(reason).into()),
+            Err(_) => return Err(refusal::no_leader("the quorum did not confirm the leader in time").into()),
+        };
+        if self.replication.wait_applied(index, deadline).await {
+            Ok(())
+        } else {
+            Err(too_slow("the graph is behind the log; the statement's time is over").into())
+        }
+    }
+
+    /// The allocator of this leader's term. The first call of a term waits until all that is in the log is applied: only then is it
+    /// known which commits and ids there are.
+    async fn lead(&self, deadline: Instant) -> Result<Arc<IdAllocator>, Refusal> {
+        let term = self.must_lead()?;
+        let known = |leading: &Option<Leading>| {
+            leading
+                .as_ref()
+                .filter(|held| held.term == term)
+                .map(|held| held.ids.clone())
+        };
+        if let Some(ids) = known(&self.leading()) {
+            return Ok(ids);
+        }
+        if !self
+            .replication
+            .wait_applied(self.replication.last_log(), deadline)
+            .await
+        {
+            return Err(refusal::no_leader("the new leader has not applied its log yet").into());
+        }
+        let read = self
+            .replication
+            .store()
+            .read()
+            .map_err(geode_graph::GraphError::from)?;
+        let applied = position(&read)?;
+        if applied.term != term || self.replication.leader_term() != Some(term) {
+            return Err(self.not_leader());
+        }
+        let ids = IdAllocator::seed(&read)?;
+        let mut leading = self.leading();
+        if let Some(ids) = known(&leading) {
+            return Ok(ids);
+        }
+        Ok(leading.insert(Leading::new(term, &applied, ids)).ids.clone())
+    }
+
+    fn leading(&self) -> std::sync::MutexGuard<'_, Option<Leading>> {
+        self.leading.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Certifies, proposes and waits for the decision. The ticket is kept by the command until then, whatever becomes of the caller.
+    pub(crate) async fn commit(
+        &self,
+        finished: Finished,
+        id: Option<RequestId>,
+        ticket: &mut Option<Ticket>,
+    ) -> Result<Done, Refusal> {
+        let summary = told(finished.summary);
+        let (submitted, term, sequence) = self.certify_and_submit(finished, id)?;
+        let ticket_held = ticket.take();
+        let waiting = tokio::spawn(async move { (submitted.await, ticket_held) });
+        let (decided, ticket_back) = match tokio::time::timeout(COMMIT_TIMEOUT, waiting).await {
+            Ok(Ok(decided)) => decided,
+            Ok(Err(error)) => return Err(refusal::commit_unknown(error).into()),
+            Err(_) => return Err(refusal::commit_unknown("no quorum has confirmed it in time").into()),
+        };
+        *ticket = ticket_back;
+        if matches!(decided, Err(SubmitError::NotLeader | SubmitError::Refused(_)))
+            && let Some(leading) = self.leading().as_mut().filter(|held| held.term == term)
+        {
+            leading.certifier.abandon(sequence);
+        }
+        match decided {
+            Ok(Decided { index, applied }) => outcome(index, applied, summary),
+            Err(SubmitError::Unknown(reason)) => Err(refusal::commit_unknown(reason).into()),
+            Err(SubmitError::NotLeader) => Err(self.not_leader()),
+            Err(SubmitError::Refused(reason)) => Err(refusal::no_leader(reason).into()),
+        }
+    }
+
+    /// Under one lock, so that the certifier's numbers and the log have the same order.
+    fn certify_and_submit(
+        &self,
+        finished: Finished,
+        id: Option<RequestId>,
+    ) -> Result<Submitted<impl Submission + use<R>>, Refusal> {
+        let mut leading = self.leading();
+        let leads_in = self.replication.leader_term();
+        let Some(leading) = leading.as_mut().filter(|held| Some(held.term) == leads_in) else {
+            return Err(self.not_leader());
+        };
+        let sequence = leading
+            .certifier
+            .certify(finished.start, &finished.reads, &finished.writes)
+            .map_err(|conflict| QueryError::from(conflict).outcome(geode_types::Outcome::Failed))?;
+        let commit = Commit {
+            request_id: id,
+            certified_term: leading.term,
+            sequence,
+            at_micros: now_micros(),
+            effects: finished.effects,
+            summary: finished.summary,
+        };
+        Ok((
+            self.replication.submit(&Command::Commit(Box::new(commit))),
+            leading.term,
+            sequence,
+        ))
+    }
+
+    /// Changes the graph from inside the server (users, bootstrap): certified and replicated like everything else. `change` runs again
+    /// after a conflict.
+    pub async fn write(
+        &self,
+        mut change: impl FnMut(&mut Transaction<ReadOf<R>>) -> Result<(), QueryError>,
+    ) -> Result<Lsn, Refusal> {
+        let deadline = Instant::now() + self.limits.transaction_timeout;
+        for attempt in 0.. {
+            let mut begun = self.begin(ReadMode::Linearizable, true, None, deadline).await?;
+            change(&mut begun.transaction)?;
+            match self.commit(begun.transaction.finish(), None, &mut None).await {
+                Err(Refusal::Failed(error)) if is_conflict(&error) && attempt < CONFLICT_RETRIES => {
+                    pause(attempt).await
+                }
+                decided => return Ok(decided?.lsn.unwrap_or_default()),
+            }
+        }
+        Err(internal("a loop without end ended").into())
+    }
+}
+
+/// The answer that the session table holds for a request.
+fn recorded(read: &impl geode_store::Reader, id: RequestId) -> Result<Option<Done>, Refusal> {
+    match request_state(read, id)? {
+        RequestState::New => Ok(None),
+        RequestState::TooOld => Err(refusal::too_old().into()),
+        RequestState::Committed { index, summary } => Ok(Some(Done {
+            summary: told(summary),
+            lsn: Some(lsn_of(index)),
+            repeated: true,
+        })),
+    }
+}
+
+/// What the log's decision means for the client.
+fn outcome(index: LogIndex, applied: Applied, summary: Summary) -> Result<Done, Refusal> {
+    match applied {
+        Applied::Committed(_) => Ok(Done {
+            summary,
+            lsn: Some(lsn_of(index)),
+            repeated: false,
+        }),
+        Applied::AlreadyCommitted { index, summary } => Ok(Done {
+            summary: told(summary),
+            lsn: Some(lsn_of(index)),
+            repeated: true,
+        }),
+        Applied::Fenced => {
+            Err(transaction_over("LeaderChanged", "the leader changed while it was committed").into())
+        }
+        Applied::RequestTooOld => Err(refusal::too_old().into()),
+        Applied::Cut => Err(internal("a commit was taken for the end of a segment").into()),
+    }
+}
+
+/// Names the columns and sends what was held back until the commit. A reader that has gone does not undo a commit.
+async fn send_held(out: &OutputSender, prepared: &Prepared, held: Option<Vec<geode_wire::client::Rows>>) {
+    let mut gone = out
+        .send(Output::Columns(prepared.columns().to_vec()))
+        .await
+        .is_err();
+    for frame in held.into_iter().flatten() {
+        gone = gone || out.send(Output::Rows(frame)).await.is_err();
+    }
+}
+
+fn is_conflict(error: &QueryError) -> bool {
+    error.class == geode_types::ErrorClass::ConflictError
+}
+
+/// Up to 2 ms, 4 ms, 8 ms …, by chance, so that two that collided do not collide again.
+async fn pause(attempt: u32) {
+    let longest = CONFLICT_PAUSE * 2_u32.saturating_pow(attempt);
+    tokio::time::sleep(longest.mul_f64(rand::random())).await;
+}
+
+pub(crate) fn lsn_of(index: LogIndex) -> Lsn {
+    Lsn {
+        group: GroupId(0),
+        index,
+    }
+}
+
+pub(crate) fn told(summary: CommitSummary) -> Summary {
+    let CommitSummary {
+        nodes_created,
+        nodes_deleted,
+        edges_created,
+        edges_deleted,
+        properties_set,
+        labels_added,
+        labels_removed,
+    } = summary;
+    Summary {
+        nodes_created,
+        nodes_deleted,
+        edges_created,
+        edges_deleted,
+        properties_set,
+        labels_added,
+        labels_removed,
+    }
+}
+
+pub(crate) fn now_micros() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}

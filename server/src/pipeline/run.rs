@@ -1,0 +1,138 @@
+//! Running a prepared statement in a transaction, on a thread of its own: reading the store and evaluating expressions block.
+
+use super::output::{Destination, RowSink};
+use super::refusal::{internal, too_slow};
+use super::{Output, OutputSender, Pipeline, ReadOf, Replication};
+use geode_graph::Transaction;
+use geode_query::{Cancel, Context, Dialect, Limits, Params, Prepared};
+use geode_types::{ErrorClass, QueryError, RequestId, Summary, Value, decode_value};
+use geode_wire::client::{Execute, ReadMode, Rows};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+
+/// A decoded statement.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) text: String,
+    pub(crate) dialect: Dialect,
+    pub(crate) params: Arc<Params>,
+    pub(crate) id: Option<RequestId>,
+    pub(crate) read: ReadMode,
+    /// When the statement must have ended.
+    pub(crate) deadline: Instant,
+}
+
+impl Request {
+    /// Reads the message of a client. `longest` bounds the timeout that it asks for.
+    pub(crate) fn from_wire(execute: Execute, longest: Duration) -> Result<Self, QueryError> {
+        let wanted = execute.timeout_ms.map_or(longest, Duration::from_millis);
+        let dialect = match execute.dialect {
+            geode_wire::client::Dialect::Gql => Dialect::Gql,
+            geode_wire::client::Dialect::Cypher => Dialect::Cypher,
+        };
+        Ok(Self {
+            params: Arc::new(read_params(&execute.params)?),
+            text: execute.text,
+            dialect,
+            id: execute.request_id,
+            read: execute.read,
+            deadline: Instant::now() + wanted.min(longest),
+        })
+    }
+}
+
+fn read_params(mut bytes: &[u8]) -> Result<Params, QueryError> {
+    let wrong =
+        |what: String| QueryError::compile(ErrorClass::ArgumentError, "InvalidParameter", "22000", what);
+    if bytes.is_empty() {
+        return Ok(Params::default());
+    }
+    match decode_value(&mut bytes) {
+        Ok(Value::Map(entries)) if bytes.is_empty() => Ok(entries.into_iter().collect()),
+        Ok(_) => Err(wrong("the parameters are not one map".to_owned())),
+        Err(error) => Err(wrong(format!("the parameters cannot be read: {error}"))),
+    }
+}
+
+/// A statement that has run.
+pub(crate) struct Ran<R: Replication> {
+    /// The transaction it ran in; after an error it is as it was before.
+    pub(crate) transaction: Transaction<ReadOf<R>>,
+    pub(crate) result: Result<Summary, QueryError>,
+    /// The rows that wait for the commit, when they were to be held.
+    pub(crate) held: Option<Vec<Rows>>,
+}
+
+/// Stops the statement when its caller is gone.
+struct CancelOnDrop(Cancel);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+impl<R: Replication> Pipeline<R> {
+    /// Runs a statement. Rows are streamed, or with `hold` kept until the caller has committed.
+    pub(crate) async fn run(
+        &self,
+        prepared: Arc<Prepared>,
+        mut transaction: Transaction<ReadOf<R>>,
+        request: &Request,
+        out: &OutputSender,
+        hold: bool,
+    ) -> Result<Ran<R>, QueryError> {
+        let deadline = request.deadline;
+        let slot = tokio::time::timeout_at(deadline.into(), self.workers.clone().acquire_owned()).await;
+        let Ok(Ok(slot)) = slot else {
+            return Err(too_slow("too many statements run; no thread was free in time"));
+        };
+        let cancel = CancelOnDrop(Cancel::default());
+        let limits = Limits {
+            deadline: Some(deadline),
+            max_memory_bytes: self.limits.query_memory_bytes,
+            ..Limits::default()
+        };
+        let (flag, system, params) = (cancel.0.clone(), self.system.clone(), request.params.clone());
+        let to = if hold {
+            Destination::Hold {
+                frames: Vec::new(),
+                bytes: 0,
+            }
+        } else {
+            // Nobody to tell any more is found out with the first row.
+            let _ = out.send(Output::Columns(prepared.columns().to_vec())).await;
+            Destination::Stream {
+                out: out.clone(),
+                handle: Handle::current(),
+                deadline,
+            }
+        };
+        let work = move || {
+            let _slot = slot;
+            let mut sink = RowSink::new(to);
+            let context = Context {
+                now_micros: super::now_micros(),
+                system: &*system,
+                limits,
+                cancel: flag,
+            };
+            let result = geode_query::execute(&prepared, &mut transaction, &params, &context, &mut |rows| {
+                sink.take(rows)
+            });
+            let result = match sink.stopped.take() {
+                Some(reason) => Err(reason),
+                None => result,
+            };
+            Ran {
+                transaction,
+                result,
+                held: hold.then(|| sink.into_held()),
+            }
+        };
+        let ran = tokio::task::spawn_blocking(work).await;
+        drop(cancel);
+        ran.map_err(|error| internal(format!("the statement broke the executor: {error}")))
+    }
+}

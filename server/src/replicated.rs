@@ -1,0 +1,60 @@
+//! Raft as the pipeline's replication.
+
+use crate::pipeline::{Decided, NotNow, Replication, SubmitError};
+use crate::raft::{ProposeError, Raft, ReadError};
+use geode_graph::Command;
+use geode_store::Store;
+use geode_types::{LogIndex, Term};
+use geode_wire::client::MemberAddress;
+use std::sync::Arc;
+use std::time::Instant;
+
+impl<S: Store> Replication for Raft<S> {
+    type Store = S;
+
+    fn store(&self) -> &Arc<S> {
+        Self::store(self)
+    }
+
+    fn leader_term(&self) -> Option<Term> {
+        Self::leader_term(self)
+    }
+
+    fn leader(&self) -> Option<MemberAddress> {
+        self.status().leader_address().cloned()
+    }
+
+    fn last_log(&self) -> LogIndex {
+        self.status().last_log
+    }
+
+    async fn read_index(&self) -> Result<LogIndex, NotNow> {
+        Self::read_index(self).await.map_err(|error| match error {
+            ReadError::NotLeader(_) => NotNow::NotLeader,
+            ReadError::Unavailable(reason) => NotNow::NoQuorum(reason),
+        })
+    }
+
+    async fn wait_applied(&self, index: LogIndex, deadline: Instant) -> bool {
+        self.applied() >= index
+            || Self::wait_applied(self, index, deadline.saturating_duration_since(Instant::now())).await
+    }
+
+    fn submit(
+        &self,
+        command: &Command,
+    ) -> impl Future<Output = Result<Decided, SubmitError>> + Send + 'static + use<S> {
+        let proposed = Self::submit(self, command);
+        async move {
+            match proposed.await {
+                Ok(committed) => Ok(Decided {
+                    index: committed.index,
+                    applied: committed.applied,
+                }),
+                Err(ProposeError::Unknown) => Err(SubmitError::Unknown(ProposeError::Unknown.to_string())),
+                Err(ProposeError::NotLeader(_)) => Err(SubmitError::NotLeader),
+                Err(ProposeError::Unavailable(reason)) => Err(SubmitError::Refused(reason)),
+            }
+        }
+    }
+}

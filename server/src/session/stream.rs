@@ -1,0 +1,282 @@
+//! A session on a QUIC stream: frames in, frames out.
+//!
+//! A peer that sends what is no message, or too large, or too slowly loses its connection, with a code that says why; the server goes on.
+
+use super::{Session, SessionMetrics};
+use crate::auth::ADMIN_ROLE;
+use crate::pipeline::{FRAMES_WAITING, Output, Pipeline, Refusal, Replication};
+use geode_graph::UserRecord;
+use geode_types::{ErrorClass, QueryError};
+use geode_wire::client::{ClientReply, ClientRequest, ClusterView, Done, Execute, MemberAddress};
+use geode_wire::{FRAME_BYTES_MAX, WireError, close_code, decode, encode, read_frame, write_frame};
+use quinn::{Connection, RecvStream, SendStream, VarInt};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tokio::io::AsyncReadExt;
+use tokio::sync::{mpsc, watch};
+
+/// How long a frame may take from its first byte to its last.
+const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a frame may wait for a client that does not read.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What sessions ask of the member as a whole.
+pub trait ClusterAccess: Send + Sync + 'static {
+    /// The cluster as this member sees it.
+    fn view(&self) -> ClusterView;
+
+    /// Moves leadership to the member with this name, or to the best one; returns when another member leads.
+    fn transfer_leader(
+        &self,
+        to: Option<String>,
+    ) -> Pin<Box<dyn Future<Output = Result<(), TransferRefused>> + Send + '_>>;
+}
+
+/// Why leadership did not move.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum TransferRefused {
+    /// Only the leader gives it away.
+    #[error("this member does not lead")]
+    NotLeader(Option<MemberAddress>),
+    /// It stays where it is, for this reason.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// What all sessions of a server share.
+pub struct Service<R: Replication> {
+    /// Runs statements.
+    pub pipeline: Arc<Pipeline<R>>,
+    /// The member as a whole.
+    pub member: Arc<dyn ClusterAccess>,
+    /// Where statements are counted.
+    pub metrics: SessionMetrics,
+    /// True once the server is shutting down.
+    pub closing: watch::Receiver<bool>,
+    /// Statements that run now, and transactions that are open.
+    pub busy: AtomicUsize,
+}
+
+/// Counts as busy while it lives.
+struct Busy<'a>(&'a AtomicUsize);
+
+impl<'a> Busy<'a> {
+    fn begin(counter: &'a AtomicUsize) -> Self {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Self(counter)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Why a session's connection has to be closed.
+#[derive(Debug)]
+pub(crate) struct Offence {
+    pub(crate) code: u32,
+    pub(crate) reason: String,
+}
+
+/// Serves a session until its peer ends it.
+pub(crate) async fn serve<R: Replication>(
+    service: Arc<Service<R>>,
+    connection: Connection,
+    user: Arc<UserRecord>,
+    send: SendStream,
+    recv: RecvStream,
+) {
+    let mut stream = Stream {
+        session: Session::new(service.pipeline.clone()),
+        service: &service,
+        user: &user,
+        send,
+        recv,
+    };
+    if let Err(offence) = stream.run().await {
+        tracing::info!(peer = %connection.remote_address(), user = user.name, reason = offence.reason, "a connection is closed");
+        connection.close(VarInt::from_u32(offence.code), offence.reason.as_bytes());
+    }
+}
+
+struct Stream<'a, R: Replication> {
+    session: Session<R>,
+    service: &'a Service<R>,
+    user: &'a UserRecord,
+    send: SendStream,
+    recv: RecvStream,
+}
+
+impl<R: Replication> Stream<'_, R> {
+    async fn run(&mut self) -> Result<(), Offence> {
+        while let Some(request) = self.next_request().await? {
+            let going_on = match request {
+                ClientRequest::Execute(execute) => self.execute(execute).await?,
+                ClientRequest::Ping => self.reply(&ClientReply::Pong).await?,
+                ClientRequest::Cluster => {
+                    self.reply(&ClientReply::Cluster(self.service.member.view()))
+                        .await?
+                }
+                ClientRequest::TransferLeader { to } => self.transfer_leader(to).await?,
+                ClientRequest::Hello(_) => return Err(malformed("a second greeting")),
+            };
+            if !going_on {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The next request; `None` when the peer has finished, or when the server is closing and the session is idle.
+    async fn next_request(&mut self) -> Result<Option<ClientRequest>, Offence> {
+        let mut first = [0];
+        loop {
+            let expires = self.session.expires();
+            let mut closing = self.service.closing.clone();
+            tokio::select! {
+                read = self.recv.read(&mut first) => match read {
+                    Ok(Some(_)) => break,
+                    Ok(None) | Err(_) => return Ok(None),
+                },
+                () = until(expires) => self.expire(),
+                _ = closing.wait_for(|closing| *closing), if expires.is_none() => return Ok(None),
+            }
+        }
+        let mut rest = first.as_slice().chain(&mut self.recv);
+        match tokio::time::timeout(FRAME_TIMEOUT, read_frame(&mut rest, FRAME_BYTES_MAX)).await {
+            Ok(Ok(Some(frame))) => decode(&frame)
+                .map(Some)
+                .map_err(|error| malformed(&error.to_string())),
+            Ok(Ok(None) | Err(WireError::Io(_))) => Ok(None),
+            Ok(Err(WireError::TooLarge { announced, limit })) => Err(Offence {
+                code: close_code::TOO_LARGE,
+                reason: format!("a frame of {announced} bytes passes {limit}"),
+            }),
+            Ok(Err(error)) => Err(malformed(&error.to_string())),
+            Err(_) => Err(Offence {
+                code: close_code::TOO_SLOW,
+                reason: "a frame was not finished in time".to_owned(),
+            }),
+        }
+    }
+
+    fn expire(&mut self) {
+        if let Some(ended) = self.session.transaction() {
+            self.service.metrics.transaction(ended.began.elapsed());
+        }
+        self.session.expire();
+    }
+
+    /// Runs a statement; false when the peer is gone.
+    async fn execute(&mut self, execute: Execute) -> Result<bool, Offence> {
+        let start = Instant::now();
+        let _busy = Busy::begin(&self.service.busy);
+        let before = self.session.transaction();
+        let (out, mut pieces) = mpsc::channel(FRAMES_WAITING);
+        let gone = self.send.stopped();
+        let (session, send) = (&mut self.session, &mut self.send);
+        let running = async {
+            let ended = session.execute(execute, &out).await;
+            drop(out);
+            Ok(ended)
+        };
+        let sending = async {
+            while let Some(piece) = pieces.recv().await {
+                let reply = match piece {
+                    Output::Columns(columns) => ClientReply::Columns(columns),
+                    Output::Rows(rows) => ClientReply::Rows(rows),
+                };
+                write(send, &reply).await?;
+            }
+            Ok(())
+        };
+        let answered = async { tokio::try_join!(running, sending) };
+        let ended = tokio::select! {
+            biased;
+            answered = answered => match answered {
+                Ok((ended, ())) => ended,
+                Err(Stopped::Gone) => return Ok(false),
+                Err(Stopped::Offence(offence)) => return Err(offence),
+            },
+            // Nobody waits for the answer: the statement is stopped, unless it is being committed already.
+            _ = gone => return Ok(false),
+        };
+        self.service.metrics.statement(start.elapsed(), ended.is_ok());
+        if let (Some(ended), None) = (before, self.session.transaction()) {
+            self.service.metrics.transaction(ended.began.elapsed());
+        }
+        self.reply(&answer(ended)).await
+    }
+
+    async fn transfer_leader(&mut self, to: Option<String>) -> Result<bool, Offence> {
+        if self.user.role != ADMIN_ROLE {
+            let message = format!("user {:?} may not move leadership", self.user.name);
+            let error = QueryError::runtime(ErrorClass::SecurityError, "Forbidden", "42501", message)
+                .hint("ask an administrator of the cluster");
+            return self.reply(&ClientReply::Failed(Box::new(error))).await;
+        }
+        let reply = match self.service.member.transfer_leader(to).await {
+            Ok(()) => ClientReply::Cluster(self.service.member.view()),
+            Err(TransferRefused::NotLeader(leader)) => ClientReply::NotLeader { leader },
+            Err(TransferRefused::Refused(reason)) => {
+                let error =
+                    QueryError::runtime(ErrorClass::ArgumentError, "TransferRefused", "22000", reason);
+                ClientReply::Failed(Box::new(error))
+            }
+        };
+        self.reply(&reply).await
+    }
+
+    /// Sends an answer; false when the peer is gone.
+    async fn reply(&mut self, reply: &ClientReply) -> Result<bool, Offence> {
+        match write(&mut self.send, reply).await {
+            Ok(()) => Ok(true),
+            Err(Stopped::Gone) => Ok(false),
+            Err(Stopped::Offence(offence)) => Err(offence),
+        }
+    }
+}
+
+enum Stopped {
+    Gone,
+    Offence(Offence),
+}
+
+async fn write(send: &mut SendStream, reply: &ClientReply) -> Result<(), Stopped> {
+    let frame = encode(reply);
+    match tokio::time::timeout(WRITE_TIMEOUT, write_frame(send, &frame)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(Stopped::Gone),
+        Err(_) => Err(Stopped::Offence(Offence {
+            code: close_code::TOO_SLOW,
+            reason: "the answer was not read in time".to_owned(),
+        })),
+    }
+}
+
+fn answer(ended: Result<Done, Refusal>) -> ClientReply {
+    match ended {
+        Ok(done) => ClientReply::Done(done),
+        Err(Refusal::NotLeader(leader)) => ClientReply::NotLeader { leader },
+        Err(Refusal::Failed(error)) => ClientReply::Failed(error),
+    }
+}
+
+pub(crate) fn malformed(what: &str) -> Offence {
+    Offence {
+        code: close_code::MALFORMED,
+        reason: what.to_owned(),
+    }
+}
+
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,234 @@
+//! What a session does with a statement: run it alone, run it in the open transaction, or begin and end that transaction.
+//!
+//! A transaction holds a snapshot, so it has a greatest age; after that it is taken back and the next statement is told.
+
+use crate::pipeline::{
+    Output, OutputSender, Pipeline, Ran, ReadOf, Refusal, Replication, Request, lsn_of, no_transaction, told,
+    transaction_open, transaction_over,
+};
+use geode_graph::Transaction;
+use geode_query::{Kind, Prepared, TransactionCommand};
+use geode_wire::client::{Done, Execute, ReadMode};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Errors of this GQLSTATUS class end the transaction.
+const ROLLED_BACK: &str = "40";
+
+/// One session of one user.
+pub struct Session<R: Replication> {
+    pipeline: Arc<Pipeline<R>>,
+    open: Option<Open<R>>,
+    /// The transaction ended by itself, and nobody has been told.
+    expired: bool,
+}
+
+struct Open<R: Replication> {
+    transaction: Transaction<ReadOf<R>>,
+    begun: Instant,
+    until: Instant,
+}
+
+/// How a transaction ended, for metrics.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) began: Instant,
+}
+
+impl<R: Replication> Session<R> {
+    /// A session without a transaction.
+    pub fn new(pipeline: Arc<Pipeline<R>>) -> Self {
+        Self {
+            pipeline,
+            open: None,
+            expired: false,
+        }
+    }
+
+    /// Whether a transaction is open.
+    pub fn in_transaction(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// When the open transaction ends by itself.
+    pub fn expires(&self) -> Option<Instant> {
+        self.open.as_ref().map(|open| open.until)
+    }
+
+    /// When the open transaction began.
+    pub(crate) fn transaction(&self) -> Option<Ended> {
+        self.open.as_ref().map(|open| Ended { began: open.begun })
+    }
+
+    /// Takes the open transaction back because its time is over.
+    pub fn expire(&mut self) {
+        self.expired = self.open.take().is_some();
+    }
+
+    /// Runs one statement. Columns and rows go to `out`, which must be drained at the same time.
+    pub async fn execute(&mut self, execute: Execute, out: &OutputSender) -> Result<Done, Refusal> {
+        if self.open.is_none() && execute.read == ReadMode::Linearizable {
+            self.pipeline.must_lead()?;
+        }
+        let mut request = Request::from_wire(execute, self.pipeline.limits().query_timeout)?;
+        let prepared = self.pipeline.prepare(&request).await?;
+        if self
+            .open
+            .as_ref()
+            .is_some_and(|open| open.until <= Instant::now())
+        {
+            self.expire();
+        }
+        let expired = std::mem::take(&mut self.expired);
+        match (prepared.kind(), self.open.take()) {
+            (Kind::TransactionControl(TransactionCommand::Rollback), None) if expired => nothing(out).await,
+            (kind, None) if expired && !begins(kind) => {
+                let timeout = self.pipeline.limits().transaction_timeout;
+                Err(transaction_over(
+                    "TransactionTimedOut",
+                    &format!("it was open for more than {timeout:?}"),
+                )
+                .into())
+            }
+            (Kind::TransactionControl(command), open) => self.control(command, open, &request, out).await,
+            (kind, None) => {
+                let alone = self.pipeline.single(prepared, &request, out).await;
+                alone.map_err(|refusal| {
+                    if kind == Kind::Write {
+                        refusal.nothing_written()
+                    } else {
+                        refusal
+                    }
+                })
+            }
+            (_, Some(open)) => {
+                request.deadline = request.deadline.min(open.until);
+                self.inside(open, prepared, &request, out).await
+            }
+        }
+    }
+
+    async fn control(
+        &mut self,
+        command: TransactionCommand,
+        open: Option<Open<R>>,
+        request: &Request,
+        out: &OutputSender,
+    ) -> Result<Done, Refusal> {
+        match (command, open) {
+            (TransactionCommand::Begin { .. }, Some(open)) => {
+                self.open = Some(open);
+                Err(transaction_open().into())
+            }
+            (TransactionCommand::Begin { read_only }, None) => {
+                let writes = !read_only && request.read == ReadMode::Linearizable;
+                let begun = self
+                    .pipeline
+                    .begin(request.read, writes, None, request.deadline)
+                    .await?;
+                let now = Instant::now();
+                let until = now + self.pipeline.limits().transaction_timeout;
+                self.open = Some(Open {
+                    transaction: begun.transaction,
+                    begun: now,
+                    until,
+                });
+                nothing(out).await
+            }
+            (TransactionCommand::Rollback, Some(_)) => nothing(out).await,
+            (TransactionCommand::Commit, Some(open)) => self.commit(open, request, out).await,
+            (TransactionCommand::Commit, None) => {
+                // The answer to a COMMIT may have been lost with its connection: then it is asked again here.
+                let known = match request.id {
+                    Some(id) => self.pipeline.look_up(id, request.deadline).await?,
+                    None => None,
+                };
+                match known {
+                    Some(done) => {
+                        nothing(out).await?;
+                        Ok(done)
+                    }
+                    None => Err(no_transaction().into()),
+                }
+            }
+            (TransactionCommand::Rollback, None) => Err(no_transaction().into()),
+        }
+    }
+
+    async fn commit(
+        &mut self,
+        open: Open<R>,
+        request: &Request,
+        out: &OutputSender,
+    ) -> Result<Done, Refusal> {
+        let finished = open.transaction.finish();
+        let done = if finished.effects.is_empty() {
+            Done {
+                summary: told(finished.summary),
+                lsn: Some(lsn_of(finished.start.index)),
+                repeated: false,
+            }
+        } else {
+            let mut ticket = match request.id {
+                Some(id) => Some(self.pipeline.enter(id, request.deadline).await?),
+                None => None,
+            };
+            match self.pipeline.commit(finished, request.id, &mut ticket).await {
+                // The transaction lived here and cannot follow the leader.
+                Err(Refusal::NotLeader(_)) => {
+                    return Err(
+                        transaction_over("LeaderChanged", "this member does not lead any more").into(),
+                    );
+                }
+                decided => decided.map_err(Refusal::nothing_written)?,
+            }
+        };
+        nothing(out).await?;
+        Ok(done)
+    }
+
+    async fn inside(
+        &mut self,
+        open: Open<R>,
+        prepared: Arc<Prepared>,
+        request: &Request,
+        out: &OutputSender,
+    ) -> Result<Done, Refusal> {
+        let Open {
+            transaction,
+            begun,
+            until,
+        } = open;
+        let Ran {
+            transaction, result, ..
+        } = self
+            .pipeline
+            .run(prepared, transaction, request, out, false)
+            .await
+            .map_err(|error| transaction_over(&error.detail, &error.message))?;
+        let over = matches!(&result, Err(error) if error.gqlstatus.starts_with(ROLLED_BACK));
+        let lsn = lsn_of(transaction.position().index);
+        if !over {
+            self.open = Some(Open {
+                transaction,
+                begun,
+                until,
+            });
+        }
+        Ok(Done {
+            summary: result?,
+            lsn: Some(lsn),
+            repeated: false,
+        })
+    }
+}
+
+fn begins(kind: Kind) -> bool {
+    matches!(kind, Kind::TransactionControl(TransactionCommand::Begin { .. }))
+}
+
+/// The answer without columns and rows.
+async fn nothing(out: &OutputSender) -> Result<Done, Refusal> {
+    let _ = out.send(Output::Columns(Vec::new())).await;
+    Ok(Done::default())
+}

@@ -1,0 +1,212 @@
+//! The cluster as clients see it: for drivers that look for the leader, and as rows for `SELECT … FROM system.cluster_nodes`.
+
+use crate::member::{Member, VERSION};
+use crate::raft::{BoxFuture, MembershipError, RaftStatus};
+use crate::session::{ClusterAccess, TransferRefused};
+use geode_query::SystemTables;
+use geode_types::{MemberId, Role, Value};
+use geode_wire::client::{ClusterView, MemberAddress, MemberView};
+use std::sync::Arc;
+
+/// A member that has not answered its leader for longer is offline.
+const OFFLINE_AFTER_MS: u64 = 3000;
+
+const CLUSTER_NODES: &str = "system.cluster_nodes";
+const COLUMNS: [&str; 8] = [
+    "id",
+    "name",
+    "address",
+    "role",
+    "state",
+    "lag_ms",
+    "lag_entries",
+    "is_leader",
+];
+
+/// The tables of one member.
+pub struct ClusterTables {
+    member: Arc<dyn ClusterAccess>,
+}
+
+impl ClusterTables {
+    /// Reads this member.
+    pub fn new(member: Arc<dyn ClusterAccess>) -> Self {
+        Self { member }
+    }
+}
+
+impl SystemTables for ClusterTables {
+    fn names(&self) -> Vec<String> {
+        vec![CLUSTER_NODES.to_owned()]
+    }
+
+    fn columns(&self, name: &str) -> Option<Vec<String>> {
+        name.eq_ignore_ascii_case(CLUSTER_NODES)
+            .then(|| COLUMNS.map(str::to_owned).to_vec())
+    }
+
+    fn rows(&self, name: &str) -> Vec<Vec<Value>> {
+        if name.eq_ignore_ascii_case(CLUSTER_NODES) {
+            cluster_nodes(&self.member.view())
+        } else {
+            Vec::new()
+        }
+    }
+}
+
+fn cluster_nodes(view: &ClusterView) -> Vec<Vec<Value>> {
+    view.members.iter().map(row).collect()
+}
+
+/// In the order of [`COLUMNS`].
+fn row(member: &MemberView) -> Vec<Value> {
+    let number = |figure: Option<u64>| {
+        figure.map_or(Value::Null, |figure| {
+            Value::Int(i64::try_from(figure).unwrap_or(i64::MAX))
+        })
+    };
+    let leads = member.role == Role::Leader;
+    let state = match member.online {
+        Some(true) => "online",
+        Some(false) => "offline",
+        None => "unknown",
+    };
+    vec![
+        number(Some(member.address.id.0)),
+        member.address.name.as_str().into(),
+        member.address.client.as_str().into(),
+        member.role.to_string().into(),
+        state.into(),
+        number(if leads { Some(0) } else { member.lag_ms }),
+        number(if leads { Some(0) } else { member.lag_entries }),
+        leads.into(),
+    ]
+}
+
+/// The member as sessions ask for it.
+pub(crate) struct ClusterMember(pub(crate) Arc<Member>);
+
+impl ClusterAccess for ClusterMember {
+    fn view(&self) -> ClusterView {
+        cluster_view(&self.0)
+    }
+
+    fn transfer_leader(&self, to: Option<String>) -> BoxFuture<'_, Result<(), TransferRefused>> {
+        Box::pin(async move {
+            let to = match to {
+                Some(name) => Some(self.named(&name)?),
+                None => None,
+            };
+            self.0
+                .raft
+                .transfer_leader(to)
+                .await
+                .map_err(|error| match error {
+                    MembershipError::NotLeader(leader) => TransferRefused::NotLeader(leader),
+                    other => TransferRefused::Refused(other.to_string()),
+                })
+        })
+    }
+}
+
+impl ClusterMember {
+    fn named(&self, name: &str) -> Result<MemberId, TransferRefused> {
+        let members = self.0.raft.status().membership.members;
+        let found = members
+            .iter()
+            .find(|member| member.name == name || member.id.to_string() == name);
+        found.map(|member| member.id).ok_or_else(|| {
+            let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
+            let near = geode_types::nearest(name, names.iter().copied())
+                .map(|near| format!("; did you mean {near}?"));
+            TransferRefused::Refused(format!(
+                "no member is called {name}{}; members: {}",
+                near.unwrap_or_default(),
+                names.join(", ")
+            ))
+        })
+    }
+}
+
+fn cluster_view(member: &Member) -> ClusterView {
+    let status = member.raft.status();
+    let me = member.raft.member();
+    ClusterView {
+        version: VERSION.to_owned(),
+        cluster: member.config.cluster.name.clone(),
+        cluster_id: member.place().0,
+        me,
+        leader: status.leader,
+        term: status.term,
+        members: status
+            .membership
+            .members
+            .iter()
+            .map(|address| member_view(address, me, &status))
+            .collect(),
+    }
+}
+
+/// One member as this one sees it; only a leader knows how far the others are.
+fn member_view(address: &MemberAddress, me: MemberId, status: &RaftStatus) -> MemberView {
+    let role = match () {
+        () if status.leader == Some(address.id) => Role::Leader,
+        () if status.membership.voters.contains(&address.id) => Role::Follower,
+        () => Role::Observer,
+    };
+    let leads = status.role == Role::Leader;
+    let peer = status
+        .replication
+        .iter()
+        .find(|peer| peer.member == address.id)
+        .filter(|_| leads);
+    let heard = peer.and_then(|peer| peer.heard_ms);
+    let online = if address.id == me {
+        Some(true)
+    } else {
+        leads.then(|| heard.is_some_and(|age| age <= OFFLINE_AFTER_MS))
+    };
+    MemberView {
+        address: address.clone(),
+        role,
+        online,
+        lag_entries: peer.map(|peer| status.last_log.0.saturating_sub(peer.matched.0)),
+        lag_ms: heard,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use geode_types::MemberId;
+    use geode_wire::client::MemberAddress;
+
+    #[test]
+    fn a_row_has_a_value_for_every_column() {
+        let address = MemberAddress {
+            id: MemberId(7),
+            name: "geode-0".into(),
+            client: "geode-0:3141".into(),
+            internal: String::new(),
+        };
+        let member = MemberView {
+            address,
+            role: Role::Follower,
+            online: Some(true),
+            lag_entries: None,
+            lag_ms: Some(2),
+        };
+        let row = row(&member);
+        assert_eq!(row.len(), COLUMNS.len());
+        assert_eq!(
+            row[3..],
+            [
+                "follower".into(),
+                "online".into(),
+                2.into(),
+                Value::Null,
+                false.into()
+            ]
+        );
+    }
+}
