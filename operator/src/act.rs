@@ -6,12 +6,13 @@ use crate::kinds::{self, FIELD_MANAGER};
 use crate::members::LinkError;
 use crate::observe::{CA_CERTIFICATE, CA_KEY, Look};
 use crate::status;
-use geode_api::{GeodeBackup, LABEL_ROLE};
+use geode_api::{GeodeBackup, LABEL_CLUSTER, LABEL_ROLE};
 use geode_planner::{Action, Kind, Object, Want, build};
 use geode_wire::internal::InternalRequest;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
 use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions, ValidationDirective};
 use rand::Rng;
 use rand::distr::Alphanumeric;
@@ -222,12 +223,11 @@ impl Hands<'_> {
     async fn issue_certificates(&self, pods: &[String]) -> Result<(), ActFailure> {
         let authority = self.authority().await?;
         let names = &self.want.names;
-        let current = self
-            .secrets()
-            .get_opt(&names.tls())
-            .await?
-            .and_then(|secret| secret.data)
-            .unwrap_or_default();
+        let existing = self.secrets().get_opt(&names.tls()).await?;
+        if existing.as_ref().is_some_and(|secret| secret.labels().get(LABEL_CLUSTER) != Some(&self.key.name)) {
+            return Err(ActFailure::Taken);
+        }
+        let current = existing.and_then(|secret| secret.data).unwrap_or_default();
         let same = current
             .get(CA_CERTIFICATE)
             .is_some_and(|ca| ca.0 == authority.certificate.as_bytes());

@@ -1,2 +1,40 @@
-//! kubectl-geode
-fn main() {}
+//! `kubectl geode`: a plugin that is a set of kubectl calls. It reaches the database by running `geode` inside a member's pod, because UDP cannot be
+//! forwarded; so it works wherever kubectl works, with the same credentials. Logic of the database is not here.
+#![allow(clippy::print_stdout, reason = "a program for the terminal")]
+
+mod args;
+mod backup;
+mod kubectl;
+mod logs;
+mod pods;
+mod promote;
+mod query;
+mod shell;
+mod status;
+
+use anyhow::Result;
+use args::{Cli, Verb};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode> {
+    let kubectl = kubectl::Kubectl::new(&cli.global);
+    match cli.verb {
+        Verb::Status(args) => status::run(&kubectl, &args),
+        Verb::Query(args) => query::run(&kubectl, &args),
+        Verb::Shell(args) => shell::run(&kubectl, &args),
+        Verb::Promote(args) => promote::run(&kubectl, &args),
+        Verb::Backup(args) => backup::run(&kubectl, &args),
+        Verb::Logs(args) => logs::run(&kubectl, &args),
+    }
+}

@@ -1,0 +1,45 @@
+{{- define "geode-operator.labels" -}}
+app.kubernetes.io/name: geode-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- define "geode-operator.selector" -}}
+app.kubernetes.io/name: geode-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- /* What the operator may do, where its clusters are. It cannot exec, and it sees no other kinds. */ -}}
+{{- define "geode-operator.rules" -}}
+- apiGroups: [geodedb.com]
+  resources: [geodeclusters, geodebackups]
+  verbs: [get, list, watch]
+- apiGroups: [geodedb.com]
+  resources: [geodeclusters/status, geodebackups/status]
+  verbs: [get, patch]
+# Owner references with blockOwnerDeletion need it.
+- apiGroups: [geodedb.com]
+  resources: [geodeclusters/finalizers]
+  verbs: [update]
+- apiGroups: [""]
+  resources: [configmaps, secrets, services, serviceaccounts]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [apps]
+  resources: [statefulsets]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch, delete]
+# Role labels, and restarts in the right order.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch, patch, delete]
+# Growing volumes, and giving up those whose storage is lost.
+- apiGroups: [""]
+  resources: [persistentvolumeclaims]
+  verbs: [get, list, watch, patch, delete]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}

@@ -1,0 +1,146 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Look at Geode databases and talk to them.
+#[derive(Debug, Parser)]
+#[command(name = "kubectl-geode", bin_name = "kubectl geode", version, about)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Flags that kubectl gets unchanged.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Global {
+    /// Namespace of the cluster; the one of the current context when absent.
+    #[arg(short, long, global = true, value_name = "NAMESPACE")]
+    pub(crate) namespace: Option<String>,
+    /// Context of the kubeconfig.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    /// Path of the kubeconfig.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Shows members, leader, archive and conditions.
+    Status(StatusArgs),
+    /// Runs one statement and prints its result.
+    Query(QueryArgs),
+    /// Opens a shell.
+    Shell(ShellArgs),
+    /// Moves leadership, without a lost write.
+    Promote(PromoteArgs),
+    /// Takes a base backup into the archive.
+    Backup(BackupArgs),
+    /// Prints the members' logs.
+    Logs(LogsArgs),
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum StatusFormat {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs.
+    Json,
+    /// For people who like it.
+    Yaml,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Name of the GeodeCluster.
+    pub(crate) name: String,
+    /// How to print it.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: StatusFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QueryArgs {
+    /// Name of the GeodeCluster.
+    pub(crate) name: String,
+    /// The statement, for example 'MATCH (p:Person) RETURN p.name'.
+    pub(crate) text: String,
+    /// A parameter, for example --param name='"Ada"'. May be repeated.
+    #[arg(long = "param", value_name = "NAME=JSON")]
+    pub(crate) params: Vec<String>,
+    /// Reads at least the state of this LSN, from the member that is asked.
+    #[arg(long, value_name = "LSN")]
+    pub(crate) read_lsn: Option<String>,
+    /// Pod to ask; the leader's when absent.
+    #[arg(long, value_name = "POD")]
+    pub(crate) via: Option<String>,
+    /// table, json, csv or jsonl.
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = ["table", "json", "csv", "jsonl"])]
+    pub(crate) output: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShellArgs {
+    /// Name of the GeodeCluster.
+    pub(crate) name: String,
+    /// Pod to run the shell in; the leader's when absent.
+    #[arg(long, value_name = "POD")]
+    pub(crate) via: Option<String>,
+    /// table, json, csv, or jsonl for programs: a request a line, an answer a line.
+    #[arg(long, value_name = "FORMAT", default_value = "table", value_parser = ["table", "json", "csv", "jsonl"])]
+    pub(crate) format: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PromoteArgs {
+    /// Name of the GeodeCluster.
+    pub(crate) name: String,
+    /// Pod that is to lead; the most caught-up follower when absent.
+    #[arg(long, value_name = "POD")]
+    pub(crate) to: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// Name of the GeodeCluster.
+    pub(crate) name: String,
+    /// Waits until it is complete.
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// Name of the GeodeCluster.
+    pub(crate) name: String,
+    /// Goes on printing.
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// The sidecars' logs instead of the servers'.
+    #[arg(long)]
+    pub(crate) sidecar: bool,
+    /// Only this pod's; all members' when absent.
+    #[arg(long, value_name = "POD")]
+    pub(crate) pod: Option<String>,
+    /// How many lines of the past.
+    #[arg(long, value_name = "LINES", default_value_t = 100)]
+    pub(crate) tail: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_namespace_may_stand_where_kubectl_users_put_it() {
+        Cli::command().debug_assert();
+        for line in ["kubectl-geode status a -n db -o json", "kubectl-geode -n db status a", "kubectl-geode status --namespace db a"] {
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            assert_eq!(cli.global.namespace.as_deref(), Some("db"), "{line}");
+        }
+    }
+}

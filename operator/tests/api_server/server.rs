@@ -1,0 +1,224 @@
+//! etcd and kube-apiserver as child processes on loopback, with the CRDs installed. Ends with the last test that uses it.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
+use kube::config::{AuthInfo, Cluster, Context, KubeConfigOptions, Kubeconfig, NamedAuthInfo, NamedCluster, NamedContext};
+use kube::{Client, Config, ResourceExt};
+use serde_json::json;
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+
+const READY_TIMEOUT: Duration = Duration::from_secs(90);
+const ADMIN: &str = "admin-token";
+const OPERATOR: &str = "operator-token";
+
+static SHARED: Mutex<std::sync::Weak<ApiServer>> = Mutex::const_new(std::sync::Weak::new());
+
+pub(crate) struct ApiServer {
+    children: Vec<Child>,
+    url: String,
+    namespaces: AtomicU32,
+    /// Removed when the server ends.
+    _folder: tempfile::TempDir,
+}
+
+impl Drop for ApiServer {
+    fn drop(&mut self) {
+        for child in self.children.iter_mut().rev() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// The server that the tests share.
+pub(crate) async fn server() -> Arc<ApiServer> {
+    let mut shared = SHARED.lock().await;
+    if let Some(running) = shared.upgrade() {
+        return running;
+    }
+    let started = Arc::new(ApiServer::start().await);
+    *shared = Arc::downgrade(&started);
+    started
+}
+
+impl ApiServer {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let [etcd, peer, secure] = [free_port(), free_port(), free_port()];
+        let mut server = Self {
+            children: Vec::new(),
+            url: format!("https://127.0.0.1:{secure}"),
+            namespaces: AtomicU32::new(0),
+            _folder: folder,
+        };
+        let at = server._folder.path().to_owned();
+        server.children.push(run_etcd(&at, etcd, peer));
+        server.children.push(run_api_server(&at, etcd, secure));
+        server.wait_ready(&at).await;
+        server.install().await;
+        server
+    }
+
+    async fn wait_ready(&self, folder: &Path) {
+        let client = self.admin().await;
+        let begun = Instant::now();
+        loop {
+            let request = kube::core::Request::new("/readyz").list(&kube::api::ListParams::default()).unwrap();
+            if client.request_text(request).await.is_ok() {
+                return;
+            }
+            let log = fs::read_to_string(folder.join("kube-apiserver.log")).unwrap_or_default();
+            let end = &log[log.len().saturating_sub(2000)..];
+            assert!(begun.elapsed() < READY_TIMEOUT, "kube-apiserver is not ready after {READY_TIMEOUT:?}:\n{end}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// CRDs, and the rights that the chart gives the operator.
+    async fn install(&self) {
+        let client = self.admin().await;
+        let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
+        for crd in geode_api::crds() {
+            crds.create(&PostParams::default(), &crd.definition).await.expect("the API server accepts the CRD");
+        }
+        let begun = Instant::now();
+        while let Err(error) = Api::<geode_api::GeodeBackup>::all(client.clone()).list(&Default::default()).await {
+            assert!(begun.elapsed() < READY_TIMEOUT, "the CRDs are not served: {error}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        self.install_rights(&client).await;
+    }
+
+    async fn install_rights(&self, client: &Client) {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/install.yaml");
+        let text = fs::read_to_string(&manifest).expect("manifests/install.yaml; `cargo xtask generate` makes it");
+        let mut roles = 0;
+        for document in text.split("\n---\n") {
+            for kind in ["ClusterRole", "ClusterRoleBinding"] {
+                if !document.lines().any(|line| line == format!("kind: {kind}")) {
+                    continue;
+                }
+                let resource = kube::api::ApiResource::from_gvk(&kube::core::GroupVersionKind::gvk("rbac.authorization.k8s.io", "v1", kind));
+                let object: DynamicObject = serde_saphyr::from_str(document).unwrap();
+                let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+                api.patch(&object.name_any(), &PatchParams::apply("test"), &Patch::Apply(&object)).await.unwrap();
+                roles += 1;
+            }
+        }
+        assert_eq!(roles, 2, "manifests/install.yaml holds a ClusterRole and its binding");
+    }
+
+    /// A client that may do everything.
+    pub(crate) async fn admin(&self) -> Client {
+        self.client(ADMIN).await
+    }
+
+    /// A client with the rights of the operator's service account.
+    pub(crate) async fn operator(&self) -> Client {
+        self.client(OPERATOR).await
+    }
+
+    async fn client(&self, token: &str) -> Client {
+        let mut auth = AuthInfo::default();
+        auth.token = Some(token.to_owned().into());
+        let cluster = Cluster { server: Some(self.url.clone()), insecure_skip_tls_verify: Some(true), ..Cluster::default() };
+        let context = Context { cluster: "c".into(), user: Some("u".into()), ..Context::default() };
+        let file = Kubeconfig {
+            clusters: vec![NamedCluster { name: "c".into(), cluster: Some(cluster) }],
+            auth_infos: vec![NamedAuthInfo { name: "u".into(), auth_info: Some(auth) }],
+            contexts: vec![NamedContext { name: "c".into(), context: Some(context) }],
+            current_context: Some("c".into()),
+            ..Kubeconfig::default()
+        };
+        let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap();
+        Client::try_from(config).unwrap()
+    }
+
+    /// A namespace of its own for a test.
+    pub(crate) async fn namespace(&self) -> String {
+        let name = format!("t{}", self.namespaces.fetch_add(1, Ordering::Relaxed));
+        let namespace = serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();
+        let api: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(self.admin().await);
+        api.create(&PostParams::default(), &namespace).await.unwrap();
+        name
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A program of the test cluster, in any version.
+fn tool(name: &str) -> PathBuf {
+    let cache = std::env::var_os("GEODE_CACHE").map_or_else(
+        || PathBuf::from(std::env::var_os("HOME").expect("HOME")).join(".cache/geode"),
+        PathBuf::from,
+    );
+    let folders = fs::read_dir(cache.join("tools")).into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> = folders
+        .filter(|folder| folder.file_name().to_string_lossy().strip_prefix(name).is_some_and(|rest| rest.starts_with("-1") || rest.starts_with("-3")))
+        .map(|folder| folder.path().join(name))
+        .filter(|program| program.is_file())
+        .collect();
+    found.sort();
+    found.pop().unwrap_or_else(|| panic!("{name} is not in {}/tools: `cargo xtask cluster up` builds it", cache.display()))
+}
+
+fn spawn(folder: &Path, name: &str, arguments: &[String]) -> Child {
+    let log = fs::File::create(folder.join(format!("{name}.log"))).unwrap();
+    Command::new(tool(name))
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap()
+}
+
+fn run_etcd(folder: &Path, client: u16, peer: u16) -> Child {
+    let (client, peer) = (format!("http://127.0.0.1:{client}"), format!("http://127.0.0.1:{peer}"));
+    let arguments = [
+        format!("--data-dir={}", folder.join("etcd").display()),
+        format!("--listen-client-urls={client}"),
+        format!("--advertise-client-urls={client}"),
+        format!("--listen-peer-urls={peer}"),
+        format!("--initial-advertise-peer-urls={peer}"),
+        format!("--initial-cluster=default={peer}"),
+        "--unsafe-no-fsync".to_owned(),
+    ];
+    spawn(folder, "etcd", &arguments)
+}
+
+fn run_api_server(folder: &Path, etcd: u16, port: u16) -> Child {
+    let key = rcgen::KeyPair::generate().unwrap();
+    fs::write(folder.join("sa.key"), key.serialize_pem()).unwrap();
+    fs::write(folder.join("sa.pub"), key.public_key_pem()).unwrap();
+    let operator = "system:serviceaccount:geode-system:geode-operator";
+    let tokens = format!("{ADMIN},admin,1,system:masters\n{OPERATOR},{operator},2\n");
+    fs::write(folder.join("tokens.csv"), tokens).unwrap();
+    let file = |name: &str| folder.join(name).display().to_string();
+    let arguments = [
+        format!("--etcd-servers=http://127.0.0.1:{etcd}"),
+        "--bind-address=127.0.0.1".to_owned(),
+        "--advertise-address=127.0.0.1".to_owned(),
+        format!("--secure-port={port}"),
+        format!("--cert-dir={}", file("certs")),
+        "--authorization-mode=RBAC".to_owned(),
+        format!("--token-auth-file={}", file("tokens.csv")),
+        "--service-account-issuer=https://test".to_owned(),
+        format!("--service-account-key-file={}", file("sa.pub")),
+        format!("--service-account-signing-key-file={}", file("sa.key")),
+        "--service-cluster-ip-range=10.200.0.0/24".to_owned(),
+        "--disable-admission-plugins=ServiceAccount".to_owned(),
+        "--endpoint-reconciler-type=none".to_owned(),
+    ];
+    spawn(folder, "kube-apiserver", &arguments)
+}
