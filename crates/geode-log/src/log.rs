@@ -115,7 +115,8 @@ impl Log {
             if queue.is_empty() {
                 return Ok(());
             }
-            self.ensure_open()?;
+            let first = queue.front().map_or(LogIndex(0), |record| record.position.index);
+            self.ensure_open(first)?;
             self.write_chunk(queue, epoch)?;
         }
     }
@@ -176,11 +177,10 @@ impl Log {
         small_file::write_mark(&*self.mark, mark).map_err(|error| LogError::io("write", path, error))
     }
 
-    fn ensure_open(&mut self) -> Result<(), LogError> {
+    fn ensure_open(&mut self, first: LogIndex) -> Result<(), LogError> {
         if self.open.is_some() {
             return Ok(());
         }
-        let first = LogIndex(self.stored.map_or(0, |stored| stored.index.0 + 1));
         let header = Header {
             cluster: *self.cluster.get().ok_or(LogError::NoCluster)?,
             group: self.shared.options.group,

@@ -76,7 +76,7 @@ impl LogReader {
         loop {
             let place = {
                 let state = self.0.read();
-                next = next.max(state.purged.map_or(0, |purged| purged.index.0 + 1));
+                next = next.max(state.begin);
                 let to = to.min(state.next_index());
                 if next >= to || (left == 0 && !records.is_empty()) {
                     return Ok(records);

@@ -36,9 +36,11 @@ pub(crate) fn open(disk: Arc<dyn Disk>, directory: PathBuf, options: LogOptions)
     let purged = small_file::load_purged(&*disk, &directory)?;
     let vote = small_file::load_vote(&*disk, &directory)?;
     recovery.drop_purged(&mut names, purged)?;
+    let begin = purged.map_or(0, |purged| purged.index.0 + 1);
     let mut state = State {
         purged,
         vote,
+        begin,
         ..State::default()
     };
     let mut cluster = options.cluster;
@@ -56,6 +58,9 @@ pub(crate) fn open(disk: Arc<dyn Disk>, directory: PathBuf, options: LogOptions)
         let Some(found) = found else { continue };
         recovery.check_follows(*name, found.header(), stored, purged, cluster)?;
         cluster = Some(found.header().cluster);
+        if stored.is_none() {
+            state.begin = found.header().first.0;
+        }
         stored = found.last().or(stored);
         match found {
             Found::Sealed(_, sealed) => state.sealed.push_back(Arc::new(sealed)),
@@ -312,7 +317,9 @@ impl Recovery<'_> {
         // The oldest segment may begin before the purge mark; every other one begins right after the one before.
         let inside_purged = stored == purged && purged.is_some_and(|purged| header.first <= purged.index);
         let due = stored.map_or(0, |stored| stored.index.0 + 1);
-        if !inside_purged && header.first.0 != due {
+        // A log that was begun in the middle has nothing before it; one that lost its beginning has a term there.
+        let begun_here = stored.is_none() && header.previous_term == Term(0);
+        if !inside_purged && !begun_here && header.first.0 != due {
             return Err(self.corrupt(
                 name,
                 32,

@@ -53,6 +53,8 @@ pub(crate) struct State {
     pub(crate) sealed: VecDeque<Arc<Sealed>>,
     pub(crate) open: Option<OpenView>,
     pub(crate) purged: Option<Position>,
+    /// Index of the first record that the log holds or would hold.
+    pub(crate) begin: u64,
     /// The last record that was admitted.
     pub(crate) last: Option<Position>,
     /// The last admitted record that is durable.
@@ -73,8 +75,13 @@ impl State {
     }
 
     /// Takes records in, so that they are readable at once.
+    /// An empty log may begin anywhere; openraft begins at 0.
     pub(crate) fn admit(&mut self, records: &[Record]) -> Result<(), LogError> {
-        for (expected, record) in (self.next_index()..).zip(records) {
+        let first = match (self.last, records.first()) {
+            (None, Some(record)) => record.position.index.0,
+            _ => self.next_index(),
+        };
+        for (expected, record) in (first..).zip(records) {
             let found = record.position.index.0;
             if found != expected {
                 return Err(LogError::Gap { found, expected });
@@ -85,6 +92,9 @@ impl State {
                     bytes: record.payload.len(),
                 });
             }
+        }
+        if self.last.is_none() {
+            self.begin = first;
         }
         for record in records {
             self.cache_bytes += record.encoded_len();
@@ -113,6 +123,7 @@ impl State {
     /// Forgets everything up to `purged`.
     pub(crate) fn purge(&mut self, purged: Position) {
         self.purged = self.purged.max(Some(purged));
+        self.begin = self.begin.max(purged.index.0 + 1);
         if self.last.is_none_or(|last| last.index < purged.index) {
             self.cache.clear();
             self.cache_bytes = 0;

@@ -167,6 +167,6 @@ impl Log {
 
     /// The index of the first record that the files hold or would hold.
     pub fn first_index(&self) -> LogIndex {
-        LogIndex(self.shared.read().purged.map_or(0, |purged| purged.index.0 + 1))
+        LogIndex(self.shared.read().begin)
     }
 }

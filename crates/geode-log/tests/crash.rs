@@ -41,6 +41,13 @@ struct Model {
     vote: Option<Vote>,
 }
 
+fn places(records: &[Record]) -> Vec<(u64, u64)> {
+    records
+        .iter()
+        .map(|record| (record.position.term.0, record.position.index.0))
+        .collect()
+}
+
 fn check(seed: u64, log: &Log, sure: &Model, maybe: &Model) {
     let line = format!("replay with seed {seed}");
     let state = log.state();
@@ -71,7 +78,10 @@ fn check(seed: u64, log: &Log, sure: &Model, maybe: &Model) {
     let prefix = |of: &[Record]| held.len() <= of.len() && held == of[..held.len()];
     assert!(
         prefix(&sure) || prefix(&maybe),
-        "{line}: the records held were never written"
+        "{line}: the records held were never written: {:?} from {start}, sure {:?}, maybe {:?}",
+        places(&held),
+        places(&sure),
+        places(&maybe)
     );
 }
 

@@ -290,3 +290,14 @@ fn the_worker_commits_in_groups_and_answers_in_order() {
     expected.extend(records(2, 100..110, 20));
     assert_eq!(writer.reader().read(0, 999, usize::MAX).unwrap(), expected);
 }
+
+#[test]
+fn an_empty_log_may_begin_anywhere() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut log = real(directory.path(), 8, 0);
+    log.save_vote(vote(1)).unwrap();
+    log.append(records(1, 5..12, 20)).unwrap();
+    assert_eq!(all(&log), records(1, 5..12, 20));
+    drop(log);
+    assert_eq!(all(&real(directory.path(), 8, 0)), records(1, 5..12, 20));
+}

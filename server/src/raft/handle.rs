@@ -187,6 +187,11 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
         self.0.archived.fetch_max(index.0, Ordering::Relaxed);
     }
 
+    /// Whether consensus has ended, as [`Raft::fatal`] tells.
+    pub fn has_ended(&self) -> bool {
+        self.0.fatal.borrow().is_some()
+    }
+
     /// Ends when consensus cannot go on: a disk failed or a file is damaged. The process must then exit.
     pub async fn fatal(&self) -> Fatal {
         let mut fatal = self.0.fatal.subscribe();

@@ -9,6 +9,7 @@
 
 mod apply;
 mod blocking;
+mod founding;
 mod handle;
 mod inbound;
 mod log_store;
@@ -25,6 +26,9 @@ mod upkeep;
 mod wire;
 
 pub use blocking::Blocking;
+/// What [`Raft`] runs on: tokio, or a simulation's clock and scheduler.
+pub use openraft::AsyncRuntime as Runtime;
+pub(crate) use founding::found_with_one_voter;
 pub use handle::{Fatal, Raft};
 pub use inbound::{RaftService, SnapshotReceiver};
 pub use membership::MembershipError;

@@ -23,9 +23,12 @@ pub enum Fault {
     None,
 }
 
-/// Files in memory. A clone is the same disk.
+/// Files in memory. A clone is the same disk, seen by the same process.
 #[derive(Clone, Default)]
-pub struct MemoryDisk(Arc<Mutex<State>>);
+pub struct MemoryDisk {
+    state: Arc<Mutex<State>>,
+    process: u64,
+}
 
 #[derive(Default)]
 struct State {
@@ -37,6 +40,8 @@ struct State {
     die_after: Option<u64>,
     fail_sync: bool,
     limit: Option<u64>,
+    /// The process that may change something; those before it are dead.
+    process: u64,
 }
 
 #[derive(Default)]
@@ -49,6 +54,19 @@ impl MemoryDisk {
     /// An empty disk.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The disk as a new process sees it: whoever used it before cannot change anything any more. Its faults end.
+    pub fn new_process(&self) -> Self {
+        let mut state = self.lock();
+        state.process += 1;
+        state.die_after = None;
+        state.fail_sync = false;
+        state.limit = None;
+        Self {
+            state: self.state.clone(),
+            process: state.process,
+        }
     }
 
     /// Makes it misbehave.
@@ -83,6 +101,16 @@ impl MemoryDisk {
         state.limit = None;
     }
 
+    /// What every operation that changes something begins with.
+    fn change(&self) -> io::Result<MutexGuard<'_, State>> {
+        let mut state = self.lock();
+        if state.process != self.process {
+            return Err(io::Error::other("the simulated process is dead"));
+        }
+        state.change()?;
+        Ok(state)
+    }
+
     /// Flips a bit of a file, as a failing medium does.
     pub fn flip_bit(&self, path: &Path, offset: usize) {
         let mut state = self.lock();
@@ -99,7 +127,9 @@ impl MemoryDisk {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -179,8 +209,7 @@ impl Disk for MemoryDisk {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let mut state = self.lock();
-        state.change()?;
+        let mut state = self.change()?;
         let inode = if let Some(inode) = state.live.get(path) {
             *inode
         } else {
@@ -211,23 +240,20 @@ impl Disk for MemoryDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let mut state = self.lock();
-        state.change()?;
+        let mut state = self.change()?;
         let inode = state.live.remove(from).ok_or(io::ErrorKind::NotFound)?;
         state.live.insert(to.to_path_buf(), inode);
         Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.lock();
-        state.change()?;
+        let mut state = self.change()?;
         state.live.remove(path).ok_or(io::ErrorKind::NotFound)?;
         Ok(())
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.lock();
-        state.change()?;
+        let mut state = self.change()?;
         let inside = |file: &PathBuf| file.parent() == Some(path);
         let live: Vec<_> = state
             .live
@@ -273,8 +299,7 @@ impl DiskFile for MemoryFile {
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let mut state = self.disk.lock();
-        state.change()?;
+        let mut state = self.disk.change()?;
         let (from, to) = (offset as usize, offset as usize + bytes.len());
         let length = state.inodes.get(&self.inode).map_or(0, |inode| inode.live.len());
         state.check_room(to.saturating_sub(length) as u64)?;
@@ -294,8 +319,7 @@ impl DiskFile for MemoryFile {
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
-        let mut state = self.disk.lock();
-        state.change()?;
+        let mut state = self.disk.change()?;
         state
             .inodes
             .entry(self.inode)
@@ -306,8 +330,7 @@ impl DiskFile for MemoryFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        let mut state = self.disk.lock();
-        state.change()?;
+        let mut state = self.disk.change()?;
         if std::mem::take(&mut state.fail_sync) {
             return Err(io::Error::other("the simulated device failed"));
         }
