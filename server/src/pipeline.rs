@@ -215,7 +215,10 @@ impl<R: Replication> Pipeline<R> {
 
     /// Waits until no other attempt of the same request is under way.
     pub(crate) async fn enter(&self, id: RequestId, deadline: Instant) -> Result<Ticket, Refusal> {
-        let entered = self.in_flight.enter(id, deadline).await;
+        let entered = self
+            .in_flight
+            .enter(id, deadline.min(Instant::now() + COMMIT_TIMEOUT))
+            .await;
         entered.ok_or_else(|| {
             refusal::commit_unknown("an earlier attempt of the same request is still under way").into()
         })

@@ -1,7 +1,7 @@
 //! Answers and errors as text: tables, CSV, JSON.
 
 use crate::args::Format;
-use comfy_table::{Cell, CellAlignment, Table};
+use comfy_table::{Cell, CellAlignment, ContentLineStyle, LineStyle, Table, TableStyle};
 use geode_client::QueryResult;
 use geode_types::{EdgeValue, NodeValue, Properties, QueryError, Value, to_json};
 use serde_json::{Value as Json, json};
@@ -9,7 +9,12 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 /// The guides' boxes: a line below the header, none between rows.
-const BOX: &str = "││──├─┼┤│    ┬┴┌┐└┘";
+const BOX: TableStyle = TableStyle::new()
+    .top_border(LineStyle::new('┌', '─', '┬', '┐'))
+    .header_lines(ContentLineStyle::new('│', '│', '│'))
+    .header_separator(LineStyle::new('├', '─', '┼', '┤'))
+    .content_lines(ContentLineStyle::new('│', '│', '│'))
+    .bottom_border(LineStyle::new('└', '─', '┴', '┘'));
 
 /// Writes an answer.
 pub(crate) fn answer(out: &mut impl Write, result: &QueryResult, format: Format) -> io::Result<()> {
@@ -72,7 +77,7 @@ pub(crate) fn error_text(error: &QueryError, text: &str) -> String {
 /// A table with this header.
 pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Table {
     let mut table = Table::new();
-    table.load_preset(BOX).set_header(header.to_vec());
+    table.load_style(BOX).set_header(header.to_vec());
     for row in rows {
         table.add_row(row);
     }
@@ -82,7 +87,7 @@ pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
 fn table_answer(out: &mut impl Write, result: &QueryResult) -> io::Result<()> {
     if !result.columns.is_empty() {
         let mut table = Table::new();
-        table.load_preset(BOX).set_header(&result.columns);
+        table.load_style(BOX).set_header(&result.columns);
         for row in &result.rows {
             table.add_row(row.iter().map(|value| {
                 let cell = Cell::new(plain(value));

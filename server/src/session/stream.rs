@@ -97,6 +97,7 @@ pub(crate) async fn serve<R: Replication>(
         user: &user,
         send,
         recv,
+        held_open: None,
     };
     if let Err(offence) = stream.run().await {
         tracing::info!(peer = %connection.remote_address(), user = user.name, reason = offence.reason, "a connection is closed");
@@ -110,6 +111,8 @@ struct Stream<'a, R: Replication> {
     user: &'a UserRecord,
     send: SendStream,
     recv: RecvStream,
+    /// A transaction is open, so the session is busy between its statements too.
+    held_open: Option<Busy<'a>>,
 }
 
 impl<R: Replication> Stream<'_, R> {
@@ -170,6 +173,7 @@ impl<R: Replication> Stream<'_, R> {
             self.service.metrics.transaction(ended.began.elapsed());
         }
         self.session.expire();
+        self.held_open = None;
     }
 
     /// Runs a statement; false when the peer is gone.
@@ -206,7 +210,11 @@ impl<R: Replication> Stream<'_, R> {
             // Nobody waits for the answer: the statement is stopped, unless it is being committed already.
             _ = gone => return Ok(false),
         };
-        self.service.metrics.statement(start.elapsed(), ended.is_ok());
+        if !matches!(ended, Err(Refusal::NotLeader(_))) {
+            self.service.metrics.statement(start.elapsed(), ended.is_ok());
+        }
+        let in_transaction = self.session.in_transaction();
+        self.held_open = in_transaction.then(|| Busy::begin(&self.service.busy));
         if let (Some(ended), None) = (before, self.session.transaction()) {
             self.service.metrics.transaction(ended.began.elapsed());
         }

@@ -14,9 +14,11 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a leader may be silent before others are asked whether it still leads; doubles up to the maximum.
-const WATCH_EVERY: Duration = Duration::from_millis(250);
-const WATCH_EVERY_MAX: Duration = Duration::from_secs(1);
+/// How long a leader may be silent before others are asked whether it still leads, and how often: at first for a leader that died, later
+/// for a statement that just takes long.
+const WATCH_EVERY: Duration = Duration::from_millis(200);
+const WATCH_EVERY_LATER: Duration = Duration::from_secs(1);
+const WATCH_OFTEN_TURNS: usize = 20;
 const WATCH_TIMEOUT: Duration = Duration::from_millis(500);
 /// How much later than its own timeout the answer to a statement may come.
 const TIMEOUT_GRACE: Duration = Duration::from_secs(1);
@@ -189,10 +191,13 @@ impl Client {
 
     /// Returns when another member than the asked one is seen to lead.
     async fn watch_for_another_leader(&self, address: &str, asked: &OnceLock<MemberId>, term: u64) {
-        let mut every = WATCH_EVERY;
         for turn in 0_usize.. {
-            tokio::time::sleep(every).await;
-            every = (every * 2).min(WATCH_EVERY_MAX);
+            let pause = if turn < WATCH_OFTEN_TURNS {
+                WATCH_EVERY
+            } else {
+                WATCH_EVERY_LATER
+            };
+            tokio::time::sleep(pause).await;
             let others: Vec<String> = self
                 .routing()
                 .candidates()

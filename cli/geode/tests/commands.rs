@@ -1,0 +1,271 @@
+//! The binary from outside: a shell without a server, and every command against a server that this test starts.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use serde_json::{Value as Json, json};
+use std::io::{BufRead, BufReader, Write};
+use std::net::UdpSocket;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+fn geode(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_geode"));
+    command.args(args);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("GEODE_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A server in a directory of its own; commands run in that directory and find CA and password there.
+struct Server {
+    process: Child,
+    directory: TempDir,
+    address: String,
+}
+
+impl Server {
+    fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let port = UdpSocket::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let address = format!("127.0.0.1:{port}");
+        let process = geode(&["serve", "--listen", &address])
+            .current_dir(directory.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let server = Self {
+            process,
+            directory,
+            address,
+        };
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !server.run(&["ready"]).status.success() {
+            assert!(
+                Instant::now() < deadline,
+                "{}",
+                text(&server.run(&["ready"]).stderr)
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        server
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        geode(args)
+            .current_dir(self.directory.path())
+            .env("GEODE_HOST", &self.address)
+            .output()
+            .unwrap()
+    }
+
+    fn json(&self, args: &[&str]) -> Json {
+        let output = self.run(args);
+        assert!(
+            output.status.success(),
+            "{args:?}: {}{}",
+            text(&output.stdout),
+            text(&output.stderr)
+        );
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    fn stop(mut self) -> TempDir {
+        let killed = Command::new("kill")
+            .args(["-TERM", &self.process.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(killed.success());
+        assert!(self.process.wait().unwrap().success());
+        self.directory
+    }
+}
+
+#[test]
+fn an_ephemeral_shell_needs_no_server() {
+    let output = geode(&[
+        "shell",
+        "--ephemeral",
+        "-c",
+        "INSERT (:P {n: 'a;b'}); MATCH (p:P) RETURN p.n AS n",
+        "--format",
+        "csv",
+    ])
+    .output()
+    .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout), "\r\nn\r\na;b\r\n");
+    let output = geode(&["shell", "--ephemeral", "-c", "MATCH (n:Person RETURN n"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let shown = text(&output.stderr);
+    assert!(shown.contains("line 1, column") && shown.contains('^'), "{shown}");
+}
+
+#[test]
+fn a_script_drives_an_ephemeral_shell_line_by_line() {
+    let mut shell = geode(&["shell", "--ephemeral", "--format", "jsonl"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = shell.stdin.take().unwrap();
+    let mut output = BufReader::new(shell.stdout.take().unwrap());
+    let mut ask = |request: Json| -> Json {
+        writeln!(input, "{request}").unwrap();
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    };
+    assert_eq!(ask(json!({"op": "hello"}))["name"], "geode");
+    let start = Instant::now();
+    for number in 0..100 {
+        assert_eq!(ask(json!({"op": "reset"}))["ok"], true);
+        let wrote = ask(json!({"op": "query", "text": "INSERT (:N {n: $n})", "params": {"n": number}}));
+        assert_eq!(wrote["stats"]["nodes_created"], 1, "{wrote}");
+        let read = ask(json!({"op": "query", "text": "MATCH (n) RETURN n.n AS n", "dialect": "cypher"}));
+        assert_eq!(read["rows"], json!([[number]]));
+    }
+    let each = start.elapsed() / 300;
+    assert!(each < Duration::from_millis(10), "{each:?} a request");
+    assert_eq!(ask(json!({"op": "close"}))["ok"], true);
+    assert!(shell.wait().unwrap().success());
+}
+
+#[test]
+fn a_server_without_configuration_and_every_command_work_together() {
+    let server = Server::start();
+    for command in ["ping", "health"] {
+        assert!(server.run(&[command]).status.success(), "{command}");
+    }
+    let wrote = server.json(&[
+        "query",
+        "INSERT (:Person {name: $name})",
+        "--param",
+        "name=\"Ada\"",
+        "--format",
+        "json",
+    ]);
+    let lsn = wrote["lsn"].as_str().unwrap();
+    assert_eq!(
+        (&wrote["stats"]["nodes_created"], &wrote["columns"]),
+        (&json!(1), &json!([]))
+    );
+    let read = server.json(&[
+        "query",
+        "MATCH (p:Person) RETURN p.name AS name",
+        "--read-lsn",
+        lsn,
+        "--format",
+        "json",
+    ]);
+    assert_eq!(read["rows"], json!([["Ada"]]));
+
+    let refused = server.run(&["query", "MATCH (n:Person RETURN n", "--format", "json"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let error: Json = serde_json::from_slice(&refused.stdout).unwrap();
+    assert_eq!(error["error"]["position"]["line"], 1);
+
+    let status = server.json(&["cluster", "status", "--format", "json"]);
+    assert_eq!(
+        (&status["state"], &status["nodes"][0]["role"]),
+        (&json!("healthy"), &json!("primary"))
+    );
+    assert!(text(&server.run(&["cluster", "status"]).stdout).contains("primary"));
+    assert!(server.run(&["cluster", "health", "--verbose"]).status.success());
+    assert_eq!(
+        server.json(&["cluster", "lag", "--format", "json"])["nodes"][0]["lag_ms"],
+        0
+    );
+
+    let bench = server.json(&[
+        "bench",
+        "--rate",
+        "50",
+        "--duration",
+        "1s",
+        "--clients",
+        "4",
+        "--format",
+        "json",
+    ]);
+    assert_eq!(
+        (&bench["failed"], &bench["unknown"]),
+        (&json!(0), &json!(0)),
+        "{bench}"
+    );
+    assert!(
+        bench["write"]["count"].as_u64() >= Some(10) && bench["read"]["count"].as_u64() >= Some(10),
+        "{bench}"
+    );
+
+    let shell = server.run(&[
+        "shell",
+        "-c",
+        "START TRANSACTION; INSERT (:Gone); ROLLBACK; MATCH (g:Gone) RETURN count(*) AS n",
+        "--format",
+        "jsonl",
+    ]);
+    assert_eq!(text(&shell.stdout).trim(), r#"{"n":0}"#);
+
+    let directory = server.stop();
+    let verified = geode(&["verify"]).current_dir(directory.path()).output().unwrap();
+    assert!(
+        verified.status.success(),
+        "{}{}",
+        text(&verified.stdout),
+        text(&verified.stderr)
+    );
+}
+
+#[test]
+fn nobody_there_is_an_error_that_says_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = geode(&["query", "RETURN 1 AS x"])
+        .current_dir(directory.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let shown = text(&output.stderr);
+    assert!(shown.contains("geode serve") && shown.contains("--ca"), "{shown}");
+    let output = geode(&[
+        "health",
+        "--insecure",
+        "--host",
+        "127.0.0.1:9",
+        "--timeout",
+        "300ms",
+    ])
+    .output()
+    .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stderr).contains("127.0.0.1:9"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn unknown_words_are_refused_with_the_nearest_right_ones() {
+    for (args, meant) in [
+        (["qurey", "RETURN 1"], "query"),
+        (["ping", "--hosst"], "--host"),
+        (["cluster", "statsu"], "status"),
+    ] {
+        let output = geode(&args).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output.stderr).contains(meant), "{}", text(&output.stderr));
+    }
+}
