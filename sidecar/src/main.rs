@@ -1,2 +1,193 @@
-//! geode-sidecar
-fn main() {}
+//! The process beside every server: archives its log, takes base backups, fetches restores, answers probes and metrics.
+//!
+//! It reads the same `geode.yaml` as its server and shares two volumes with it: it reads sealed segments on the WAL volume and writes
+//! fetched backups to the data volume. It has no state of its own, and never talks to Kubernetes or to another member.
+
+mod archive;
+mod backup;
+#[cfg(test)]
+mod fake;
+mod link;
+mod metrics;
+mod report;
+mod restore;
+mod tasks;
+mod watch;
+
+use anyhow::Context as _;
+use archive::Archiver;
+use clap::Parser;
+use geode_archive::{Access, ObjectStore, S3Options, S3Store};
+use geode_config::{Config, LogFormat, S3};
+use geode_log::segment::group_directory;
+use geode_telemetry::http::{Answer, Pages};
+use geode_types::GroupId;
+use link::{CertificateFiles, LocalServer, Server};
+use metrics::Metrics;
+use report::Shared;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+use tasks::{Context, Worker};
+use tokio::net::TcpListener;
+use tokio::sync::watch::Receiver;
+use watch::{Seen, Verdict};
+
+/// Archives the log of the Geode server beside it, and answers its probes.
+#[derive(Parser)]
+#[command(name = "geode-sidecar", version)]
+struct Arguments {
+    /// The server's configuration file.
+    #[arg(long, env = "GEODE_CONFIG", default_value = "/etc/geode/geode.yaml")]
+    config: PathBuf,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let config = Config::load(&arguments.config, |name| std::env::var(name).ok())?;
+    let json = config.logging.format == LogFormat::Json;
+    geode_telemetry::init_logging(&config.logging.level, &config.logging.output, json)?;
+    tokio::runtime::Runtime::new()
+        .context("cannot start the runtime")?
+        .block_on(run(config))
+}
+
+async fn run(config: Config) -> anyhow::Result<()> {
+    let address = internal_address(&config)?;
+    let server: Arc<dyn Server> = Arc::new(LocalServer::new(address, certificate_files(&config)));
+    let (seen_sender, seen) = tokio::sync::watch::channel(Seen::new(Instant::now()));
+    let (metrics, shared) = (Metrics::new(), Arc::new(Shared::default()));
+    let listener = TcpListener::bind(&config.sidecar.listen).await;
+    let listener =
+        listener.with_context(|| format!("cannot listen on sidecar.listen {}", config.sidecar.listen))?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), server = %address, listen = config.sidecar.listen, "sidecar started");
+
+    tokio::spawn(watch::watch(server.clone(), seen_sender));
+    let archive = open_archive(&config).await;
+    if let Some(store) = &archive {
+        let wal_dir = config.wal_dir().join(group_directory(GroupId(0)));
+        let archiver = Archiver::new(
+            store.clone(),
+            server.clone(),
+            wal_dir,
+            shared.clone(),
+            metrics.clone(),
+        );
+        tokio::spawn(archiver.run(seen.clone()));
+    } else {
+        tracing::info!("no archive is configured: the log is purged by snapshots alone");
+    }
+    let context = Context {
+        server,
+        archive,
+        access: access(config.archive.s3.as_ref()),
+        data_dir: config.storage.data_dir.clone(),
+        metrics: metrics.clone(),
+        seen: seen.clone(),
+    };
+    tokio::spawn(Worker::new(context, shared).run());
+    let pages = pages(seen, metrics, config.server.metrics_listen.clone());
+    pages
+        .serve(listener, stop_signal())
+        .await
+        .context("the listener of probes and metrics failed")?;
+    tracing::info!("sidecar stopped");
+    Ok(())
+}
+
+/// Ends with SIGTERM or SIGINT. Nothing needs to be finished: an upload that breaks off leaves no object.
+async fn stop_signal() {
+    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(signal) => signal,
+        Err(error) => {
+            tracing::warn!(%error, "SIGTERM will end the process at once");
+            return std::future::pending().await;
+        }
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+fn pages(seen: Receiver<Seen>, metrics: Metrics, server_metrics: String) -> Pages {
+    let probe = |verdict: fn(&Seen, Instant) -> Verdict| {
+        let seen = seen.clone();
+        move || {
+            let answer = match verdict(&seen.borrow(), Instant::now()) {
+                Ok(line) => Answer::ok(line),
+                Err(reason) => Answer::unavailable(reason),
+            };
+            async move { answer }
+        }
+    };
+    Pages::default()
+        .with("/startupz", probe(Seen::started))
+        .with("/livez", probe(Seen::alive))
+        .with("/readyz", probe(Seen::ready))
+        .with("/metrics", move || {
+            let (metrics, address) = (metrics.clone(), server_metrics.clone());
+            async move { Answer::ok(metrics.page(&address).await) }
+        })
+}
+
+/// The server's internal port as seen from here: the host it listens on, or loopback when it listens on all.
+fn internal_address(config: &Config) -> anyhow::Result<SocketAddr> {
+    let listen = &config.server.internal_listen;
+    if listen.is_empty() {
+        anyhow::bail!(
+            "server.internal_listen is empty: a sidecar needs the server's internal port, for example 127.0.0.1:3142"
+        );
+    }
+    let mut address: SocketAddr = listen
+        .parse()
+        .with_context(|| format!("server.internal_listen {listen:?} is not address:port"))?;
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    Ok(address)
+}
+
+/// The configured certificates, or those that a server on loopback makes for itself.
+fn certificate_files(config: &Config) -> CertificateFiles {
+    match &config.server.tls {
+        Some(tls) => CertificateFiles {
+            cert: tls.cert_file.clone(),
+            key: tls.key_file.clone(),
+            ca: tls.client_ca.clone(),
+        },
+        None => own_certificates(&config.storage.data_dir.join("tls")),
+    }
+}
+
+fn own_certificates(directory: &Path) -> CertificateFiles {
+    CertificateFiles {
+        cert: directory.join("tls.crt"),
+        key: directory.join("tls.key"),
+        ca: directory.join("ca.crt"),
+    }
+}
+
+async fn open_archive(config: &Config) -> Option<Arc<dyn ObjectStore>> {
+    let s3 = config.archive.s3.as_ref()?;
+    let mut options = S3Options::new(&s3.bucket, &s3.prefix);
+    options.endpoint = non_empty(&s3.endpoint);
+    options.region.clone_from(&s3.region);
+    options.credentials_dir.clone_from(&s3.credentials_dir);
+    Some(Arc::new(S3Store::new(options).await))
+}
+
+fn access(s3: Option<&S3>) -> Access {
+    s3.map_or_else(Access::default, |s3| Access {
+        endpoint: non_empty(&s3.endpoint),
+        region: non_empty(&s3.region),
+        credentials_dir: s3.credentials_dir.clone(),
+    })
+}
+
+fn non_empty(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}

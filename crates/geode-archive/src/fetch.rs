@@ -8,6 +8,7 @@ use crate::layout::{Lineage, SNAPSHOT, SegmentRange};
 use crate::location::{Access, LineageError, Location, LocationError};
 use crate::plan::{RestoreGap, RestorePlan, restore_plan};
 use crate::store::{ErrorKind, ObjectError, ObjectStore};
+use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt};
 use geode_log::{SegmentName, segment::SegmentReader};
 use geode_types::{
@@ -291,12 +292,10 @@ impl<'a> Download<'a> {
         plan: &RestorePlan,
     ) -> Result<Vec<FetchedSegment>, FetchError> {
         let count = plan.segments.len();
-        let downloads = plan
-            .segments
-            .iter()
-            .enumerate()
-            .map(|(number, range)| async move {
-                let bytes = self.segment(lineage, *range).await?;
+        let mut downloads: Vec<BoxFuture<'_, Result<FetchedSegment, FetchError>>> = Vec::with_capacity(count);
+        for (number, range) in plan.segments.iter().copied().enumerate() {
+            downloads.push(Box::pin(async move {
+                let bytes = self.segment(lineage, range).await?;
                 self.report(bytes, &format!("downloaded segment {} of {count}", number + 1));
                 let file = SegmentName::Sealed(range.first, range.last).to_string();
                 Ok(FetchedSegment {
@@ -304,7 +303,8 @@ impl<'a> Download<'a> {
                     first: range.first,
                     last: range.last,
                 })
-            });
+            }));
+        }
         futures::stream::iter(downloads)
             .buffered(PARALLEL)
             .try_collect()

@@ -34,7 +34,8 @@ pub use layout::{Lineage, SegmentRange};
 pub use location::{Access, LineageError, Location, LocationError};
 pub use owner::{OwnerError, claim, owner};
 pub use plan::{
-    ArchivePlan, CLOCK_SKEW_MICROS, RestoreGap, RestorePlan, advance, archive_plan, describe, restore_plan,
+    ArchivePlan, CLOCK_SKEW_MICROS, RestoreGap, RestorePlan, advance, archive_plan, archived_until, describe,
+    restore_plan,
 };
 pub use store::{
     Answer, DirectoryStore, ErrorKind, FailingStore, Fault, LIST_PAGE, Listed, MemoryStore, ObjectError,

@@ -22,6 +22,27 @@ pub fn advance(mut next: LogIndex, archived: impl IntoIterator<Item = SegmentRan
     next
 }
 
+/// The first entry after everything that is archived, by what a store lists; `None` for an empty archive.
+///
+/// The archive begins with its first segment. A hole stops the count, unless there are segments beyond it and a base backup that
+/// covers it: what is missing then can no longer be had, and restores begin after it.
+pub fn archived_until(archived: &[SegmentRange], bases: &[LogIndex]) -> Option<LogIndex> {
+    let mut next = advance(archived.first()?.first, archived.iter().copied());
+    while let Some(beyond) = archived.iter().find(|range| range.first > next) {
+        if !bases.iter().any(|base| base.0 + 1 >= beyond.first.0) {
+            break;
+        }
+        next = advance(
+            beyond.first,
+            archived
+                .iter()
+                .copied()
+                .filter(|range| range.last >= beyond.first),
+        );
+    }
+    Some(next)
+}
+
 /// What a member can do for the archive now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArchivePlan {
@@ -98,8 +119,8 @@ pub enum RestoreGap {
     },
     /// A part of the log is missing.
     #[error(
-        "the archive has no segment with the entries {} to {}; it can be restored up to index {up_to} (--target-index {up_to}), or from \
-         a base backup taken after index {}", missing.first, missing.last, missing.last
+        "the archive has no segment with the entries {} to {}; what comes before them, up to index {up_to}, can be restored by a target \
+         time, and everything again from a base backup taken now, while the source cluster runs", missing.first, missing.last
     )]
     Missing {
         /// What is not there.

@@ -81,6 +81,31 @@ fn the_archive_ends_at_its_first_hole() {
 }
 
 #[test]
+fn a_hole_ends_the_archive_unless_a_base_backup_covers_it() {
+    for (archived, bases, until) in [
+        (vec![], vec![7], None),
+        (vec![(0, 9), (10, 19)], vec![], Some(20)),
+        (vec![(30, 39)], vec![], Some(40)),
+        (vec![(0, 9)], vec![100], Some(10)),
+        (vec![(0, 9), (20, 29)], vec![18], Some(10)),
+        (vec![(0, 9), (20, 29)], vec![19], Some(30)),
+        (vec![(0, 9), (20, 29), (40, 49)], vec![25], Some(30)),
+        (vec![(0, 9), (20, 29), (40, 49)], vec![45], Some(50)),
+    ] {
+        let ranges: Vec<_> = archived
+            .iter()
+            .map(|(first, last)| range(*first, *last))
+            .collect();
+        let bases: Vec<_> = bases.into_iter().map(LogIndex).collect();
+        assert_eq!(
+            archived_until(&ranges, &bases),
+            until.map(LogIndex),
+            "{archived:?} {bases:?}"
+        );
+    }
+}
+
+#[test]
 fn a_member_uploads_what_follows_the_archive_and_names_what_it_cannot_fill() {
     for (local, next, uploads, hole) in [
         (vec![], 0, vec![], None),

@@ -1,0 +1,132 @@
+//! A base backup: the server's snapshot stream, through the archive crate, into the cluster's archive.
+
+use crate::link::Server;
+use crate::tasks::{Context, ProgressLine, lineage};
+use geode_archive::{Backoff, ErrorKind, ObjectStore, SnapshotFacts, claim, write_base_backup};
+use geode_types::{LogIndex, Term};
+use geode_wire::internal::TaskResult;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context as Poller, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, ReadBuf};
+
+/// A backup that breaks is begun again this often; each time with a new snapshot.
+const ATTEMPTS: u32 = 5;
+const PAUSE_FIRST: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// A line of progress each time this much has been read.
+const PROGRESS_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Takes one and says where it is.
+pub(crate) async fn run(context: &Context, progress: &ProgressLine) -> Result<TaskResult, String> {
+    let store = context.archive.as_ref().ok_or(
+        "the cluster has no archive; set archive.s3 (on Kubernetes spec.archive.s3) and file the backup again",
+    )?;
+    let mut backoff = Backoff::new(PAUSE_FIRST, PAUSE_MAX);
+    loop {
+        let failure = match attempt(context, &**store, progress).await {
+            Ok(result) => return Ok(result),
+            Err(failure) => failure,
+        };
+        if !failure.again || backoff.failures() + 1 >= ATTEMPTS {
+            return Err(failure.message);
+        }
+        let pause = backoff.failed();
+        tracing::warn!(
+            reason = failure.message,
+            ?pause,
+            "the base backup will be begun again"
+        );
+        progress.set(format!("trying again after: {}", failure.message));
+        tokio::time::sleep(pause).await;
+    }
+}
+
+struct Failure {
+    message: String,
+    again: bool,
+}
+
+async fn attempt(
+    context: &Context,
+    store: &dyn ObjectStore,
+    progress: &ProgressLine,
+) -> Result<TaskResult, Failure> {
+    let again = |message: String| Failure { message, again: true };
+    let (lineage, server_version) = lineage(context).map_err(again)?;
+    claim(store, lineage.cluster_id).await.map_err(|error| Failure {
+        again: matches!(&error, geode_archive::OwnerError::Store(error) if error.kind == ErrorKind::Unavailable),
+        message: error.to_string(),
+    })?;
+    let snapshot = context
+        .server
+        .snapshot()
+        .await
+        .map_err(|error| again(error.to_string()))?;
+    let index = snapshot.applied;
+    progress.set(format!("storing the graph at index {index}"));
+    let facts = SnapshotFacts {
+        lineage,
+        index,
+        term: Term(snapshot.term),
+        server_version,
+    };
+    let reader = Progressing {
+        inner: snapshot.bytes,
+        progress,
+        read: 0,
+        said: 0,
+    };
+    let hash = || state_hash(&*context.server, index);
+    // A snapshot that breaks off is the stream's fault (`Local`): it is worth another try, unlike refused credentials.
+    let written = write_base_backup(store, facts, reader, hash).await;
+    let backup = written.map_err(|error| Failure {
+        again: matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Local),
+        message: error.to_string(),
+    })?;
+    context.metrics.base_backup(&backup.manifest);
+    Ok(TaskResult {
+        location: store.url(&backup.folder),
+        index,
+        bytes: backup.manifest.stored_bytes,
+        state_hash: backup.manifest.state_hash.unwrap_or_default(),
+    })
+}
+
+/// The hash of the graph, if the server is still where the snapshot was taken.
+async fn state_hash(server: &dyn Server, index: LogIndex) -> Option<String> {
+    match server.state_hash().await {
+        Ok((applied, hash)) => (applied == index).then_some(hash),
+        Err(error) => {
+            tracing::info!(%error, "the base backup is stored without a state hash");
+            None
+        }
+    }
+}
+
+/// Says how much has passed.
+struct Progressing<'a, R> {
+    inner: R,
+    progress: &'a ProgressLine,
+    read: u64,
+    said: u64,
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Progressing<'_, R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Poller<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
+        self.read += (buf.filled().len() - before) as u64;
+        if self.read >= self.said + PROGRESS_BYTES {
+            self.said = self.read;
+            self.progress
+                .set(format!("{} MiB of the graph read", self.read >> 20));
+        }
+        polled
+    }
+}

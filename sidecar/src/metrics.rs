@@ -1,0 +1,202 @@
+//! The sidecar's metrics, under the names of the guides, and the page that joins them with the server's.
+
+use geode_archive::Manifest;
+use geode_telemetry::prometheus::{Gauge, IntCounter, IntGauge, Registry};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// The server's page must come in this time, or the sidecar's metrics go without it.
+const SCRAPE_TIMEOUT: Duration = Duration::from_secs(3);
+/// The server's page may be at most this long.
+const SCRAPE_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// What the sidecar counts.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    pub(crate) lag_seconds: Gauge,
+    pub(crate) lag_bytes: IntGauge,
+    pub(crate) failures: IntCounter,
+    pub(crate) failing: IntGauge,
+    pub(crate) archived_up_to: IntGauge,
+    pub(crate) segments: IntCounter,
+    pub(crate) segment_bytes: IntCounter,
+    last_full_timestamp: IntGauge,
+    last_full_duration: Gauge,
+    last_full_bytes: IntGauge,
+    last_status: IntGauge,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let registry = Registry::new();
+        Self {
+            lag_seconds: gauge(
+                &registry,
+                "geode_backup_wal_archive_lag_seconds",
+                "Time since the oldest segment that is not archived was sealed.",
+            ),
+            lag_bytes: int_gauge(
+                &registry,
+                "geode_backup_wal_archive_lag_bytes",
+                "Size of the sealed segments that are not archived.",
+            ),
+            failures: counter(
+                &registry,
+                "geode_backup_wal_archive_failures_total",
+                "Attempts to archive that failed.",
+            ),
+            failing: int_gauge(
+                &registry,
+                "geode_backup_wal_archive_failing",
+                "1 while archiving does not get on.",
+            ),
+            archived_up_to: int_gauge(
+                &registry,
+                "geode_backup_wal_archived_up_to",
+                "The last log index that is archived.",
+            ),
+            segments: counter(
+                &registry,
+                "geode_backup_wal_archived_segments_total",
+                "Segments that this sidecar archived.",
+            ),
+            segment_bytes: counter(
+                &registry,
+                "geode_backup_wal_archived_bytes_total",
+                "Bytes that this sidecar archived.",
+            ),
+            last_full_timestamp: unregistered(
+                "geode_backup_last_full_timestamp",
+                "When the last base backup was finished, seconds since 1970.",
+            ),
+            last_full_duration: Gauge::new("geode_backup_last_full_duration_seconds", "How long it took.")
+                .expect("a valid name"),
+            last_full_bytes: unregistered("geode_backup_last_full_size_bytes", "Its size as stored."),
+            last_status: unregistered(
+                "geode_backup_last_status",
+                "1 when the last base backup was completed, 0 when it failed.",
+            ),
+            registry,
+        }
+    }
+
+    /// A base backup was completed, or found in the archive.
+    pub(crate) fn base_backup(&self, manifest: &Manifest) {
+        self.last_full_timestamp.set(manifest.finished_at.as_second());
+        self.last_full_duration.set(
+            manifest
+                .finished_at
+                .duration_since(manifest.started_at)
+                .as_secs_f64(),
+        );
+        self.last_full_bytes.set(manifest.stored_bytes as i64);
+        self.last_status.set(1);
+        // They exist only once there is a backup to speak of; registering twice is refused and fine.
+        let _ = self.registry.register(Box::new(self.last_full_timestamp.clone()));
+        let _ = self.registry.register(Box::new(self.last_full_duration.clone()));
+        let _ = self.registry.register(Box::new(self.last_full_bytes.clone()));
+        let _ = self.registry.register(Box::new(self.last_status.clone()));
+    }
+
+    /// A base backup failed.
+    pub(crate) fn base_backup_failed(&self) {
+        self.last_status.set(0);
+        let _ = self.registry.register(Box::new(self.last_status.clone()));
+    }
+
+    /// Our metrics and, when it answers at `server_page` (`host:port`), the server's.
+    pub(crate) async fn page(&self, server_page: &str) -> String {
+        let mut text = geode_telemetry::render(&self.registry);
+        if server_page.is_empty() {
+            return text;
+        }
+        match tokio::time::timeout(SCRAPE_TIMEOUT, scrape(server_page)).await {
+            Ok(Ok(server)) => text.push_str(&server),
+            Ok(Err(error)) => tracing::debug!(%error, "the server's metrics cannot be read"),
+            Err(_) => tracing::debug!("the server's metrics do not come"),
+        }
+        text
+    }
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str) -> Gauge {
+    let gauge = Gauge::new(name, help).expect("a valid name");
+    registry
+        .register(Box::new(gauge.clone()))
+        .expect("each name is registered once");
+    gauge
+}
+
+fn int_gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
+    let gauge = unregistered(name, help);
+    registry
+        .register(Box::new(gauge.clone()))
+        .expect("each name is registered once");
+    gauge
+}
+
+fn unregistered(name: &str, help: &str) -> IntGauge {
+    IntGauge::new(name, help).expect("a valid name")
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
+    let counter = IntCounter::new(name, help).expect("a valid name");
+    registry
+        .register(Box::new(counter.clone()))
+        .expect("each name is registered once");
+    counter
+}
+
+/// `GET /metrics` over HTTP/1.0, whose answer ends with the connection: all that a page on loopback needs.
+async fn scrape(address: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream
+        .write_all(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .await?;
+    let mut answer = String::new();
+    stream.take(SCRAPE_BYTES_MAX).read_to_string(&mut answer).await?;
+    let (head, body) = answer
+        .split_once("\r\n\r\n")
+        .ok_or_else(|| std::io::Error::other("no HTTP answer"))?;
+    if !head.lines().next().is_some_and(|line| line.contains(" 200 ")) {
+        return Err(std::io::Error::other(format!("{:?}", head.lines().next())));
+    }
+    Ok(body.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use geode_telemetry::http::Pages;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn one_page_has_the_sidecars_and_the_servers_metrics() {
+        let server = Registry::new();
+        let counter = IntCounter::new("geode_queries_total", "Queries.").unwrap();
+        server.register(Box::new(counter)).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::spawn(
+            Pages::default()
+                .with_metrics(server)
+                .serve(listener, std::future::pending()),
+        );
+        let metrics = Metrics::new();
+        let page = metrics.page(&address).await;
+        assert!(
+            page.contains("geode_queries_total 0") && page.contains("geode_backup_wal_archive_lag_seconds 0"),
+            "{page}"
+        );
+        assert!(!page.contains("geode_backup_last_status"), "no backup, no status");
+        metrics.base_backup_failed();
+        assert!(
+            metrics
+                .page("127.0.0.1:1")
+                .await
+                .contains("geode_backup_last_status 0")
+        );
+    }
+}

@@ -1,0 +1,69 @@
+//! Fetches a backup for the empty server beside us, into its data directory. The server replays it and starts the new cluster.
+
+use crate::tasks::{Context, ProgressLine};
+use geode_archive::{Progress, fetch};
+use geode_types::{LogIndex, RestoreTarget};
+use geode_wire::internal::TaskResult;
+use jiff::Timestamp;
+
+/// Below the data directory.
+const FOLDER: &str = "restore";
+
+/// Fetches and says where it is.
+pub(crate) async fn run(
+    context: &Context,
+    progress: &ProgressLine,
+    source: &str,
+    target_time: Option<&str>,
+) -> Result<TaskResult, String> {
+    let target = target(target_time)?;
+    let into = context.data_dir.join(FOLDER);
+    // Of an earlier try; the server has not used it, or it would not ask again.
+    match tokio::fs::remove_dir_all(&into).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(format!("cannot remove {}: {error}", into.display()));
+        }
+        _ => {}
+    }
+    let say = |at: Progress| {
+        progress.set(format!(
+            "{}, {} of {} MiB",
+            at.step,
+            at.done_bytes >> 20,
+            at.total_bytes >> 20
+        ));
+    };
+    let fetched = fetch(source, &context.access, target, &into, &say)
+        .await
+        .map_err(|error| error.to_string())?;
+    let last_segment = fetched.segments.last().map(|segment| segment.last);
+    let base = fetched.base.as_ref().map(|base| base.index);
+    let bytes = size_of(&into)
+        .await
+        .map_err(|error| format!("cannot read {}: {error}", into.display()))?;
+    Ok(TaskResult {
+        location: into.display().to_string(),
+        index: last_segment.max(base).unwrap_or(LogIndex(0)),
+        bytes,
+        state_hash: String::new(),
+    })
+}
+
+fn target(time: Option<&str>) -> Result<RestoreTarget, String> {
+    let Some(text) = time else {
+        return Ok(RestoreTarget::Latest);
+    };
+    let time: Timestamp = text.parse().map_err(|error| {
+        format!("the target time {text:?} is not RFC 3339, for example 2026-01-31T12:00:00Z: {error}")
+    })?;
+    Ok(RestoreTarget::TimeMicros(time.as_microsecond()))
+}
+
+async fn size_of(directory: &std::path::Path) -> std::io::Result<u64> {
+    let mut entries = tokio::fs::read_dir(directory).await?;
+    let mut bytes = 0;
+    while let Some(entry) = entries.next_entry().await? {
+        bytes += entry.metadata().await?.len();
+    }
+    Ok(bytes)
+}

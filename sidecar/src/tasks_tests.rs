@@ -1,0 +1,190 @@
+use super::*;
+use crate::fake::{FakeServer, cluster_id, seal, status};
+use geode_archive::{
+    DirectoryStore, FailingStore, Fault, Lineage, MemoryStore, Operation, bases, claim, upload_segment,
+};
+use geode_types::{Incarnation, LogIndex, RESTORE_FILE};
+use std::path::Path;
+
+fn task(name: &str, kind: TaskKind) -> Task {
+    Task {
+        name: name.to_owned(),
+        kind,
+    }
+}
+
+fn worker(server: &Arc<FakeServer>, archive: Option<Arc<dyn ObjectStore>>, data_dir: &Path) -> Worker {
+    let mut seen = Seen::new(Instant::now());
+    seen.answer = Some((Arc::new(status()), Instant::now() + Duration::from_secs(3600)));
+    let context = Context {
+        server: server.clone(),
+        archive,
+        access: Access::default(),
+        data_dir: data_dir.to_owned(),
+        metrics: Metrics::new(),
+        seen: watch::channel(seen).1,
+    };
+    Worker::new(context, Arc::new(Shared::default()))
+}
+
+/// Rounds until the task has an end.
+async fn done(worker: &mut Worker, server: &FakeServer, name: &str) -> TaskState {
+    for _ in 0..500 {
+        let _ = worker.round(Instant::now()).await;
+        let ended = server
+            .state()
+            .reports
+            .iter()
+            .rev()
+            .find(|report| report.task.name == name)
+            .cloned();
+        if let Some(TaskReport {
+            state: state @ (TaskState::Done(_) | TaskState::Failed(_)),
+            ..
+        }) = ended
+        {
+            return state;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the task {name} does not end");
+}
+
+fn lineage() -> Lineage {
+    Lineage {
+        cluster_id: cluster_id(),
+        incarnation: Incarnation(1),
+    }
+}
+
+#[tokio::test]
+async fn a_backup_task_stores_the_snapshot_and_reports_where() {
+    let (server, store, dir) = (
+        Arc::new(FakeServer::default()),
+        Arc::new(MemoryStore::new()),
+        tempfile::tempdir().unwrap(),
+    );
+    {
+        let mut state = server.state();
+        (state.snapshot, state.applied) = (vec![7; 100_000], LogIndex(42));
+        state.tasks.push(task("b1", TaskKind::Backup));
+    }
+    let mut worker = worker(&server, Some(store.clone()), dir.path());
+    let TaskState::Done(result) = done(&mut worker, &server, "b1").await else {
+        panic!("failed")
+    };
+    let found = bases(&*store, lineage()).await.unwrap();
+    assert_eq!((result.index, result.state_hash.as_str()), (LogIndex(42), "beef"));
+    assert_eq!(result.location, store.url(&found[0].folder));
+    assert_eq!(result.bytes, found[0].manifest.stored_bytes);
+
+    server.state().reports.clear();
+    done(&mut worker, &server, "b1").await;
+    assert_eq!(
+        bases(&*store, lineage()).await.unwrap().len(),
+        1,
+        "a server that forgot the result hears it again"
+    );
+}
+
+#[tokio::test]
+async fn a_backup_that_breaks_is_begun_again_and_one_that_is_denied_fails() {
+    let (server, dir) = (Arc::new(FakeServer::default()), tempfile::tempdir().unwrap());
+    let store = Arc::new(FailingStore::new(Arc::new(MemoryStore::new())));
+    server.state().tasks.push(task("b1", TaskKind::Backup));
+    store.fail(Operation::PutStream, Fault::Unavailable, 1);
+    let mut worker = worker(&server, Some(store.clone()), dir.path());
+    assert!(matches!(
+        done(&mut worker, &server, "b1").await,
+        TaskState::Done(_)
+    ));
+
+    store.fail(Operation::PutStream, Fault::Denied, 1);
+    server.state().tasks.push(task("b2", TaskKind::Backup));
+    let TaskState::Failed(message) = done(&mut worker, &server, "b2").await else {
+        panic!("done")
+    };
+    assert!(message.contains("403"), "{message}");
+    assert!(
+        worker
+            .context
+            .metrics
+            .page("")
+            .await
+            .contains("geode_backup_last_status 0")
+    );
+}
+
+#[tokio::test]
+async fn a_backup_without_an_archive_says_what_to_do() {
+    let (server, dir) = (Arc::new(FakeServer::default()), tempfile::tempdir().unwrap());
+    server.state().tasks.push(task("b1", TaskKind::Backup));
+    let mut worker = worker(&server, None, dir.path());
+    let TaskState::Failed(message) = done(&mut worker, &server, "b1").await else {
+        panic!("done")
+    };
+    assert!(message.contains("archive.s3"), "{message}");
+}
+
+#[tokio::test]
+async fn a_base_backup_that_is_wanted_is_taken_without_a_task() {
+    let (server, store, dir) = (
+        Arc::new(FakeServer::default()),
+        Arc::new(MemoryStore::new()),
+        tempfile::tempdir().unwrap(),
+    );
+    let mut worker = worker(&server, Some(store.clone()), dir.path());
+    worker.shared.want_base();
+    for _ in 0..200 {
+        worker.round(Instant::now()).await.unwrap();
+        if !worker.shared.wants_base() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(bases(&*store, lineage()).await.unwrap().len(), 1);
+    assert!(server.state().reports.is_empty());
+}
+
+#[tokio::test]
+async fn a_restore_task_leaves_a_whole_backup_in_the_data_directory() {
+    let (server, dir, archive) = (
+        Arc::new(FakeServer::default()),
+        tempfile::tempdir().unwrap(),
+        tempfile::tempdir().unwrap(),
+    );
+    let store = DirectoryStore::new(archive.path());
+    claim(&store, cluster_id()).await.unwrap();
+    let sealed = seal(archive.path(), 0, 9);
+    let range = geode_archive::SegmentRange {
+        first: sealed.first,
+        last: sealed.last,
+    };
+    upload_segment(&store, lineage(), range, &archive.path().join(&sealed.file))
+        .await
+        .unwrap();
+    let source = format!("file://{}", archive.path().display());
+    let restore = |target_time: Option<&str>| TaskKind::Restore {
+        source: source.clone(),
+        target_time: target_time.map(str::to_owned),
+        cluster_id: cluster_id(),
+    };
+    server.state().tasks.push(task("r1", restore(None)));
+    std::fs::create_dir_all(dir.path().join("restore")).unwrap();
+    std::fs::write(dir.path().join("restore/leftover"), "x").unwrap();
+    let mut worker = worker(&server, None, dir.path());
+    let TaskState::Done(result) = done(&mut worker, &server, "r1").await else {
+        panic!("failed")
+    };
+    assert_eq!(
+        (result.index, Path::new(&result.location)),
+        (LogIndex(9), dir.path().join("restore").as_path())
+    );
+    assert!(Path::new(&result.location).join(RESTORE_FILE).exists());
+
+    server.state().tasks.push(task("r2", restore(Some("yesterday"))));
+    let TaskState::Failed(message) = done(&mut worker, &server, "r2").await else {
+        panic!("done")
+    };
+    assert!(message.contains("RFC 3339"), "{message}");
+}
