@@ -1,7 +1,7 @@
 //! Where the operator and this member's sidecar meet: tasks that the one files and the other works on, and the sidecar's last report
 //! about the archive. In memory: a restart forgets it, and both sides say it again.
 
-use geode_wire::internal::{ArchiveReport, Task, TaskReport, TaskState};
+use geode_wire::internal::{ArchiveReport, Task, TaskKind, TaskReport, TaskState};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -46,6 +46,11 @@ impl Board {
         self.lock().tasks.values().filter(open).map(|report| report.task.clone()).collect()
     }
 
+    /// Whether a backup is being fetched for this member.
+    pub fn is_restoring(&self) -> bool {
+        self.open_tasks().iter().any(|task| matches!(task.kind, TaskKind::Restore { .. }))
+    }
+
     /// All tasks and how they stand.
     pub fn reports(&self) -> Vec<TaskReport> {
         self.lock().tasks.values().cloned().collect()
@@ -69,7 +74,7 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use geode_wire::internal::{TaskKind, TaskResult};
+    use geode_wire::internal::TaskResult;
 
     fn task(name: &str) -> Task {
         Task { name: name.to_owned(), kind: TaskKind::Backup }

@@ -3,7 +3,26 @@
 //! [`Server::start`] assembles it from a [`geode_config::Config`]. It never talks to Kubernetes or to an object store: the operator and
 //! the sidecar do, and meet it on its internal port.
 
+pub mod auth;
 mod board;
+mod ephemeral;
 mod gate;
 pub mod identity;
+mod internal;
+mod join;
+mod keeper;
+mod listener;
+mod member;
+mod metrics;
+mod node;
+mod pending;
+mod pipeline;
+pub mod raft;
+mod replicated;
+pub mod restore;
+mod session;
+mod system;
 pub mod tls;
+
+pub use ephemeral::Ephemeral;
+pub use node::{Ended, GRAPH_FOLDER, ServeOptions, Server, StartError};

@@ -41,13 +41,6 @@ pub enum InternalRequest {
         /// The new cluster's identity.
         cluster_id: ClusterId,
     },
-    /// From the leader to an empty member, before it becomes a learner: take your place in this cluster. Refused by a member of another one.
-    Adopt {
-        /// The cluster's identity.
-        cluster_id: ClusterId,
-        /// The lineage of its history.
-        incarnation: Incarnation,
-    },
     /// Leader only: adds a member without a vote.
     AddLearner {
         /// Who.

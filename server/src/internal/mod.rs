@@ -3,6 +3,9 @@
 //! `transport` carries bytes: it accepts connections, tells Raft streams from API streams by their first byte, and dials peers for Raft.
 //! `api` answers [`geode_wire::internal::InternalRequest`]s.
 
+mod api;
 mod transport;
 
-pub use transport::{ApiService, Transport, TransportError};
+pub(crate) use api::{Api, state_hash_at};
+pub(crate) use transport::{ApiService, NoPeers, Transport};
+pub use transport::TransportError;

@@ -314,3 +314,22 @@ async fn resolve(address: &str) -> io::Result<SocketAddr> {
     let mut found = tokio::net::lookup_host(address).await?;
     found.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("{address} has no address")))
 }
+
+/// The transport of a member that will stay alone.
+pub(crate) struct NoPeers;
+
+impl PeerTransport for NoPeers {
+    fn call(&self, peer: &MemberAddress, _: Lane, _: Bytes, _: Duration) -> BoxFuture<'_, Result<Bytes, PeerError>> {
+        let refusal = no_internal_port(peer);
+        Box::pin(async move { Err(refusal) })
+    }
+
+    fn send_snapshot(&self, peer: &MemberAddress, _: Bytes, _: SnapshotBody, _: Duration) -> BoxFuture<'_, Result<Bytes, PeerError>> {
+        let refusal = no_internal_port(peer);
+        Box::pin(async move { Err(refusal) })
+    }
+}
+
+fn no_internal_port(peer: &MemberAddress) -> PeerError {
+    PeerError::Unreachable(format!("{} cannot be reached: this member has no internal port (server.internal_listen)", peer.name))
+}

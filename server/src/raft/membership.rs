@@ -129,18 +129,50 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
                 .map(|peer| peer.member)
                 .ok_or_else(|| MembershipError::Failed("there is no other voter".to_owned()))?,
         };
+        self.bring_up(target).await?;
         let failed = |reason: String| MembershipError::Failed(format!("leadership was not handed over: {reason}"));
         self.raft().trigger().transfer_leader(target.0).await.map_err(|error| failed(error.to_string()))?;
         let within = self.timing().election_max * 2;
+        let taken = || {
+            let leader = self.raft().metrics().borrow_watched().current_leader?;
+            (leader != me.0).then_some(leader)
+        };
+        match self.poll(within, taken).await {
+            Some(leader) if to.is_none() || leader == target.0 => Ok(()),
+            Some(leader) => Err(failed(format!("member {leader} was elected instead of {target}"))),
+            None => Err(failed(format!("member {target} did not take it within {within:?}"))),
+        }
+    }
+
+    /// Makes sure that a member is there and has everything: openraft stops leading when it hands over, whether the other takes it or not.
+    async fn bring_up(&self, target: MemberId) -> Result<(), MembershipError> {
+        let blank = match Types::<R>::timeout(self.timing().election_max, self.raft().write_blank()).await {
+            Ok(Ok(written)) => written.log_id,
+            Ok(result) => return changed::<R>(result),
+            Err(_) => return Err(MembershipError::Failed("there is no quorum to hand leadership over in".to_owned())),
+        };
+        let has_it = || {
+            let metrics = self.raft().metrics();
+            let metrics = metrics.borrow_watched();
+            let matched = metrics.replication.as_ref()?.get(&target.0)?.as_ref()?;
+            (matched.index() >= blank.index()).then_some(())
+        };
+        let within = self.timing().election_max;
+        self.poll(within, has_it).await.ok_or_else(|| {
+            MembershipError::Failed(format!("member {target} is unreachable or behind; leadership stays here"))
+        })
+    }
+
+    /// Asks until there is an answer.
+    async fn poll<T>(&self, within: Duration, ask: impl Fn() -> Option<T>) -> Option<T> {
         let rounds = within.as_millis() / TRANSFER_POLL.as_millis();
         for _ in 0..rounds {
-            let leader = self.raft().metrics().borrow_watched().current_leader;
-            if leader == Some(target.0) {
-                return Ok(());
+            if let Some(answer) = ask() {
+                return Some(answer);
             }
             Types::<R>::sleep(TRANSFER_POLL).await;
         }
-        Err(failed(format!("member {target} did not take it within {within:?}")))
+        ask()
     }
 
     /// A membership change is given up when it does not get on; openraft may still complete it.

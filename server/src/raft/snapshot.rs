@@ -62,16 +62,16 @@ pub(super) fn applied_state<R: AsyncRuntime>(read: &impl Reader) -> io::Result<A
     Ok((applied, membership))
 }
 
-/// The snapshot that a read transaction sees now; `None` while nothing is applied.
+/// The snapshot that a read transaction sees now.
 pub(super) fn live<R: AsyncRuntime, S: Store>(
     store: &S,
-) -> io::Result<Option<SnapshotOf<Types<R>, SnapshotData<S::Read>>>> {
+) -> io::Result<SnapshotOf<Types<R>, SnapshotData<S::Read>>> {
     let read = store.read().map_err(io::Error::other)?;
     let (last_log_id, last_membership) = applied_state::<R>(&read)?;
-    Ok(last_log_id.is_some().then(|| SnapshotOf::<Types<R>, _> {
+    Ok(SnapshotOf::<Types<R>, _> {
         meta: SnapshotMetaOf::<Types<R>> { last_log_id, last_membership },
         snapshot: SnapshotData::Live(read),
-    }))
+    })
 }
 
 /// Writes what `read` sees into a file, durably.
@@ -139,7 +139,6 @@ impl<S: Store, R: AsyncRuntime> RaftSnapshotBuilder<Types<R>> for Builder<S, R> 
             store.sync().map_err(io::Error::other)?;
             Ok(snapshot)
         });
-        let empty = || io::Error::other("nothing is applied yet, so there is nothing to take a snapshot of");
-        built.await??.ok_or_else(empty)
+        built.await?
     }
 }

@@ -189,6 +189,7 @@ impl<S: Store, R: AsyncRuntime> RaftStateMachine<Types<R>> for StateMachine<S, R
         &mut self,
     ) -> Result<Option<SnapshotOf<Types<R>, Self::SnapshotData>>, io::Error> {
         let store = self.store.clone();
-        self.blocking.run(move || snapshot::live::<R, S>(&store)).await?
+        let snapshot = self.blocking.run(move || snapshot::live::<R, S>(&store)).await??;
+        Ok(snapshot.meta.last_log_id.is_some().then_some(snapshot))
     }
 }
