@@ -245,19 +245,21 @@ impl Log {
             offsets: OnceLock::new(),
         });
         let to = self.shared.directory.join(sealed.name().to_string());
-        self.shared
-            .disk
-            .rename(&path, &to)
-            .map_err(|error| LogError::io("rename", &path, error))?;
-        self.sync_directory()?;
-        self.open = None;
-        let mut state = self.shared.write();
-        if let Some(view) = state.open.take() {
-            let _ = sealed.offsets.set(view.offsets);
+        {
+            // Renamed and told under one lock: whoever looks the file up finds it under the name that it has.
+            let mut state = self.shared.write();
+            self.shared
+                .disk
+                .rename(&path, &to)
+                .map_err(|error| LogError::io("rename", &path, error))?;
+            if let Some(view) = state.open.take() {
+                let _ = sealed.offsets.set(view.offsets);
+            }
+            state.sealed.push_back(sealed);
+            state.generation += 1;
         }
-        state.sealed.push_back(sealed);
-        state.generation += 1;
-        Ok(())
+        self.open = None;
+        self.sync_directory()
     }
 
     pub(crate) fn sync_directory(&self) -> Result<(), LogError> {

@@ -107,6 +107,9 @@ impl State {
     /// Forgets what follows `last`.
     pub(crate) fn truncate(&mut self, last: Option<Position>) {
         let next = last.map_or(0, |last| last.index.0 + 1);
+        if next >= self.next_index() {
+            return;
+        }
         while self
             .cache
             .back()

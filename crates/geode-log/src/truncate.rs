@@ -78,26 +78,21 @@ impl Log {
         let directory = &self.shared.directory;
         let open = SegmentName::Open(name.first());
         let (from, to) = (directory.join(name.to_string()), directory.join(open.to_string()));
-        self.shared
-            .disk
-            .rename(&from, &to)
-            .map_err(|error| LogError::io("rename", &from, error))?;
-        self.sync_directory()?;
-        let length = {
-            let file = self
-                .shared
+        let length = self.shared.read().sealed.back().map_or(0, |sealed| sealed.bytes);
+        let content = length.saturating_sub(FOOTER_BYTES as u64);
+        let scanned = recovery::scan(&*self.shared.disk, &from, content)?;
+        {
+            let mut state = self.shared.write();
+            self.shared
                 .disk
-                .open(&to)
-                .map_err(|error| LogError::io("open", &to, error))?;
-            file.len().map_err(|error| LogError::io("measure", &to, error))?
-        };
-        let scanned = recovery::scan(&*self.shared.disk, &to, length - FOOTER_BYTES as u64)?;
-        let mut state = self.shared.write();
-        state.sealed.pop_back();
-        state.open = Some(scanned.view);
-        drop(state);
+                .rename(&from, &to)
+                .map_err(|error| LogError::io("rename", &from, error))?;
+            state.sealed.pop_back();
+            state.open = Some(scanned.view);
+            state.generation += 1;
+        }
         self.open = Some(scanned.file);
-        Ok(())
+        self.sync_directory()
     }
 
     fn cut_open(&mut self, offset: u64) -> Result<(), LogError> {
