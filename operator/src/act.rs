@@ -224,7 +224,10 @@ impl Hands<'_> {
         let authority = self.authority().await?;
         let names = &self.want.names;
         let existing = self.secrets().get_opt(&names.tls()).await?;
-        if existing.as_ref().is_some_and(|secret| secret.labels().get(LABEL_CLUSTER) != Some(&self.key.name)) {
+        if existing
+            .as_ref()
+            .is_some_and(|secret| secret.labels().get(LABEL_CLUSTER) != Some(&self.key.name))
+        {
             return Err(ActFailure::Taken);
         }
         let current = existing.and_then(|secret| secret.data).unwrap_or_default();

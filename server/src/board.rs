@@ -24,13 +24,21 @@ impl Board {
     /// Files a task; one that is known under this name stays as it is.
     pub fn file(&self, task: Task) {
         let mut state = self.lock();
-        let finished = |report: &TaskReport| matches!(report.state, TaskState::Done(_) | TaskState::Failed(_));
+        let finished =
+            |report: &TaskReport| matches!(report.state, TaskState::Done(_) | TaskState::Failed(_));
         while state.tasks.values().filter(|report| finished(report)).count() >= FINISHED_MAX {
-            let oldest = state.tasks.iter().find(|(_, report)| finished(report)).map(|(name, _)| name.clone());
+            let oldest = state
+                .tasks
+                .iter()
+                .find(|(_, report)| finished(report))
+                .map(|(name, _)| name.clone());
             let Some(oldest) = oldest else { break };
             state.tasks.remove(&oldest);
         }
-        state.tasks.entry(task.name.clone()).or_insert(TaskReport { task, state: TaskState::Waiting });
+        state.tasks.entry(task.name.clone()).or_insert(TaskReport {
+            task,
+            state: TaskState::Waiting,
+        });
     }
 
     /// The sidecar says how a task stands. A task that nobody filed is not taken up.
@@ -43,12 +51,19 @@ impl Board {
     /// What the sidecar still has to do.
     pub fn open_tasks(&self) -> Vec<Task> {
         let open = |report: &&TaskReport| matches!(report.state, TaskState::Waiting | TaskState::Running(_));
-        self.lock().tasks.values().filter(open).map(|report| report.task.clone()).collect()
+        self.lock()
+            .tasks
+            .values()
+            .filter(open)
+            .map(|report| report.task.clone())
+            .collect()
     }
 
     /// Whether a backup is being fetched for this member.
     pub fn is_restoring(&self) -> bool {
-        self.open_tasks().iter().any(|task| matches!(task.kind, TaskKind::Restore { .. }))
+        self.open_tasks()
+            .iter()
+            .any(|task| matches!(task.kind, TaskKind::Restore { .. }))
     }
 
     /// All tasks and how they stand.
@@ -77,16 +92,25 @@ mod tests {
     use geode_wire::internal::TaskResult;
 
     fn task(name: &str) -> Task {
-        Task { name: name.to_owned(), kind: TaskKind::Backup }
+        Task {
+            name: name.to_owned(),
+            kind: TaskKind::Backup,
+        }
     }
 
     #[test]
     fn filing_twice_is_filing_once_and_a_finished_task_is_not_open() {
         let board = Board::default();
         board.file(task("a"));
-        board.report(TaskReport { task: task("a"), state: TaskState::Done(TaskResult::default()) });
+        board.report(TaskReport {
+            task: task("a"),
+            state: TaskState::Done(TaskResult::default()),
+        });
         board.file(task("a"));
-        board.report(TaskReport { task: task("stranger"), state: TaskState::Waiting });
+        board.report(TaskReport {
+            task: task("stranger"),
+            state: TaskState::Waiting,
+        });
         assert!(board.open_tasks().is_empty());
         assert_eq!(board.reports().len(), 1);
     }
@@ -97,7 +121,10 @@ mod tests {
         board.file(task("000"));
         for number in 1..100 {
             board.file(task(&format!("{number:03}")));
-            board.report(TaskReport { task: task(&format!("{number:03}")), state: TaskState::Failed("x".into()) });
+            board.report(TaskReport {
+                task: task(&format!("{number:03}")),
+                state: TaskState::Failed("x".into()),
+            });
         }
         assert_eq!(board.open_tasks(), [task("000")]);
         assert!(board.reports().len() <= FINISHED_MAX + 2);

@@ -43,15 +43,26 @@ impl WriteGate {
         };
         if changed {
             let now = closed.get(&cause);
-            tracing::warn!(?cause, reason = now.map_or("gone", String::as_str), "the write gate changed");
+            tracing::warn!(
+                ?cause,
+                reason = now.map_or("gone", String::as_str),
+                "the write gate changed"
+            );
         }
     }
 
     /// Looks at the free space of a volume and sets or clears its cause.
     pub fn check_volume(&self, cause: Cause, path: &Path, free_min: u64) -> io::Result<()> {
         let free = free_bytes(path)?;
-        let is_closed = self.closed.read().unwrap_or_else(PoisonError::into_inner).contains_key(&cause);
-        self.set(cause, verdict(is_closed, free, free_min).then(|| sentence(path, free, free_min)));
+        let is_closed = self
+            .closed
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains_key(&cause);
+        self.set(
+            cause,
+            verdict(is_closed, free, free_min).then(|| sentence(path, free, free_min)),
+        );
         Ok(())
     }
 }
@@ -63,7 +74,11 @@ pub fn free_bytes(path: &Path) -> io::Result<u64> {
 }
 
 fn verdict(is_closed: bool, free: u64, free_min: u64) -> bool {
-    let limit = if is_closed { free_min / REOPEN_FACTOR.1 * REOPEN_FACTOR.0 } else { free_min };
+    let limit = if is_closed {
+        free_min / REOPEN_FACTOR.1 * REOPEN_FACTOR.0
+    } else {
+        free_min
+    };
     free < limit
 }
 
@@ -82,7 +97,12 @@ mod tests {
 
     #[test]
     fn the_gate_closes_below_the_limit_and_opens_a_quarter_above_it() {
-        for (is_closed, free, closes) in [(false, 100, false), (false, 99, true), (true, 110, true), (true, 125, false)] {
+        for (is_closed, free, closes) in [
+            (false, 100, false),
+            (false, 99, true),
+            (true, 110, true),
+            (true, 125, false),
+        ] {
             assert_eq!(verdict(is_closed, free, 100), closes, "{is_closed} {free}");
         }
     }
@@ -91,9 +111,14 @@ mod tests {
     fn a_full_volume_is_named_and_each_cause_clears_by_itself() {
         let dir = tempfile::tempdir().unwrap();
         let gate = WriteGate::default();
-        gate.check_volume(Cause::DataVolume, dir.path(), u64::MAX / 8).unwrap();
+        gate.check_volume(Cause::DataVolume, dir.path(), u64::MAX / 8)
+            .unwrap();
         gate.set(Cause::ArchiveBacklog, Some("behind".into()));
-        assert!(gate.read_only().unwrap().contains(&dir.path().display().to_string()));
+        assert!(
+            gate.read_only()
+                .unwrap()
+                .contains(&dir.path().display().to_string())
+        );
         gate.check_volume(Cause::DataVolume, dir.path(), 0).unwrap();
         assert_eq!(gate.read_only().as_deref(), Some("behind"));
         gate.set(Cause::ArchiveBacklog, None);

@@ -40,15 +40,26 @@ enum Refusal {
 async fn ask(member: &Member, target: &str, tls: &TlsWatch) -> Result<(), Refusal> {
     let reason = |error: &dyn std::fmt::Display| Refusal::Reason(error.to_string());
     let material = tls.borrow().clone();
-    let connector = InternalConnector::new(&material.ca_pem, &material.identity).map_err(|error| reason(&error))?;
-    let address = tokio::net::lookup_host(target).await.map_err(|error| reason(&error))?.next();
+    let connector =
+        InternalConnector::new(&material.ca_pem, &material.identity).map_err(|error| reason(&error))?;
+    let address = tokio::net::lookup_host(target)
+        .await
+        .map_err(|error| reason(&error))?
+        .next();
     let address = address.ok_or_else(|| Refusal::Reason(format!("{target} has no address")))?;
     let name = target.rsplit_once(':').map_or(target, |(host, _)| host);
-    let client = connector.connect(address, name).await.map_err(|error| reason(&error))?;
-    let request = InternalRequest::Join { member: member.raft.address().clone() };
+    let client = connector
+        .connect(address, name)
+        .await
+        .map_err(|error| reason(&error))?;
+    let request = InternalRequest::Join {
+        member: member.raft.address().clone(),
+    };
     match client.call(&request).await {
         Ok(_) => Ok(()),
-        Err(InternalError::NotLeader(Some(leader))) if leader.internal != target => Err(Refusal::Leader(leader.internal)),
+        Err(InternalError::NotLeader(Some(leader))) if leader.internal != target => {
+            Err(Refusal::Leader(leader.internal))
+        }
         Err(error) => Err(reason(&error)),
     }
 }

@@ -50,7 +50,9 @@ impl Keeper {
             self.metrics.update(&self.member.status(), now);
             self.watch_volumes();
             self.watch_backlog();
-            let Some(term) = self.member.raft.leader_term() else { continue };
+            let Some(term) = self.member.raft.leader_term() else {
+                continue;
+            };
             if !has_users {
                 has_users = self.make_first_user().await;
             }
@@ -64,7 +66,11 @@ impl Keeper {
         let storage = &self.member.config.storage;
         let wal = self.member.config.wal_dir();
         for (cause, path) in [(Cause::DataVolume, &storage.data_dir), (Cause::WalVolume, &wal)] {
-            if let Err(error) = self.member.gate.check_volume(cause, path, storage.free_space_min.0) {
+            if let Err(error) = self
+                .member
+                .gate
+                .check_volume(cause, path, storage.free_space_min.0)
+            {
                 tracing::warn!(%error, path = %path.display(), "the free space cannot be read");
             }
         }
@@ -76,8 +82,18 @@ impl Keeper {
         if archive.s3.is_none() {
             return;
         }
-        let archived = self.member.board.archive().map_or(LogIndex(0), |report| report.archived_up_to);
-        let backlog: u64 = self.member.raft.segments(archived).iter().map(|segment| segment.bytes).sum();
+        let archived = self
+            .member
+            .board
+            .archive()
+            .map_or(LogIndex(0), |report| report.archived_up_to);
+        let backlog: u64 = self
+            .member
+            .raft
+            .segments(archived)
+            .iter()
+            .map(|segment| segment.bytes)
+            .sum();
         let limit = archive.backlog_max.0;
         let sentence = (backlog > limit).then(|| {
             format!(
@@ -91,7 +107,13 @@ impl Keeper {
 
     /// True when there are users, by now.
     async fn make_first_user(&self) -> bool {
-        match self.pipeline.replication().store().read().map(|read| geode_graph::users(&read)) {
+        match self
+            .pipeline
+            .replication()
+            .store()
+            .read()
+            .map(|read| geode_graph::users(&read))
+        {
             Ok(Ok(users)) if !users.is_empty() => return true,
             Ok(Ok(_)) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the user table cannot be read"),
@@ -100,7 +122,8 @@ impl Keeper {
         let name = self.member.config.auth.admin_user.clone();
         let file = self.password_file.clone();
         let hashed = tokio::task::spawn_blocking(move || {
-            let password = std::fs::read_to_string(&file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+            let password = std::fs::read_to_string(&file)
+                .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
             hash_password(password.trim_end_matches(['\r', '\n'])).map_err(|error| error.to_string())
         });
         let hash = match hashed.await {
@@ -111,7 +134,11 @@ impl Keeper {
             }
             Err(_) => return false,
         };
-        let record = UserRecord { name: name.clone(), hash, role: ADMIN_ROLE.to_owned() };
+        let record = UserRecord {
+            name: name.clone(),
+            hash,
+            role: ADMIN_ROLE.to_owned(),
+        };
         let written = self.pipeline.write(|transaction| {
             // Another leader may have been faster.
             if transaction.user(&name)?.is_none() {
@@ -130,7 +157,9 @@ impl Keeper {
     async fn cut(&self, cutter: &mut Cutter, term: Term, now: Instant) {
         let raft = &self.member.raft;
         let Some((first, _)) = raft.unsealed() else { return };
-        let Ok(Ok(at)) = raft.store().read().map(|read| position(&read)) else { return };
+        let Ok(Ok(at)) = raft.store().read().map(|read| position(&read)) else {
+            return;
+        };
         let bytes = raft.status().log_bytes;
         if cutter.term != term || cutter.segment != first {
             // A new leader does not know what the open segment holds, so it assumes a commit, once.
@@ -138,7 +167,11 @@ impl Keeper {
             *cutter = Cutter {
                 term,
                 segment: first,
-                commits_before: if inherited { at.sequence.saturating_sub(1) } else { at.sequence },
+                commits_before: if inherited {
+                    at.sequence.saturating_sub(1)
+                } else {
+                    at.sequence
+                },
                 waiting_since: None,
                 bytes_before: bytes,
             };
@@ -149,10 +182,17 @@ impl Keeper {
         let config = &self.member.config;
         let max_lag = std::time::Duration::from(config.archive.max_lag);
         // The upload takes its time too, so the segment is ended at half of what is allowed.
-        let is_late = cutter.waiting_since.is_some_and(|since| now.saturating_duration_since(since) >= max_lag / 2);
+        let is_late = cutter
+            .waiting_since
+            .is_some_and(|since| now.saturating_duration_since(since) >= max_lag / 2);
         let is_large = bytes.saturating_sub(cutter.bytes_before) > config.storage.wal.segment_bytes.0;
         if is_late || is_large {
-            if let Err(error) = raft.submit(&Command::Cut { at_micros: now_micros() }).await {
+            if let Err(error) = raft
+                .submit(&Command::Cut {
+                    at_micros: now_micros(),
+                })
+                .await
+            {
                 tracing::debug!(%error, "the segment is ended later");
             }
         }

@@ -81,7 +81,9 @@ impl Member {
         }
         let (place, incarnation) = self.place();
         if let Some(other) = place.filter(|place| *place != cluster) {
-            return Err(MembershipError::Failed(format!("this member belongs to cluster {other}, so it cannot begin cluster {cluster}")));
+            return Err(MembershipError::Failed(format!(
+                "this member belongs to cluster {other}, so it cannot begin cluster {cluster}"
+            )));
         }
         self.raft.initialize(cluster, incarnation).await
     }
@@ -97,7 +99,10 @@ impl Member {
         }
         let this = self.clone();
         tokio::spawn(async move {
-            if tokio::time::timeout(JOIN_PATIENCE, this.promote(member.id)).await.is_err() {
+            if tokio::time::timeout(JOIN_PATIENCE, this.promote(member.id))
+                .await
+                .is_err()
+            {
                 tracing::warn!(member = %member.id, "a member that asked to join has not caught up in time");
             }
         });
@@ -136,17 +141,25 @@ impl Member {
 
 /// Whether a member is near enough to the end of the log to vote.
 fn is_caught_up(leader: &RaftStatus, member: MemberId) -> bool {
-    let matched = leader.replication.iter().find(|peer| peer.member == member).map_or(LogIndex(0), |peer| peer.matched);
+    let matched = leader
+        .replication
+        .iter()
+        .find(|peer| peer.member == member)
+        .map_or(LogIndex(0), |peer| peer.matched);
     matched.0 + CAUGHT_UP_LAG >= leader.last_log.0
 }
 
 fn not_ready(state: MemberState, raft: &RaftStatus) -> Option<String> {
     match state {
-        MemberState::Empty => return Some("this member is empty and waits for its place in a cluster".to_owned()),
+        MemberState::Empty => {
+            return Some("this member is empty and waits for its place in a cluster".to_owned());
+        }
         MemberState::Restoring => return Some("a backup is being restored".to_owned()),
         MemberState::Running => {}
     }
-    let quorum_late = raft.quorum_age_ms.is_some_and(|age| u128::from(age) > QUORUM_AGE_MAX.as_millis());
+    let quorum_late = raft
+        .quorum_age_ms
+        .is_some_and(|age| u128::from(age) > QUORUM_AGE_MAX.as_millis());
     let behind = raft.committed.0.saturating_sub(raft.applied.0);
     if raft.leader.is_none() {
         Some("no leader is known".to_owned())

@@ -50,16 +50,40 @@ impl ClusterMetrics {
         )?;
         registry.register(Box::new(lag_seconds.clone()))?;
         Ok(Self {
-            cluster_size: gauge("geode_cluster_size", "Members of the cluster, voters and observers.")?,
-            node_healthy: gauge("geode_cluster_node_healthy", "1 while this member serves queries.")?,
-            lag_ms: gauge("geode_replication_lag_ms", "geode_replication_lag_seconds in milliseconds.")?,
+            cluster_size: gauge(
+                "geode_cluster_size",
+                "Members of the cluster, voters and observers.",
+            )?,
+            node_healthy: gauge(
+                "geode_cluster_node_healthy",
+                "1 while this member serves queries.",
+            )?,
+            lag_ms: gauge(
+                "geode_replication_lag_ms",
+                "geode_replication_lag_seconds in milliseconds.",
+            )?,
             lag_seconds,
-            elections: counter("geode_leader_elections_total", "Terms that began while this member watched.")?,
+            elections: counter(
+                "geode_leader_elections_total",
+                "Terms that began while this member watched.",
+            )?,
             leader_changes: counter("geode_leader_changes", "Times that another member became leader.")?,
-            split_brain: gauge("geode_split_brain_detected", "1 after two leaders were seen in one term, which must never be.")?,
-            quorum_lost: gauge("geode_quorum_lost", "1 while this member knows no leader with a quorum.")?,
-            read_only: gauge("geode_read_only", "1 while this member refuses writes (a full volume, a late archive).")?,
-            applied: gauge("geode_applied_index", "Last log index that is applied to the graph.")?,
+            split_brain: gauge(
+                "geode_split_brain_detected",
+                "1 after two leaders were seen in one term, which must never be.",
+            )?,
+            quorum_lost: gauge(
+                "geode_quorum_lost",
+                "1 while this member knows no leader with a quorum.",
+            )?,
+            read_only: gauge(
+                "geode_read_only",
+                "1 while this member refuses writes (a full volume, a late archive).",
+            )?,
+            applied: gauge(
+                "geode_applied_index",
+                "Last log index that is applied to the graph.",
+            )?,
             seen: Seen::default(),
         })
     }
@@ -70,13 +94,19 @@ impl ClusterMetrics {
         self.node_healthy.set(i64::from(status.not_ready.is_none()));
         self.read_only.set(i64::from(status.read_only.is_some()));
         self.applied.set(status.applied.0 as i64);
-        let quorum_late = status.quorum_age_ms.is_some_and(|age| u128::from(age) > QUORUM_AGE_MAX.as_millis());
+        let quorum_late = status
+            .quorum_age_ms
+            .is_some_and(|age| u128::from(age) > QUORUM_AGE_MAX.as_millis());
         let lost = status.leader.is_none() || (status.role == Role::Leader && quorum_late);
-        self.quorum_lost.set(i64::from(lost && !status.membership.voters.is_empty()));
+        self.quorum_lost
+            .set(i64::from(lost && !status.membership.voters.is_empty()));
 
         let behind = status.applied < status.committed;
         self.seen.behind_since = behind.then(|| self.seen.behind_since.unwrap_or(now));
-        let lag = self.seen.behind_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        let lag = self
+            .seen
+            .behind_since
+            .map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         self.lag_ms.set(lag.as_millis() as i64);
         self.lag_seconds.set(lag.as_secs_f64());
         self.watch_leader(status);
@@ -110,7 +140,12 @@ mod tests {
     use geode_wire::internal::{MemberState, Membership};
 
     fn status(term: u64, leader: Option<u64>, committed: u64, applied: u64) -> MemberStatus {
-        let address = MemberAddress { id: MemberId(1), name: "a".into(), client: "a:1".into(), internal: "a:2".into() };
+        let address = MemberAddress {
+            id: MemberId(1),
+            name: "a".into(),
+            client: "a:1".into(),
+            internal: "a:2".into(),
+        };
         MemberStatus {
             version: "0".into(),
             state: MemberState::Running,
@@ -126,7 +161,11 @@ mod tests {
             purged: LogIndex(0),
             not_ready: None,
             read_only: None,
-            membership: Membership { voters: vec![MemberId(1)], members: vec![address.clone()], ..Membership::default() },
+            membership: Membership {
+                voters: vec![MemberId(1)],
+                members: vec![address.clone()],
+                ..Membership::default()
+            },
             replication: vec![],
             quorum_age_ms: None,
             archive: None,
@@ -143,9 +182,23 @@ mod tests {
         metrics.update(&status(3, None, 9, 5), start);
         assert_eq!((metrics.quorum_lost.get(), metrics.elections.get()), (1, 0));
         metrics.update(&status(4, Some(2), 9, 5), start + Duration::from_millis(1500));
-        assert_eq!((metrics.elections.get(), metrics.leader_changes.get(), metrics.lag_ms.get()), (1, 1, 1500));
+        assert_eq!(
+            (
+                metrics.elections.get(),
+                metrics.leader_changes.get(),
+                metrics.lag_ms.get()
+            ),
+            (1, 1, 1500)
+        );
         metrics.update(&status(4, Some(2), 9, 9), start + Duration::from_secs(2));
-        assert_eq!((metrics.lag_ms.get(), metrics.split_brain.get(), metrics.quorum_lost.get()), (0, 0, 0));
+        assert_eq!(
+            (
+                metrics.lag_ms.get(),
+                metrics.split_brain.get(),
+                metrics.quorum_lost.get()
+            ),
+            (0, 0, 0)
+        );
     }
 
     #[test]

@@ -8,12 +8,12 @@ use crate::keeper::Keeper;
 use crate::listener::{ListenError, Listener};
 use crate::member::Member;
 use crate::metrics::ClusterMetrics;
+use crate::pending::PendingError;
 use crate::pipeline::{Limits, Pipeline};
 use crate::raft::{self, Environment, MembershipError, OpenError, Raft, RaftIdentity, RaftSettings};
 use crate::session::{Service, SessionMetrics};
 use crate::system::{ClusterMember, ClusterTables};
 use crate::tls::{CertificateError, TlsFiles, own_certificates, write_private};
-use crate::pending::PendingError;
 use crate::{join, pending};
 use geode_config::{Config, Timing};
 use geode_store::{LmdbOptions, LmdbStore, StoreError};
@@ -53,7 +53,9 @@ pub enum StartError {
     #[error(transparent)]
     Certificates(#[from] CertificateError),
     /// A listener on a network without certificates.
-    #[error("server.listen is {0}, which others can reach, but server.tls is not set: set cert_file, key_file and client_ca, or listen on 127.0.0.1")]
+    #[error(
+        "server.listen is {0}, which others can reach, but server.tls is not set: set cert_file, key_file and client_ca, or listen on 127.0.0.1"
+    )]
     NoCertificates(String),
     /// The graph's store.
     #[error("cannot open the graph: {0}")]
@@ -97,7 +99,7 @@ pub enum Ended {
 
 /// A running server.
 pub struct Server {
-    member: Arc<Member>,
+    pub(crate) member: Arc<Member>,
     listener: Listener<Raft<LmdbStore>>,
     transport: Option<Transport>,
     closing: watch::Sender<bool>,
@@ -107,7 +109,11 @@ pub struct Server {
 impl Server {
     /// Starts everything. Returns when the ports are open; the member may still be waiting for its place in a cluster.
     pub async fn start(options: ServeOptions) -> Result<Self, StartError> {
-        let ServeOptions { config, cluster_init, join } = options;
+        let ServeOptions {
+            config,
+            cluster_init,
+            join,
+        } = options;
         let data_dir = config.storage.data_dir.clone();
         pending::take_up(&config)?;
         let data = DataDir::open(&data_dir, rand::random)?;
@@ -119,12 +125,23 @@ impl Server {
 
         let store = Arc::new(open_store(&config)?);
         let is_alone = config.server.internal_listen.is_empty();
-        let transport = if is_alone { None } else { Some(Transport::bind(&config.server.internal_listen, tls.clone()).await?) };
+        let transport = if is_alone {
+            None
+        } else {
+            Some(Transport::bind(&config.server.internal_listen, tls.clone()).await?)
+        };
         let data = Arc::new(Mutex::new(data));
         let raft = open_raft(&config, &data, store, transport.as_ref()).await?;
         let (restart, _) = watch::channel(false);
         let gate = Arc::new(WriteGate::default());
-        let member = Arc::new(Member { config: config.clone(), raft, board: crate::board::Board::default(), gate: gate.clone(), data, restart });
+        let member = Arc::new(Member {
+            config: config.clone(),
+            raft,
+            board: crate::board::Board::default(),
+            gate: gate.clone(),
+            data,
+            restart,
+        });
 
         if let Some(transport) = &transport {
             let api = Arc::new(Api(member.clone()));
@@ -134,14 +151,31 @@ impl Server {
             member.initialize(ClusterId(uuid::Uuid::new_v4())).await?;
         }
         if let Some(seed) = join.filter(|_| !member.raft.status().initialized) {
-            tasks.push(tokio::spawn(join::ask_until_in(member.clone(), seed, tls.clone())));
+            tasks.push(tokio::spawn(join::ask_until_in(
+                member.clone(),
+                seed,
+                tls.clone(),
+            )));
         }
 
         let cluster = Arc::new(ClusterMember(member.clone()));
         let tables = Arc::new(ClusterTables::new(cluster.clone()));
-        let pipeline = Arc::new(Pipeline::new(member.raft.clone(), gate, tables, Limits::from(&config.performance)));
+        let pipeline = Arc::new(Pipeline::new(
+            member.raft.clone(),
+            gate,
+            tables,
+            Limits::from(&config.performance),
+        ));
         let metrics = ClusterMetrics::register(&registry)?;
-        tasks.push(tokio::spawn(Keeper { member: member.clone(), pipeline: pipeline.clone(), metrics, password_file }.run()));
+        tasks.push(tokio::spawn(
+            Keeper {
+                member: member.clone(),
+                pipeline: pipeline.clone(),
+                metrics,
+                password_file,
+            }
+            .run(),
+        ));
         let service = Arc::new(Service {
             pipeline,
             member: cluster,
@@ -154,7 +188,13 @@ impl Server {
             tasks.push(serve_metrics(&config.server.metrics_listen, registry, closed).await?);
         }
         tracing::info!(member = %member.raft.member(), listen = %config.server.listen, data = %data_dir.display(), "the server is up");
-        Ok(Self { member, listener, transport, closing, tasks })
+        Ok(Self {
+            member,
+            listener,
+            transport,
+            closing,
+            tasks,
+        })
     }
 
     /// Where clients connect.
@@ -192,15 +232,26 @@ impl Server {
 
 fn certificates(config: &Config) -> Result<TlsFiles, StartError> {
     if let Some(tls) = &config.server.tls {
-        return Ok(TlsFiles { cert: tls.cert_file.clone(), key: tls.key_file.clone(), ca: tls.client_ca.clone() });
+        return Ok(TlsFiles {
+            cert: tls.cert_file.clone(),
+            key: tls.key_file.clone(),
+            ca: tls.client_ca.clone(),
+        });
     }
-    let is_local = |address: &str| address.starts_with("127.") || address.starts_with("localhost:") || address.starts_with("[::1]");
+    let is_local = |address: &str| {
+        address.starts_with("127.") || address.starts_with("localhost:") || address.starts_with("[::1]")
+    };
     for address in [&config.server.listen, &config.server.internal_listen] {
         if !address.is_empty() && !is_local(address) {
             return Err(StartError::NoCertificates(address.clone()));
         }
     }
-    let host = config.cluster.node.address.rsplit_once(':').map_or("localhost", |(host, _)| host);
+    let host = config
+        .cluster
+        .node
+        .address
+        .rsplit_once(':')
+        .map_or("localhost", |(host, _)| host);
     Ok(own_certificates(&config.storage.data_dir.join("tls"), host)?)
 }
 
@@ -212,15 +263,20 @@ fn password_file(config: &Config) -> Result<PathBuf, StartError> {
     let file = config.storage.data_dir.join("admin-password");
     if !file.exists() {
         let password = uuid::Uuid::new_v4().simple().to_string();
-        write_private(&file, password.as_bytes())
-            .map_err(|source| StartError::Io { act: format!("write {}", file.display()), source })?;
+        write_private(&file, password.as_bytes()).map_err(|source| StartError::Io {
+            act: format!("write {}", file.display()),
+            source,
+        })?;
     }
     Ok(file)
 }
 
 fn open_store(config: &Config) -> Result<LmdbStore, StartError> {
     let folder = config.storage.data_dir.join(GRAPH_FOLDER);
-    let options = LmdbOptions { map_size: config.storage.map_size.0, ..LmdbOptions::default() };
+    let options = LmdbOptions {
+        map_size: config.storage.map_size.0,
+        ..LmdbOptions::default()
+    };
     Ok(LmdbStore::open(&folder, options)?)
 }
 
@@ -241,7 +297,10 @@ async fn open_raft(
             Timing::Default => raft::Timing::DEFAULT,
             Timing::Wan => raft::Timing::WAN,
         },
-        limits: raft::Limits { snapshot_entries: config.storage.snapshot_entries, ..raft::Limits::default() },
+        limits: raft::Limits {
+            snapshot_entries: config.storage.snapshot_entries,
+            ..raft::Limits::default()
+        },
         snapshot_directory: config.storage.data_dir.join(SNAPSHOT_FOLDER),
         wal_directory: config.wal_dir(),
         archive_configured: config.archive.s3.is_some(),
@@ -277,14 +336,19 @@ async fn serve_metrics(
     registry: prometheus::Registry,
     mut closed: watch::Receiver<bool>,
 ) -> Result<tokio::task::JoinHandle<()>, StartError> {
-    let listener = TcpListener::bind(listen)
-        .await
-        .map_err(|source| StartError::Io { act: format!("listen on {listen} (server.metrics_listen)"), source })?;
+    let listener = TcpListener::bind(listen).await.map_err(|source| StartError::Io {
+        act: format!("listen on {listen} (server.metrics_listen)"),
+        source,
+    })?;
     Ok(tokio::spawn(async move {
         let shutdown = async move {
             let _ = closed.wait_for(|closed| *closed).await;
         };
-        if let Err(error) = Pages::default().with_metrics(registry).serve(listener, shutdown).await {
+        if let Err(error) = Pages::default()
+            .with_metrics(registry)
+            .serve(listener, shutdown)
+            .await
+        {
             tracing::error!(%error, "the metrics are not served any more");
         }
     }))

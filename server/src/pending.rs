@@ -44,7 +44,9 @@ pub(crate) fn leave(data_dir: &Path, order: &Order) -> io::Result<()> {
 /// Carries out the order that waits in the data directory of this configuration, if there is one.
 pub(crate) fn take_up(config: &Config) -> Result<(), PendingError> {
     let data_dir = &config.storage.data_dir;
-    let Some(order) = waiting(data_dir)? else { return Ok(()) };
+    let Some(order) = waiting(data_dir)? else {
+        return Ok(());
+    };
     let restored = replay(&ReplayOptions {
         from: &order.from,
         data_dir,
@@ -57,7 +59,9 @@ pub(crate) fn take_up(config: &Config) -> Result<(), PendingError> {
         progress: &|line| tracing::info!(line, "replaying a backup"),
     });
     match restored {
-        Ok(restored) => tracing::info!(index = %restored.index, hash = restored.state_hash, "a backup is restored"),
+        Ok(restored) => {
+            tracing::info!(index = %restored.index, hash = restored.state_hash, "a backup is restored")
+        }
         // The replay was complete, only the order was still there.
         Err(RestoreError::Taken { cluster, .. }) if cluster == order.cluster => {}
         Err(error) => return Err(error.into()),
@@ -92,7 +96,10 @@ mod tests {
     #[test]
     fn an_order_waits_until_it_is_done() {
         let dir = tempfile::tempdir().unwrap();
-        let order = Order { from: dir.path().join("restore"), cluster: ClusterId(uuid::Uuid::from_u128(7)) };
+        let order = Order {
+            from: dir.path().join("restore"),
+            cluster: ClusterId(uuid::Uuid::from_u128(7)),
+        };
         assert_eq!(waiting(dir.path()).unwrap(), None);
         leave(dir.path(), &order).unwrap();
         assert_eq!(waiting(dir.path()).unwrap().as_ref(), Some(&order));

@@ -3,6 +3,7 @@
 //! [`Pipeline::single`] is the whole way of a statement outside a transaction, on one screen; sessions put the same steps together for
 //! explicit transactions. Requests come from `session`, replication is behind [`Replication`], and no socket is known here.
 
+mod answer;
 mod in_flight;
 mod leading;
 mod output;
@@ -11,6 +12,7 @@ mod refusal;
 mod replication;
 mod run;
 
+pub(crate) use answer::{lsn_of, told};
 pub use output::{FRAMES_WAITING, Output, OutputSender};
 pub use refusal::Refusal;
 pub(crate) use refusal::{internal, no_transaction, too_slow, transaction_open, transaction_over};
@@ -19,12 +21,11 @@ pub(crate) use run::{Ran, Request};
 
 use crate::gate::WriteGate;
 use geode_graph::{
-    Applied, Command, Commit, CommitSummary, Finished, IdAllocator, RequestState, Transaction, position,
-    request_state,
+    Applied, Command, Commit, Finished, IdAllocator, RequestState, Transaction, position, request_state,
 };
 use geode_query::{Dialect, Kind, Prepared, SystemTables};
 use geode_store::Store;
-use geode_types::{GroupId, LogIndex, Lsn, QueryError, RequestId, Summary, Term};
+use geode_types::{LogIndex, Lsn, QueryError, RequestId, Summary, Term};
 use geode_wire::client::{Done, ReadMode};
 use in_flight::{InFlight, Ticket};
 use leading::Leading;
@@ -473,34 +474,6 @@ fn is_conflict(error: &QueryError) -> bool {
 async fn pause(attempt: u32) {
     let longest = CONFLICT_PAUSE * 2_u32.saturating_pow(attempt);
     tokio::time::sleep(longest.mul_f64(rand::random())).await;
-}
-
-pub(crate) fn lsn_of(index: LogIndex) -> Lsn {
-    Lsn {
-        group: GroupId(0),
-        index,
-    }
-}
-
-pub(crate) fn told(summary: CommitSummary) -> Summary {
-    let CommitSummary {
-        nodes_created,
-        nodes_deleted,
-        edges_created,
-        edges_deleted,
-        properties_set,
-        labels_added,
-        labels_removed,
-    } = summary;
-    Summary {
-        nodes_created,
-        nodes_deleted,
-        edges_created,
-        edges_deleted,
-        properties_set,
-        labels_added,
-        labels_removed,
-    }
 }
 
 pub(crate) fn now_micros() -> i64 {

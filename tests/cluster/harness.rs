@@ -22,7 +22,11 @@ pub(crate) fn wait_for(what: &str, timeout: Duration, mut probe: impl FnMut() ->
 
 /// Runs `geode` and returns what it said when it failed.
 pub(crate) fn geode_fails(arguments: &[&str]) -> String {
-    let output = Command::new(GEODE).args(arguments).stdin(Stdio::null()).output().expect("geode starts");
+    let output = Command::new(GEODE)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("geode starts");
     assert!(!output.status.success(), "geode {arguments:?} should have failed");
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
@@ -48,9 +52,27 @@ impl Members {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let data = folder.path().join("data");
         let address = format!("127.0.0.1:{}", free_ports()[0]);
-        let arguments = ["serve", "--data-dir", &data.display().to_string(), "--listen", &address].map(str::to_owned).to_vec();
+        let arguments = [
+            "serve",
+            "--data-dir",
+            &data.display().to_string(),
+            "--listen",
+            &address,
+        ]
+        .map(str::to_owned)
+        .to_vec();
         let (password, ca) = (data.join("admin-password"), data.join("tls/ca.crt"));
-        let mut members = Self { folder, members: vec![Member { process: None, arguments, address, data }], password, ca };
+        let mut members = Self {
+            folder,
+            members: vec![Member {
+                process: None,
+                arguments,
+                address,
+                data,
+            }],
+            password,
+            ca,
+        };
         members.start(0);
         members.wait_ready(0);
         members
@@ -63,7 +85,12 @@ impl Members {
         certificates(&root);
         let password = root.join("password");
         std::fs::write(&password, "correct horse battery staple").expect("write the password");
-        let mut members = Self { folder, members: Vec::new(), password, ca: root.join("ca.crt") };
+        let mut members = Self {
+            folder,
+            members: Vec::new(),
+            password,
+            ca: root.join("ca.crt"),
+        };
         let ports: Vec<[u16; 2]> = (0..count).map(|_| free_ports()).collect();
         for (number, [client, internal]) in ports.iter().enumerate() {
             let data = root.join(format!("data-{number}"));
@@ -74,13 +101,21 @@ impl Members {
                 0 => arguments.push("--cluster-init".to_owned()),
                 _ => arguments.extend(["--join".to_owned(), format!("127.0.0.1:{}", ports[0][1])]),
             }
-            members.members.push(Member { process: None, arguments, address: format!("127.0.0.1:{client}"), data });
+            members.members.push(Member {
+                process: None,
+                arguments,
+                address: format!("127.0.0.1:{client}"),
+                data,
+            });
             members.start(number);
         }
         (0..count).for_each(|member| members.wait_ready(member));
         wait_for("every member votes", READY_TIMEOUT, || {
             let table = members.try_query(0, "SELECT role FROM system.cluster_nodes", &[]);
-            let rows = table.ok().and_then(|table| table["rows"].as_array().cloned()).unwrap_or_default();
+            let rows = table
+                .ok()
+                .and_then(|table| table["rows"].as_array().cloned())
+                .unwrap_or_default();
             rows.len() == count && rows.iter().all(|row| row[0] == "leader" || row[0] == "follower")
         });
         members
@@ -96,9 +131,17 @@ impl Members {
     /// Starts a member; its log goes to `<data>.log`.
     pub(crate) fn start(&mut self, member: usize) {
         let member = &mut self.members[member];
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(member.data.with_extension("log")).expect("a log file");
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(member.data.with_extension("log"))
+            .expect("a log file");
         let mut command = Command::new(GEODE);
-        command.args(&member.arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        command
+            .args(&member.arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
         member.process = Some(command.spawn().expect("geode starts"));
     }
 
@@ -110,7 +153,10 @@ impl Members {
     }
 
     pub(crate) fn is_running(&mut self, member: usize) -> bool {
-        self.members[member].process.as_mut().is_some_and(|process| matches!(process.try_wait(), Ok(None)))
+        self.members[member]
+            .process
+            .as_mut()
+            .is_some_and(|process| matches!(process.try_wait(), Ok(None)))
     }
 
     /// Until `geode ready` says so.
@@ -122,9 +168,13 @@ impl Members {
                 return;
             }
             if start.elapsed() > READY_TIMEOUT {
-                let log = std::fs::read_to_string(self.members[member].data.with_extension("log")).unwrap_or_default();
+                let log = std::fs::read_to_string(self.members[member].data.with_extension("log"))
+                    .unwrap_or_default();
                 let tail: Vec<&str> = log.lines().rev().take(20).collect();
-                panic!("member {member} is not ready: {}\n{tail:#?}", String::from_utf8_lossy(&output.stderr));
+                panic!(
+                    "member {member} is not ready: {}\n{tail:#?}",
+                    String::from_utf8_lossy(&output.stderr)
+                );
             }
             std::thread::sleep(Duration::from_millis(100));
         }
@@ -135,7 +185,11 @@ impl Members {
         let table = self.query(0, "SELECT name, role FROM system.cluster_nodes");
         let rows = table["rows"].as_array().expect("rows");
         let leader = rows.iter().find(|row| row[1] == "leader").expect("a leader");
-        leader[0].as_str().and_then(|name| name.rsplit_once('-')).and_then(|(_, number)| number.parse().ok()).expect("node-N")
+        leader[0]
+            .as_str()
+            .and_then(|name| name.rsplit_once('-'))
+            .and_then(|(_, number)| number.parse().ok())
+            .expect("node-N")
     }
 
     /// The answer to a statement.
@@ -145,13 +199,23 @@ impl Members {
 
     /// The answer to a statement, with further flags.
     pub(crate) fn query_with(&self, member: usize, text: &str, flags: &[&str]) -> Value {
-        self.try_query(member, text, flags).unwrap_or_else(|said| panic!("{text}: {said}"))
+        self.try_query(member, text, flags)
+            .unwrap_or_else(|said| panic!("{text}: {said}"))
     }
 
     /// The answer, or all that was said.
     pub(crate) fn try_query(&self, member: usize, text: &str, flags: &[&str]) -> Result<Value, String> {
-        let output = self.command(member, "query").arg(text).args(["--format", "json"]).args(flags).output().expect("geode starts");
-        let (said, complaint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let output = self
+            .command(member, "query")
+            .arg(text)
+            .args(["--format", "json"])
+            .args(flags)
+            .output()
+            .expect("geode starts");
+        let (said, complaint) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
         if !output.status.success() {
             return Err(format!("{said}{complaint}"));
         }
@@ -160,8 +224,15 @@ impl Members {
 
     fn command(&self, member: usize, subcommand: &str) -> Command {
         let mut command = Command::new(GEODE);
-        command.arg(subcommand).args(["--host", &self.members[member].address]);
-        command.arg("--password-file").arg(&self.password).arg("--ca").arg(&self.ca).stdin(Stdio::null());
+        command
+            .arg(subcommand)
+            .args(["--host", &self.members[member].address]);
+        command
+            .arg("--password-file")
+            .arg(&self.password)
+            .arg("--ca")
+            .arg(&self.ca)
+            .stdin(Stdio::null());
         command
     }
 }
@@ -190,11 +261,22 @@ pub(crate) struct Shell {
 
 impl Shell {
     pub(crate) fn open(members: &Members, hosts: &[usize]) -> Self {
-        let hosts: Vec<&str> = hosts.iter().map(|host| members.members[*host].address.as_str()).collect();
+        let hosts: Vec<&str> = hosts
+            .iter()
+            .map(|host| members.members[*host].address.as_str())
+            .collect();
         let mut command = Command::new(GEODE);
         command.args(["shell", "--format", "jsonl", "--host", &hosts.join(",")]);
-        command.arg("--password-file").arg(&members.password).arg("--ca").arg(&members.ca);
-        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("geode starts");
+        command
+            .arg("--password-file")
+            .arg(&members.password)
+            .arg("--ca")
+            .arg(&members.ca);
+        let mut process = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("geode starts");
         let to = process.stdin.take().expect("piped");
         let from = BufReader::new(process.stdout.take().expect("piped"));
         Self { process, to, from }
@@ -240,10 +322,19 @@ fn certificates(root: &std::path::Path) {
     let ca_pem = ca.self_signed(&ca_key).expect("a CA").pem();
     let names = ["localhost", "127.0.0.1", "internal.geodedb.com"].map(str::to_owned);
     let mut leaf = CertificateParams::new(names).expect("valid names");
-    leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    leaf.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
     let key = KeyPair::generate().expect("a key");
-    let leaf = leaf.signed_by(&key, &Issuer::new(ca, ca_key)).expect("a certificate");
-    for (name, text) in [("ca.crt", ca_pem), ("tls.crt", leaf.pem()), ("tls.key", key.serialize_pem())] {
+    let leaf = leaf
+        .signed_by(&key, &Issuer::new(ca, ca_key))
+        .expect("a certificate");
+    for (name, text) in [
+        ("ca.crt", ca_pem),
+        ("tls.crt", leaf.pem()),
+        ("tls.key", key.serialize_pem()),
+    ] {
         std::fs::write(root.join(name), text).expect("write a certificate");
     }
 }

@@ -11,19 +11,31 @@ use std::time::Duration;
 #[test]
 fn a_single_member_without_any_configuration_keeps_its_graph_over_kill_nine() {
     let mut members = Members::embedded();
-    let written = members.query(0, "INSERT (:Person {name: 'Ada'})-[:KNOWS {since: 1833}]->(:Person {name: 'Charles'})");
-    assert!(written["lsn"].as_str().is_some_and(|lsn| lsn.starts_with("0/")), "{written}");
+    let written = members.query(
+        0,
+        "INSERT (:Person {name: 'Ada'})-[:KNOWS {since: 1833}]->(:Person {name: 'Charles'})",
+    );
+    assert!(
+        written["lsn"].as_str().is_some_and(|lsn| lsn.starts_with("0/")),
+        "{written}"
+    );
     members.kill(0);
     members.start(0);
     members.wait_ready(0);
-    let answer = members.query(0, "MATCH (a:Person)-[k:KNOWS]->(b) RETURN a.name, k.since, b.name");
+    let answer = members.query(
+        0,
+        "MATCH (a:Person)-[k:KNOWS]->(b) RETURN a.name, k.since, b.name",
+    );
     assert_eq!(answer["rows"], json!([["Ada", 1833, "Charles"]]));
 }
 
 #[test]
 fn members_that_join_form_a_cluster_and_every_one_answers_at_an_lsn() {
     let members = Members::cluster(3);
-    let lsn = members.query(0, "INSERT (:City {name: 'Wrocław'})")["lsn"].as_str().expect("a write has an LSN").to_owned();
+    let lsn = members.query(0, "INSERT (:City {name: 'Wrocław'})")["lsn"]
+        .as_str()
+        .expect("a write has an LSN")
+        .to_owned();
     for member in 0..3 {
         let answer = members.query_with(member, "MATCH (c:City) RETURN c.name", &["--read-lsn", &lsn]);
         assert_eq!(answer["rows"], json!([["Wrocław"]]), "member {member}");
@@ -44,12 +56,17 @@ fn killing_the_leader_loses_no_acknowledged_write_and_repeats_none() {
         if number == 150 {
             members.kill(leader);
         }
-        let reply = shell.ask(&json!({"op": "query", "text": "INSERT (:Ledger {n: $n})", "params": {"n": number}}));
+        let reply =
+            shell.ask(&json!({"op": "query", "text": "INSERT (:Ledger {n: $n})", "params": {"n": number}}));
         if reply["error"].is_null() {
             acknowledged.push(number);
         }
     }
-    assert!(acknowledged.len() > 390, "only {} of 400 writes were acknowledged", acknowledged.len());
+    assert!(
+        acknowledged.len() > 390,
+        "only {} of 400 writes were acknowledged",
+        acknowledged.len()
+    );
     members.start(leader);
     members.wait_ready(leader);
     check_ledger(&members, leader, &acknowledged);
@@ -61,7 +78,8 @@ fn killing_every_member_at_once_loses_no_acknowledged_write() {
     let mut shell = Shell::open(&members, &[0, 1, 2]);
     let mut acknowledged = Vec::new();
     for number in 0..200 {
-        let reply = shell.ask(&json!({"op": "query", "text": "INSERT (:Ledger {n: $n})", "params": {"n": number}}));
+        let reply =
+            shell.ask(&json!({"op": "query", "text": "INSERT (:Ledger {n: $n})", "params": {"n": number}}));
         assert!(reply["error"].is_null(), "{reply}");
         acknowledged.push(number);
     }
@@ -83,10 +101,15 @@ fn without_a_majority_writes_and_reads_are_refused_and_go_on_when_it_is_back() {
     let refused = members.try_query(0, "INSERT (:Lonely)", &["--timeout", "4s"]);
     assert!(refused.is_err(), "a lone member took a write: {refused:?}");
     let read = members.try_query(0, "MATCH (n) RETURN count(*)", &["--timeout", "4s"]);
-    assert!(read.is_err(), "a lone member answered a linearizable read: {read:?}");
+    assert!(
+        read.is_err(),
+        "a lone member answered a linearizable read: {read:?}"
+    );
     assert!(members.is_running(0), "the lone member ended");
     members.start(1);
-    wait_for("writes go on", Duration::from_secs(30), || members.try_query(0, "INSERT (:Together)", &[]).is_ok());
+    wait_for("writes go on", Duration::from_secs(30), || {
+        members.try_query(0, "INSERT (:Together)", &[]).is_ok()
+    });
 }
 
 #[test]
@@ -94,7 +117,12 @@ fn transactions_in_a_shell_commit_together_or_not_at_all() {
     let members = Members::embedded();
     let mut shell = Shell::open(&members, &[0]);
     let mut run = |text: &str| shell.ask(&json!({"op": "query", "text": text}));
-    for text in ["START TRANSACTION", "INSERT (:T {n: 1})", "INSERT (:T {n: 2})", "ROLLBACK"] {
+    for text in [
+        "START TRANSACTION",
+        "INSERT (:T {n: 1})",
+        "INSERT (:T {n: 2})",
+        "ROLLBACK",
+    ] {
         assert!(run(text)["error"].is_null(), "{text}");
     }
     for text in ["START TRANSACTION", "INSERT (:T {n: 3})"] {
@@ -102,16 +130,26 @@ fn transactions_in_a_shell_commit_together_or_not_at_all() {
     }
     assert!(run("COMMIT")["lsn"].is_string());
     assert_eq!(run("MATCH (t:T) RETURN t.n")["rows"], json!([[3]]));
-    assert!(run("COMMIT")["error"]["message"].is_string(), "a COMMIT without a transaction is an error");
+    assert!(
+        run("COMMIT")["error"]["message"].is_string(),
+        "a COMMIT without a transaction is an error"
+    );
 }
 
 #[test]
 fn wrong_flags_keys_passwords_and_statements_are_answered_with_what_is_right() {
     let members = Members::embedded();
-    let wrong = members.try_query(0, "MATCH (n:Person RETURN n", &[]).expect_err("a wrong statement");
+    let wrong = members
+        .try_query(0, "MATCH (n:Person RETURN n", &[])
+        .expect_err("a wrong statement");
     assert!(wrong.contains("\"line\":1"), "{wrong}");
     let stranger = members.try_query(0, "MATCH (n) RETURN n", &["--user", "nobody", "--timeout", "5s"]);
-    assert!(stranger.expect_err("an unknown user").to_lowercase().contains("password"));
+    assert!(
+        stranger
+            .expect_err("an unknown user")
+            .to_lowercase()
+            .contains("password")
+    );
     let said = harness::geode_fails(&["serve", "--cluster-initt"]);
     assert!(said.contains("--cluster-init"), "{said}");
     let config = members.write("bad.yaml", "sever:\n  listen: 127.0.0.1:0\n");
@@ -122,8 +160,17 @@ fn wrong_flags_keys_passwords_and_statements_are_answered_with_what_is_right() {
 fn check_ledger(members: &Members, member: usize, acknowledged: &[i64]) {
     let answer = members.query(member, "MATCH (l:Ledger) RETURN l.n AS n, count(*) AS c");
     let rows = answer["rows"].as_array().expect("rows");
-    let found: BTreeMap<i64, i64> = rows.iter().filter_map(|row| Some((row[0].as_i64()?, row[1].as_i64()?))).collect();
-    let lost: Vec<_> = acknowledged.iter().filter(|number| !found.contains_key(number)).collect();
+    let found: BTreeMap<i64, i64> = rows
+        .iter()
+        .filter_map(|row| Some((row[0].as_i64()?, row[1].as_i64()?)))
+        .collect();
+    let lost: Vec<_> = acknowledged
+        .iter()
+        .filter(|number| !found.contains_key(number))
+        .collect();
     assert!(lost.is_empty(), "lost: {lost:?}");
-    assert!(found.values().all(|count| *count == 1), "applied twice: {found:?}");
+    assert!(
+        found.values().all(|count| *count == 1),
+        "applied twice: {found:?}"
+    );
 }

@@ -4,7 +4,7 @@ use crate::member::{Leading, Process};
 use crate::world::Shared;
 use geode_graph::{Applied, Certifier, Command, Commit, IdAllocator, RequestState, Transaction, position, request_state};
 use geode_server::raft::{ProposeError, Runtime};
-use geode_store::Store;
+use geode_store::{MemRead, Store};
 use geode_types::{NodeId, RequestId, Value};
 use openraft_rt_sim::SimRuntime;
 use rand::rngs::StdRng;
@@ -75,7 +75,7 @@ async fn append(shared: &Shared, dice: &mut StdRng, request: RequestId, list: u6
                 continue;
             }
         };
-        match attempt(&process, dice, request, list, value).await {
+        match attempt(&process, dice, request, |transaction| push(transaction, list, value)).await {
             // A process that died while it answered has not answered.
             _ if !process.is_alive() => outcome = Outcome::Unknown,
             Attempt::Done => return Outcome::Acknowledged,
@@ -88,8 +88,26 @@ async fn append(shared: &Shared, dice: &mut StdRng, request: RequestId, list: u6
     outcome
 }
 
+/// Makes the lists, while nothing fails and nobody else writes.
+pub(crate) async fn set_up(process: &Process, seed: u64) {
+    let mut dice = StdRng::seed_from_u64(seed);
+    let request = RequestId { session: uuid::Uuid::nil(), sequence: 1 };
+    let made = attempt(process, &mut dice, request, |transaction| {
+        transaction.define_key(LIST).unwrap();
+        for list in 1..=LISTS {
+            assert_eq!(transaction.create_node(&[], Default::default()).unwrap(), NodeId(list));
+        }
+    });
+    assert!(matches!(made.await, Attempt::Done), "the lists could not be made");
+}
+
 /// What the server's pipeline does with a write.
-async fn attempt(process: &Process, dice: &mut StdRng, request: RequestId, list: u64, value: i64) -> Attempt {
+async fn attempt(
+    process: &Process,
+    dice: &mut StdRng,
+    request: RequestId,
+    change: impl FnOnce(&mut Transaction<MemRead>),
+) -> Attempt {
     let raft = &process.raft;
     let Some(term) = raft.leader_term() else { return Attempt::Refused };
     if raft.read_index().await.is_err() {
@@ -103,7 +121,7 @@ async fn attempt(process: &Process, dice: &mut StdRng, request: RequestId, list:
         RequestState::TooOld => return Attempt::Unknown,
     }
     let mut transaction = Transaction::begin(read, ids).unwrap();
-    change(&mut transaction, list, value);
+    change(&mut transaction);
     // Others get the chance to commit in between.
     let pause = dice.random_range(0..3000);
     SimRuntime::sleep(Duration::from_micros(pause)).await;
@@ -151,14 +169,8 @@ fn begin_term(process: &Process, term: geode_types::Term) -> Option<Arc<IdAlloca
     leading.as_ref().filter(|leading| leading.term == term).map(|leading| leading.ids.clone())
 }
 
-fn change<R: geode_store::ReadTxn>(transaction: &mut Transaction<R>, list: u64, value: i64) {
+fn push(transaction: &mut Transaction<MemRead>, list: u64, value: i64) {
     let key = transaction.define_key(LIST).unwrap();
-    // The lists are made by whoever finds one missing; ids are dense, so all are made at once.
-    if !transaction.node_exists(NodeId(LISTS)).unwrap() {
-        for _ in 0..LISTS {
-            transaction.create_node(&[], Default::default()).unwrap();
-        }
-    }
     let mut values = match transaction.node_property(NodeId(list), key).unwrap() {
         Some(Value::List(values)) => values,
         _ => Vec::new(),

@@ -121,7 +121,7 @@ impl World {
         SimRuntime::sleep(Duration::from_secs(2)).await;
         self.shared.stop.store(true, Ordering::Relaxed);
         for client in clients {
-            let _ = client.await;
+            client.await.unwrap();
         }
         self.agree().await;
         self.report().await
@@ -163,6 +163,7 @@ impl World {
         }
         let at = first.status().membership.index;
         first.change_voters(self.members.iter().map(|member| member.id), at).await.unwrap();
+        client::set_up(self.members[0].process.as_ref().unwrap(), self.seed).await;
     }
 
     /// A process whose log failed has ended; it is taken away as after a crash with loss of power.

@@ -138,7 +138,11 @@ mod tests {
     #[test]
     fn the_namespace_may_stand_where_kubectl_users_put_it() {
         Cli::command().debug_assert();
-        for line in ["kubectl-geode status a -n db -o json", "kubectl-geode -n db status a", "kubectl-geode status --namespace db a"] {
+        for line in [
+            "kubectl-geode status a -n db -o json",
+            "kubectl-geode -n db status a",
+            "kubectl-geode status --namespace db a",
+        ] {
             let cli = Cli::try_parse_from(line.split(' ')).unwrap();
             assert_eq!(cli.global.namespace.as_deref(), Some("db"), "{line}");
         }

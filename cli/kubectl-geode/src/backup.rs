@@ -18,14 +18,18 @@ pub(crate) fn run(kubectl: &Kubectl, args: &BackupArgs) -> Result<ExitCode> {
         "metadata": { "generateName": format!("{}-", args.name) },
         "spec": { "cluster": args.name },
     }))?;
-    let name = created["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let name = created["metadata"]["name"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     if !args.wait {
         println!("geodebackup/{name} created; see `kubectl get geodebackup {name}`");
         return Ok(ExitCode::SUCCESS);
     }
     let mut said = String::new();
     loop {
-        let backup: GeodeBackup = serde_json::from_value(kubectl.json(&["get", "geodebackup", &name, "--output", "json"])?)?;
+        let backup: GeodeBackup =
+            serde_json::from_value(kubectl.json(&["get", "geodebackup", &name, "--output", "json"])?)?;
         let status = backup.status.unwrap_or_default();
         let message = status.message.clone().unwrap_or_default();
         match status.phase {

@@ -16,10 +16,17 @@ pub(crate) struct Kubectl {
 impl Kubectl {
     pub(crate) fn new(global: &Global) -> Self {
         let mut flags = Vec::new();
-        for (flag, value) in [("--namespace", &global.namespace), ("--context", &global.context), ("--kubeconfig", &global.kubeconfig)] {
+        for (flag, value) in [
+            ("--namespace", &global.namespace),
+            ("--context", &global.context),
+            ("--kubeconfig", &global.kubeconfig),
+        ] {
             flags.extend(value.as_ref().map(|value| format!("{flag}={value}")));
         }
-        Self { program: std::env::var_os("KUBECTL").unwrap_or_else(|| "kubectl".into()), flags }
+        Self {
+            program: std::env::var_os("KUBECTL").unwrap_or_else(|| "kubectl".into()),
+            flags,
+        }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -40,7 +47,11 @@ impl Kubectl {
 
     /// What it prints as JSON; its own words when it fails.
     pub(crate) fn json(&self, arguments: &[&str]) -> Result<Value> {
-        let output = self.command(arguments).stdin(Stdio::null()).output().with_context(|| self.missing())?;
+        let output = self
+            .command(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .with_context(|| self.missing())?;
         read(&output)
     }
 
@@ -54,7 +65,9 @@ impl Kubectl {
             .spawn()
             .with_context(|| self.missing())?;
         if let Some(mut input) = child.stdin.take() {
-            input.write_all(object.to_string().as_bytes()).context("write to kubectl")?;
+            input
+                .write_all(object.to_string().as_bytes())
+                .context("write to kubectl")?;
         }
         read(&child.wait_with_output().context("wait for kubectl")?)
     }
@@ -63,7 +76,12 @@ impl Kubectl {
 fn read(output: &Output) -> Result<Value> {
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        bail!("{}", said.trim().trim_start_matches("Error from server ").trim_start_matches("error: "));
+        bail!(
+            "{}",
+            said.trim()
+                .trim_start_matches("Error from server ")
+                .trim_start_matches("error: ")
+        );
     }
     serde_json::from_slice(&output.stdout).context("kubectl printed something else than JSON")
 }

@@ -10,8 +10,15 @@ use std::process::ExitCode;
 const STREAMS_MAX: &str = "--max-log-requests=8";
 
 pub(crate) fn run(kubectl: &Kubectl, args: &LogsArgs) -> Result<ExitCode> {
-    let container = if args.sidecar { CONTAINER_SIDECAR } else { CONTAINER_SERVER };
-    let (selector, tail) = (format!("--selector={LABEL_CLUSTER}={}", args.name), format!("--tail={}", args.tail));
+    let container = if args.sidecar {
+        CONTAINER_SIDECAR
+    } else {
+        CONTAINER_SERVER
+    };
+    let (selector, tail) = (
+        format!("--selector={LABEL_CLUSTER}={}", args.name),
+        format!("--tail={}", args.tail),
+    );
     let mut command = vec!["logs", "--container", container, &tail];
     match &args.pod {
         Some(pod) => command.push(pod),

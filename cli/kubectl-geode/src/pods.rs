@@ -13,7 +13,8 @@ pub(crate) fn choose(kubectl: &Kubectl, cluster: &str, named: Option<&str>) -> R
     }
     let selector = format!("{LABEL_CLUSTER}={cluster}");
     let list = kubectl.json(&["get", "pods", "--selector", &selector, "--output", "json"])?;
-    let pods = serde_json::from_value::<Vec<Pod>>(list.get("items").cloned().unwrap_or(Value::Array(Vec::new())))?;
+    let pods =
+        serde_json::from_value::<Vec<Pod>>(list.get("items").cloned().unwrap_or(Value::Array(Vec::new())))?;
     match best(&pods) {
         Some(pod) => Ok(pod),
         None if pods.is_empty() => {
@@ -21,29 +22,52 @@ pub(crate) fn choose(kubectl: &Kubectl, cluster: &str, named: Option<&str>) -> R
             kubectl.json(&["get", "geodecluster", cluster, "--output", "json"])?;
             bail!("{cluster} has no pods yet; see `kubectl geode status {cluster}`")
         }
-        None => bail!("no server of {cluster} runs; see `kubectl geode status {cluster}` and `kubectl get pods -l {selector}`"),
+        None => bail!(
+            "no server of {cluster} runs; see `kubectl geode status {cluster}` and `kubectl get pods -l {selector}`"
+        ),
     }
 }
 
 fn best(pods: &[Pod]) -> Option<String> {
     let rank = |pod: &&Pod| {
-        let leads = pod.metadata.labels.as_ref().and_then(|labels| labels.get(LABEL_ROLE)).is_some_and(|role| role == "leader");
+        let leads = pod
+            .metadata
+            .labels
+            .as_ref()
+            .and_then(|labels| labels.get(LABEL_ROLE))
+            .is_some_and(|role| role == "leader");
         (is_ready(pod), leads)
     };
-    let live = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none() && server_runs(pod));
+    let live = pods
+        .iter()
+        .filter(|pod| pod.metadata.deletion_timestamp.is_none() && server_runs(pod));
     live.max_by_key(rank).and_then(|pod| pod.metadata.name.clone())
 }
 
 fn server_runs(pod: &Pod) -> bool {
-    let containers = pod.status.as_ref().and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
+    let containers = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.container_statuses.as_deref())
+        .unwrap_or_default();
     containers.iter().any(|container| {
-        container.name == CONTAINER_SERVER && container.state.as_ref().is_some_and(|state| state.running.is_some())
+        container.name == CONTAINER_SERVER
+            && container
+                .state
+                .as_ref()
+                .is_some_and(|state| state.running.is_some())
     })
 }
 
 fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+    let conditions = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_deref())
+        .unwrap_or_default();
+    conditions
+        .iter()
+        .any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 #[cfg(test)]
@@ -52,7 +76,11 @@ mod tests {
     use serde_json::json;
 
     fn pod(name: &str, role: &str, ready: bool, running: bool) -> Pod {
-        let state = if running { json!({"running": {}}) } else { json!({"waiting": {}}) };
+        let state = if running {
+            json!({"running": {}})
+        } else {
+            json!({"waiting": {}})
+        };
         serde_json::from_value(json!({
             "metadata": {"name": name, "labels": {"geodedb.com/role": role}},
             "status": {
@@ -66,8 +94,20 @@ mod tests {
     #[test]
     fn the_leader_is_asked_if_it_is_ready_and_a_dead_pod_never() {
         for (pods, expected) in [
-            (vec![pod("a-0", "follower", true, true), pod("a-1", "leader", true, true)], Some("a-1")),
-            (vec![pod("a-0", "follower", true, true), pod("a-1", "leader", false, true)], Some("a-0")),
+            (
+                vec![
+                    pod("a-0", "follower", true, true),
+                    pod("a-1", "leader", true, true),
+                ],
+                Some("a-1"),
+            ),
+            (
+                vec![
+                    pod("a-0", "follower", true, true),
+                    pod("a-1", "leader", false, true),
+                ],
+                Some("a-0"),
+            ),
             (vec![pod("a-0", "leader", false, false)], None),
             (vec![pod("a-0", "follower", false, true)], Some("a-0")),
         ] {

@@ -9,7 +9,16 @@ use std::process::ExitCode;
 
 pub(crate) fn run(kubectl: &Kubectl, args: &PromoteArgs) -> Result<ExitCode> {
     let pod = choose(kubectl, &args.name, None)?;
-    let mut command = vec!["exec", &pod, "--container", CONTAINER_SERVER, "--", "/geode", "cluster", "failover"];
+    let mut command = vec![
+        "exec",
+        &pod,
+        "--container",
+        CONTAINER_SERVER,
+        "--",
+        "/geode",
+        "cluster",
+        "failover",
+    ];
     if let Some(to) = &args.to {
         command.extend(["--promote", to]);
     }

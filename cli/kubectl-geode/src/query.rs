@@ -9,7 +9,17 @@ use std::process::ExitCode;
 
 pub(crate) fn run(kubectl: &Kubectl, args: &QueryArgs) -> Result<ExitCode> {
     let pod = choose(kubectl, &args.name, args.via.as_deref())?;
-    let mut command = vec!["exec", &pod, "--container", CONTAINER_SERVER, "--", "/geode", "query", "--format", &args.output];
+    let mut command = vec![
+        "exec",
+        &pod,
+        "--container",
+        CONTAINER_SERVER,
+        "--",
+        "/geode",
+        "query",
+        "--format",
+        &args.output,
+    ];
     for param in &args.params {
         command.extend(["--param", param]);
     }

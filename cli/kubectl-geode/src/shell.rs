@@ -10,6 +10,21 @@ use std::process::ExitCode;
 
 pub(crate) fn run(kubectl: &Kubectl, args: &ShellArgs) -> Result<ExitCode> {
     let pod = choose(kubectl, &args.name, args.via.as_deref())?;
-    let streams = if std::io::stdin().is_terminal() && args.format != "jsonl" { "-it" } else { "-i" };
-    kubectl.become_it(&["exec", streams, &pod, "--container", CONTAINER_SERVER, "--", "/geode", "shell", "--format", &args.format])
+    let streams = if std::io::stdin().is_terminal() && args.format != "jsonl" {
+        "-it"
+    } else {
+        "-i"
+    };
+    kubectl.become_it(&[
+        "exec",
+        streams,
+        &pod,
+        "--container",
+        CONTAINER_SERVER,
+        "--",
+        "/geode",
+        "shell",
+        "--format",
+        &args.format,
+    ])
 }

@@ -12,7 +12,10 @@ pub(crate) fn run(kubectl: &Kubectl, args: &StatusArgs) -> Result<ExitCode> {
     let cluster: GeodeCluster = serde_json::from_value(object).context("read the GeodeCluster")?;
     match args.output {
         StatusFormat::Json => println!("{:#}", document(&cluster)),
-        StatusFormat::Yaml => print!("{}", serde_saphyr::to_string(&document(&cluster)).context("print as YAML")?),
+        StatusFormat::Yaml => print!(
+            "{}",
+            serde_saphyr::to_string(&document(&cluster)).context("print as YAML")?
+        ),
         StatusFormat::Table => print!("{}", table(&cluster)),
     }
     Ok(ExitCode::SUCCESS)
@@ -44,7 +47,9 @@ fn table(cluster: &GeodeCluster) -> String {
         or_dash(status.term.map(|term| term.to_string())),
     );
     if let Some(archive) = &status.archive {
-        let lag = archive.lag_seconds.map_or_else(String::new, |lag| format!(", {lag} s behind"));
+        let lag = archive
+            .lag_seconds
+            .map_or_else(String::new, |lag| format!(", {lag} s behind"));
         text += &format!("Archived  up to {}{lag}\n", archive.archived_up_to);
     }
     let mut rows = vec![["POD", "ROLE", "STATE", "LAG", "APPLIED", "VERSION", "ID"].map(str::to_owned)];
@@ -62,7 +67,12 @@ fn table(cluster: &GeodeCluster) -> String {
     text += &format!("\n{}\n", columns(&rows));
     let mut rows = vec![["CONDITION", "STATUS", "REASON", "MESSAGE"].map(str::to_owned)];
     rows.extend(status.conditions.iter().map(|condition| {
-        [condition.type_.clone(), condition.status.clone(), condition.reason.clone(), condition.message.clone()]
+        [
+            condition.type_.clone(),
+            condition.status.clone(),
+            condition.reason.clone(),
+            condition.message.clone(),
+        ]
     }));
     text + &columns(&rows)
 }
@@ -76,7 +86,11 @@ fn columns<const N: usize>(rows: &[[String; N]]) -> String {
         }
     }
     let line = |row: &[String; N]| {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let cells: Vec<String> = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
         format!("{}\n", cells.join("  ").trim_end())
     };
     rows.iter().map(line).collect()

@@ -65,7 +65,7 @@ impl Prepared {
     pub fn parameters(&self) -> impl Iterator<Item = &str> {
         self.query
             .iter()
-            .flat_map(|query| query.params.iter().map(AsRef::as_ref))
+            .flat_map(|query| query.params.iter().map(|param| param.name.as_ref()))
     }
 
     /// The statement as written.

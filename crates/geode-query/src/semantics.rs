@@ -236,3 +236,7 @@ fn hash_float<H: Hasher>(number: f64, state: &mut H) {
         number.to_bits().hash(state);
     }
 }
+
+#[cfg(test)]
+#[path = "semantics_tests.rs"]
+mod tests;

@@ -6,7 +6,12 @@ use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, ValidationD
 use serde_json::{Value, json};
 
 /// Applies as `kubectl apply --server-side --validate=strict` does.
-async fn apply(server: &ApiServer, namespace: &str, name: &str, spec: Value) -> Result<DynamicObject, String> {
+async fn apply(
+    server: &ApiServer,
+    namespace: &str,
+    name: &str,
+    spec: Value,
+) -> Result<DynamicObject, String> {
     let resource = ApiResource::erase::<GeodeCluster>(&());
     let api: Api<DynamicObject> = Api::namespaced_with(server.admin().await, namespace, &resource);
     let manifest = json!({
@@ -18,7 +23,9 @@ async fn apply(server: &ApiServer, namespace: &str, name: &str, spec: Value) -> 
         force: true,
         ..PatchParams::default()
     };
-    api.patch(name, &params, &Patch::Apply(manifest)).await.map_err(|error| error.to_string())
+    api.patch(name, &params, &Patch::Apply(manifest))
+        .await
+        .map_err(|error| error.to_string())
 }
 
 #[tokio::test]
@@ -27,7 +34,14 @@ async fn an_empty_spec_is_enough_and_its_defaults_are_visible() {
     let namespace = server.namespace().await;
     let made = apply(&server, &namespace, "a", json!({})).await.unwrap();
     let spec = &made.data["spec"];
-    assert_eq!((&spec["members"], &spec["storage"]["size"], &spec["deletionPolicy"]), (&json!(3), &json!("10Gi"), &json!("Retain")));
+    assert_eq!(
+        (
+            &spec["members"],
+            &spec["storage"]["size"],
+            &spec["deletionPolicy"]
+        ),
+        (&json!(3), &json!("10Gi"), &json!("Retain"))
+    );
 }
 
 #[tokio::test]
@@ -40,23 +54,49 @@ async fn manifests_that_cannot_work_are_refused_with_a_sentence() {
         ("a", json!({"members": 2}), "members must be 1, 3, 5 or 7"),
         ("a", json!({"members": 0}), "members must be 1, 3, 5 or 7"),
         ("a", json!({"memebrs": 3}), "memebrs"),
-        ("a", json!({"storage": {"size": "lots"}}), "not a size; write a number with a unit, for example 10Gi"),
+        (
+            "a",
+            json!({"storage": {"size": "lots"}}),
+            "not a size; write a number with a unit, for example 10Gi",
+        ),
         ("a", json!({"storage": {"size": "0"}}), "not a size"),
         ("a", json!({"storage": {"wal": {"size": "-1Gi"}}}), "not a size"),
         ("a", json!({"timing": "quick"}), "timing"),
         ("a", json!({"tls": {"mode": "none"}}), "tls.mode"),
-        ("a", json!({"version": "1", "image": "x:1"}), "spec.version or spec.image, not both"),
-        ("a", json!({"bootstrap": {"restore": {"source": "s3://b/x"}}}), "needs spec.archive"),
-        ("a", json!({"archive": s3, "bootstrap": {"restore": {"source": "b/x"}}}), "source"),
-        ("a", json!({"archive": s3, "bootstrap": {"restore": {"source": "s3://b/x", "targetTime": "noon"}}}), "targetTime"),
+        (
+            "a",
+            json!({"version": "1", "image": "x:1"}),
+            "spec.version or spec.image, not both",
+        ),
+        (
+            "a",
+            json!({"bootstrap": {"restore": {"source": "s3://b/x"}}}),
+            "needs spec.archive",
+        ),
+        (
+            "a",
+            json!({"archive": s3, "bootstrap": {"restore": {"source": "b/x"}}}),
+            "source",
+        ),
+        (
+            "a",
+            json!({"archive": s3, "bootstrap": {"restore": {"source": "s3://b/x", "targetTime": "noon"}}}),
+            "targetTime",
+        ),
         ("a", json!({"archive": {"s3": {"bucket": ""}}}), "bucket"),
-        ("a", json!({"archive": {"s3": {"bucket": "b"}, "maxLag": "soon"}}), "maxLag"),
+        (
+            "a",
+            json!({"archive": {"s3": {"bucket": "b"}, "maxLag": "soon"}}),
+            "maxLag",
+        ),
         ("a-read", json!({}), "must not end in -read or -peers"),
         ("1a", json!({}), "becomes a DNS name"),
         (long.as_str(), json!({}), "at most 40"),
     ];
     for (name, spec, sentence) in cases {
-        let refused = apply(&server, &namespace, name, spec.clone()).await.expect_err(&spec.to_string());
+        let refused = apply(&server, &namespace, name, spec.clone())
+            .await
+            .expect_err(&spec.to_string());
         assert!(refused.contains(sentence), "{spec}: {refused}");
     }
 }
@@ -67,7 +107,10 @@ async fn what_is_fixed_at_creation_cannot_change_and_volumes_only_grow() {
     let namespace = server.namespace().await;
     let archive = json!({"s3": {"bucket": "b"}});
     let first = json!({"storage": {"size": "2Gi", "wal": {"size": "1Gi"}, "storageClassName": "fast"}, "archive": archive});
-    let (restore, elsewhere) = (json!({"restore": {"source": "s3://b/x"}}), json!({"restore": {"source": "s3://b/y"}}));
+    let (restore, elsewhere) = (
+        json!({"restore": {"source": "s3://b/x"}}),
+        json!({"restore": {"source": "s3://b/y"}}),
+    );
     let with = |change: &dyn Fn(&mut Value)| {
         let mut spec = first.clone();
         change(&mut spec);
@@ -75,20 +118,53 @@ async fn what_is_fixed_at_creation_cannot_change_and_volumes_only_grow() {
     };
     apply(&server, &namespace, "a", first.clone()).await.unwrap();
     for (spec, sentence) in [
-        (with(&|spec| spec["storage"]["size"] = "1Gi".into()), "a volume cannot shrink"),
-        (with(&|spec| spec["storage"]["wal"]["size"] = "500Mi".into()), "a volume cannot shrink"),
-        (with(&|spec| spec["storage"]["storageClassName"] = "slow".into()), "the storage class of a cluster cannot change"),
-        (with(&|spec| drop(spec["storage"].as_object_mut().unwrap().remove("storageClassName"))), "the storage class of a cluster cannot change"),
-        (with(&|spec| spec["bootstrap"] = restore.clone()), "spec.bootstrap is read once"),
+        (
+            with(&|spec| spec["storage"]["size"] = "1Gi".into()),
+            "a volume cannot shrink",
+        ),
+        (
+            with(&|spec| spec["storage"]["wal"]["size"] = "500Mi".into()),
+            "a volume cannot shrink",
+        ),
+        (
+            with(&|spec| spec["storage"]["storageClassName"] = "slow".into()),
+            "the storage class of a cluster cannot change",
+        ),
+        (
+            with(&|spec| {
+                drop(
+                    spec["storage"]
+                        .as_object_mut()
+                        .unwrap()
+                        .remove("storageClassName"),
+                )
+            }),
+            "the storage class of a cluster cannot change",
+        ),
+        (
+            with(&|spec| spec["bootstrap"] = restore.clone()),
+            "spec.bootstrap is read once",
+        ),
     ] {
-        let refused = apply(&server, &namespace, "a", spec.clone()).await.expect_err(&spec.to_string());
+        let refused = apply(&server, &namespace, "a", spec.clone())
+            .await
+            .expect_err(&spec.to_string());
         assert!(refused.contains(sentence), "{spec}: {refused}");
     }
-    apply(&server, &namespace, "a", with(&|spec| spec["storage"]["size"] = "3Gi".into())).await.unwrap();
+    apply(
+        &server,
+        &namespace,
+        "a",
+        with(&|spec| spec["storage"]["size"] = "3Gi".into()),
+    )
+    .await
+    .unwrap();
     let begun = |from: &Value| json!({"archive": archive, "bootstrap": from});
     apply(&server, &namespace, "b", begun(&restore)).await.unwrap();
     apply(&server, &namespace, "b", begun(&restore)).await.unwrap();
-    let refused = apply(&server, &namespace, "b", begun(&elsewhere)).await.unwrap_err();
+    let refused = apply(&server, &namespace, "b", begun(&elsewhere))
+        .await
+        .unwrap_err();
     assert!(refused.contains("spec.bootstrap is read once"), "{refused}");
 }
 
@@ -103,7 +179,9 @@ async fn the_samples_are_accepted() {
             let object: DynamicObject = serde_saphyr::from_str(document).unwrap();
             if object.types.as_ref().unwrap().kind == "GeodeCluster" {
                 let name = object.metadata.name.clone().unwrap();
-                apply(&server, &namespace, &name, object.data["spec"].clone()).await.unwrap_or_else(|error| panic!("{path}: {error}"));
+                apply(&server, &namespace, &name, object.data["spec"].clone())
+                    .await
+                    .unwrap_or_else(|error| panic!("{path}: {error}"));
             }
         }
     }

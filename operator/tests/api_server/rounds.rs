@@ -34,12 +34,23 @@ impl World {
         let server = server().await;
         let namespace = server.namespace().await;
         let context = Context::new(server.operator().await, &settings());
-        let world = Self { server, context, key: Key { namespace, name: "a".into() } };
+        let world = Self {
+            server,
+            context,
+            key: Key {
+                namespace,
+                name: "a".into(),
+            },
+        };
         let cluster: GeodeCluster = serde_json::from_value(json!({
             "apiVersion": "geodedb.com/v1alpha1", "kind": "GeodeCluster", "metadata": {"name": "a"}, "spec": spec,
         }))
         .unwrap();
-        world.api::<GeodeCluster>(&world.server.admin().await).create(&PostParams::default(), &cluster).await.unwrap();
+        world
+            .api::<GeodeCluster>(&world.server.admin().await)
+            .create(&PostParams::default(), &cluster)
+            .await
+            .unwrap();
         world
     }
 
@@ -77,7 +88,10 @@ impl World {
 
     async fn collect<K>(&self, client: &Client, versions: &mut BTreeMap<String, String>)
     where
-        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+            + Clone
+            + DeserializeOwned
+            + Debug,
     {
         for object in self.api::<K>(client).list(&ListParams::default()).await.unwrap() {
             let name = format!("{} {}", K::kind(&()), object.name_any());
@@ -99,11 +113,29 @@ async fn everything_is_made_with_the_charts_rights_and_a_second_round_changes_no
         // Kubernetes normalises quantities of volume templates once; after that nothing differs.
         world.round().await;
         let before = world.versions().await;
-        for expected in ["Secret a-ca", "Secret a-tls", "Secret a-admin", "ConfigMap a-config", "Service a", "Service a-peers", "Service a-read", "StatefulSet a"] {
+        for expected in [
+            "Secret a-ca",
+            "Secret a-tls",
+            "Secret a-admin",
+            "ConfigMap a-config",
+            "Service a",
+            "Service a-peers",
+            "Service a-read",
+            "StatefulSet a",
+        ] {
             assert!(before.contains_key(expected), "{expected} is missing: {before:?}");
         }
         let again = world.round().await;
-        assert!(again.plan.actions.is_empty(), "{:?}", again.plan.actions.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert!(
+            again.plan.actions.is_empty(),
+            "{:?}",
+            again
+                .plan
+                .actions
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+        );
         assert_eq!(world.versions().await, before, "{spec}");
     }
 }
@@ -121,7 +153,10 @@ async fn a_newer_operator_leaves_what_shapes_pods_alone() {
     for kept in ["StatefulSet a", "ConfigMap a-config"] {
         assert_eq!(before[kept], after[kept], "{kept}");
     }
-    assert_eq!(world.cluster().await.status.unwrap().images.unwrap().server, settings().geode_image);
+    assert_eq!(
+        world.cluster().await.status.unwrap().images.unwrap().server,
+        settings().geode_image
+    );
 }
 
 #[tokio::test]
@@ -130,7 +165,10 @@ async fn drift_is_taken_back() {
     world.round().await;
     let services: Api<Service> = world.api(&world.server.admin().await);
     let patch = json!({"spec": {"selector": {"geodedb.com/role": "follower"}}});
-    services.patch("a", &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    services
+        .patch("a", &PatchParams::default(), &Patch::Merge(patch))
+        .await
+        .unwrap();
     world.round().await;
     let selector = services.get("a").await.unwrap().spec.unwrap().selector.unwrap();
     assert_eq!(selector["geodedb.com/role"], "leader");
@@ -140,23 +178,58 @@ async fn drift_is_taken_back() {
 async fn a_strangers_object_is_never_taken_over() {
     let world = World::new(json!({})).await;
     let admin = world.server.admin().await;
-    let stranger = serde_json::from_value(json!({"metadata": {"name": "a-config"}, "data": {"mine": "yes"}})).unwrap();
-    world.api::<ConfigMap>(&admin).create(&PostParams::default(), &stranger).await.unwrap();
+    let stranger =
+        serde_json::from_value(json!({"metadata": {"name": "a-config"}, "data": {"mine": "yes"}})).unwrap();
+    world
+        .api::<ConfigMap>(&admin)
+        .create(&PostParams::default(), &stranger)
+        .await
+        .unwrap();
     let round = world.round().await;
-    assert!(matches!(&round.report, geode_planner::Report::Failed(said) if said.contains("does not belong to the cluster")), "{:?}", round.report);
-    assert_eq!(world.api::<ConfigMap>(&admin).get("a-config").await.unwrap().data.unwrap()["mine"], "yes");
+    assert!(
+        matches!(&round.report, geode_planner::Report::Failed(said) if said.contains("does not belong to the cluster")),
+        "{:?}",
+        round.report
+    );
+    assert_eq!(
+        world
+            .api::<ConfigMap>(&admin)
+            .get("a-config")
+            .await
+            .unwrap()
+            .data
+            .unwrap()["mine"],
+        "yes"
+    );
     let condition = world.cluster().await.status.unwrap().conditions.remove(0);
-    assert_eq!((condition.status.as_str(), condition.reason.as_str()), ("False", "ActionFailed"));
+    assert_eq!(
+        (condition.status.as_str(), condition.reason.as_str()),
+        ("False", "ActionFailed")
+    );
 }
 
 #[tokio::test]
 async fn an_unknown_config_key_stalls_with_the_nearest_right_name() {
     let world = World::new(json!({"config": {"sever": {"listen": "x"}}})).await;
-    assert!(matches!(reconcile(&world.context, &world.key).await.unwrap(), Outcome::Refused));
+    assert!(matches!(
+        reconcile(&world.context, &world.key).await.unwrap(),
+        Outcome::Refused
+    ));
     let status = world.cluster().await.status.unwrap();
-    let stalled = status.conditions.iter().find(|condition| condition.type_ == "Stalled").unwrap();
-    assert_eq!((stalled.status.as_str(), stalled.reason.as_str()), ("True", "InvalidSpec"));
-    assert!(stalled.message.contains("did you mean server"), "{}", stalled.message);
+    let stalled = status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == "Stalled")
+        .unwrap();
+    assert_eq!(
+        (stalled.status.as_str(), stalled.reason.as_str()),
+        ("True", "InvalidSpec")
+    );
+    assert!(
+        stalled.message.contains("did you mean server"),
+        "{}",
+        stalled.message
+    );
     assert!(!world.versions().await.contains_key("StatefulSet a"));
 }
 
@@ -166,7 +239,10 @@ async fn the_admins_password_outlives_the_cluster_and_is_kept() {
     world.round().await;
     let secrets: Api<Secret> = world.api(&world.server.admin().await);
     let admin = secrets.get("a-admin").await.unwrap();
-    assert!(admin.owner_references().is_empty(), "deleted with the cluster although its volumes stay");
+    assert!(
+        admin.owner_references().is_empty(),
+        "deleted with the cluster although its volumes stay"
+    );
     assert!(!secrets.get("a-tls").await.unwrap().owner_references().is_empty());
     world.round().await;
     assert_eq!(secrets.get("a-admin").await.unwrap().data, admin.data);
@@ -182,7 +258,10 @@ async fn a_backup_of_no_cluster_waits_and_says_so() {
     }))
     .unwrap();
     backups.create(&PostParams::default(), &backup).await.unwrap();
-    assert!(matches!(reconcile(&world.context, &world.key).await.unwrap(), Outcome::Gone));
+    assert!(matches!(
+        reconcile(&world.context, &world.key).await.unwrap(),
+        Outcome::Gone
+    ));
     let status = backups.get("b").await.unwrap().status.unwrap();
     assert!(status.message.unwrap().contains("no GeodeCluster nobody"));
 }
@@ -191,11 +270,17 @@ async fn a_backup_of_no_cluster_waits_and_says_so() {
 async fn of_two_operators_one_holds_the_lease_until_it_gives_it_back() {
     let server = server().await;
     let namespace = server.namespace().await;
-    let lease = |identity: &str, client: Client| geode_operator::lease::Lease::new(client, &namespace, identity);
-    let (first, second) = (lease("one", server.admin().await), lease("two", server.admin().await));
+    let lease =
+        |identity: &str, client: Client| geode_operator::lease::Lease::new(client, &namespace, identity);
+    let (first, second) = (
+        lease("one", server.admin().await),
+        lease("two", server.admin().await),
+    );
     first.acquire().await;
     let waiting = tokio::time::timeout(std::time::Duration::from_secs(5), second.acquire()).await;
     assert!(waiting.is_err(), "both hold it");
     first.release().await;
-    tokio::time::timeout(std::time::Duration::from_secs(5), second.acquire()).await.expect("it was given back");
+    tokio::time::timeout(std::time::Duration::from_secs(5), second.acquire())
+        .await
+        .expect("it was given back");
 }

@@ -2,7 +2,7 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
-use kube::config::{AuthInfo, Cluster, Context, KubeConfigOptions, Kubeconfig, NamedAuthInfo, NamedCluster, NamedContext};
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config, ResourceExt};
 use serde_json::json;
 use std::fs;
@@ -70,13 +70,18 @@ impl ApiServer {
         let client = self.admin().await;
         let begun = Instant::now();
         loop {
-            let request = kube::core::Request::new("/readyz").list(&kube::api::ListParams::default()).unwrap();
+            let request = kube::core::Request::new("/readyz")
+                .list(&kube::api::ListParams::default())
+                .unwrap();
             if client.request_text(request).await.is_ok() {
                 return;
             }
             let log = fs::read_to_string(folder.join("kube-apiserver.log")).unwrap_or_default();
             let end = &log[log.len().saturating_sub(2000)..];
-            assert!(begun.elapsed() < READY_TIMEOUT, "kube-apiserver is not ready after {READY_TIMEOUT:?}:\n{end}");
+            assert!(
+                begun.elapsed() < READY_TIMEOUT,
+                "kube-apiserver is not ready after {READY_TIMEOUT:?}:\n{end}"
+            );
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
@@ -86,11 +91,19 @@ impl ApiServer {
         let client = self.admin().await;
         let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
         for crd in geode_api::crds() {
-            crds.create(&PostParams::default(), &crd.definition).await.expect("the API server accepts the CRD");
+            crds.create(&PostParams::default(), &crd.definition)
+                .await
+                .expect("the API server accepts the CRD");
         }
         let begun = Instant::now();
-        while let Err(error) = Api::<geode_api::GeodeBackup>::all(client.clone()).list(&Default::default()).await {
-            assert!(begun.elapsed() < READY_TIMEOUT, "the CRDs are not served: {error}");
+        while let Err(error) = Api::<geode_api::GeodeBackup>::all(client.clone())
+            .list(&Default::default())
+            .await
+        {
+            assert!(
+                begun.elapsed() < READY_TIMEOUT,
+                "the CRDs are not served: {error}"
+            );
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         self.install_rights(&client).await;
@@ -98,21 +111,35 @@ impl ApiServer {
 
     async fn install_rights(&self, client: &Client) {
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/install.yaml");
-        let text = fs::read_to_string(&manifest).expect("manifests/install.yaml; `cargo xtask generate` makes it");
+        let text =
+            fs::read_to_string(&manifest).expect("manifests/install.yaml; `cargo xtask generate` makes it");
         let mut roles = 0;
         for document in text.split("\n---\n") {
             for kind in ["ClusterRole", "ClusterRoleBinding"] {
                 if !document.lines().any(|line| line == format!("kind: {kind}")) {
                     continue;
                 }
-                let resource = kube::api::ApiResource::from_gvk(&kube::core::GroupVersionKind::gvk("rbac.authorization.k8s.io", "v1", kind));
+                let resource = kube::api::ApiResource::from_gvk(&kube::core::GroupVersionKind::gvk(
+                    "rbac.authorization.k8s.io",
+                    "v1",
+                    kind,
+                ));
                 let object: DynamicObject = serde_saphyr::from_str(document).unwrap();
                 let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
-                api.patch(&object.name_any(), &PatchParams::apply("test"), &Patch::Apply(&object)).await.unwrap();
+                api.patch(
+                    &object.name_any(),
+                    &PatchParams::apply("test"),
+                    &Patch::Apply(&object),
+                )
+                .await
+                .unwrap();
                 roles += 1;
             }
         }
-        assert_eq!(roles, 2, "manifests/install.yaml holds a ClusterRole and its binding");
+        assert_eq!(
+            roles, 2,
+            "manifests/install.yaml holds a ClusterRole and its binding"
+        );
     }
 
     /// A client that may do everything.
@@ -126,18 +153,16 @@ impl ApiServer {
     }
 
     async fn client(&self, token: &str) -> Client {
-        let mut auth = AuthInfo::default();
-        auth.token = Some(token.to_owned().into());
-        let cluster = Cluster { server: Some(self.url.clone()), insecure_skip_tls_verify: Some(true), ..Cluster::default() };
-        let context = Context { cluster: "c".into(), user: Some("u".into()), ..Context::default() };
-        let file = Kubeconfig {
-            clusters: vec![NamedCluster { name: "c".into(), cluster: Some(cluster) }],
-            auth_infos: vec![NamedAuthInfo { name: "u".into(), auth_info: Some(auth) }],
-            contexts: vec![NamedContext { name: "c".into(), context: Some(context) }],
-            current_context: Some("c".into()),
-            ..Kubeconfig::default()
-        };
-        let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap();
+        let file: Kubeconfig = serde_json::from_value(json!({
+            "clusters": [{"name": "c", "cluster": {"server": self.url, "insecure-skip-tls-verify": true}}],
+            "users": [{"name": "u", "user": {"token": token}}],
+            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+            "current-context": "c",
+        }))
+        .unwrap();
+        let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
+            .await
+            .unwrap();
         Client::try_from(config).unwrap()
     }
 
@@ -152,7 +177,11 @@ impl ApiServer {
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 /// A program of the test cluster, in any version.
@@ -163,12 +192,23 @@ fn tool(name: &str) -> PathBuf {
     );
     let folders = fs::read_dir(cache.join("tools")).into_iter().flatten().flatten();
     let mut found: Vec<PathBuf> = folders
-        .filter(|folder| folder.file_name().to_string_lossy().strip_prefix(name).is_some_and(|rest| rest.starts_with("-1") || rest.starts_with("-3")))
+        .filter(|folder| {
+            folder
+                .file_name()
+                .to_string_lossy()
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with("-1") || rest.starts_with("-3"))
+        })
         .map(|folder| folder.path().join(name))
         .filter(|program| program.is_file())
         .collect();
     found.sort();
-    found.pop().unwrap_or_else(|| panic!("{name} is not in {}/tools: `cargo xtask cluster up` builds it", cache.display()))
+    found.pop().unwrap_or_else(|| {
+        panic!(
+            "{name} is not in {}/tools: `cargo xtask cluster up` builds it",
+            cache.display()
+        )
+    })
 }
 
 fn spawn(folder: &Path, name: &str, arguments: &[String]) -> Child {
@@ -184,7 +224,10 @@ fn spawn(folder: &Path, name: &str, arguments: &[String]) -> Child {
 }
 
 fn run_etcd(folder: &Path, client: u16, peer: u16) -> Child {
-    let (client, peer) = (format!("http://127.0.0.1:{client}"), format!("http://127.0.0.1:{peer}"));
+    let (client, peer) = (
+        format!("http://127.0.0.1:{client}"),
+        format!("http://127.0.0.1:{peer}"),
+    );
     let arguments = [
         format!("--data-dir={}", folder.join("etcd").display()),
         format!("--listen-client-urls={client}"),

@@ -8,7 +8,9 @@ use crate::raft::{BoxFuture, MembershipError};
 use geode_graph::{export, position, state_hash};
 use geode_store::{LmdbStore, Store};
 use geode_types::LogIndex;
-use geode_wire::internal::{ArchiveReport, InternalReply, InternalRequest, SegmentInfo, Task, TaskKind, TaskReport, TaskState};
+use geode_wire::internal::{
+    ArchiveReport, InternalReply, InternalRequest, SegmentInfo, Task, TaskKind, TaskReport, TaskState,
+};
 use geode_wire::{WireError, encode, write_frame};
 use quinn::SendStream;
 use std::io::{self, Write};
@@ -26,7 +28,11 @@ const SNAPSHOT_CHUNK: usize = 256 * 1024;
 pub(crate) struct Api(pub(crate) Arc<Member>);
 
 impl ApiService for Api {
-    fn answer(&self, request: InternalRequest, mut send: SendStream) -> BoxFuture<'static, Result<(), WireError>> {
+    fn answer(
+        &self,
+        request: InternalRequest,
+        mut send: SendStream,
+    ) -> BoxFuture<'static, Result<(), WireError>> {
         let member = self.0.clone();
         Box::pin(async move {
             if matches!(request, InternalRequest::Snapshot) {
@@ -38,7 +44,8 @@ impl ApiService for Api {
                 Err(error) => InternalReply::Failed(error.to_string()),
             };
             write_frame(&mut send, &encode(&reply)).await?;
-            send.finish().map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe).into())
+            send.finish()
+                .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe).into())
         })
     }
 }
@@ -50,15 +57,21 @@ async fn answer(member: &Arc<Member>, request: InternalRequest) -> Result<Intern
         InternalRequest::Initialize { cluster_id } => member.initialize(cluster_id).await?,
         InternalRequest::AddLearner { member } => raft.add_learner(member).await?,
         InternalRequest::ChangeVoters { voters, expected } => raft.change_voters(voters, expected).await?,
-        InternalRequest::RemoveLearners { members, expected } => raft.remove_learners(members, expected).await?,
+        InternalRequest::RemoveLearners { members, expected } => {
+            raft.remove_learners(members, expected).await?
+        }
         InternalRequest::TransferLeader { to } => raft.transfer_leader(to).await?,
         InternalRequest::Join { member: joiner } => member.join(joiner).await?,
         InternalRequest::Segments { after } => return Ok(InternalReply::Segments(segments(member, after))),
-        InternalRequest::ArchiveReport(report) => return Ok(InternalReply::Tasks(take_report(member, report))),
+        InternalRequest::ArchiveReport(report) => {
+            return Ok(InternalReply::Tasks(take_report(member, report)));
+        }
         InternalRequest::File(task) => file(member, task)?,
         InternalRequest::ReportTask(report) => report_task(member, report)?,
         InternalRequest::StateHash => return hash(member).await,
-        InternalRequest::Snapshot => return Err(MembershipError::Failed("a snapshot is a stream".to_owned())),
+        InternalRequest::Snapshot => {
+            return Err(MembershipError::Failed("a snapshot is a stream".to_owned()));
+        }
     }
     Ok(InternalReply::Ok)
 }
@@ -77,7 +90,8 @@ fn take_report(member: &Member, report: ArchiveReport) -> Vec<Task> {
 
 fn file(member: &Member, task: Task) -> Result<(), MembershipError> {
     if matches!(task.kind, TaskKind::Restore { .. }) && member.raft.status().initialized {
-        let reason = "this member has data, so nothing can be restored into it; restore into a new cluster".to_owned();
+        let reason =
+            "this member has data, so nothing can be restored into it; restore into a new cluster".to_owned();
         return Err(MembershipError::Failed(reason));
     }
     member.board.file(task);
@@ -86,9 +100,14 @@ fn file(member: &Member, task: Task) -> Result<(), MembershipError> {
 
 /// A fetched backup is left for the next process, which replays it before anything is open.
 fn report_task(member: &Member, report: TaskReport) -> Result<(), MembershipError> {
-    if let (TaskKind::Restore { cluster_id, .. }, TaskState::Done(result)) = (&report.task.kind, &report.state) {
+    if let (TaskKind::Restore { cluster_id, .. }, TaskState::Done(result)) =
+        (&report.task.kind, &report.state)
+    {
         let data_dir = &member.config.storage.data_dir;
-        let order = Order { from: result.location.clone().into(), cluster: *cluster_id };
+        let order = Order {
+            from: result.location.clone().into(),
+            cluster: *cluster_id,
+        };
         pending::leave(data_dir, &order).map_err(|error| MembershipError::Failed(error.to_string()))?;
         let free = free_bytes(data_dir).unwrap_or(0) >> 20;
         tracing::info!(free_mib = free, "a backup is fetched; restarting to replay it");
@@ -101,7 +120,10 @@ fn report_task(member: &Member, report: TaskReport) -> Result<(), MembershipErro
 async fn hash(member: &Member) -> Result<InternalReply, MembershipError> {
     let store = member.raft.store().clone();
     let hashed = tokio::task::spawn_blocking(move || state_hash_at(&store)).await;
-    let (applied, hash) = hashed.map_err(|error| error.to_string()).and_then(|hashed| hashed).map_err(MembershipError::Failed)?;
+    let (applied, hash) = hashed
+        .map_err(|error| error.to_string())
+        .and_then(|hashed| hashed)
+        .map_err(MembershipError::Failed)?;
     Ok(InternalReply::StateHash { applied, hash })
 }
 
@@ -110,7 +132,13 @@ pub(crate) fn state_hash_at(store: &LmdbStore) -> Result<(LogIndex, String), Str
     let read = store.read().map_err(|error| error.to_string())?;
     let at = position(&read).map_err(|error| error.to_string())?;
     let hash = state_hash(&read).map_err(|error| error.to_string())?;
-    Ok((at.index, hash.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()))
+    Ok((
+        at.index,
+        hash.iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<Vec<_>>()
+            .concat(),
+    ))
 }
 
 async fn send_snapshot(member: &Member, mut send: SendStream) -> Result<(), WireError> {
@@ -121,10 +149,20 @@ async fn send_snapshot(member: &Member, mut send: SendStream) -> Result<(), Wire
         (Err(reason), _) => return refuse(send, reason).await,
         (Ok(_), None) => return refuse(send, "this member belongs to no cluster".to_owned()).await,
     };
-    write_frame(&mut send, &encode(&InternalReply::Snapshot { applied: at.index, term: at.term.0 })).await?;
+    write_frame(
+        &mut send,
+        &encode(&InternalReply::Snapshot {
+            applied: at.index,
+            term: at.term.0,
+        }),
+    )
+    .await?;
     let (sender, mut receiver) = mpsc::channel::<Vec<u8>>(SNAPSHOT_CHUNKS);
     let exporting = tokio::task::spawn_blocking(move || {
-        let mut sink = Chunks { sender, filled: Vec::with_capacity(SNAPSHOT_CHUNK) };
+        let mut sink = Chunks {
+            sender,
+            filled: Vec::with_capacity(SNAPSHOT_CHUNK),
+        };
         export(&read, cluster, &mut sink).map_err(|error| error.to_string())?;
         sink.flush().map_err(|error| error.to_string())
     });
@@ -132,7 +170,9 @@ async fn send_snapshot(member: &Member, mut send: SendStream) -> Result<(), Wire
         send.write_all(&chunk).await.map_err(io::Error::from)?;
     }
     match exporting.await {
-        Ok(Ok(())) => send.finish().map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe).into()),
+        Ok(Ok(())) => send
+            .finish()
+            .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe).into()),
         Ok(Err(reason)) => Err(fail_stream(&mut send, reason)),
         Err(error) => Err(fail_stream(&mut send, error.to_string())),
     }
@@ -140,7 +180,8 @@ async fn send_snapshot(member: &Member, mut send: SendStream) -> Result<(), Wire
 
 async fn refuse(mut send: SendStream, reason: String) -> Result<(), WireError> {
     write_frame(&mut send, &encode(&InternalReply::Failed(reason))).await?;
-    send.finish().map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe).into())
+    send.finish()
+        .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe).into())
 }
 
 /// The reader must not take what came for the whole: the stream is reset, not finished.
@@ -170,6 +211,8 @@ impl Write for Chunks {
             return Ok(());
         }
         let chunk = std::mem::replace(&mut self.filled, Vec::with_capacity(SNAPSHOT_CHUNK));
-        self.sender.blocking_send(chunk).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
+        self.sender
+            .blocking_send(chunk)
+            .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
     }
 }

@@ -7,5 +7,5 @@ mod api;
 mod transport;
 
 pub(crate) use api::{Api, state_hash_at};
-pub(crate) use transport::{ApiService, NoPeers, Transport};
 pub use transport::TransportError;
+pub(crate) use transport::{ApiService, NoPeers, Transport};

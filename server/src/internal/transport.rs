@@ -12,7 +12,10 @@ use geode_types::MemberId;
 use geode_wire::client::MemberAddress;
 use geode_wire::internal::{InternalRequest, StreamKind};
 use geode_wire::{FRAME_BYTES_MAX, INTERNAL_ALPN, WireError, close_code, decode, read_frame, write_frame};
-use quinn::{ClientConfig, Connection, Endpoint, Incoming, RecvStream, SendStream, ServerConfig, TransportConfig, VarInt};
+use quinn::{
+    ClientConfig, Connection, Endpoint, Incoming, RecvStream, SendStream, ServerConfig, TransportConfig,
+    VarInt,
+};
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -54,7 +57,8 @@ pub enum TransportError {
 /// Answers API streams.
 pub trait ApiService: Send + Sync + 'static {
     /// Answers one request; writes its reply frame (and what follows it) to `send`.
-    fn answer(&self, request: InternalRequest, send: SendStream) -> BoxFuture<'static, Result<(), WireError>>;
+    fn answer(&self, request: InternalRequest, send: SendStream)
+    -> BoxFuture<'static, Result<(), WireError>>;
 }
 
 /// The internal port of a member. Cheap to clone.
@@ -68,11 +72,18 @@ pub struct Transport {
 impl Transport {
     /// Opens the socket; nothing is answered before [`Transport::serve`].
     pub async fn bind(listen: &str, tls: TlsWatch) -> Result<Self, TransportError> {
-        let failed = |source| TransportError::Listen { address: listen.to_owned(), source };
+        let failed = |source| TransportError::Listen {
+            address: listen.to_owned(),
+            source,
+        };
         let address = resolve(listen).await.map_err(failed)?;
         let config = server_config(&tls.borrow())?;
         let endpoint = Endpoint::server(config, address).map_err(failed)?;
-        Ok(Self { endpoint, tls, connections: Arc::default() })
+        Ok(Self {
+            endpoint,
+            tls,
+            connections: Arc::default(),
+        })
     }
 
     /// Where it listens.
@@ -100,26 +111,39 @@ impl Transport {
 
     /// Ends all connections.
     pub fn close(&self) {
-        self.endpoint.close(VarInt::from_u32(close_code::SHUTDOWN), b"shutting down");
+        self.endpoint
+            .close(VarInt::from_u32(close_code::SHUTDOWN), b"shutting down");
     }
 
     async fn connection(&self, peer: &MemberAddress, lane: Lane) -> Result<Connection, PeerError> {
-        if let Some(open) = self.connections().get(&(peer.id, lane)).filter(|open| open.close_reason().is_none()) {
+        if let Some(open) = self
+            .connections()
+            .get(&(peer.id, lane))
+            .filter(|open| open.close_reason().is_none())
+        {
             return Ok(open.clone());
         }
         let dialled = tokio::time::timeout(DIAL_TIMEOUT, self.dial(peer)).await;
         let connection = dialled
             .unwrap_or_else(|_| Err(format!("no answer within {DIAL_TIMEOUT:?}")))
-            .map_err(|reason| PeerError::Unreachable(format!("{} at {}: {reason}", peer.name, peer.internal)))?;
+            .map_err(|reason| {
+                PeerError::Unreachable(format!("{} at {}: {reason}", peer.name, peer.internal))
+            })?;
         self.connections().insert((peer.id, lane), connection.clone());
         Ok(connection)
     }
 
     async fn dial(&self, peer: &MemberAddress) -> Result<Connection, String> {
         let address = resolve(&peer.internal).await.map_err(|error| error.to_string())?;
-        let name = peer.internal.rsplit_once(':').map_or(peer.internal.as_str(), |(host, _)| host);
+        let name = peer
+            .internal
+            .rsplit_once(':')
+            .map_or(peer.internal.as_str(), |(host, _)| host);
         let config = dial_config(&self.tls.borrow()).map_err(|error| error.to_string())?;
-        let connecting = self.endpoint.connect_with(config, address, name).map_err(|error| error.to_string())?;
+        let connecting = self
+            .endpoint
+            .connect_with(config, address, name)
+            .map_err(|error| error.to_string())?;
         connecting.await.map_err(|error| error.to_string())
     }
 
@@ -134,7 +158,12 @@ impl Transport {
     }
 
     /// One exchange; a connection that did not answer is not used again.
-    async fn exchange<'a, F>(&self, peer: &MemberAddress, lane: Lane, act: impl FnOnce(Connection) -> F) -> Result<Bytes, PeerError>
+    async fn exchange<'a, F>(
+        &self,
+        peer: &MemberAddress,
+        lane: Lane,
+        act: impl FnOnce(Connection) -> F,
+    ) -> Result<Bytes, PeerError>
     where
         F: Future<Output = Result<Bytes, WireError>> + 'a,
     {
@@ -147,7 +176,13 @@ impl Transport {
 }
 
 impl PeerTransport for Transport {
-    fn call(&self, peer: &MemberAddress, lane: Lane, message: Bytes, timeout: Duration) -> BoxFuture<'_, Result<Bytes, PeerError>> {
+    fn call(
+        &self,
+        peer: &MemberAddress,
+        lane: Lane,
+        message: Bytes,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<Bytes, PeerError>> {
         let peer = peer.clone();
         Box::pin(async move {
             let act = |connection| async move { within(timeout, call(connection, message)).await };
@@ -163,24 +198,43 @@ impl PeerTransport for Transport {
         idle: Duration,
     ) -> BoxFuture<'_, Result<Bytes, PeerError>> {
         let peer = peer.clone();
-        Box::pin(async move { self.exchange(&peer, Lane::Snapshot, |connection| send_snapshot(connection, message, body, idle)).await })
+        Box::pin(async move {
+            self.exchange(&peer, Lane::Snapshot, |connection| {
+                send_snapshot(connection, message, body, idle)
+            })
+            .await
+        })
     }
 }
 
 async fn call(connection: Connection, message: Bytes) -> Result<Bytes, WireError> {
     let (mut send, mut receive) = connection.open_bi().await.map_err(io::Error::from)?;
-    send.write_all(&[StreamKind::Raft as u8, CALL]).await.map_err(io::Error::from)?;
+    send.write_all(&[StreamKind::Raft as u8, CALL])
+        .await
+        .map_err(io::Error::from)?;
     write_frame(&mut send, &message).await?;
     finish(&mut send)?;
     reply(&mut receive).await
 }
 
-async fn send_snapshot(connection: Connection, message: Bytes, mut body: SnapshotBody, idle: Duration) -> Result<Bytes, WireError> {
+async fn send_snapshot(
+    connection: Connection,
+    message: Bytes,
+    mut body: SnapshotBody,
+    idle: Duration,
+) -> Result<Bytes, WireError> {
     let (mut send, mut receive) = connection.open_bi().await.map_err(io::Error::from)?;
-    send.write_all(&[StreamKind::Raft as u8, SNAPSHOT]).await.map_err(io::Error::from)?;
+    send.write_all(&[StreamKind::Raft as u8, SNAPSHOT])
+        .await
+        .map_err(io::Error::from)?;
     write_frame(&mut send, &message).await?;
     while let Some(chunk) = body.chunk()? {
-        let sent = within(idle, async { send.write_chunk(chunk).await.map_err(|error| io::Error::from(error).into()) }).await;
+        let sent = within(idle, async {
+            send.write_chunk(chunk)
+                .await
+                .map_err(|error| io::Error::from(error).into())
+        })
+        .await;
         if let Err(error) = sent {
             // A refusal stops the stream: its reply says more than "stopped".
             return reply(&mut receive).await.map_err(|_| error);
@@ -196,11 +250,17 @@ async fn reply(receive: &mut RecvStream) -> Result<Bytes, WireError> {
 }
 
 fn finish(send: &mut SendStream) -> Result<(), WireError> {
-    send.finish().map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe).into())
+    send.finish()
+        .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe).into())
 }
 
-async fn within<T>(timeout: Duration, act: impl Future<Output = Result<T, WireError>>) -> Result<T, WireError> {
-    tokio::time::timeout(timeout, act).await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+async fn within<T>(
+    timeout: Duration,
+    act: impl Future<Output = Result<T, WireError>>,
+) -> Result<T, WireError> {
+    tokio::time::timeout(timeout, act)
+        .await
+        .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
 }
 
 #[derive(Clone)]
@@ -236,22 +296,39 @@ fn close(connection: &Connection, code: u32, error: &WireError) {
     connection.close(VarInt::from_u32(code), error.to_string().as_bytes());
 }
 
-async fn serve_stream(send: SendStream, mut receive: RecvStream, services: Services) -> Result<(), WireError> {
+async fn serve_stream(
+    send: SendStream,
+    mut receive: RecvStream,
+    services: Services,
+) -> Result<(), WireError> {
     let mut kind = [0; 1];
-    within(REQUEST_TIMEOUT, async { receive.read_exact(&mut kind).await.map_err(unfinished) }).await?;
+    within(REQUEST_TIMEOUT, async {
+        receive.read_exact(&mut kind).await.map_err(unfinished)
+    })
+    .await?;
     match StreamKind::from_byte(kind[0]) {
         Some(StreamKind::Api) => {
             let frame = within(REQUEST_TIMEOUT, reply(&mut receive)).await?;
             services.api.answer(decode(&frame)?, send).await
         }
         Some(StreamKind::Raft) => serve_raft(send, receive, services.raft).await,
-        None => Err(WireError::Malformed(format!("unknown kind of stream {}", kind[0]))),
+        None => Err(WireError::Malformed(format!(
+            "unknown kind of stream {}",
+            kind[0]
+        ))),
     }
 }
 
-async fn serve_raft(mut send: SendStream, mut receive: RecvStream, raft: Arc<dyn RaftService>) -> Result<(), WireError> {
+async fn serve_raft(
+    mut send: SendStream,
+    mut receive: RecvStream,
+    raft: Arc<dyn RaftService>,
+) -> Result<(), WireError> {
     let mut kind = [0; 1];
-    within(REQUEST_TIMEOUT, async { receive.read_exact(&mut kind).await.map_err(unfinished) }).await?;
+    within(REQUEST_TIMEOUT, async {
+        receive.read_exact(&mut kind).await.map_err(unfinished)
+    })
+    .await?;
     let message = within(REQUEST_TIMEOUT, reply(&mut receive)).await?;
     let answer = match kind[0] {
         CALL => raft.handle(message).await,
@@ -259,7 +336,10 @@ async fn serve_raft(mut send: SendStream, mut receive: RecvStream, raft: Arc<dyn
             Ok(mut receiver) => {
                 loop {
                     let next = within(REQUEST_TIMEOUT, async {
-                        receive.read_chunk(SNAPSHOT_CHUNK, true).await.map_err(|error| io::Error::from(error).into())
+                        receive
+                            .read_chunk(SNAPSHOT_CHUNK, true)
+                            .await
+                            .map_err(|error| io::Error::from(error).into())
                     });
                     let Some(chunk) = next.await? else { break };
                     // The file system is the bottleneck here, not this thread: chunks are small and written through the page cache.
@@ -269,7 +349,11 @@ async fn serve_raft(mut send: SendStream, mut receive: RecvStream, raft: Arc<dyn
             }
             Err(refusal) => refusal,
         },
-        other => return Err(WireError::Malformed(format!("unknown kind of Raft stream {other}"))),
+        other => {
+            return Err(WireError::Malformed(format!(
+                "unknown kind of Raft stream {other}"
+            )));
+        }
     };
     write_frame(&mut send, &answer).await?;
     finish(&mut send)
@@ -286,7 +370,9 @@ fn transport_config() -> Arc<TransportConfig> {
     static CONFIG: OnceLock<Arc<TransportConfig>> = OnceLock::new();
     let make = || {
         let mut config = TransportConfig::default();
-        config.max_idle_timeout(Some(IDLE_TIMEOUT.try_into().expect("3 s fit QUIC's idle timeout")));
+        config.max_idle_timeout(Some(
+            IDLE_TIMEOUT.try_into().expect("3 s fit QUIC's idle timeout"),
+        ));
         config.keep_alive_interval(Some(KEEP_ALIVE));
         config.max_concurrent_bidi_streams(VarInt::from_u32(STREAMS_MAX));
         config.max_concurrent_uni_streams(VarInt::from_u32(0));
@@ -312,24 +398,41 @@ fn dial_config(material: &TlsMaterial) -> Result<ClientConfig, CertificateError>
 
 async fn resolve(address: &str) -> io::Result<SocketAddr> {
     let mut found = tokio::net::lookup_host(address).await?;
-    found.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("{address} has no address")))
+    found
+        .next()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("{address} has no address")))
 }
 
 /// The transport of a member that will stay alone.
 pub(crate) struct NoPeers;
 
 impl PeerTransport for NoPeers {
-    fn call(&self, peer: &MemberAddress, _: Lane, _: Bytes, _: Duration) -> BoxFuture<'_, Result<Bytes, PeerError>> {
+    fn call(
+        &self,
+        peer: &MemberAddress,
+        _: Lane,
+        _: Bytes,
+        _: Duration,
+    ) -> BoxFuture<'_, Result<Bytes, PeerError>> {
         let refusal = no_internal_port(peer);
         Box::pin(async move { Err(refusal) })
     }
 
-    fn send_snapshot(&self, peer: &MemberAddress, _: Bytes, _: SnapshotBody, _: Duration) -> BoxFuture<'_, Result<Bytes, PeerError>> {
+    fn send_snapshot(
+        &self,
+        peer: &MemberAddress,
+        _: Bytes,
+        _: SnapshotBody,
+        _: Duration,
+    ) -> BoxFuture<'_, Result<Bytes, PeerError>> {
         let refusal = no_internal_port(peer);
         Box::pin(async move { Err(refusal) })
     }
 }
 
 fn no_internal_port(peer: &MemberAddress) -> PeerError {
-    PeerError::Unreachable(format!("{} cannot be reached: this member has no internal port (server.internal_listen)", peer.name))
+    PeerError::Unreachable(format!(
+        "{} cannot be reached: this member has no internal port (server.internal_listen)",
+        peer.name
+    ))
 }

@@ -71,19 +71,29 @@ pub(super) fn item<R: AsyncRuntime>(entry: EntryOf<Types<R>>) -> io::Result<Item
     let act = match entry.payload {
         EntryPayload::Blank => Act::Blank,
         EntryPayload::Membership(membership) => Act::Membership(membership),
-        EntryPayload::Normal(proposal) => Act::Command(Command::decode(&proposal.command).map_err(|error| {
-            io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("the command of entry {} cannot be read: {error}; was it written by a newer version?", position.index),
-            )
-        })?),
+        EntryPayload::Normal(proposal) => {
+            Act::Command(Command::decode(&proposal.command).map_err(|error| {
+                io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!(
+                        "the command of entry {} cannot be read: {error}; was it written by a newer version?",
+                        position.index
+                    ),
+                )
+            })?)
+        }
     };
     Ok(Item { position, act })
 }
 
 /// Applies all of `items` or nothing.
-pub(super) fn apply_batch<R: AsyncRuntime, S: Store>(store: &S, items: &[Item]) -> Result<Vec<Reply>, ApplyError> {
-    let Some(first) = items.first() else { return Ok(Vec::new()) };
+pub(super) fn apply_batch<R: AsyncRuntime, S: Store>(
+    store: &S,
+    items: &[Item],
+) -> Result<Vec<Reply>, ApplyError> {
+    let Some(first) = items.first() else {
+        return Ok(Vec::new());
+    };
     let begin = first.position.index.0;
     let mut tx = store.write().map_err(|error| ApplyError::store(begin, error))?;
     let mut replies = Vec::with_capacity(items.len());

@@ -43,11 +43,17 @@ impl StoreBuilder<Config, LogStore<TokioRuntime>, Machine, TempDir> for Builder 
             blocking: Blocking::Threads,
             apply_entries: 64,
         };
-        Ok((directory, LogStore::new(writer, Blocking::Threads, 1 << 20), machine))
+        Ok((
+            directory,
+            LogStore::new(writer, Blocking::Threads, 1 << 20),
+            machine,
+        ))
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_store_and_the_state_machine_pass_openrafts_suite() {
-    Suite::<Config, LogStore<TokioRuntime>, Machine, Builder, TempDir>::test_all(Builder).await.unwrap();
+    Suite::<Config, LogStore<TokioRuntime>, Machine, Builder, TempDir>::test_all(Builder)
+        .await
+        .unwrap();
 }

@@ -83,14 +83,23 @@ impl<S: Store, R: AsyncRuntime> Inner<S, R> {
         self.writer.failure().map(|error| error.to_string())
     }
 
-    pub(super) fn snapshot_due(&self, applied: LogIndex, snapshot: LogIndex, bytes: u64, bytes_before: u64) -> bool {
+    pub(super) fn snapshot_due(
+        &self,
+        applied: LogIndex,
+        snapshot: LogIndex,
+        bytes: u64,
+        bytes_before: u64,
+    ) -> bool {
         upkeep::is_due(applied, snapshot, bytes, bytes_before, &self.limits)
     }
 
     /// The end of the newest whole segment that may go.
     pub(super) fn purge_target(&self, snapshot: Option<u64>) -> Option<LogIndex> {
         let archived = self.archived.load(Ordering::Relaxed);
-        let archived = self.archive_configured.load(Ordering::Relaxed).then_some(archived);
+        let archived = self
+            .archive_configured
+            .load(Ordering::Relaxed)
+            .then_some(archived);
         let limit = upkeep::purge_limit(snapshot?, archived, self.applied().0, self.limits.keep_entries)?;
         let end = self.log.sealed_end_below(LogIndex(limit))?;
         Some(end.index)
@@ -148,7 +157,8 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
         let metrics = self.0.raft.metrics();
         let metrics = metrics.borrow_watched();
         let applied = metrics.last_applied.as_ref()?;
-        let leads = metrics.state == ServerState::Leader && **applied.committed_leader_id() == metrics.current_term;
+        let leads =
+            metrics.state == ServerState::Leader && **applied.committed_leader_id() == metrics.current_term;
         leads.then_some(Term(metrics.current_term))
     }
 
@@ -172,7 +182,14 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
         let committed = self.0.current_status().committed;
         let sealed = self.0.log.sealed().into_iter();
         let wanted = sealed.filter(|(_, last, _, _)| *last > after && *last <= committed);
-        wanted.map(|(first, last, bytes, file)| SegmentInfo { first, last, bytes, file }).collect()
+        wanted
+            .map(|(first, last, bytes, file)| SegmentInfo {
+                first,
+                last,
+                bytes,
+                file,
+            })
+            .collect()
     }
 
     /// Whether entries wait in the open segment, which cannot be archived before it is sealed: the first and the last of them.
@@ -196,7 +213,9 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
     pub async fn fatal(&self) -> Fatal {
         let mut fatal = self.0.fatal.subscribe();
         match fatal.wait_for(Option::is_some).await {
-            Ok(found) => found.clone().unwrap_or_else(|| Fatal("it was shut down".to_owned())),
+            Ok(found) => found
+                .clone()
+                .unwrap_or_else(|| Fatal("it was shut down".to_owned())),
             Err(_) => Fatal("it was shut down".to_owned()),
         }
     }

@@ -12,9 +12,9 @@ use geode_log::disk::FileSink;
 use geode_log::{Disk, Writer};
 use geode_store::Store;
 use geode_types::{ClusterId, Incarnation, MemberId};
+use openraft::AsyncRuntime;
 use openraft::alias::{SnapshotMetaOf, SnapshotOf, VoteOf};
 use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest};
-use openraft::AsyncRuntime;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -73,11 +73,15 @@ impl Belonging {
         }
         if let Some(mine) = self.cluster.get() {
             if *mine != request.cluster {
-                return Err(format!("this member belongs to cluster {mine}, not to {}", request.cluster));
+                return Err(format!(
+                    "this member belongs to cluster {mine}, not to {}",
+                    request.cluster
+                ));
             }
             return Ok(());
         }
-        self.adopt(request.cluster, request.incarnation).map_err(|error| error.to_string())
+        self.adopt(request.cluster, request.incarnation)
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -114,29 +118,53 @@ async fn dispatch<S: Store, R: AsyncRuntime>(
 ) -> Result<Response, String> {
     let text = |error: WireError| error.to_string();
     match body {
-        RequestBody::Append { vote, previous, entries, commit } => {
-            let entries = entries.into_iter().map(wire::to_entry::<R>).collect::<Result<_, _>>().map_err(text)?;
+        RequestBody::Append {
+            vote,
+            previous,
+            entries,
+            commit,
+        } => {
+            let entries = entries
+                .into_iter()
+                .map(wire::to_entry::<R>)
+                .collect::<Result<_, _>>()
+                .map_err(text)?;
             let request = AppendEntriesRequest {
                 vote: wire::to_vote::<R>(vote),
                 prev_log_id: previous.map(wire::to_id::<R>),
                 entries,
                 leader_commit: commit.map(wire::to_id::<R>),
             };
-            let response = raft.append_entries(request).await.map_err(|error| error.to_string())?;
+            let response = raft
+                .append_entries(request)
+                .await
+                .map_err(|error| error.to_string())?;
             Ok(Response::Append(wire::appended::<R>(&response)))
         }
         RequestBody::Vote(ballot) => {
-            let response = raft.vote(wire::to_ballot::<R>(ballot)).await.map_err(|error| error.to_string())?;
+            let response = raft
+                .vote(wire::to_ballot::<R>(ballot))
+                .await
+                .map_err(|error| error.to_string())?;
             Ok(wire::voted::<R>(&response))
         }
         RequestBody::PreVote(ballot) => {
-            let response = raft.pre_vote(wire::to_ballot::<R>(ballot)).await.map_err(|error| error.to_string())?;
+            let response = raft
+                .pre_vote(wire::to_ballot::<R>(ballot))
+                .await
+                .map_err(|error| error.to_string())?;
             Ok(wire::voted::<R>(&response))
         }
         RequestBody::TransferLeader { vote, last } => {
-            let request = TransferLeaderRequest::new(wire::to_vote::<R>(vote), to.0, last.map(wire::to_id::<R>));
-            let response = raft.handle_transfer_leader(request).await.map_err(|error| error.to_string())?;
-            response.map(|()| Response::TransferLeader).map_err(|error| error.to_string())
+            let request =
+                TransferLeaderRequest::new(wire::to_vote::<R>(vote), to.0, last.map(wire::to_id::<R>));
+            let response = raft
+                .handle_transfer_leader(request)
+                .await
+                .map_err(|error| error.to_string())?;
+            response
+                .map(|()| Response::TransferLeader)
+                .map_err(|error| error.to_string())
         }
         RequestBody::Snapshot { .. } => Err("a snapshot must be sent with its content".to_owned()),
     }
@@ -159,7 +187,12 @@ impl<S: Store, R: AsyncRuntime> RaftService for Inbound<S, R> {
 
     fn begin_snapshot(&self, message: Bytes) -> Result<Box<dyn SnapshotReceiver>, Bytes> {
         let request = self.open(&message).map_err(refuse)?;
-        let RequestBody::Snapshot { vote, last, membership } = request.body else {
+        let RequestBody::Snapshot {
+            vote,
+            last,
+            membership,
+        } = request.body
+        else {
             return Err(refuse("only a snapshot has content"));
         };
         let last_membership = decode_stored::<R>(&membership).map_err(refuse)?;
@@ -173,7 +206,13 @@ impl<S: Store, R: AsyncRuntime> RaftService for Inbound<S, R> {
                 last_log_id: last.map(wire::to_id::<R>),
                 last_membership,
             },
-            received: Some((FileSink::new(file), SnapshotFile { disk: self.disk.clone(), path })),
+            received: Some((
+                FileSink::new(file),
+                SnapshotFile {
+                    disk: self.disk.clone(),
+                    path,
+                },
+            )),
         }))
     }
 }
@@ -190,13 +229,21 @@ impl<S: Store, R: AsyncRuntime> Receiving<S, R> {
     async fn install(&mut self) -> Result<Response, String> {
         let (sink, file) = self.received.take().ok_or("the snapshot was received already")?;
         let synced = self.blocking.run(move || sink.finish()).await;
-        synced.and_then(|synced| synced).map_err(|error| error.to_string())?;
+        synced
+            .and_then(|synced| synced)
+            .map_err(|error| error.to_string())?;
         let snapshot = SnapshotOf::<Types<R>, _> {
             meta: self.meta.clone(),
             snapshot: SnapshotData::File(file),
         };
-        let response = self.raft.install_full_snapshot(self.vote, snapshot).await.map_err(|error| error.to_string())?;
-        Ok(Response::Snapshot { vote: wire::vote::<R>(&response.vote) })
+        let response = self
+            .raft
+            .install_full_snapshot(self.vote, snapshot)
+            .await
+            .map_err(|error| error.to_string())?;
+        Ok(Response::Snapshot {
+            vote: wire::vote::<R>(&response.vote),
+        })
     }
 }
 

@@ -54,7 +54,10 @@ impl<R: AsyncRuntime> LogStore<R> {
             return Ok(records);
         }
         let reader = self.reader.clone();
-        self.blocking.run(move || reader.read(from, to, bytes)).await?.map_err(io::Error::other)
+        self.blocking
+            .run(move || reader.read(from, to, bytes))
+            .await?
+            .map_err(io::Error::other)
     }
 
     /// Starts an operation and waits until it is durable.
@@ -102,7 +105,11 @@ impl<R: AsyncRuntime> RaftLogReader<Types<R>> for LogStore<R> {
         Ok(self.reader.vote().map(vote_from_log::<R>))
     }
 
-    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<EntryOf<Types<R>>>, io::Error> {
+    async fn limited_get_log_entries(
+        &mut self,
+        start: u64,
+        end: u64,
+    ) -> Result<Vec<EntryOf<Types<R>>>, io::Error> {
         entries::<R>(self.read(start, end, self.message_bytes).await?)
     }
 
@@ -119,9 +126,14 @@ impl<R: AsyncRuntime> RaftLogReader<Types<R>> for LogStore<R> {
                 return Ok(None);
             }
             let batch = entries::<R>(store.read(next, to, APPLY_READ_BYTES).await?)?;
-            let Some(last) = batch.last() else { return Ok::<_, io::Error>(None) };
+            let Some(last) = batch.last() else {
+                return Ok::<_, io::Error>(None);
+            };
             let next = last.log_id.index() + 1;
-            Ok(Some((futures::stream::iter(batch.into_iter().map(Ok)), (store, next))))
+            Ok(Some((
+                futures::stream::iter(batch.into_iter().map(Ok)),
+                (store, next),
+            )))
         });
         Box::pin(futures::TryStreamExt::try_flatten(batches))
     }
@@ -152,7 +164,10 @@ impl<R: AsyncRuntime> RaftLogStorage<Types<R>> for LogStore<R> {
         I: IntoIterator<Item = EntryOf<Types<R>>> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        let records = entries.into_iter().map(entry_to_record::<R>).collect::<io::Result<Vec<_>>>()?;
+        let records = entries
+            .into_iter()
+            .map(entry_to_record::<R>)
+            .collect::<io::Result<Vec<_>>>()?;
         let done: Done = Box::new(move |result: Result<(), Arc<LogError>>| {
             callback.io_completed(result.map_err(|error| io::Error::other(error.to_string())));
         });
@@ -161,7 +176,8 @@ impl<R: AsyncRuntime> RaftLogStorage<Types<R>> for LogStore<R> {
 
     async fn truncate_after(&mut self, last: Option<LogIdOf<Types<R>>>) -> Result<(), io::Error> {
         let last = last.as_ref().map(position::<R>);
-        self.durable(|writer, done| writer.truncate_after(last, done)).await
+        self.durable(|writer, done| writer.truncate_after(last, done))
+            .await
     }
 
     async fn purge(&mut self, id: LogIdOf<Types<R>>) -> Result<(), io::Error> {

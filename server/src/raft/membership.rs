@@ -24,7 +24,9 @@ pub enum MembershipError {
     #[error("this member is not the leader")]
     NotLeader(Option<MemberAddress>),
     /// It is not what the caller decided on.
-    #[error("the membership has changed meanwhile (it is that of entry {current}, not {expected}); look again and decide anew")]
+    #[error(
+        "the membership has changed meanwhile (it is that of entry {current}, not {expected}); look again and decide anew"
+    )]
     Changed {
         /// What it is.
         current: LogIndex,
@@ -39,8 +41,7 @@ pub enum MembershipError {
     Failed(String),
 }
 
-type WriteResult<R> =
-    Result<ClientWriteResponse<Types<R>>, RaftError<Types<R>, ClientWriteError<Types<R>>>>;
+type WriteResult<R> = Result<ClientWriteResponse<Types<R>>, RaftError<Types<R>, ClientWriteError<Types<R>>>>;
 
 fn changed<R: AsyncRuntime>(result: WriteResult<R>) -> Result<(), MembershipError> {
     match result {
@@ -55,11 +56,17 @@ fn changed<R: AsyncRuntime>(result: WriteResult<R>) -> Result<(), MembershipErro
 
 impl<S: Store, R: AsyncRuntime> Raft<S, R> {
     /// Makes this empty member the first voter of a new cluster.
-    pub async fn initialize(&self, cluster: ClusterId, incarnation: Incarnation) -> Result<(), MembershipError> {
+    pub async fn initialize(
+        &self,
+        cluster: ClusterId,
+        incarnation: Incarnation,
+    ) -> Result<(), MembershipError> {
         if self.status().initialized {
             return Err(MembershipError::Initialized);
         }
-        self.belonging().adopt(cluster, incarnation).map_err(|error| MembershipError::Failed(error.to_string()))?;
+        self.belonging()
+            .adopt(cluster, incarnation)
+            .map_err(|error| MembershipError::Failed(error.to_string()))?;
         let address = self.address().clone();
         let members = BTreeMap::from([(address.id.0, Member(address))]);
         match self.raft().initialize(members).await {
@@ -71,13 +78,22 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
 
     /// Adds a member without a vote, or corrects the addresses of one that is there.
     pub async fn add_learner(&self, member: MemberAddress) -> Result<(), MembershipError> {
-        let known = self.status().membership.members.into_iter().find(|known| known.id == member.id);
+        let known = self
+            .status()
+            .membership
+            .members
+            .into_iter()
+            .find(|known| known.id == member.id);
         let id = member.id.0;
         let nodes = BTreeMap::from([(id, Member(member.clone()))]);
         let result = match known {
             Some(known) if known == member => return self.check_leader(),
-            Some(_) => self.raft().change_membership(ChangeMembers::SetNodes(nodes), true),
-            None => self.raft().change_membership(ChangeMembers::AddNodes(nodes), true),
+            Some(_) => self
+                .raft()
+                .change_membership(ChangeMembers::SetNodes(nodes), true),
+            None => self
+                .raft()
+                .change_membership(ChangeMembers::AddNodes(nodes), true),
         };
         self.bounded(result).await
     }
@@ -91,7 +107,8 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
         let condition = self.expect_membership(expected)?;
         let voters: BTreeSet<u64> = voters.into_iter().map(|member| member.0).collect();
         let change = ChangeMembers::ReplaceAllVoters(voters);
-        self.bounded(self.raft().change_membership_if(change, false, [condition])).await
+        self.bounded(self.raft().change_membership_if(change, false, [condition]))
+            .await
     }
 
     /// Removes members without a vote.
@@ -104,10 +121,13 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
         let members: BTreeSet<u64> = members.into_iter().map(|member| member.0).collect();
         let voters = self.status().membership.voters;
         if let Some(voter) = voters.iter().find(|voter| members.contains(&voter.0)) {
-            return Err(MembershipError::Failed(format!("member {voter} votes; change the voters first")));
+            return Err(MembershipError::Failed(format!(
+                "member {voter} votes; change the voters first"
+            )));
         }
         let change = ChangeMembers::RemoveNodes(members);
-        self.bounded(self.raft().change_membership_if(change, true, [condition])).await
+        self.bounded(self.raft().change_membership_if(change, true, [condition]))
+            .await
     }
 
     /// Hands leadership to a voter, to the most caught-up one when none is named, and waits until it leads.
@@ -130,8 +150,13 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
                 .ok_or_else(|| MembershipError::Failed("there is no other voter".to_owned()))?,
         };
         self.bring_up(target).await?;
-        let failed = |reason: String| MembershipError::Failed(format!("leadership was not handed over: {reason}"));
-        self.raft().trigger().transfer_leader(target.0).await.map_err(|error| failed(error.to_string()))?;
+        let failed =
+            |reason: String| MembershipError::Failed(format!("leadership was not handed over: {reason}"));
+        self.raft()
+            .trigger()
+            .transfer_leader(target.0)
+            .await
+            .map_err(|error| failed(error.to_string()))?;
         let within = self.timing().election_max * 2;
         let taken = || {
             let leader = self.raft().metrics().borrow_watched().current_leader?;
@@ -140,7 +165,9 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
         match self.poll(within, taken).await {
             Some(leader) if to.is_none() || leader == target.0 => Ok(()),
             Some(leader) => Err(failed(format!("member {leader} was elected instead of {target}"))),
-            None => Err(failed(format!("member {target} did not take it within {within:?}"))),
+            None => Err(failed(format!(
+                "member {target} did not take it within {within:?}"
+            ))),
         }
     }
 
@@ -149,7 +176,11 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
         let blank = match Types::<R>::timeout(self.timing().election_max, self.raft().write_blank()).await {
             Ok(Ok(written)) => written.log_id,
             Ok(result) => return changed::<R>(result),
-            Err(_) => return Err(MembershipError::Failed("there is no quorum to hand leadership over in".to_owned())),
+            Err(_) => {
+                return Err(MembershipError::Failed(
+                    "there is no quorum to hand leadership over in".to_owned(),
+                ));
+            }
         };
         let has_it = || {
             let metrics = self.raft().metrics();
@@ -159,7 +190,9 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
         };
         let within = self.timing().election_max;
         self.poll(within, has_it).await.ok_or_else(|| {
-            MembershipError::Failed(format!("member {target} is unreachable or behind; leadership stays here"))
+            MembershipError::Failed(format!(
+                "member {target} is unreachable or behind; leadership stays here"
+            ))
         })
     }
 
@@ -195,7 +228,9 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
         if metrics.state == ServerState::Leader {
             return Ok(());
         }
-        let leader = metrics.current_leader.and_then(|id| metrics.membership_config.get_node(&id).cloned());
+        let leader = metrics
+            .current_leader
+            .and_then(|id| metrics.membership_config.get_node(&id).cloned());
         Err(MembershipError::NotLeader(leader.map(|Member(address)| address)))
     }
 
@@ -205,8 +240,13 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
         let current = *metrics.borrow_watched().membership_config.log_id();
         let index = LogIndex(current.as_ref().map_or(0, openraft::LogId::index));
         if index != expected {
-            return Err(MembershipError::Changed { current: index, expected });
+            return Err(MembershipError::Changed {
+                current: index,
+                expected,
+            });
         }
-        Ok(Precondition::LastMembershipLogId { last_membership_log_id: current })
+        Ok(Precondition::LastMembershipLogId {
+            last_membership_log_id: current,
+        })
     }
 }

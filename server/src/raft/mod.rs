@@ -26,14 +26,14 @@ mod upkeep;
 mod wire;
 
 pub use blocking::Blocking;
-/// What [`Raft`] runs on: tokio, or a simulation's clock and scheduler.
-pub use openraft::AsyncRuntime as Runtime;
 pub(crate) use founding::found_with_one_voter;
 pub use handle::{Fatal, Raft};
 pub use inbound::{RaftService, SnapshotReceiver};
 pub use membership::MembershipError;
 pub use network::{Alone, BoxFuture, Lane, PeerTransport, SnapshotBody, TransportError};
 pub use open::{Environment, OpenError};
+/// What [`Raft`] runs on: tokio, or a simulation's clock and scheduler.
+pub use openraft::AsyncRuntime as Runtime;
 pub use propose::{Committed, ProposeError, ReadError};
 pub use settings::{Limits, RaftIdentity, RaftSettings, Timing};
 pub use status::RaftStatus;

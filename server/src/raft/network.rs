@@ -1,24 +1,24 @@
 //! From openraft to peers, over whatever carries bytes.
 
+use super::blocking::Blocking;
 use super::snapshot::{SnapshotData, SnapshotFile, export_to_file};
 use super::state_machine::Progress;
 use super::types::{Member, Types, encode_stored};
 use super::wire::{self, Request, RequestBody, Response};
-use super::blocking::Blocking;
 use bytes::Bytes;
 use geode_log::{Disk, DiskFile};
 use geode_store::{ReadTxn, Store};
 use geode_types::{ClusterId, Incarnation, MemberId};
 use geode_wire::client::MemberAddress;
 use openraft::alias::{SnapshotOf, VoteOf};
+use openraft::async_runtime::Select2;
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::{Backoff, RPCOption, RaftNetworkFactory, RaftNetworkV2};
 use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest, TransferLeaderResponse,
-    VoteRequest, VoteResponse,
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
+    TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use openraft::type_config::TypeConfigExt;
-use openraft::async_runtime::Select2;
 use openraft::{AsyncRuntime, OptionalSend};
 use std::future::Future;
 use std::io;
@@ -84,12 +84,20 @@ pub struct Alone;
 impl Alone {
     fn unreachable() -> BoxFuture<'static, Result<Bytes, TransportError>> {
         let reason = "this member has no internal port; configure server.internal_listen to form a cluster";
-        Box::pin(std::future::ready(Err(TransportError::Unreachable(reason.to_owned()))))
+        Box::pin(std::future::ready(Err(TransportError::Unreachable(
+            reason.to_owned(),
+        ))))
     }
 }
 
 impl PeerTransport for Alone {
-    fn call(&self, _: &MemberAddress, _: Lane, _: Bytes, _: Duration) -> BoxFuture<'_, Result<Bytes, TransportError>> {
+    fn call(
+        &self,
+        _: &MemberAddress,
+        _: Lane,
+        _: Bytes,
+        _: Duration,
+    ) -> BoxFuture<'_, Result<Bytes, TransportError>> {
         Self::unreachable()
     }
 
@@ -181,7 +189,8 @@ impl<S: Store, R: AsyncRuntime> RaftNetworkFactory<Types<R>> for NetworkFactory<
 impl<S: Store, R: AsyncRuntime> Network<S, R> {
     fn message(&self, body: RequestBody) -> Result<Bytes, RPCError<Types<R>>> {
         let cluster = self.context.cluster.get().copied();
-        let cluster = cluster.ok_or_else(|| Unreachable::from_string("this member belongs to no cluster yet"))?;
+        let cluster =
+            cluster.ok_or_else(|| Unreachable::from_string("this member belongs to no cluster yet"))?;
         let request = Request {
             cluster,
             incarnation: self.context.incarnation.get().copied().unwrap_or_default(),
@@ -192,9 +201,18 @@ impl<S: Store, R: AsyncRuntime> Network<S, R> {
         wire::encode(&request).map_err(|error| NetworkError::new(&error).into())
     }
 
-    async fn call(&self, body: RequestBody, lane: Lane, option: &RPCOption) -> Result<Response, RPCError<Types<R>>> {
+    async fn call(
+        &self,
+        body: RequestBody,
+        lane: Lane,
+        option: &RPCOption,
+    ) -> Result<Response, RPCError<Types<R>>> {
         let message = self.message(body)?;
-        let answer = self.context.transport.call(&self.address, lane, message, option.soft_ttl()).await;
+        let answer = self
+            .context
+            .transport
+            .call(&self.address, lane, message, option.soft_ttl())
+            .await;
         self.response(answer)
     }
 
@@ -214,14 +232,24 @@ impl<S: Store, R: AsyncRuntime> Network<S, R> {
     }
 
     fn unexpected(&self) -> RPCError<Types<R>> {
-        NetworkError::from_string(format!("member {} answered with another kind of message", self.target)).into()
+        NetworkError::from_string(format!(
+            "member {} answered with another kind of message",
+            self.target
+        ))
+        .into()
     }
 
-    async fn ballot(&self, body: RequestBody, option: RPCOption) -> Result<VoteResponse<Types<R>>, RPCError<Types<R>>> {
+    async fn ballot(
+        &self,
+        body: RequestBody,
+        option: RPCOption,
+    ) -> Result<VoteResponse<Types<R>>, RPCError<Types<R>>> {
         match self.call(body, Lane::Heartbeat, &option).await? {
-            Response::Vote { vote, granted, last } => {
-                Ok(VoteResponse::new(wire::to_vote::<R>(vote), last.map(wire::to_id::<R>), granted))
-            }
+            Response::Vote { vote, granted, last } => Ok(VoteResponse::new(
+                wire::to_vote::<R>(vote),
+                last.map(wire::to_id::<R>),
+                granted,
+            )),
             _ => Err(self.unexpected()),
         }
     }
@@ -230,7 +258,11 @@ impl<S: Store, R: AsyncRuntime> Network<S, R> {
     async fn spool(&self, data: SnapshotData<S::Read>) -> io::Result<SnapshotBody> {
         let disk = self.context.disk.clone();
         let path = self.context.progress.file(&self.context.directory, "send");
-        let cluster = *self.context.cluster.get().ok_or_else(|| io::Error::other("no cluster"))?;
+        let cluster = *self
+            .context
+            .cluster
+            .get()
+            .ok_or_else(|| io::Error::other("no cluster"))?;
         let write = move || -> io::Result<SnapshotBody> {
             let kept = match data {
                 SnapshotData::File(file) => file,
@@ -241,7 +273,11 @@ impl<S: Store, R: AsyncRuntime> Network<S, R> {
                 }
             };
             let file = kept.disk.open(&kept.path)?;
-            Ok(SnapshotBody { file, offset: 0, _kept: kept })
+            Ok(SnapshotBody {
+                file,
+                offset: 0,
+                _kept: kept,
+            })
         };
         self.context.blocking.run(write).await?
     }
@@ -253,7 +289,11 @@ impl<S: Store, R: AsyncRuntime> Network<S, R> {
         idle: Duration,
     ) -> Result<Response, RPCError<Types<R>>> {
         let body = self.spool(data).await.map_err(NetworkError::from_string)?;
-        let answer = self.context.transport.send_snapshot(&self.address, message, body, idle).await;
+        let answer = self
+            .context
+            .transport
+            .send_snapshot(&self.address, message, body, idle)
+            .await;
         self.response(answer)
     }
 }
@@ -281,7 +321,8 @@ where
         rpc: VoteRequest<Types<R>>,
         option: RPCOption,
     ) -> Result<VoteResponse<Types<R>>, RPCError<Types<R>>> {
-        self.ballot(RequestBody::Vote(wire::ballot::<R>(&rpc)), option).await
+        self.ballot(RequestBody::Vote(wire::ballot::<R>(&rpc)), option)
+            .await
     }
 
     async fn pre_vote(
@@ -289,7 +330,8 @@ where
         rpc: VoteRequest<Types<R>>,
         option: RPCOption,
     ) -> Result<VoteResponse<Types<R>>, RPCError<Types<R>>> {
-        self.ballot(RequestBody::PreVote(wire::ballot::<R>(&rpc)), option).await
+        self.ballot(RequestBody::PreVote(wire::ballot::<R>(&rpc)), option)
+            .await
     }
 
     async fn full_snapshot(
@@ -299,7 +341,8 @@ where
         cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         option: RPCOption,
     ) -> Result<SnapshotResponse<Types<R>>, StreamingError<Types<R>>> {
-        let membership = encode_stored::<R>(&snapshot.meta.last_membership).map_err(|error| NetworkError::new(&error))?;
+        let membership =
+            encode_stored::<R>(&snapshot.meta.last_membership).map_err(|error| NetworkError::new(&error))?;
         let body = RequestBody::Snapshot {
             vote: wire::vote::<R>(&vote),
             last: snapshot.meta.last_log_id.as_ref().map(wire::id::<R>),
@@ -308,7 +351,9 @@ where
         let message = self.message(body)?;
         let sent = self.send_snapshot(message, snapshot.snapshot, option.soft_ttl());
         match Types::<R>::select2(sent, cancel).await {
-            Select2::First(Ok(Response::Snapshot { vote })) => Ok(SnapshotResponse::new(wire::to_vote::<R>(vote))),
+            Select2::First(Ok(Response::Snapshot { vote })) => {
+                Ok(SnapshotResponse::new(wire::to_vote::<R>(vote)))
+            }
             Select2::First(Ok(_)) => Err(self.unexpected().into()),
             Select2::First(Err(error)) => Err(error.into()),
             Select2::Second(closed) => Err(closed.into()),

@@ -15,9 +15,9 @@ use geode_log::segment::group_directory;
 use geode_log::{Disk, Log, LogError, LogOptions, RealDisk, Step, Worker, Writer};
 use geode_store::{Store, StoreError};
 use geode_types::GroupId;
+use openraft::AsyncRuntime;
 use openraft::async_runtime::WatchReceiver;
 use openraft::type_config::TypeConfigExt;
-use openraft::AsyncRuntime;
 use rand::{Rng, SeedableRng};
 use std::io;
 use std::marker::PhantomData;
@@ -82,9 +82,14 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
         environment: Environment,
     ) -> Result<Self, OpenError> {
         let Environment { disk, blocking } = environment;
-        let config = settings.config().validate().map_err(|error| OpenError::Settings(error.to_string()))?;
-        snapshot::clear_directory(&*disk, &settings.snapshot_directory)
-            .map_err(|source| OpenError::Io { act: "clear the snapshot directory", source })?;
+        let config = settings
+            .config()
+            .validate()
+            .map_err(|error| OpenError::Settings(error.to_string()))?;
+        snapshot::clear_directory(&*disk, &settings.snapshot_directory).map_err(|source| OpenError::Io {
+            act: "clear the snapshot directory",
+            source,
+        })?;
         // What is applied now counts as a snapshot point, so it must be durable.
         store.sync()?;
         let writer = open_log::<R>(&settings, &identity, &disk, blocking)?;
@@ -123,7 +128,10 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
             blocking,
             retry: settings.timing.heartbeat,
         };
-        let network = NetworkFactory::<S, R> { context: Arc::new(context), store: PhantomData };
+        let network = NetworkFactory::<S, R> {
+            context: Arc::new(context),
+            store: PhantomData,
+        };
         let log_store = LogStore::<R>::new(writer.clone(), blocking, settings.limits.message_bytes);
         let raft = openraft::Raft::new(identity.member.0, Arc::new(config), network, log_store, machine)
             .await
@@ -155,7 +163,10 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
             status: watch::Sender::new(first),
             fatal: watch::Sender::new(None),
         });
-        drop(Types::<R>::spawn(upkeep::run(Arc::downgrade(&inner), raft.clone())));
+        drop(Types::<R>::spawn(upkeep::run(
+            Arc::downgrade(&inner),
+            raft.clone(),
+        )));
         if alone {
             // Nobody else can be elected, so there is nothing to wait for.
             let _ = raft.trigger().elect(false).await;
@@ -184,7 +195,10 @@ fn open_log<R: AsyncRuntime>(
             std::thread::Builder::new()
                 .name("geode-wal".to_owned())
                 .spawn(move || worker.run())
-                .map_err(|source| OpenError::Io { act: "start the log's thread", source })?;
+                .map_err(|source| OpenError::Io {
+                    act: "start the log's thread",
+                    source,
+                })?;
         }
         Blocking::Inline(seed) => drop(Types::<R>::spawn(dawdle::<R>(worker, seed))),
     }

@@ -60,12 +60,15 @@ pub enum ReadError {
 const NO_QUORUM: &str = "the leader has not heard from a majority of the members lately; writes and linearizable reads wait for it";
 const STOPPED: &str = "this member is stopping";
 
-pub(super) fn forward<R: AsyncRuntime>(forward: &ForwardToLeader<Types<R>>) -> Result<Option<MemberAddress>, String> {
+pub(super) fn forward<R: AsyncRuntime>(
+    forward: &ForwardToLeader<Types<R>>,
+) -> Result<Option<MemberAddress>, String> {
     match forward.reason {
         ForwardReason::LeaseExpired => Err(NO_QUORUM.to_owned()),
-        ForwardReason::LeadershipTransfer | ForwardReason::NotLeader => {
-            Ok(forward.leader_node.as_ref().map(|Member(address)| address.clone()))
-        }
+        ForwardReason::LeadershipTransfer | ForwardReason::NotLeader => Ok(forward
+            .leader_node
+            .as_ref()
+            .map(|Member(address)| address.clone())),
     }
 }
 
@@ -94,7 +97,10 @@ impl<R: AsyncRuntime> Patience<R> {
         let metrics = self.metrics.borrow_watched();
         let leads = metrics.state == ServerState::Leader;
         let alone = metrics.membership_config.voter_ids().count() <= 1;
-        let heard = metrics.last_quorum_acked.as_ref().is_some_and(|instant| instant.elapsed() < self.lease);
+        let heard = metrics
+            .last_quorum_acked
+            .as_ref()
+            .is_some_and(|instant| instant.elapsed() < self.lease);
         let doubtful = !leads || !(alone || heard) || metrics.running_state.is_err();
         self.doubtful_rounds = if doubtful { self.doubtful_rounds + 1 } else { 0 };
         self.doubtful_rounds >= 2
@@ -138,7 +144,8 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
             cut: matches!(command, Command::Cut { .. }),
             command: command.encode().into(),
         };
-        let (responder, receiver) = ProgressResponder::<Types<R>, ClientWriteResult<Types<R>>>::complete_only();
+        let (responder, receiver) =
+            ProgressResponder::<Types<R>, ClientWriteResult<Types<R>>>::complete_only();
         let sent = send_now(self.raft(), proposal, responder);
         let patience = Patience::<R> {
             metrics: self.raft().metrics(),
@@ -193,12 +200,14 @@ fn send_now<S: Store, R: AsyncRuntime>(
     responder: ProgressResponder<Types<R>, ClientWriteResult<Types<R>>>,
 ) -> Result<(), ProposeError> {
     // Tokio would let a task that has done much wait here, although the queue has room.
-    let sending = pin!(tokio::task::unconstrained(raft.client_write_ff(proposal, Some(responder))));
+    let sending = pin!(tokio::task::unconstrained(
+        raft.client_write_ff(proposal, Some(responder))
+    ));
     match sending.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok(())) => Ok(()),
         Poll::Ready(Err(_)) => Err(ProposeError::Unavailable(STOPPED.to_owned())),
-        Poll::Pending => {
-            Err(ProposeError::Unavailable("too many writes wait on this member; send fewer at a time".to_owned()))
-        }
+        Poll::Pending => Err(ProposeError::Unavailable(
+            "too many writes wait on this member; send fewer at a time".to_owned(),
+        )),
     }
 }

@@ -41,7 +41,13 @@ impl End {
 }
 
 impl PeerTransport for End {
-    fn call(&self, peer: &MemberAddress, _: Lane, message: Bytes, timeout: Duration) -> BoxFuture<'_, Result<Bytes, TransportError>> {
+    fn call(
+        &self,
+        peer: &MemberAddress,
+        _: Lane,
+        message: Bytes,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<Bytes, TransportError>> {
         let service = self.service(peer);
         Box::pin(async move {
             let answer = tokio::time::timeout(timeout, service?.handle(message)).await;
@@ -49,7 +55,13 @@ impl PeerTransport for End {
         })
     }
 
-    fn send_snapshot(&self, peer: &MemberAddress, message: Bytes, mut body: SnapshotBody, _: Duration) -> BoxFuture<'_, Result<Bytes, TransportError>> {
+    fn send_snapshot(
+        &self,
+        peer: &MemberAddress,
+        message: Bytes,
+        mut body: SnapshotBody,
+        _: Duration,
+    ) -> BoxFuture<'_, Result<Bytes, TransportError>> {
         let service = self.service(peer);
         let net = self.net.clone();
         Box::pin(async move {
@@ -67,7 +79,12 @@ impl PeerTransport for End {
 }
 
 fn address(id: u64) -> MemberAddress {
-    MemberAddress { id: MemberId(id), name: format!("m{id}"), client: format!("m{id}:1"), internal: format!("m{id}:2") }
+    MemberAddress {
+        id: MemberId(id),
+        name: format!("m{id}"),
+        client: format!("m{id}:1"),
+        internal: format!("m{id}:2"),
+    }
 }
 
 fn cluster() -> ClusterId {
@@ -75,14 +92,20 @@ fn cluster() -> ClusterId {
 }
 
 fn small() -> Limits {
-    Limits { snapshot_entries: 20, keep_entries: 10, segment_entries: 8, wait_max: Duration::from_secs(5), ..Limits::default() }
+    Limits {
+        snapshot_entries: 20,
+        keep_entries: 10,
+        segment_entries: 8,
+        wait_max: Duration::from_secs(5),
+        ..Limits::default()
+    }
 }
 
 async fn start(net: &Net, directory: &Path, id: u64, known: bool) -> Raft<LmdbStore> {
     let home = directory.join(id.to_string());
     std::fs::create_dir_all(&home).unwrap();
     let settings = RaftSettings {
-        timing: Timing { heartbeat: Duration::from_millis(50), election_min: Duration::from_millis(150), election_max: Duration::from_millis(300) },
+        timing: Timing::FAST,
         limits: small(),
         snapshot_directory: home.join("snapshots"),
         wal_directory: home.join("wal"),
@@ -95,21 +118,39 @@ async fn start(net: &Net, directory: &Path, id: u64, known: bool) -> Raft<LmdbSt
         address: address(id),
     };
     let store = Arc::new(LmdbStore::open(&home.join("graph"), LmdbOptions::default()).unwrap());
-    let transport = Arc::new(End { net: net.clone(), me: MemberId(id) });
-    let raft = Raft::open(settings, identity, store, transport, Environment::default()).await.unwrap();
-    net.0.lock().unwrap().services.insert(MemberId(id), raft.service());
+    let transport = Arc::new(End {
+        net: net.clone(),
+        me: MemberId(id),
+    });
+    let raft = Raft::open(settings, identity, store, transport, Environment::default())
+        .await
+        .unwrap();
+    net.0
+        .lock()
+        .unwrap()
+        .services
+        .insert(MemberId(id), raft.service());
     raft
 }
 
 fn command(term: Term, sequence: u64) -> Command {
-    let record = NodeRecord { labels: Default::default(), properties: Vec::new() };
+    let record = NodeRecord {
+        labels: Default::default(),
+        properties: Vec::new(),
+    };
     Command::Commit(Box::new(Commit {
         request_id: None,
         certified_term: term,
         sequence,
         at_micros: 0,
-        effects: vec![Effect::CreateNode { id: NodeId(sequence), record }],
-        summary: CommitSummary { nodes_created: 1, ..CommitSummary::default() },
+        effects: vec![Effect::CreateNode {
+            id: NodeId(sequence),
+            record,
+        }],
+        summary: CommitSummary {
+            nodes_created: 1,
+            ..CommitSummary::default()
+        },
     }))
 }
 
@@ -135,7 +176,9 @@ async fn leader(members: &[&Raft<LmdbStore>]) -> usize {
 
 async fn write(leader: &Raft<LmdbStore>, sequences: std::ops::Range<u64>) {
     let term = leader.leader_term().unwrap();
-    let waiting: Vec<_> = sequences.map(|sequence| leader.submit(&command(term, sequence))).collect();
+    let waiting: Vec<_> = sequences
+        .map(|sequence| leader.submit(&command(term, sequence)))
+        .collect();
     for committed in futures::future::join_all(waiting).await {
         assert!(matches!(committed.unwrap().applied, Applied::Committed(_)));
     }
@@ -149,7 +192,10 @@ async fn three(net: &Net, directory: &Path) -> [Raft<LmdbStore>; 3] {
     let one = start(net, directory, 1, false).await;
     one.initialize(cluster(), Incarnation(0)).await.unwrap();
     leader(&[&one]).await;
-    let others = [start(net, directory, 2, false).await, start(net, directory, 3, false).await];
+    let others = [
+        start(net, directory, 2, false).await,
+        start(net, directory, 3, false).await,
+    ];
     for id in [2, 3] {
         one.add_learner(address(id)).await.unwrap();
     }
@@ -165,9 +211,15 @@ async fn a_single_member_writes_reads_and_keeps_what_it_acknowledged() {
     let net = Net::default();
     let one = start(&net, directory.path(), 1, false).await;
     assert_eq!(one.status().role, Role::Joining);
-    assert!(matches!(one.submit(&command(Term(1), 1)).await, Err(ProposeError::NotLeader(None))));
+    assert!(matches!(
+        one.submit(&command(Term(1), 1)).await,
+        Err(ProposeError::NotLeader(None))
+    ));
     one.initialize(cluster(), Incarnation(0)).await.unwrap();
-    assert_eq!(one.initialize(cluster(), Incarnation(0)).await, Err(MembershipError::Initialized));
+    assert_eq!(
+        one.initialize(cluster(), Incarnation(0)).await,
+        Err(MembershipError::Initialized)
+    );
     leader(&[&one]).await;
     write(&one, 1..100).await;
     let index = one.read_index().await.unwrap();
@@ -175,7 +227,10 @@ async fn a_single_member_writes_reads_and_keeps_what_it_acknowledged() {
     until("a purge", || one.status().purged.0 > 50).await;
     let before = hash(&one);
     one.shutdown().await;
-    assert!(matches!(one.submit(&command(Term(1), 200)).await, Err(ProposeError::Unavailable(_))));
+    assert!(matches!(
+        one.submit(&command(Term(1), 200)).await,
+        Err(ProposeError::Unavailable(_))
+    ));
     drop(one);
     net.0.lock().unwrap().services.clear();
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -197,22 +252,49 @@ async fn three_members_replicate_fail_over_and_bring_each_other_up_to_date() {
     net.0.lock().unwrap().cut.insert(MemberId(1));
     let started = std::time::Instant::now();
     let next = 1 + leader(&all[1..]).await;
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        started.elapsed()
+    );
     let next_sequence = 1000;
     write(all[next], next_sequence..next_sequence + 60).await;
-    assert!(matches!(members[0].read_index().await, Err(ReadError::Unavailable(_) | ReadError::NotLeader(_))));
-    until("no writes without a quorum", || members[0].status().quorum_age_ms.is_none_or(|age| age > 300)).await;
-    assert!(matches!(members[0].submit(&command(Term(1), 5)).await, Err(ProposeError::Unavailable(_))));
+    assert!(matches!(
+        members[0].read_index().await,
+        Err(ReadError::Unavailable(_) | ReadError::NotLeader(_))
+    ));
+    until("no writes without a quorum", || {
+        members[0].status().quorum_age_ms.is_none_or(|age| age > 600)
+    })
+    .await;
+    assert!(matches!(
+        members[0].submit(&command(Term(1), 5)).await,
+        Err(ProposeError::Unavailable(_))
+    ));
     // It comes back far behind what the log still holds, and is brought up by a snapshot.
     until("a purge", || all[next].status().purged.0 > 60).await;
     net.0.lock().unwrap().cut.clear();
     assert!(members[0].wait_applied(all[next].applied(), SOON).await);
     assert_eq!(net.0.lock().unwrap().snapshots, 1);
     assert_eq!(hash(&members[0]), hash(all[next]));
-    // Leadership moves when asked.
-    let target = all[next].status().membership.voters.iter().copied().find(|id| *id != all[next].member()).unwrap();
-    all[next].transfer_leader(Some(target)).await.unwrap();
-    let now = leader(&all).await;
+    // Leadership moves when asked. On a loaded machine somebody else may be quicker than the one that was named; that is said, and
+    // asking again helps.
+    let target = all[next]
+        .status()
+        .membership
+        .voters
+        .iter()
+        .copied()
+        .find(|id| *id != all[next].member())
+        .unwrap();
+    let mut now = next;
+    for _ in 0..5 {
+        let handed = all[now].transfer_leader(Some(target)).await;
+        now = leader(&all).await;
+        if handed.is_ok() {
+            break;
+        }
+    }
     assert_eq!(all[now].member(), target);
     write(all[now], 5000..5010).await;
 }
@@ -232,18 +314,49 @@ async fn members_come_and_go_and_stale_decisions_are_refused() {
     assert!(four.wait_applied(one.applied(), SOON).await);
     assert_eq!(net.0.lock().unwrap().snapshots, 1);
     assert_eq!((four.status().role, hash(&four)), (Role::Observer, hash(&one)));
-    assert!(matches!(one.change_voters([1, 2, 4].map(MemberId), stale).await, Err(MembershipError::Changed { .. })));
+    assert!(matches!(
+        one.change_voters([1, 2, 4].map(MemberId), stale).await,
+        Err(MembershipError::Changed { .. })
+    ));
     let now = one.status().membership.index;
-    assert!(matches!(one.remove_learners([MemberId(2)], now).await, Err(MembershipError::Failed(_))));
+    assert!(matches!(
+        one.remove_learners([MemberId(2)], now).await,
+        Err(MembershipError::Failed(_))
+    ));
     one.change_voters([1, 2, 4].map(MemberId), now).await.unwrap();
     let membership = one.status().membership;
     assert_eq!(membership.voters, [1, 2, 4].map(MemberId));
-    assert_eq!(membership.members.iter().map(|member| member.id.0).collect::<Vec<_>>(), [1, 2, 4]);
-    assert!(matches!(two.add_learner(address(5)).await, Err(MembershipError::NotLeader(Some(_)))));
+    assert_eq!(
+        membership
+            .members
+            .iter()
+            .map(|member| member.id.0)
+            .collect::<Vec<_>>(),
+        [1, 2, 4]
+    );
+    assert!(matches!(
+        two.add_learner(address(5)).await,
+        Err(MembershipError::NotLeader(Some(_)))
+    ));
     // A message for a member that is not there any more is refused by whoever has its address now.
-    let wrong = End { net: net.clone(), me: MemberId(1) };
-    net.0.lock().unwrap().services.insert(MemberId(9), three.service());
-    let reply = wrong.call(&address(9), Lane::Append, Bytes::from_static(b"\x01nonsense"), SOON).await.unwrap();
+    let wrong = End {
+        net: net.clone(),
+        me: MemberId(1),
+    };
+    net.0
+        .lock()
+        .unwrap()
+        .services
+        .insert(MemberId(9), three.service());
+    let reply = wrong
+        .call(
+            &address(9),
+            Lane::Append,
+            Bytes::from_static(b"\x01nonsense"),
+            SOON,
+        )
+        .await
+        .unwrap();
     assert!(String::from_utf8_lossy(&reply).contains("Refused"));
     write(&one, 300..310).await;
 }
@@ -255,18 +368,29 @@ async fn the_log_is_kept_until_it_is_archived() {
     let home = directory.path().join("1");
     std::fs::create_dir_all(&home).unwrap();
     let one = start(&net, directory.path(), 1, false).await;
-    one.0.archive_configured.store(true, std::sync::atomic::Ordering::Relaxed);
+    one.0
+        .archive_configured
+        .store(true, std::sync::atomic::Ordering::Relaxed);
     one.initialize(cluster(), Incarnation(0)).await.unwrap();
     leader(&[&one]).await;
     write(&one, 1..100).await;
     let segments = one.segments(LogIndex(0));
     assert_eq!((segments[0].first, segments[0].last), (LogIndex(0), LogIndex(7)));
-    assert!(segments.windows(2).all(|pair| pair[1].first.0 == pair[0].last.0 + 1));
+    assert!(
+        segments
+            .windows(2)
+            .all(|pair| pair[1].first.0 == pair[0].last.0 + 1)
+    );
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(one.status().purged, LogIndex(0));
     one.set_archived(LogIndex(30));
     until("a purge", || one.status().purged == LogIndex(23)).await;
     let cut = one.submit(&Command::Cut { at_micros: 7 }).await.unwrap();
     assert_eq!(cut.applied, Applied::Cut);
-    until("the cut segment", || one.segments(LogIndex(90)).last().is_some_and(|last| last.last == cut.index)).await;
+    until("the cut segment", || {
+        one.segments(LogIndex(90))
+            .last()
+            .is_some_and(|last| last.last == cut.index)
+    })
+    .await;
 }

@@ -69,7 +69,10 @@ pub(super) fn live<R: AsyncRuntime, S: Store>(
     let read = store.read().map_err(io::Error::other)?;
     let (last_log_id, last_membership) = applied_state::<R>(&read)?;
     Ok(SnapshotOf::<Types<R>, _> {
-        meta: SnapshotMetaOf::<Types<R>> { last_log_id, last_membership },
+        meta: SnapshotMetaOf::<Types<R>> {
+            last_log_id,
+            last_membership,
+        },
         snapshot: SnapshotData::Live(read),
     })
 }
@@ -82,9 +85,12 @@ pub(super) fn export_to_file(
     cluster: ClusterId,
 ) -> io::Result<SnapshotInfo> {
     let mut sink = BufWriter::with_capacity(BUFFER_BYTES, FileSink::new(disk.create(path)?));
-    let info = geode_graph::export(read, cluster, &mut sink).map_err(|error| io::Error::other(error.to_string()))?;
+    let info =
+        geode_graph::export(read, cluster, &mut sink).map_err(|error| io::Error::other(error.to_string()))?;
     sink.flush()?;
-    sink.into_inner().map_err(io::IntoInnerError::into_error)?.finish()?;
+    sink.into_inner()
+        .map_err(io::IntoInnerError::into_error)?
+        .finish()?;
     Ok(info)
 }
 
@@ -103,13 +109,17 @@ pub(super) fn import_from_file<R: AsyncRuntime, S: Store>(
     if (head.position.term, head.position.index) != (expected.term, expected.index) {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,
-            format!("the snapshot ends at {}, not at {} as announced", head.position.index, expected.index),
+            format!(
+                "the snapshot ends at {}, not at {} as announced",
+                head.position.index, expected.index
+            ),
         ));
     }
     let membership = encode_stored::<R>(&meta.last_membership)?;
     let blobs: &[(&str, &[u8])] = &[(META_MEMBERSHIP, &membership), (META_BEGUN, &[1])];
     let mut source = BufReader::with_capacity(BUFFER_BYTES, FileSource::new(disk.open(path)?, 0));
-    geode_graph::import(store, &mut source, cluster, blobs).map_err(|error| io::Error::other(error.to_string()))?;
+    geode_graph::import(store, &mut source, cluster, blobs)
+        .map_err(|error| io::Error::other(error.to_string()))?;
     store.sync().map_err(io::Error::other)
 }
 

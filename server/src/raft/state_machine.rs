@@ -47,12 +47,18 @@ impl<R: AsyncRuntime> Progress<R> {
 
     /// Tells everyone who waits for it that entries before `next` are applied.
     fn reached(&self, next: u64) {
-        self.applied.lock().unwrap_or_else(PoisonError::into_inner).send_if_greater(next);
+        self.applied
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .send_if_greater(next);
     }
 
     /// Follows what is applied.
     pub(super) fn applied(&self) -> WatchReceiverOf<Types<R>, u64> {
-        self.applied.lock().unwrap_or_else(PoisonError::into_inner).subscribe()
+        self.applied
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .subscribe()
     }
 
     pub(super) fn full(&self) -> Option<String> {
@@ -65,7 +71,10 @@ impl<R: AsyncRuntime> Progress<R> {
 
     /// A new name in the snapshot directory.
     pub(super) fn file(&self, directory: &std::path::Path, what: &str) -> PathBuf {
-        directory.join(format!("{what}-{}.tmp", self.files.fetch_add(1, Ordering::Relaxed)))
+        directory.join(format!(
+            "{what}-{}.tmp",
+            self.files.fetch_add(1, Ordering::Relaxed)
+        ))
     }
 }
 
@@ -87,11 +96,17 @@ impl<S: Store, R: AsyncRuntime> StateMachine<S, R> {
         items: Vec<Item>,
         responders: Vec<Option<ApplyResponder<Types<R>>>>,
     ) -> io::Result<()> {
-        let Some(last) = items.last().map(|item| item.position.index.0) else { return Ok(()) };
+        let Some(last) = items.last().map(|item| item.position.index.0) else {
+            return Ok(());
+        };
         let items = Arc::new(items);
         let replies = loop {
             let (store, batch) = (self.store.clone(), items.clone());
-            match self.blocking.run(move || apply_batch::<R, S>(&store, &batch)).await? {
+            match self
+                .blocking
+                .run(move || apply_batch::<R, S>(&store, &batch))
+                .await?
+            {
                 Ok(replies) => break replies,
                 Err(ApplyError::Full(reason)) if !self.progress.closing.load(Ordering::Relaxed) => {
                     tracing::warn!(%reason, "applying waits for room on the data volume");
@@ -135,7 +150,8 @@ impl<S: Store, R: AsyncRuntime> RaftStateMachine<Types<R>> for StateMachine<S, R
             let next = match entries.next().now_or_never() {
                 Some(next) => next,
                 None => {
-                    self.apply_items(std::mem::take(&mut items), std::mem::take(&mut responders)).await?;
+                    self.apply_items(std::mem::take(&mut items), std::mem::take(&mut responders))
+                        .await?;
                     entries.next().await
                 }
             };
@@ -144,7 +160,8 @@ impl<S: Store, R: AsyncRuntime> RaftStateMachine<Types<R>> for StateMachine<S, R
             items.push(item::<R>(entry)?);
             responders.push(responder);
             if items.len() >= self.apply_entries {
-                self.apply_items(std::mem::take(&mut items), std::mem::take(&mut responders)).await?;
+                self.apply_items(std::mem::take(&mut items), std::mem::take(&mut responders))
+                    .await?;
             }
         }
         self.apply_items(items, responders).await
@@ -189,7 +206,10 @@ impl<S: Store, R: AsyncRuntime> RaftStateMachine<Types<R>> for StateMachine<S, R
         &mut self,
     ) -> Result<Option<SnapshotOf<Types<R>, Self::SnapshotData>>, io::Error> {
         let store = self.store.clone();
-        let snapshot = self.blocking.run(move || snapshot::live::<R, S>(&store)).await??;
+        let snapshot = self
+            .blocking
+            .run(move || snapshot::live::<R, S>(&store))
+            .await??;
         Ok(snapshot.meta.last_log_id.is_some().then_some(snapshot))
     }
 }

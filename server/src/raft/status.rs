@@ -99,7 +99,9 @@ pub(super) fn status<R: AsyncRuntime>(
 }
 
 fn replication<R: AsyncRuntime>(metrics: &RaftMetrics<Types<R>>, me: MemberId) -> Vec<ReplicationStatus> {
-    let Some(replication) = &metrics.replication else { return Vec::new() };
+    let Some(replication) = &metrics.replication else {
+        return Vec::new();
+    };
     let empty = BTreeMap::new();
     let heartbeat = metrics.heartbeat.as_ref().unwrap_or(&empty);
     let others = replication.iter().filter(|(member, _)| **member != me.0);
@@ -107,7 +109,10 @@ fn replication<R: AsyncRuntime>(metrics: &RaftMetrics<Types<R>>, me: MemberId) -
         .map(|(member, matched)| ReplicationStatus {
             member: MemberId(*member),
             matched: index(matched.as_ref(), |id| id.index()),
-            heard_ms: heartbeat.get(member).and_then(Option::as_ref).map(|instant| age(&**instant)),
+            heard_ms: heartbeat
+                .get(member)
+                .and_then(Option::as_ref)
+                .map(|instant| age(&**instant)),
         })
         .collect()
 }

@@ -9,8 +9,8 @@ use geode_types::{LogIndex, MemberId, Term};
 use geode_wire::client::MemberAddress;
 use geode_wire::internal::Membership as MembershipView;
 use openraft::alias::{CommittedLeaderIdOf, EntryOf, LogIdOf, StoredMembershipOf, VoteOf};
-use openraft::impls::{BoxedErrorSource, EntryPayload, InlineBatch, ProgressResponder, leader_id_std};
 use openraft::entry::RaftEntry;
+use openraft::impls::{BoxedErrorSource, EntryPayload, InlineBatch, ProgressResponder, leader_id_std};
 use openraft::vote::{RaftLeaderId, RaftVote};
 use openraft::{AsyncRuntime, Membership, OptionalSend, RaftTypeConfig};
 use serde::{Deserialize, Serialize};
@@ -133,9 +133,15 @@ pub(super) fn entry_to_record<R: AsyncRuntime>(entry: EntryOf<Types<R>>) -> io::
         EntryPayload::Blank => (RecordKind::Blank, Bytes::new()),
         EntryPayload::Normal(proposal) if proposal.cut => (RecordKind::Cut, proposal.command),
         EntryPayload::Normal(proposal) => (RecordKind::Command, proposal.command),
-        EntryPayload::Membership(membership) => (RecordKind::Membership, encode_membership(&membership)?.into()),
+        EntryPayload::Membership(membership) => {
+            (RecordKind::Membership, encode_membership(&membership)?.into())
+        }
     };
-    Ok(Record { position, kind, payload })
+    Ok(Record {
+        position,
+        kind,
+        payload,
+    })
 }
 
 pub(super) fn record_to_entry<R: AsyncRuntime>(record: Record) -> io::Result<EntryOf<Types<R>>> {
@@ -160,7 +166,10 @@ struct MembershipBytes {
 pub(super) fn encode_membership(membership: &Membership<u64, Member>) -> io::Result<Vec<u8>> {
     let bytes = MembershipBytes {
         configs: membership.get_joint_config().clone(),
-        nodes: membership.nodes().map(|(id, member)| (*id, member.0.clone())).collect(),
+        nodes: membership
+            .nodes()
+            .map(|(id, member)| (*id, member.0.clone()))
+            .collect(),
     };
     let mut out = vec![MEMBERSHIP_VERSION];
     rmp_serde::encode::write_named(&mut out, &bytes).map_err(io::Error::other)?;
@@ -168,14 +177,27 @@ pub(super) fn encode_membership(membership: &Membership<u64, Member>) -> io::Res
 }
 
 pub(super) fn decode_membership(bytes: &[u8]) -> io::Result<Membership<u64, Member>> {
-    let damaged = |reason: String| io::Error::new(io::ErrorKind::InvalidData, format!("a membership cannot be read: {reason}"));
+    let damaged = |reason: String| {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("a membership cannot be read: {reason}"),
+        )
+    };
     let body = match bytes.split_first() {
         Some((&MEMBERSHIP_VERSION, body)) => body,
-        Some((version, _)) => return Err(damaged(format!("its version {version} is not {MEMBERSHIP_VERSION}"))),
+        Some((version, _)) => {
+            return Err(damaged(format!(
+                "its version {version} is not {MEMBERSHIP_VERSION}"
+            )));
+        }
         None => return Err(damaged("it is empty".to_owned())),
     };
     let parsed: MembershipBytes = rmp_serde::from_slice(body).map_err(|error| damaged(error.to_string()))?;
-    let nodes: BTreeMap<u64, Member> = parsed.nodes.into_iter().map(|(id, address)| (id, Member(address))).collect();
+    let nodes: BTreeMap<u64, Member> = parsed
+        .nodes
+        .into_iter()
+        .map(|(id, address)| (id, Member(address)))
+        .collect();
     if parsed.configs.is_empty() && nodes.is_empty() {
         return Ok(Membership::default());
     }
@@ -206,7 +228,10 @@ pub(super) fn decode_stored<R: AsyncRuntime>(bytes: &[u8]) -> io::Result<StoredM
             index: LogIndex(index),
         })
     });
-    Ok(StoredMembershipOf::<Types<R>>::new(id, decode_membership(&stored.membership)?))
+    Ok(StoredMembershipOf::<Types<R>>::new(
+        id,
+        decode_membership(&stored.membership)?,
+    ))
 }
 
 /// The membership as the internal protocol shows it.

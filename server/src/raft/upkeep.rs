@@ -38,7 +38,9 @@ pub(super) async fn run<S: Store, R: AsyncRuntime>(
         let Some(inner) = inner.upgrade() else { return };
         let status = inner.current_status();
         let failure = metrics.borrow_watched().running_state.clone().err();
-        let failure = failure.map(|error| error.to_string()).or_else(|| inner.log_failure());
+        let failure = failure
+            .map(|error| error.to_string())
+            .or_else(|| inner.log_failure());
         if let Some(reason) = failure.or_else(|| ended.then(|| "consensus has stopped".to_owned())) {
             if !inner.progress.closing.load(Ordering::Relaxed) {
                 inner.end(Fatal(reason));
@@ -68,9 +70,16 @@ pub(super) async fn run<S: Store, R: AsyncRuntime>(
 }
 
 /// Whether a snapshot point is due: enough entries or bytes since the last one.
-pub(super) fn is_due(applied: LogIndex, snapshot: LogIndex, bytes: u64, bytes_before: u64, limits: &super::Limits) -> bool {
+pub(super) fn is_due(
+    applied: LogIndex,
+    snapshot: LogIndex,
+    bytes: u64,
+    bytes_before: u64,
+    limits: &super::Limits,
+) -> bool {
     let entries = applied.0.saturating_sub(snapshot.0);
-    entries >= limits.snapshot_entries || (entries > 0 && bytes.saturating_sub(bytes_before) >= limits.snapshot_bytes)
+    entries >= limits.snapshot_entries
+        || (entries > 0 && bytes.saturating_sub(bytes_before) >= limits.snapshot_bytes)
 }
 
 /// Up to where the log may be purged: what is durably applied, archived if there is an archive, and not among the last `keep` entries.
@@ -98,8 +107,14 @@ mod tests {
 
     #[test]
     fn a_snapshot_point_is_due_after_entries_or_bytes() {
-        let limits = super::super::Limits { snapshot_entries: 100, snapshot_bytes: 1000, ..Default::default() };
-        let due = |applied, snapshot, bytes, before| is_due(LogIndex(applied), LogIndex(snapshot), bytes, before, &limits);
+        let limits = super::super::Limits {
+            snapshot_entries: 100,
+            snapshot_bytes: 1000,
+            ..Default::default()
+        };
+        let due = |applied, snapshot, bytes, before| {
+            is_due(LogIndex(applied), LogIndex(snapshot), bytes, before, &limits)
+        };
         assert!(due(100, 0, 0, 0));
         assert!(!due(99, 0, 999, 0));
         assert!(due(1, 0, 1000, 0));

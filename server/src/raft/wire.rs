@@ -50,12 +50,24 @@ pub(super) struct Request {
 
 #[derive(Serialize, Deserialize)]
 pub(super) enum RequestBody {
-    Append { vote: WireVote, previous: Option<WireId>, entries: Vec<WireEntry>, commit: Option<WireId> },
+    Append {
+        vote: WireVote,
+        previous: Option<WireId>,
+        entries: Vec<WireEntry>,
+        commit: Option<WireId>,
+    },
     Vote(WireBallot),
     PreVote(WireBallot),
-    TransferLeader { vote: WireVote, last: Option<WireId> },
+    TransferLeader {
+        vote: WireVote,
+        last: Option<WireId>,
+    },
     /// The content follows on the same stream.
-    Snapshot { vote: WireVote, last: Option<WireId>, membership: Bytes },
+    Snapshot {
+        vote: WireVote,
+        last: Option<WireId>,
+        membership: Bytes,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -68,9 +80,15 @@ pub(super) struct WireBallot {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Response {
     Append(WireAppended),
-    Vote { vote: WireVote, granted: bool, last: Option<WireId> },
+    Vote {
+        vote: WireVote,
+        granted: bool,
+        last: Option<WireId>,
+    },
     TransferLeader,
-    Snapshot { vote: WireVote },
+    Snapshot {
+        vote: WireVote,
+    },
     /// The member does not take such a message: another cluster, another member, shutting down.
     Refused(String),
 }
@@ -126,7 +144,9 @@ pub(super) fn to_vote<R: AsyncRuntime>(vote: WireVote) -> VoteOf<Types<R>> {
     })
 }
 
-pub(super) fn append<R: AsyncRuntime>(request: AppendEntriesRequest<Types<R>>) -> Result<RequestBody, WireError> {
+pub(super) fn append<R: AsyncRuntime>(
+    request: AppendEntriesRequest<Types<R>>,
+) -> Result<RequestBody, WireError> {
     let entry = |entry| {
         let record = entry_to_record::<R>(entry).map_err(|error| WireError(error.to_string()))?;
         Ok(WireEntry {
@@ -139,7 +159,11 @@ pub(super) fn append<R: AsyncRuntime>(request: AppendEntriesRequest<Types<R>>) -
     Ok(RequestBody::Append {
         vote: vote::<R>(&request.vote),
         previous: request.prev_log_id.as_ref().map(id::<R>),
-        entries: request.entries.into_iter().map(entry).collect::<Result<_, WireError>>()?,
+        entries: request
+            .entries
+            .into_iter()
+            .map(entry)
+            .collect::<Result<_, WireError>>()?,
         commit: request.leader_commit.as_ref().map(id::<R>),
     })
 }

@@ -13,8 +13,8 @@ use geode_log::segment::group_directory;
 use geode_log::{Log, LogOptions, Position, RealDisk, Record, RecordKind, Vote};
 use geode_store::{LmdbOptions, LmdbStore, Store, WriteTxn};
 use geode_types::{
-    ClusterId, FetchedBackup, FetchedBase, GroupId, Incarnation, LogIndex, MemberId, RESTORE_FILE, RESTORE_FORMAT,
-    RestoreTarget, Term,
+    ClusterId, FetchedBackup, FetchedBase, GroupId, Incarnation, LogIndex, MemberId, RESTORE_FILE,
+    RESTORE_FORMAT, RestoreTarget, Term,
 };
 use geode_wire::client::MemberAddress;
 use std::fs::{self, File};
@@ -73,7 +73,10 @@ pub fn replay(options: &ReplayOptions<'_>) -> Result<Restored, RestoreError> {
     let fetched = describe(options.from)?;
     let mut data = DataDir::open(options.data_dir, rand::random)?;
     if let Some(cluster) = data.identity().cluster {
-        return Err(RestoreError::Taken { path: options.data_dir.to_owned(), cluster });
+        return Err(RestoreError::Taken {
+            path: options.data_dir.to_owned(),
+            cluster,
+        });
     }
     let graph = options.data_dir.join(GRAPH_FOLDER);
     let log = options.wal_dir.join(group_directory(GroupId(0)));
@@ -81,7 +84,13 @@ pub fn replay(options: &ReplayOptions<'_>) -> Result<Restored, RestoreError> {
     for leftover in [&graph, &log] {
         remove(leftover)?;
     }
-    let store = LmdbStore::open(&graph, LmdbOptions { map_size: options.map_size, ..LmdbOptions::default() })?;
+    let store = LmdbStore::open(
+        &graph,
+        LmdbOptions {
+            map_size: options.map_size,
+            ..LmdbOptions::default()
+        },
+    )?;
     let last = match &fetched.base {
         Some(base) => Some(load_base(options, &fetched, base, &store)?),
         None => None,
@@ -101,7 +110,11 @@ pub fn replay(options: &ReplayOptions<'_>) -> Result<Restored, RestoreError> {
     };
     let mut tx = store.write()?;
     let founded = found_with_one_voter(&mut tx, end, &address);
-    founded.map_err(|source| RestoreError::Io { act: "write the membership to", path: graph.clone(), source })?;
+    founded.map_err(|source| RestoreError::Io {
+        act: "write the membership to",
+        path: graph.clone(),
+        source,
+    })?;
     tx.commit()?;
     store.sync()?;
     begin_log(log, options.cluster_id, member, end)?;
@@ -124,15 +137,33 @@ fn describe(from: &Path) -> Result<FetchedBackup, RestoreError> {
     let path = from.join(RESTORE_FILE);
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(RestoreError::Incomplete(from.to_owned())),
-        Err(source) => return Err(RestoreError::Io { act: "read", path, source }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(RestoreError::Incomplete(from.to_owned()));
+        }
+        Err(source) => {
+            return Err(RestoreError::Io {
+                act: "read",
+                path,
+                source,
+            });
+        }
     };
-    let wrong = |reason: String| RestoreError::Description { path: path.clone(), reason };
+    let wrong = |reason: String| RestoreError::Description {
+        path: path.clone(),
+        reason,
+    };
     let fetched: FetchedBackup = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
     if fetched.format != RESTORE_FORMAT {
-        return Err(wrong(format!("its format {} is not {RESTORE_FORMAT}", fetched.format)));
+        return Err(wrong(format!(
+            "its format {} is not {RESTORE_FORMAT}",
+            fetched.format
+        )));
     }
-    let names = fetched.segments.iter().map(|segment| &segment.file).chain(fetched.base.iter().map(|base| &base.file));
+    let names = fetched
+        .segments
+        .iter()
+        .map(|segment| &segment.file)
+        .chain(fetched.base.iter().map(|base| &base.file));
     for name in names {
         if Path::new(name).components().count() != 1 || name == ".." {
             return Err(wrong(format!("{name:?} is not the name of a file in it")));
@@ -143,9 +174,11 @@ fn describe(from: &Path) -> Result<FetchedBackup, RestoreError> {
 
 fn remove(directory: &Path) -> Result<(), RestoreError> {
     match fs::remove_dir_all(directory) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(RestoreError::Io { act: "remove", path: directory.to_owned(), source })
-        }
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(RestoreError::Io {
+            act: "remove",
+            path: directory.to_owned(),
+            source,
+        }),
         _ => Ok(()),
     }
 }
@@ -159,15 +192,28 @@ fn load_base(
 ) -> Result<Position, RestoreError> {
     (options.progress)(format!("loading the base backup of index {}", base.index));
     let path = options.from.join(&base.file);
-    let unreadable = |source| RestoreError::Io { act: "read", path: path.clone(), source };
+    let unreadable = |source| RestoreError::Io {
+        act: "read",
+        path: path.clone(),
+        source,
+    };
     let file = File::open(&path).map_err(unreadable)?;
     let decoder = zstd::Decoder::new(file).map_err(unreadable)?;
     let info: SnapshotInfo = import(store, &mut BufReader::new(decoder), Some(fetched.cluster_id), &[])
-        .map_err(|source| RestoreError::Base { path: path.clone(), source })?;
-    let wrong = |reason: String| RestoreError::WrongBase { path: path.clone(), reason };
+        .map_err(|source| RestoreError::Base {
+            path: path.clone(),
+            source,
+        })?;
+    let wrong = |reason: String| RestoreError::WrongBase {
+        path: path.clone(),
+        reason,
+    };
     let found = info.header.position;
     if (found.index, found.term) != (base.index, base.term) {
-        return Err(wrong(format!("it ends with index {} of term {}, not {} of {}", found.index, found.term, base.index, base.term)));
+        return Err(wrong(format!(
+            "it ends with index {} of term {}, not {} of {}",
+            found.index, found.term, base.index, base.term
+        )));
     }
     if let Some(expected) = &base.state_hash {
         let hash = hash(store)?;
@@ -175,7 +221,10 @@ fn load_base(
             return Err(wrong(format!("the graph's hash is {hash}, not {expected}")));
         }
     }
-    Ok(Position { term: base.term, index: base.index })
+    Ok(Position {
+        term: base.term,
+        index: base.index,
+    })
 }
 
 fn hash(store: &LmdbStore) -> Result<String, RestoreError> {
@@ -184,24 +233,42 @@ fn hash(store: &LmdbStore) -> Result<String, RestoreError> {
 }
 
 /// The new cluster's log: empty, after `end`. The vote says that the term of `end` is over, so that the next one is higher.
-fn begin_log(directory: PathBuf, cluster: ClusterId, member: MemberId, end: Position) -> Result<(), RestoreError> {
-    let options = LogOptions { cluster: Some(cluster), ..LogOptions::default() };
+fn begin_log(
+    directory: PathBuf,
+    cluster: ClusterId,
+    member: MemberId,
+    end: Position,
+) -> Result<(), RestoreError> {
+    let options = LogOptions {
+        cluster: Some(cluster),
+        ..LogOptions::default()
+    };
     let mut log = Log::open(Arc::new(RealDisk), directory, options)?;
-    log.save_vote(Vote { term: end.term, member, committed: false })?;
+    log.save_vote(Vote {
+        term: end.term,
+        member,
+        committed: false,
+    })?;
     log.purge(end)?;
     Ok(())
 }
 
 /// A target that was not met because the archive has a hole before it is an error; one behind the newest commit is not.
-fn check_end(fetched: &FetchedBackup, replayer: &Replayer<'_>, end: Option<Position>) -> Result<(), RestoreError> {
+fn check_end(
+    fetched: &FetchedBackup,
+    replayer: &Replayer<'_>,
+    end: Option<Position>,
+) -> Result<(), RestoreError> {
     let last = end.map_or(LogIndex(0), |end| end.index);
     match (fetched.target, fetched.hole) {
-        (RestoreTarget::Index(target), _) if last < target => {
-            Err(RestoreError::Target(format!("entry {target} is not in the backup, which ends with {last}")))
-        }
-        (RestoreTarget::TimeMicros(_), Some((first, until))) if !replayer.reached => Err(RestoreError::Target(format!(
-            "the target time lies after entry {last}, but the archive lacks the entries {first} to {until}; choose an earlier time"
+        (RestoreTarget::Index(target), _) if last < target => Err(RestoreError::Target(format!(
+            "entry {target} is not in the backup, which ends with {last}"
         ))),
+        (RestoreTarget::TimeMicros(_), Some((first, until))) if !replayer.reached => {
+            Err(RestoreError::Target(format!(
+                "the target time lies after entry {last}, but the archive lacks the entries {first} to {until}; choose an earlier time"
+            )))
+        }
         _ => Ok(()),
     }
 }
@@ -220,7 +287,15 @@ struct Replayer<'a> {
 
 impl<'a> Replayer<'a> {
     fn new(store: &'a LmdbStore, target: RestoreTarget) -> Self {
-        Self { store, target, batch: Vec::new(), batch_bytes: 0, end: None, last_commit_micros: None, reached: false }
+        Self {
+            store,
+            target,
+            batch: Vec::new(),
+            batch_bytes: 0,
+            end: None,
+            last_commit_micros: None,
+            reached: false,
+        }
     }
 
     /// Applies what comes after `last`; the entry with which it ended.
@@ -233,7 +308,10 @@ impl<'a> Replayer<'a> {
         self.end = last;
         let mut chain = Chain::after(fetched.cluster_id, last);
         for segment in &fetched.segments {
-            (options.progress)(format!("replaying the entries {} to {}", segment.first, segment.last));
+            (options.progress)(format!(
+                "replaying the entries {} to {}",
+                segment.first, segment.last
+            ));
             if !chain.segment(&options.from.join(&segment.file), |record| self.record(record))? {
                 break;
             }
@@ -262,11 +340,19 @@ impl<'a> Replayer<'a> {
     }
 
     fn flush(&mut self) -> Result<(), RestoreError> {
-        let Some(last) = self.batch.last().map(|record| record.position) else { return Ok(()) };
+        let Some(last) = self.batch.last().map(|record| record.position) else {
+            return Ok(());
+        };
         let mut tx = self.store.write()?;
         for record in self.batch.drain(..) {
-            let at = LogPosition { term: record.position.term, index: record.position.index };
-            let failed = |reason: String| RestoreError::Apply { index: at.index, reason };
+            let at = LogPosition {
+                term: record.position.term,
+                index: record.position.index,
+            };
+            let failed = |reason: String| RestoreError::Apply {
+                index: at.index,
+                reason,
+            };
             match record.kind {
                 // The members of the source cluster are not this cluster's.
                 RecordKind::Blank | RecordKind::Membership => geode_graph::apply_empty(&mut tx, at),
@@ -307,7 +393,10 @@ fn decode(record: &Record) -> Result<Command, RestoreError> {
 /// The store's position, for [`super::verify`].
 pub(super) fn applied(store: &LmdbStore) -> Result<Position, RestoreError> {
     let at = position(&store.read()?)?;
-    Ok(Position { term: at.term, index: at.index })
+    Ok(Position {
+        term: at.term,
+        index: at.index,
+    })
 }
 
 #[cfg(test)]

@@ -29,9 +29,15 @@ impl Chain {
         path: &Path,
         mut visit: impl FnMut(Record) -> Result<bool, RestoreError>,
     ) -> Result<bool, RestoreError> {
-        let file = File::open(path)
-            .map_err(|source| RestoreError::Io { act: "open", path: path.to_owned(), source })?;
-        let damaged = |source| RestoreError::Segment { path: path.to_owned(), source };
+        let file = File::open(path).map_err(|source| RestoreError::Io {
+            act: "open",
+            path: path.to_owned(),
+            source,
+        })?;
+        let damaged = |source| RestoreError::Segment {
+            path: path.to_owned(),
+            source,
+        };
         let mut reader = SegmentReader::new(BufReader::with_capacity(BUFFER_BYTES, file)).map_err(damaged)?;
         self.check_header(path, reader.header())?;
         for record in reader.by_ref() {
@@ -39,7 +45,10 @@ impl Chain {
             let position = record.position;
             if let Some(last) = self.last.filter(|last| position.index <= last.index) {
                 if position.index == last.index && position.term != last.term {
-                    let reason = format!("entry {} is of term {}, not of {}", position.index, position.term, last.term);
+                    let reason = format!(
+                        "entry {} is of term {}, not of {}",
+                        position.index, position.term, last.term
+                    );
                     return Err(chain_error(path, reason));
                 }
                 continue;
@@ -54,16 +63,28 @@ impl Chain {
 
     fn check_header(&self, path: &Path, header: &Header) -> Result<(), RestoreError> {
         if header.cluster != self.cluster {
-            return Err(chain_error(path, format!("it belongs to cluster {}, not to {}", header.cluster, self.cluster)));
+            return Err(chain_error(
+                path,
+                format!(
+                    "it belongs to cluster {}, not to {}",
+                    header.cluster, self.cluster
+                ),
+            ));
         }
         let due = self.last.map_or(0, |last| last.index.0 + 1);
         if header.first.0 > due {
-            return Err(chain_error(path, format!("it begins with entry {}, but {due} is next", header.first)));
+            return Err(chain_error(
+                path,
+                format!("it begins with entry {}, but {due} is next", header.first),
+            ));
         }
         let last = self.last.filter(|_| header.first.0 == due);
         match last {
             Some(last) if last.term != header.previous_term => {
-                let reason = format!("it follows an entry of term {}, but the one before it is of {}", header.previous_term, last.term);
+                let reason = format!(
+                    "it follows an entry of term {}, but the one before it is of {}",
+                    header.previous_term, last.term
+                );
                 Err(chain_error(path, reason))
             }
             _ => Ok(()),
@@ -72,5 +93,8 @@ impl Chain {
 }
 
 fn chain_error(path: &Path, reason: String) -> RestoreError {
-    RestoreError::Chain { path: path.to_owned(), reason }
+    RestoreError::Chain {
+        path: path.to_owned(),
+        reason,
+    }
 }

@@ -58,21 +58,34 @@ impl VerifyReport {
 
     /// Everything that is wrong, in words.
     pub fn all_problems(&self) -> impl Iterator<Item = &str> {
-        self.problems.iter().chain(&self.graph.problems).map(String::as_str)
+        self.problems
+            .iter()
+            .chain(&self.graph.problems)
+            .map(String::as_str)
     }
 }
 
 /// Checks a data directory that no server uses.
 pub fn verify(data_dir: &Path, wal_dir: &Path, map_size: u64) -> Result<VerifyReport, VerifyError> {
     let graph = data_dir.join(GRAPH_FOLDER);
-    for (path, name) in [(data_dir.join("identity.json"), "identity.json"), (graph.clone(), GRAPH_FOLDER)] {
+    for (path, name) in [
+        (data_dir.join("identity.json"), "identity.json"),
+        (graph.clone(), GRAPH_FOLDER),
+    ] {
         if !path.exists() {
             return Err(VerifyError::NotOne(data_dir.to_owned(), name));
         }
     }
     // The lock keeps a server from starting meanwhile; the id is only for new directories, which this is not.
     let data = DataDir::open(data_dir, || 0)?;
-    let store = LmdbStore::open(&graph, LmdbOptions { map_size, ..LmdbOptions::default() }).map_err(RestoreError::from)?;
+    let store = LmdbStore::open(
+        &graph,
+        LmdbOptions {
+            map_size,
+            ..LmdbOptions::default()
+        },
+    )
+    .map_err(RestoreError::from)?;
     let at = applied(&store)?;
     let read = store.read().map_err(RestoreError::from)?;
     let hash = state_hash(&read).map_err(RestoreError::from)?;
@@ -112,7 +125,11 @@ fn check_log(report: &mut VerifyReport, directory: &Path, applied: Position) -> 
 }
 
 fn segments(directory: &Path) -> Result<Vec<SegmentName>, VerifyError> {
-    let unreadable = |source| RestoreError::Io { act: "read", path: directory.to_owned(), source };
+    let unreadable = |source| RestoreError::Io {
+        act: "read",
+        path: directory.to_owned(),
+        source,
+    };
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -135,13 +152,17 @@ fn check_segment(
 ) -> Result<(), String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let is_open = matches!(name, SegmentName::Open(_));
-    let mut reader = SegmentReader::new(BufReader::with_capacity(BUFFER_BYTES, file)).map_err(|error| error.to_string())?;
+    let mut reader = SegmentReader::new(BufReader::with_capacity(BUFFER_BYTES, file))
+        .map_err(|error| error.to_string())?;
     let header = *reader.header();
     check_place(header.cluster, report.identity.cluster)?;
     if let Some(before) = *last
         && (before.index.0 + 1 != header.first.0 || before.term != header.previous_term)
     {
-        return Err(format!("it does not follow entry {} of term {}", before.index, before.term));
+        return Err(format!(
+            "it does not follow entry {} of term {}",
+            before.index, before.term
+        ));
     }
     for record in reader.by_ref() {
         match record {
@@ -154,9 +175,14 @@ fn check_segment(
             Err(error) => return Err(error.to_string()),
         }
     }
-    let Some(footer) = reader.footer() else { return Ok(()) };
+    let Some(footer) = reader.footer() else {
+        return Ok(());
+    };
     if name != SegmentName::Sealed(header.first, footer.last.index) && !is_open {
-        return Err(format!("it holds the entries {} to {}, not those of its name", header.first, footer.last.index));
+        return Err(format!(
+            "it holds the entries {} to {}, not those of its name",
+            header.first, footer.last.index
+        ));
     }
     report.segments += 1;
     Ok(())

@@ -8,6 +8,7 @@ use super::{Expected, Parsed, Parser};
 use crate::ast::{BinaryOp, CompareOp, Expr, ExprKind, Literal, LogicalOp, StringOp, UnaryOp};
 use crate::token::{Sym, TokenKind};
 use crate::{Span, literal};
+use geode_types::QueryError;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Level {
@@ -33,55 +34,80 @@ enum Infix {
 
 impl Parser<'_> {
     /// An expression, one nesting level deeper.
+    ///
+    /// The rules from here down to [`Parser::primary`] call each other once per level of nesting, so they keep their frames small:
+    /// whatever needs room has a function of its own beside this path.
     pub(super) fn expression(&mut self) -> Parsed<Expr> {
-        self.nested(|parser| parser.operand(Level::Or))
+        self.enter()?;
+        let expr = self.operand(Level::Or);
+        self.leave();
+        expr
     }
 
     /// An expression whose operators all bind at least as tightly as `loosest`.
     fn operand(&mut self, loosest: Level) -> Parsed<Expr> {
-        let mut left = self.prefixed(loosest)?;
-        while let Some((infix, level)) = self.infix() {
-            if level < loosest {
-                break;
-            }
-            left = match infix {
-                Infix::Logical(op) => self.logical_chain(left, op, level)?,
-                Infix::Compare(_) => self.comparison_chain(left)?,
-                Infix::Predicate => self.predicate(left)?,
-                Infix::Binary(_) => self.binary_chain(left, level)?,
-            };
+        let mut left = self.prefixed(loosest);
+        while left.is_ok()
+            && let Some((infix, level)) = self.infix()
+            && level >= loosest
+        {
+            left = left.and_then(|left| self.extended(left, infix, level));
         }
-        Ok(left)
+        left
+    }
+
+    fn extended(&mut self, left: Expr, infix: Infix, level: Level) -> Parsed<Expr> {
+        match infix {
+            Infix::Logical(op) => self.logical_chain(left, op, level),
+            Infix::Compare(_) => self.comparison_chain(left),
+            Infix::Predicate => self.predicate(left),
+            Infix::Binary(_) => self.binary_chain(left, level),
+        }
     }
 
     fn prefixed(&mut self, loosest: Level) -> Parsed<Expr> {
-        let start = self.span();
         if self.at_keyword("NOT") {
-            if loosest > Level::Not {
-                self.expect_note(Expected::Thing("an expression"));
-                let error = self.unexpected();
-                return Err(
-                    error.hint("NOT binds looser than the operator before it; put (NOT …) in parentheses")
-                );
-            }
-            self.advance();
-            let operand = self.nested(|parser| parser.operand(Level::Not))?;
-            return Ok(self.unary(UnaryOp::Not, operand, start));
+            return self.negation(loosest);
         }
-        if self.at_symbol(Sym::Minus) {
-            self.advance();
-            if let Some(number) = self.negative_integer(start)? {
-                return Ok(number);
-            }
-            let operand = self.nested(|parser| parser.prefixed(Level::Sign))?;
-            return Ok(self.unary(UnaryOp::Minus, operand, start));
-        }
-        if self.at_symbol(Sym::Plus) {
-            self.advance();
-            let operand = self.nested(|parser| parser.prefixed(Level::Sign))?;
-            return Ok(self.unary(UnaryOp::Plus, operand, start));
+        if self.at_symbol(Sym::Minus) || self.at_symbol(Sym::Plus) {
+            return self.signed();
         }
         self.postfix_expression()
+    }
+
+    fn negation(&mut self, loosest: Level) -> Parsed<Expr> {
+        let start = self.span();
+        if loosest > Level::Not {
+            return Err(self.misplaced_not());
+        }
+        self.advance();
+        self.enter()?;
+        let operand = self.operand(Level::Not);
+        self.leave();
+        operand.map(|operand| self.unary(UnaryOp::Not, operand, start))
+    }
+
+    fn misplaced_not(&mut self) -> QueryError {
+        self.expect_note(Expected::Thing("an expression"));
+        self.unexpected()
+            .hint("NOT binds looser than the operator before it; put (NOT …) in parentheses")
+    }
+
+    fn signed(&mut self) -> Parsed<Expr> {
+        let start = self.span();
+        let op = if self.at_symbol(Sym::Minus) {
+            UnaryOp::Minus
+        } else {
+            UnaryOp::Plus
+        };
+        self.advance();
+        if op == UnaryOp::Minus && self.at_negative_integer() {
+            return self.negative_integer(start);
+        }
+        self.enter()?;
+        let operand = self.prefixed(Level::Sign);
+        self.leave();
+        operand.map(|operand| self.unary(op, operand, start))
     }
 
     fn unary(&self, op: UnaryOp, operand: Expr, start: Span) -> Expr {
@@ -92,21 +118,22 @@ impl Parser<'_> {
     }
 
     /// `-9223372036854775808` is a number although its magnitude alone is none, so a sign directly before digits belongs to them.
-    fn negative_integer(&mut self, start: Span) -> Parsed<Option<Expr>> {
-        let token = self.token();
+    fn at_negative_integer(&self) -> bool {
         let followed_by_access = matches!(self.peek(1).kind, TokenKind::Sym(Sym::Dot | Sym::LBracket));
-        if token.kind != TokenKind::Int || followed_by_access {
-            return Ok(None);
-        }
-        let magnitude = literal::integer(self.source.slice(token.span));
+        self.token().kind == TokenKind::Int && !followed_by_access
+    }
+
+    fn negative_integer(&mut self, start: Span) -> Parsed<Expr> {
+        let digits = self.span();
+        let magnitude = literal::integer(self.source.slice(digits));
         let Some(number) = magnitude.and_then(|magnitude| 0i64.checked_sub_unsigned(magnitude)) else {
-            return Err(self.integer_overflow(token.span));
+            return Err(self.integer_overflow(digits));
         };
         self.advance();
-        Ok(Some(Expr {
+        Ok(Expr {
             kind: ExprKind::Literal(Literal::Int(number)),
             span: self.since(start),
-        }))
+        })
     }
 
     /// The operator that comes next, without taking it.

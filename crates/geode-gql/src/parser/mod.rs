@@ -254,8 +254,8 @@ impl<'a> Parser<'a> {
         Ok(items)
     }
 
-    /// Runs a rule one level deeper, or refuses.
-    fn nested<T>(&mut self, rule: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+    /// Goes one level deeper, or refuses. Every call is followed by [`Parser::leave`] unless the statement is given up.
+    fn enter(&mut self) -> Parsed<()> {
         if self.depth >= MAX_NESTING {
             let message = format!("the statement nests deeper than {MAX_NESTING} levels");
             return Err(
@@ -265,8 +265,18 @@ impl<'a> Parser<'a> {
             );
         }
         self.depth += 1;
-        let result = rule(self);
+        Ok(())
+    }
+
+    fn leave(&mut self) {
         self.depth -= 1;
+    }
+
+    /// Runs a rule one level deeper, or refuses.
+    fn nested<T>(&mut self, rule: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+        self.enter()?;
+        let result = rule(self);
+        self.leave();
         result
     }
 

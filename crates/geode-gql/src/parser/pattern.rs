@@ -129,7 +129,7 @@ impl Parser<'_> {
                 span: token.span,
             });
         }
-        self.nested(Self::map_literal)
+        self.map_literal()
     }
 
     /// Whether an edge begins here: `-`, `<-`, `~`, `<~`.

@@ -36,21 +36,32 @@ const NO_PATTERN_EXPRESSIONS: &str =
 impl Parser<'_> {
     /// A primary with its `.key`, `[index]` and `:Label` suffixes.
     pub(super) fn postfix_expression(&mut self) -> Parsed<Expr> {
-        let accessed = self.write_target()?;
-        if !self.at_symbol(Sym::Colon) {
-            return Ok(accessed);
+        let accessed = self.write_target();
+        if self.at_symbol(Sym::Colon) {
+            return accessed.and_then(|accessed| self.labelled(accessed));
         }
-        let start = accessed.span;
+        accessed
+    }
+
+    fn labelled(&mut self, element: Expr) -> Parsed<Expr> {
+        let start = element.span;
         let labels = self.label_part()?;
         Ok(Expr {
-            kind: ExprKind::IsLabeled(Box::new(accessed), labels, false),
+            kind: ExprKind::IsLabeled(Box::new(element), labels, false),
             span: self.since(start),
         })
     }
 
     /// A primary with its `.key` and `[index]` suffixes: what SET and REMOVE may name.
     pub(super) fn write_target(&mut self) -> Parsed<Expr> {
-        let base = self.primary()?;
+        let base = self.primary();
+        if self.at_symbol(Sym::Dot) || self.at_symbol(Sym::LBracket) {
+            return base.and_then(|base| self.accessed(base));
+        }
+        base
+    }
+
+    fn accessed(&mut self, base: Expr) -> Parsed<Expr> {
         let start = base.span;
         let mut steps = Vec::new();
         loop {
@@ -60,8 +71,6 @@ impl Parser<'_> {
             } else if self.at_symbol(Sym::LBracket) {
                 self.advance();
                 steps.push(self.subscript()?);
-            } else if steps.is_empty() {
-                return Ok(base);
             } else {
                 return Ok(Expr {
                     kind: ExprKind::Access(Box::new(base), steps),
@@ -94,49 +103,48 @@ impl Parser<'_> {
     }
 
     fn primary(&mut self) -> Parsed<Expr> {
+        match self.token().kind {
+            TokenKind::Sym(Sym::LParen) => self.parenthesised(),
+            TokenKind::Sym(Sym::LBracket) => self.list_or_comprehension(),
+            TokenKind::Sym(Sym::LBrace) => self.map_literal(),
+            TokenKind::Word | TokenKind::QuotedName => self.word_expression(),
+            _ => self.literal(),
+        }
+    }
+
+    fn literal(&mut self) -> Parsed<Expr> {
         let token = self.token();
         let kind = match token.kind {
             TokenKind::Int => {
                 let magnitude = literal::integer(self.source.slice(token.span));
                 let number = magnitude.and_then(|magnitude| i64::try_from(magnitude).ok());
-                let number = number.ok_or_else(|| self.integer_overflow(token.span))?;
-                self.advance();
-                ExprKind::Literal(Literal::Int(number))
+                ExprKind::Literal(Literal::Int(
+                    number.ok_or_else(|| self.integer_overflow(token.span))?,
+                ))
             }
             TokenKind::Float => {
                 let number = literal::float(self.source.slice(token.span));
-                let number = number.ok_or_else(|| {
-                    self.error(
-                        token.span,
-                        "FloatingPointOverflow",
-                        "this number is too large for a 64-bit float",
-                    )
-                })?;
-                self.advance();
-                ExprKind::Literal(Literal::Float(number))
+                ExprKind::Literal(Literal::Float(
+                    number.ok_or_else(|| self.float_overflow(token.span))?,
+                ))
             }
-            TokenKind::Text => {
-                self.advance();
-                ExprKind::Literal(Literal::String(literal::text(self.source, token.span)?))
-            }
-            TokenKind::Bytes => {
-                self.advance();
-                ExprKind::Literal(Literal::Bytes(literal::bytes(self.source, token.span)?))
-            }
-            TokenKind::Param => {
-                self.advance();
-                ExprKind::Parameter(self.parameter_name(token.span)?)
-            }
-            TokenKind::Sym(Sym::LParen) => return self.parenthesised(),
-            TokenKind::Sym(Sym::LBracket) => self.nested(Self::list_or_comprehension)?,
-            TokenKind::Sym(Sym::LBrace) => return self.nested(Self::map_literal),
-            TokenKind::Word | TokenKind::QuotedName => return self.word_expression(),
+            TokenKind::Text => ExprKind::Literal(Literal::String(literal::text(self.source, token.span)?)),
+            TokenKind::Bytes => ExprKind::Literal(Literal::Bytes(literal::bytes(self.source, token.span)?)),
+            TokenKind::Param => ExprKind::Parameter(self.parameter_name(token.span)?),
             _ => return self.missing("an expression"),
         };
+        self.advance();
         Ok(Expr {
             kind,
-            span: self.since(token.span),
+            span: token.span,
         })
+    }
+
+    fn float_overflow(&self, span: Span) -> QueryError {
+        let message = "this number is too large for a 64-bit float";
+        let mut error = self.error(span, "FloatingPointOverflow", message);
+        "22003".clone_into(&mut error.gqlstatus);
+        error
     }
 
     pub(super) fn integer_overflow(&self, span: Span) -> QueryError {
@@ -153,14 +161,18 @@ impl Parser<'_> {
         if self.at_symbol(Sym::RParen) || self.at_symbol(Sym::Colon) {
             return Err(self.not_supported(start, "a pattern inside an expression", NO_PATTERN_EXPRESSIONS));
         }
-        let mut inner = self.expression()?;
+        let inner = self.expression();
+        inner.and_then(|inner| self.closed(inner, start))
+    }
+
+    /// The closing parenthesis, and no edge behind it.
+    fn closed(&mut self, mut inner: Expr, start: Span) -> Parsed<Expr> {
         self.expect_symbol(Sym::RParen)?;
         let dash = usize::from(self.at_symbol(Sym::Less));
-        let edge = self.symbol_at(dash, Sym::Minus) && {
-            let next = self.peek(dash + 1).kind;
-            matches!(next, TokenKind::Sym(Sym::LBracket | Sym::Minus))
-                || (dash == 0 && next == TokenKind::Sym(Sym::Greater))
-        };
+        let next = self.peek(dash + 1).kind;
+        let edge = self.symbol_at(dash, Sym::Minus)
+            && (matches!(next, TokenKind::Sym(Sym::LBracket | Sym::Minus))
+                || (dash == 0 && next == TokenKind::Sym(Sym::Greater)));
         if edge && matches!(inner.kind, ExprKind::Variable(_) | ExprKind::IsLabeled(..)) {
             return Err(self.not_supported(start, "a pattern inside an expression", NO_PATTERN_EXPRESSIONS));
         }
@@ -168,32 +180,47 @@ impl Parser<'_> {
         Ok(inner)
     }
 
-    fn list_or_comprehension(&mut self) -> Parsed<ExprKind> {
-        self.advance();
-        if self.at_variable() && self.keyword_at(1, "IN") {
-            let before = self.at;
-            if let Some(comprehension) = self.comprehension()? {
-                return Ok(comprehension);
+    fn list_or_comprehension(&mut self) -> Parsed<Expr> {
+        let start = self.advance().span;
+        if self.eat_symbol(Sym::RBracket) {
+            return Ok(Expr {
+                kind: ExprKind::List(Vec::new()),
+                span: self.since(start),
+            });
+        }
+        let named = self.at_variable() && self.keyword_at(1, "IN");
+        let first = self.expression();
+        let kind = first.and_then(|first| self.list_rest(first, named));
+        kind.map(|kind| Expr {
+            kind,
+            span: self.since(start),
+        })
+    }
+
+    /// What follows the first element. `[x IN list …` has been read as a membership test; without a comma behind it, it was the head
+    /// of a comprehension.
+    fn list_rest(&mut self, first: Expr, named: bool) -> Parsed<ExprKind> {
+        if let (true, false, ExprKind::In(needle, _)) = (named, self.at_symbol(Sym::Comma), &first.kind)
+            && let ExprKind::Variable(text) = &needle.kind
+        {
+            let variable = Name {
+                text: text.clone(),
+                span: needle.span,
+            };
+            if let ExprKind::In(_, list) = first.kind {
+                return self.comprehension(variable, list);
             }
-            self.at = before;
         }
-        let mut items = Vec::new();
-        if !self.eat_symbol(Sym::RBracket) {
-            items = self.comma_list(Self::expression)?;
-            self.expect_symbol(Sym::RBracket)?;
+        let mut items = vec![first];
+        while self.eat_symbol(Sym::Comma) {
+            items.push(self.expression()?);
         }
+        self.expect_symbol(Sym::RBracket)?;
         Ok(ExprKind::List(items))
     }
 
-    /// `x IN list WHERE … | …]`, or none when it was the one-element list `[x IN list]` … which reads as a comprehension, too: in
-    /// openCypher `[x IN list]` is a comprehension, so only a comma makes it a list.
-    fn comprehension(&mut self) -> Parsed<Option<ExprKind>> {
-        let variable = self.variable_name("a variable")?;
-        self.expect_keyword("IN")?;
-        let list = Box::new(self.expression()?);
-        if self.at_symbol(Sym::Comma) {
-            return Ok(None);
-        }
+    /// `WHERE … | …]` behind `[x IN list`.
+    fn comprehension(&mut self, variable: Name, list: Box<Expr>) -> Parsed<ExprKind> {
         let condition = if self.eat_keyword("WHERE") {
             Some(Box::new(self.expression()?))
         } else {
@@ -205,29 +232,34 @@ impl Parser<'_> {
             None
         };
         self.expect_symbol(Sym::RBracket)?;
-        Ok(Some(ExprKind::Comprehension {
+        Ok(ExprKind::Comprehension {
             variable,
             list,
             condition,
             result,
-        }))
+        })
     }
 
     pub(super) fn map_literal(&mut self) -> Parsed<Expr> {
         let start = self.expect_symbol(Sym::LBrace)?;
         let mut entries = Vec::new();
         if !self.eat_symbol(Sym::RBrace) {
-            entries = self.comma_list(|parser| {
-                let key = parser.map_key()?;
-                parser.expect_symbol(Sym::Colon)?;
-                Ok((key, parser.expression()?))
-            })?;
+            entries.push(self.map_entry()?);
+            while self.eat_symbol(Sym::Comma) {
+                entries.push(self.map_entry()?);
+            }
             self.expect_symbol(Sym::RBrace)?;
         }
         Ok(Expr {
             kind: ExprKind::Map(entries),
             span: self.since(start),
         })
+    }
+
+    fn map_entry(&mut self) -> Parsed<(Name, Expr)> {
+        let key = self.map_key()?;
+        self.expect_symbol(Sym::Colon)?;
+        Ok((key, self.expression()?))
     }
 
     /// A key of a map: any name, even the empty one in backticks.
@@ -245,7 +277,21 @@ impl Parser<'_> {
 
     /// Constants, CASE, CAST, calls, variables.
     fn word_expression(&mut self) -> Parsed<Expr> {
-        let start = self.span();
+        if self.at_keyword("CASE") {
+            return self.case();
+        }
+        if self.symbol_at(1, Sym::LParen) && self.token().kind == TokenKind::Word {
+            return self.call();
+        }
+        if self.at_keyword("RECORD") && self.symbol_at(1, Sym::LBrace) {
+            self.advance();
+            return self.map_literal();
+        }
+        self.constant_or_variable()
+    }
+
+    fn constant_or_variable(&mut self) -> Parsed<Expr> {
+        let span = self.span();
         let constants = [
             ("NULL", Literal::Null),
             ("UNKNOWN", Literal::Null),
@@ -257,35 +303,16 @@ impl Parser<'_> {
                 self.advance();
                 return Ok(Expr {
                     kind: ExprKind::Literal(literal),
-                    span: start,
+                    span,
                 });
             }
         }
-        if self.at_keyword("CASE") {
-            let kind = self.nested(Self::case)?;
-            return Ok(Expr {
-                kind,
-                span: self.since(start),
-            });
-        }
         self.refuse_subquery()?;
-        if self.symbol_at(1, Sym::LParen) && self.token().kind == TokenKind::Word {
-            let kind = self.nested(Self::call)?;
-            return Ok(Expr {
-                kind,
-                span: self.since(start),
-            });
-        }
-        if self.at_keyword("RECORD") && self.symbol_at(1, Sym::LBrace) {
-            self.advance();
-            return self.nested(Self::map_literal);
-        }
         if self.symbol_at(1, Sym::Dot) && self.namespaced_call() {
             let name = self.take_name()?;
             let message = format!("there is no function namespace {}", name.text);
-            return Err(self
-                .error(name.span, "UnknownFunction", message)
-                .hint("functions have plain names here, such as toUpper(text)"));
+            let error = self.error(name.span, "UnknownFunction", message);
+            return Err(error.hint("functions have plain names here, such as toUpper(text)"));
         }
         self.expect_note(Expected::Thing("an expression"));
         let name = self.variable_name("an expression")?;
@@ -314,8 +341,8 @@ impl Parser<'_> {
         }
     }
 
-    fn case(&mut self) -> Parsed<ExprKind> {
-        self.advance();
+    fn case(&mut self) -> Parsed<Expr> {
+        let start = self.advance().span;
         let operand = if self.at_keyword("WHEN") {
             None
         } else {
@@ -337,34 +364,48 @@ impl Parser<'_> {
             None
         };
         self.expect_keyword("END")?;
-        Ok(ExprKind::Case {
-            operand,
-            branches,
-            otherwise,
+        Ok(Expr {
+            kind: ExprKind::Case {
+                operand,
+                branches,
+                otherwise,
+            },
+            span: self.since(start),
         })
     }
 
-    fn call(&mut self) -> Parsed<ExprKind> {
+    fn call(&mut self) -> Parsed<Expr> {
         let name = self.take_name()?;
+        let start = name.span;
         self.advance();
-        if name.text.eq_ignore_ascii_case("CAST") {
-            return self.cast();
-        }
-        if let Some(kind) = quantification(&name.text)
-            && self.at_variable()
-            && self.keyword_at(1, "IN")
-        {
-            return self.quantified(kind);
-        }
-        if name.text.eq_ignore_ascii_case("count") && self.at_symbol(Sym::Star) {
-            self.advance();
-            self.expect_symbol(Sym::RParen)?;
-            return Ok(ExprKind::CountStar);
-        }
+        let quantification =
+            quantification(&name.text).filter(|_| self.at_variable() && self.keyword_at(1, "IN"));
+        let kind = match quantification {
+            Some(kind) => self.quantified(kind),
+            None if name.text.eq_ignore_ascii_case("CAST") => self.cast(),
+            None if name.text.eq_ignore_ascii_case("count") && self.at_symbol(Sym::Star) => self.count_star(),
+            None => self.arguments(name),
+        };
+        kind.map(|kind| Expr {
+            kind,
+            span: self.since(start),
+        })
+    }
+
+    fn count_star(&mut self) -> Parsed<ExprKind> {
+        self.advance();
+        self.expect_symbol(Sym::RParen)?;
+        Ok(ExprKind::CountStar)
+    }
+
+    fn arguments(&mut self, name: Name) -> Parsed<ExprKind> {
         let distinct = self.eat_keyword("DISTINCT");
         let mut arguments = Vec::new();
         if distinct || !self.eat_symbol(Sym::RParen) {
-            arguments = self.comma_list(Self::expression)?;
+            arguments.push(self.expression()?);
+            while self.eat_symbol(Sym::Comma) {
+                arguments.push(self.expression()?);
+            }
             self.expect_symbol(Sym::RParen)?;
         }
         Ok(ExprKind::Call {

@@ -1,160 +1,93 @@
 //! Binds expressions: variables, functions and aggregates are found, types are followed as far as they are known.
 
+use super::env::{Env, Mode, known_column};
 use super::scope::Scope;
 use super::{Binder, Bound};
 use crate::aggregate::{Aggregate, AggregateCall};
 use crate::datum::Datum;
 use crate::error::INVALID_VALUE_TYPE;
 use crate::expr::{Expr, LabelTest, Step};
-use crate::function;
+use crate::function::{self, Function};
 use crate::types::{Type, TypeSet};
+use geode_gql::Span;
 use geode_gql::ast::{self, AccessStep, ExprKind, LabelExpr, Literal, Name};
-use geode_gql::{Span, expression_to_sexpr};
 use geode_graph::TokenKind;
 use geode_types::{ErrorClass, QueryError, nearest};
-use std::collections::HashMap;
-
-/// Where an expression stands: what it can name, and what becomes of aggregates.
-pub(super) struct Env<'e> {
-    pub scope: &'e Scope,
-    /// Variables of enclosing list expressions, outermost first.
-    locals: Vec<(String, Type)>,
-    mode: Mode<'e>,
-    /// The clause, for messages.
-    place: &'static str,
-}
-
-pub(super) enum Mode<'e> {
-    /// Aggregates are refused.
-    Plain,
-    /// An item that is computed per group: it consists of grouping keys and aggregates over `scope`.
-    Grouped {
-        keys: &'e Columns<'e>,
-        calls: &'e mut Vec<AggregateCall>,
-        any_key: bool,
-    },
-    /// ORDER BY or WHERE behind DISTINCT or aggregates: `scope` holds the columns; an expression that equals a column's is that
-    /// column. `before` is what could be named in the columns.
-    Columns {
-        columns: &'e Columns<'e>,
-        before: &'e Scope,
-    },
-    /// Within an aggregate's arguments.
-    Aggregated,
-}
-
-/// Expressions that have a cell already.
-#[derive(Default)]
-pub(super) struct Columns<'e> {
-    by_text: HashMap<String, Vec<(&'e ast::Expr, usize, Type)>>,
-}
-
-impl<'e> Columns<'e> {
-    pub(super) fn add(&mut self, expr: &'e ast::Expr, slot: usize, ty: Type) {
-        self.by_text
-            .entry(expression_to_sexpr(expr))
-            .or_default()
-            .push((expr, slot, ty));
-    }
-
-    pub(super) fn find(&self, expr: &ast::Expr) -> Option<(usize, Type)> {
-        if self.by_text.is_empty() || matches!(expr.kind, ExprKind::Literal(_)) {
-            return None;
-        }
-        let candidates = self.by_text.get(&expression_to_sexpr(expr))?;
-        candidates
-            .iter()
-            .find(|(known, ..)| *known == expr)
-            .map(|(_, slot, ty)| (*slot, ty.clone()))
-    }
-
-    /// Whether a column's expression mentions a variable.
-    fn mention(&self, variable: &str) -> bool {
-        self.by_text
-            .values()
-            .flatten()
-            .any(|(expr, ..)| super::projection::mentions(expr, variable))
-    }
-}
-
-impl<'e> Env<'e> {
-    pub(super) fn plain(scope: &'e Scope, place: &'static str) -> Self {
-        Self {
-            scope,
-            locals: Vec::new(),
-            mode: Mode::Plain,
-            place,
-        }
-    }
-
-    pub(super) fn new(scope: &'e Scope, mode: Mode<'e>, place: &'static str) -> Self {
-        Self {
-            scope,
-            locals: Vec::new(),
-            mode,
-            place,
-        }
-    }
-}
 
 impl Binder<'_> {
-    /// Binds an expression and says what is known of its type.
+    /// Binds an expression and says what is known of its type. It calls itself once per level of nesting, so the work is done in
+    /// functions beside this one.
     pub(super) fn expr(&mut self, expr: &ast::Expr, env: &mut Env<'_>) -> Bound<(Expr, Type)> {
         if let Some((slot, ty)) = known_column(expr, env) {
             return Ok((Expr::Slot(slot), ty));
         }
         match &expr.kind {
             ExprKind::Literal(literal) => Ok(constant(literal)),
-            ExprKind::Parameter(name) => Ok((Expr::Param(self.param(name)), Type::Any)),
+            ExprKind::Parameter(name) => Ok((Expr::Param(self.param(name, expr.span)), Type::Any)),
             ExprKind::Variable(name) => self.variable(name, expr.span, env),
             ExprKind::Access(base, steps) => self.access(base, steps, env),
-            ExprKind::List(items) => {
-                let mut element = Type::Null;
-                let mut bound = Vec::with_capacity(items.len());
-                for item in items {
-                    let (item, ty) = self.expr(item, env)?;
-                    element = if bound.is_empty() { ty } else { element.join(ty) };
-                    bound.push(item);
-                }
-                Ok((
-                    Expr::List(bound),
-                    Type::List(Box::new(if items.is_empty() { Type::Any } else { element })),
-                ))
-            }
-            ExprKind::Map(entries) => {
-                let entries = entries
-                    .iter()
-                    .map(|(key, value)| Ok((key.text.as_str().into(), self.expr(value, env)?.0)));
-                Ok((Expr::Map(entries.collect::<Bound<_>>()?), Type::Map))
-            }
+            ExprKind::List(items) => self.list_of(items, env),
+            ExprKind::Map(entries) => self.map_of(entries, env),
             ExprKind::Call {
                 name,
                 distinct,
                 arguments,
             } => self.call(name, *distinct, arguments, expr.span, env),
-            ExprKind::CountStar => {
-                let call = AggregateCall {
-                    function: Aggregate::CountRows,
-                    distinct: false,
-                    argument: None,
-                    parameter: None,
-                    dialect: self.dialect,
-                    span: expr.span,
-                };
-                self.aggregate(call, Type::Null, expr.span, env)
-            }
-            ExprKind::Cast(operand, target) => {
-                let (operand, _) = self.expr(operand, env)?;
-                let ty = match target {
-                    ast::TargetType::Bool => Type::Bool,
-                    ast::TargetType::Int => Type::Int,
-                    ast::TargetType::Float => Type::Float,
-                    ast::TargetType::String => Type::String,
-                };
-                Ok((Expr::Cast(Box::new(operand), *target, expr.span), ty))
-            }
+            ExprKind::CountStar => self.count_rows(expr.span, env),
+            ExprKind::Cast(operand, target) => self.cast(operand, *target, expr.span, env),
             _ => self.operator(expr, env),
         }
+    }
+
+    fn list_of(&mut self, items: &[ast::Expr], env: &mut Env<'_>) -> Bound<(Expr, Type)> {
+        let mut element = None;
+        let mut bound = Vec::with_capacity(items.len());
+        for item in items {
+            let (item, ty) = self.expr(item, env)?;
+            element = Some(element.map_or_else(|| ty.clone(), |known: Type| known.join(ty.clone())));
+            bound.push(item);
+        }
+        Ok((
+            Expr::List(bound),
+            Type::List(Box::new(element.unwrap_or(Type::Any))),
+        ))
+    }
+
+    fn map_of(&mut self, entries: &[(Name, ast::Expr)], env: &mut Env<'_>) -> Bound<(Expr, Type)> {
+        let mut bound = Vec::with_capacity(entries.len());
+        for (key, value) in entries {
+            bound.push((key.text.as_str().into(), self.expr(value, env)?.0));
+        }
+        Ok((Expr::Map(bound), Type::Map))
+    }
+
+    fn count_rows(&mut self, span: Span, env: &mut Env<'_>) -> Bound<(Expr, Type)> {
+        let call = AggregateCall {
+            function: Aggregate::CountRows,
+            distinct: false,
+            argument: None,
+            parameter: None,
+            dialect: self.dialect,
+            span,
+        };
+        self.aggregate(call, Type::Null, span, env)
+    }
+
+    fn cast(
+        &mut self,
+        operand: &ast::Expr,
+        target: ast::TargetType,
+        span: Span,
+        env: &mut Env<'_>,
+    ) -> Bound<(Expr, Type)> {
+        let (operand, _) = self.expr(operand, env)?;
+        let ty = match target {
+            ast::TargetType::Bool => Type::Bool,
+            ast::TargetType::Int => Type::Int,
+            ast::TargetType::Float => Type::Float,
+            ast::TargetType::String => Type::String,
+        };
+        Ok((Expr::Cast(Box::new(operand), target, span), ty))
     }
 
     fn variable(&mut self, name: &str, span: Span, env: &Env<'_>) -> Bound<(Expr, Type)> {
@@ -278,12 +211,22 @@ impl Binder<'_> {
                 (least, most) => format!("{least} to {most}"),
             };
             let message = format!(
-                "{}() takes {wanted} arguments, not {}",
+                "{}() takes {wanted} argument(s), not {}",
                 called.name,
                 arguments.len()
             );
             return Err(self.error(span, "InvalidNumberOfArguments", message));
         }
+        self.arguments(called, arguments, span, env)
+    }
+
+    fn arguments(
+        &mut self,
+        called: &'static Function,
+        arguments: &[ast::Expr],
+        span: Span,
+        env: &mut Env<'_>,
+    ) -> Bound<(Expr, Type)> {
         let (mut bound, mut types) = (Vec::new(), Vec::new());
         for (at, argument) in arguments.iter().enumerate() {
             let (value, ty) = self.expr(argument, env)?;
@@ -400,10 +343,7 @@ impl Binder<'_> {
         match &mut env.mode {
             Mode::Grouped { keys, calls, .. } => {
                 calls.push(call);
-                Ok((
-                    Expr::Slot(keys.by_text.values().map(Vec::len).sum::<usize>() + calls.len() - 1),
-                    ty,
-                ))
+                Ok((Expr::Slot(keys.len() + calls.len() - 1), ty))
             }
             _ => {
                 let message = format!("{} can only use aggregates that are columns", env.place);
@@ -441,23 +381,6 @@ impl Binder<'_> {
                 LabelTest::Either(parts.iter().map(|part| self.label_test(part)).collect())
             }
         }
-    }
-}
-
-/// An expression that is a grouping key or a column. Beside aggregates only variables and properties count as keys, unless GROUP BY
-/// names the key: openCypher wants `a.x + b.x + count(*)` to be refused rather than guessed.
-fn known_column(expr: &ast::Expr, env: &Env<'_>) -> Option<(usize, Type)> {
-    if !env.locals.is_empty() && !matches!(expr.kind, ExprKind::Access(..)) {
-        return None;
-    }
-    match &env.mode {
-        Mode::Grouped { keys, any_key, .. }
-            if *any_key || matches!(expr.kind, ExprKind::Variable(_) | ExprKind::Access(..)) =>
-        {
-            keys.find(expr)
-        }
-        Mode::Columns { columns, .. } if !matches!(expr.kind, ExprKind::Variable(_)) => columns.find(expr),
-        _ => None,
     }
 }
 

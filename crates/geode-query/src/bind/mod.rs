@@ -3,6 +3,7 @@
 //! The binder knows the scopes of variables, the functions and what can be said about types before anything runs. It does not know
 //! the catalog: an unknown label matches nothing, as GQL has it for open graphs, and is created by the first INSERT that names it.
 
+mod env;
 mod expr;
 mod operators;
 mod pattern;
@@ -16,21 +17,29 @@ use crate::names::Names;
 use crate::plan::logical::{LinearPlan, Plan, Segment, Step};
 use crate::system::SystemTables;
 use crate::types::{Type, TypeSet};
-use expr::Env;
+use env::Env;
 use geode_gql::ast::{self, Clause, ClauseKind, LinearQuery, Name, Query};
 use geode_gql::{Dialect, Source, Span, syntax_error};
 use geode_types::{ErrorClass, QueryError, nearest};
 use scope::Scope;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 type Bound<T> = Result<T, QueryError>;
+
+/// A parameter and where it is first used.
+#[derive(Clone, Debug)]
+pub(crate) struct Param {
+    pub name: Arc<str>,
+    pub span: Span,
+}
 
 /// A query with meaning.
 #[derive(Debug)]
 pub(crate) struct BoundQuery {
     pub plan: Plan,
     /// The parameters that the query reads.
-    pub params: Vec<Arc<str>>,
+    pub params: Vec<Param>,
     /// Whether it reads a system table.
     pub system: bool,
 }
@@ -48,6 +57,7 @@ pub(crate) fn bind(
         system,
         names: Names::default(),
         params: Vec::new(),
+        param_names: HashSet::new(),
         plan: LinearPlan::default(),
         segment: Segment(0),
         scope: Scope::default(),
@@ -99,7 +109,8 @@ struct Binder<'a> {
     dialect: Dialect,
     system: &'a dyn SystemTables,
     names: Names,
-    params: Vec<Arc<str>>,
+    params: Vec<Param>,
+    param_names: HashSet<Arc<str>>,
     plan: LinearPlan,
     segment: Segment,
     /// The variables that the next clause sees.
@@ -179,12 +190,16 @@ impl Binder<'_> {
         self.plan.steps.push(step);
     }
 
-    fn param(&mut self, name: &str) -> Arc<str> {
-        if let Some(known) = self.params.iter().find(|known| known.as_ref() == name) {
+    fn param(&mut self, name: &str, span: Span) -> Arc<str> {
+        if let Some(known) = self.param_names.get(name) {
             return known.clone();
         }
         let name: Arc<str> = name.into();
-        self.params.push(name.clone());
+        self.param_names.insert(name.clone());
+        self.params.push(Param {
+            name: name.clone(),
+            span,
+        });
         name
     }
 

@@ -1,126 +1,157 @@
 //! Binds operators, CASE and list expressions, and refuses operands whose types can never fit.
 
-use super::expr::Env;
+use super::env::Env;
 use super::{Binder, Bound};
 use crate::expr::Expr;
 use crate::types::{Type, TypeSet};
 use geode_gql::Span;
-use geode_gql::ast::{self, BinaryOp, ExprKind, UnaryOp};
+use geode_gql::ast::{self, BinaryOp, CompareOp, ExprKind, LogicalOp, Name, Quantification, UnaryOp};
 
 impl Binder<'_> {
+    /// Like [`Binder::expr`], this is on the path of nesting and only says who does the work.
     pub(super) fn operator(&mut self, expr: &ast::Expr, env: &mut Env<'_>) -> Bound<(Expr, Type)> {
         match &expr.kind {
             ExprKind::Unary(op, operand) => self.unary(*op, operand, expr.span, env),
             ExprKind::Chain(first, rest) => self.chain(first, rest, env),
-            ExprKind::Logical(op, operands) => {
-                let operands = operands.iter().map(|operand| self.truth(operand, op.text(), env));
-                Ok((Expr::Logical(*op, operands.collect::<Bound<_>>()?), Type::Bool))
-            }
-            ExprKind::Compare(first, rest) => {
-                let first = Box::new(self.expr(first, env)?.0);
-                let rest = rest
-                    .iter()
-                    .map(|(op, operand)| Ok((*op, self.expr(operand, env)?.0)));
-                Ok((Expr::Compare(first, rest.collect::<Bound<_>>()?), Type::Bool))
-            }
-            ExprKind::IsNull(operand, negated) => Ok((
-                Expr::IsNull(Box::new(self.expr(operand, env)?.0), *negated),
-                Type::Bool,
-            )),
-            ExprKind::IsTruth(operand, truth, negated) => {
-                let operand = self.truth(operand, "IS", env)?;
-                Ok((Expr::IsTruth(Box::new(operand), *truth, *negated), Type::Bool))
-            }
-            ExprKind::IsLabeled(operand, labels, negated) => {
-                let (bound, ty) = self.expr(operand, env)?;
-                self.require(&ty, TypeSet::NODE.or(TypeSet::EDGE), operand.span, "a label test")?;
-                Ok((
-                    Expr::HasLabels(Box::new(bound), self.label_test(labels), *negated),
-                    Type::Bool,
-                ))
-            }
-            ExprKind::In(needle, list) => {
-                let needle = self.expr(needle, env)?.0;
-                let (bound, ty) = self.expr(list, env)?;
-                self.require(&ty, TypeSet::LIST, list.span, "IN")?;
-                Ok((Expr::In(Box::new(needle), Box::new(bound)), Type::Bool))
-            }
-            ExprKind::StringMatch(op, text, part) => {
-                let (text, part) = (self.expr(text, env)?.0, self.expr(part, env)?.0);
-                Ok((Expr::StringMatch(*op, Box::new(text), Box::new(part)), Type::Bool))
-            }
+            ExprKind::Logical(op, operands) => self.logical(*op, operands, env),
+            ExprKind::Compare(first, rest) => self.comparison(first, rest, env),
             ExprKind::Case {
                 operand,
                 branches,
                 otherwise,
             } => self.case(operand.as_deref(), branches, otherwise.as_deref(), env),
-            ExprKind::Quantified { .. } | ExprKind::Comprehension { .. } => self.list_expression(expr, env),
-            // The other kinds are bound where expressions begin; a variable that is none of them cannot be one of these.
-            _ => Err(self.error(expr.span, "UnexpectedSyntax", "this expression cannot stand here")),
-        }
-    }
-
-    /// Quantifiers and comprehensions: expressions with a variable of their own.
-    fn list_expression(&mut self, expr: &ast::Expr, env: &mut Env<'_>) -> Bound<(Expr, Type)> {
-        match &expr.kind {
             ExprKind::Quantified {
                 kind,
                 variable,
                 list,
                 condition,
-            } => {
-                let (bound, ty) = self.list(list, "a quantifier", env)?;
-                let (condition_bound, condition_type) =
-                    self.with_local(variable, ty.element(), condition, env)?;
-                self.require(
-                    &condition_type,
-                    TypeSet::BOOL,
-                    condition.span,
-                    "a quantifier's condition",
-                )?;
-                let (list, condition) = (Box::new(bound), Box::new(condition_bound));
-                Ok((
-                    Expr::Quantified {
-                        kind: *kind,
-                        list,
-                        condition,
-                    },
-                    Type::Bool,
-                ))
-            }
+            } => self.quantified(*kind, variable, list, condition, env),
             ExprKind::Comprehension {
                 variable,
                 list,
                 condition,
                 result,
-            } => {
-                let (bound, ty) = self.list(list, "a list comprehension", env)?;
-                let mut kept = None;
-                if let Some(condition) = condition {
-                    let (condition_bound, condition_type) =
-                        self.with_local(variable, ty.element(), condition, env)?;
-                    self.require(
-                        &condition_type,
-                        TypeSet::BOOL,
-                        condition.span,
-                        "a list comprehension's condition",
-                    )?;
-                    kept = Some(Box::new(condition_bound));
-                }
-                let (mut mapped, mut element) = (None, ty.element());
-                if let Some(result) = result {
-                    let (result, ty) = self.with_local(variable, element, result, env)?;
-                    (mapped, element) = (Some(Box::new(result)), ty);
-                }
-                let comprehension = Expr::Comprehension {
-                    list: Box::new(bound),
-                    condition: kept,
-                    result: mapped,
-                };
-                Ok((comprehension, Type::List(Box::new(element))))
-            }
-            _ => Err(self.error(expr.span, "UnexpectedSyntax", "this expression cannot stand here")),
+            } => self.comprehension(variable, list, condition.as_deref(), result.as_deref(), env),
+            _ => self.predicate(expr, env),
         }
+    }
+
+    /// Operators whose operands bind tighter than they do, so that they nest only through parentheses.
+    fn predicate(&mut self, expr: &ast::Expr, env: &mut Env<'_>) -> Bound<(Expr, Type)> {
+        let bound = match &expr.kind {
+            ExprKind::IsNull(operand, negated) => {
+                Expr::IsNull(Box::new(self.expr(operand, env)?.0), *negated)
+            }
+            ExprKind::IsTruth(operand, truth, negated) => {
+                Expr::IsTruth(Box::new(self.truth(operand, "IS", env)?), *truth, *negated)
+            }
+            ExprKind::IsLabeled(operand, labels, negated) => {
+                let (bound, ty) = self.expr(operand, env)?;
+                self.require(&ty, TypeSet::NODE.or(TypeSet::EDGE), operand.span, "a label test")?;
+                Expr::HasLabels(Box::new(bound), self.label_test(labels), *negated)
+            }
+            ExprKind::In(needle, list) => {
+                let needle = self.expr(needle, env)?.0;
+                Expr::In(Box::new(needle), Box::new(self.list(list, "IN", env)?.0))
+            }
+            ExprKind::StringMatch(op, text, part) => {
+                let text = self.expr(text, env)?.0;
+                Expr::StringMatch(*op, Box::new(text), Box::new(self.expr(part, env)?.0))
+            }
+            // The other kinds are bound before it comes to this.
+            _ => return Err(self.error(expr.span, "UnexpectedSyntax", "this expression cannot stand here")),
+        };
+        Ok((bound, Type::Bool))
+    }
+
+    fn logical(&mut self, op: LogicalOp, operands: &[ast::Expr], env: &mut Env<'_>) -> Bound<(Expr, Type)> {
+        let mut bound = Vec::with_capacity(operands.len());
+        for operand in operands {
+            bound.push(self.truth(operand, op.text(), env)?);
+        }
+        Ok((Expr::Logical(op, bound), Type::Bool))
+    }
+
+    fn comparison(
+        &mut self,
+        first: &ast::Expr,
+        rest: &[(CompareOp, ast::Expr)],
+        env: &mut Env<'_>,
+    ) -> Bound<(Expr, Type)> {
+        let first = Box::new(self.expr(first, env)?.0);
+        let mut bound = Vec::with_capacity(rest.len());
+        for (op, operand) in rest {
+            bound.push((*op, self.expr(operand, env)?.0));
+        }
+        Ok((Expr::Compare(first, bound), Type::Bool))
+    }
+
+    fn quantified(
+        &mut self,
+        kind: Quantification,
+        variable: &Name,
+        list: &ast::Expr,
+        condition: &ast::Expr,
+        env: &mut Env<'_>,
+    ) -> Bound<(Expr, Type)> {
+        let (list, ty) = self.list(list, "a quantifier", env)?;
+        let condition = self.local_condition(variable, &ty, condition, env)?;
+        Ok((
+            Expr::Quantified {
+                kind,
+                list: Box::new(list),
+                condition: Box::new(condition),
+            },
+            Type::Bool,
+        ))
+    }
+
+    fn comprehension(
+        &mut self,
+        variable: &Name,
+        list: &ast::Expr,
+        condition: Option<&ast::Expr>,
+        result: Option<&ast::Expr>,
+        env: &mut Env<'_>,
+    ) -> Bound<(Expr, Type)> {
+        let (list, ty) = self.list(list, "a list comprehension", env)?;
+        let condition = match condition {
+            Some(condition) => Some(Box::new(self.local_condition(variable, &ty, condition, env)?)),
+            None => None,
+        };
+        let (result, element) = match result {
+            Some(result) => {
+                let (result, ty) = self.with_local(variable, ty.element(), result, env)?;
+                (Some(Box::new(result)), ty)
+            }
+            None => (None, ty.element()),
+        };
+        Ok((
+            Expr::Comprehension {
+                list: Box::new(list),
+                condition,
+                result,
+            },
+            Type::List(Box::new(element)),
+        ))
+    }
+
+    /// A condition on the elements of a list.
+    fn local_condition(
+        &mut self,
+        variable: &Name,
+        list: &Type,
+        condition: &ast::Expr,
+        env: &mut Env<'_>,
+    ) -> Bound<Expr> {
+        let (bound, ty) = self.with_local(variable, list.element(), condition, env)?;
+        self.require(
+            &ty,
+            TypeSet::BOOL,
+            condition.span,
+            "the condition of a list expression",
+        )?;
+        Ok(bound)
     }
 
     fn truth(&mut self, operand: &ast::Expr, operator: &str, env: &mut Env<'_>) -> Bound<Expr> {
@@ -194,22 +225,12 @@ impl Binder<'_> {
         let mut ty = Type::Null;
         let mut bound = Vec::with_capacity(branches.len());
         for (when, then) in branches {
-            let when = if searched {
-                self.truth(when, "CASE WHEN", env)?
-            } else {
-                self.expr(when, env)?.0
-            };
-            let (then, then_type) = self.expr(then, env)?;
-            ty = ty.join(then_type);
-            bound.push((when, then));
+            let when = self.when(when, searched, env)?;
+            bound.push((when, self.alternative(then, &mut ty, env)?));
         }
         let otherwise = match otherwise {
+            Some(otherwise) => Some(Box::new(self.alternative(otherwise, &mut ty, env)?)),
             None => None,
-            Some(otherwise) => {
-                let (otherwise, otherwise_type) = self.expr(otherwise, env)?;
-                ty = ty.join(otherwise_type);
-                Some(Box::new(otherwise))
-            }
         };
         Ok((
             Expr::Case {
@@ -219,6 +240,21 @@ impl Binder<'_> {
             },
             ty,
         ))
+    }
+
+    fn when(&mut self, when: &ast::Expr, searched: bool, env: &mut Env<'_>) -> Bound<Expr> {
+        if searched {
+            self.truth(when, "CASE WHEN", env)
+        } else {
+            Ok(self.expr(when, env)?.0)
+        }
+    }
+
+    /// A possible value of CASE; its type joins those of the others.
+    fn alternative(&mut self, value: &ast::Expr, ty: &mut Type, env: &mut Env<'_>) -> Bound<Expr> {
+        let (bound, value_type) = self.expr(value, env)?;
+        *ty = std::mem::replace(ty, Type::Null).join(value_type);
+        Ok(bound)
     }
 }
 

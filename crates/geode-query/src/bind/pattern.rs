@@ -1,6 +1,6 @@
 //! MATCH: path patterns become a graph of node and edge terms with predicates.
 
-use super::expr::Env;
+use super::env::Env;
 use super::{Binder, Bound};
 use crate::expr::{Expr, LabelTest, Step as AccessStep};
 use crate::plan::logical::{EdgeDirection, EdgeTerm, Match, NodeTerm, Predicate, Step};

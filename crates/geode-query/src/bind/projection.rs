@@ -3,7 +3,7 @@
 //! Without aggregates a column is computed beside the variables, so ORDER BY sees both. With DISTINCT or aggregates only columns are
 //! left, and ORDER BY may use them by name or by repeating their expression.
 
-use super::expr::{Columns, Env, Mode};
+use super::env::{Columns, Env, Mode};
 use super::scope::Scope;
 use super::{Binder, Bound};
 use crate::aggregate::{Aggregate, AggregateCall};

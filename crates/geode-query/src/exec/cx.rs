@@ -3,6 +3,7 @@
 use super::graph::Graph;
 use super::rows::Rows;
 use super::{Context, Params};
+use crate::bind::Param;
 use crate::datum::{Datum, EdgeDatum, Entries};
 use crate::error;
 use crate::names::{NameIndex, Names};
@@ -39,14 +40,14 @@ impl<'a> Cx<'a> {
         context: &'a Context<'a>,
         source: Source<'a>,
         names: &'a Names,
-        wanted: &[Arc<str>],
+        wanted: &[Param],
         params: &Params,
     ) -> Result<Self, QueryError> {
         let mut converted = HashMap::new();
-        for name in wanted {
+        for Param { name, span } in wanted {
             let value = params
                 .get(name.as_ref())
-                .ok_or_else(|| missing_parameter(name, params))?;
+                .ok_or_else(|| missing_parameter(name, params).at(source.position(*span)))?;
             converted.insert(name.clone(), Datum::from_value(value.clone())?);
         }
         Ok(Self {

@@ -5,6 +5,7 @@ use super::cx::Cx;
 use super::output::to_value;
 use super::rows::Rows;
 use super::{Context, Params};
+use crate::bind::Param;
 use crate::exec::graph::Graph;
 use crate::names::NameIndex;
 use crate::plan::explain::explain as explain_ops;
@@ -16,7 +17,6 @@ use geode_gql::Source;
 use geode_types::{ErrorClass, QueryError, Summary, Value};
 use std::collections::HashSet;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 /// The counts of the catalog, as the planner asks for them.
 impl Statistics for Cx<'_> {
@@ -47,7 +47,7 @@ impl Statistics for Cx<'_> {
 pub(crate) fn run(
     plan: &Plan,
     text: &str,
-    wanted: &[Arc<str>],
+    wanted: &[Param],
     graph: &mut dyn Graph,
     params: &Params,
     context: &Context<'_>,
@@ -98,7 +98,7 @@ fn drop_seen(rows: &mut Rows, seen: &mut HashSet<Key>, cx: &mut Cx<'_>) -> Resul
 /// The physical plan as text, for this graph.
 pub(crate) fn explain(
     plan: &Plan,
-    wanted: &[Arc<str>],
+    wanted: &[Param],
     graph: &mut dyn Graph,
     params: &Params,
 ) -> Result<String, QueryError> {

@@ -133,7 +133,7 @@ impl<'p> Ordering<'p> {
             .filter(|(_, node)| node.bound)
         {
             self.ops.push(Op::CheckNode { slot: node.slot });
-            self.fill_node(at);
+            self.fill_node(at, None);
         }
         self.apply_predicates();
     }
@@ -173,7 +173,7 @@ impl<'p> Ordering<'p> {
             slot: self.pattern.nodes[node].slot,
             label: self.scan_label[node],
         });
-        self.fill_node(node);
+        self.fill_node(node, self.scan_label[node]);
         self.apply_predicates();
     }
 
@@ -212,17 +212,20 @@ impl<'p> Ordering<'p> {
         self.pending.retain(|pending| *pending != edge.slot);
         for node in [from, to] {
             if !self.bound[node] {
-                self.fill_node(node);
+                self.fill_node(node, None);
             }
         }
         self.apply_predicates();
     }
 
-    fn fill_node(&mut self, at: usize) {
+    /// Marks a node as known and tests its labels, except the one that a scan has just looked up.
+    fn fill_node(&mut self, at: usize, scanned: Option<NameIndex>) {
         let node = &self.pattern.nodes[at];
         self.bound[at] = true;
         self.pending.retain(|pending| *pending != node.slot);
-        if let Some(test) = &node.labels {
+        let is_scanned =
+            |test: &LabelTest| matches!(test, LabelTest::Name { label, .. } if Some(*label) == scanned);
+        if let Some(test) = node.labels.as_ref().filter(|test| !is_scanned(test)) {
             self.ops.push(Op::Labels {
                 slot: node.slot,
                 test,

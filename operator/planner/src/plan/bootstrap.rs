@@ -34,7 +34,9 @@ fn existing(want: &Want, seen: &Observed, known: ClusterId) -> Step {
     {
         return Step::Stuck(Reason::ForeignVolume, foreign(seen, Some(known)));
     }
-    let all_empty = want.pods().all(|pod| {
+    // Pods beyond the wanted ones count too: while a cluster shrinks, the data may be there only.
+    let mut pods = want.pods().chain(seen.pods.keys().cloned());
+    let all_empty = pods.all(|pod| {
         seen.member(&pod)
             .is_some_and(|status| status.state == MemberState::Empty)
     });

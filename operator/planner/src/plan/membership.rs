@@ -121,7 +121,8 @@ pub(super) fn change_voters(want: &Want, seen: &Observed, lead: &Lead<'_>) -> St
     let (ready, late): (Vec<&MemberAddress>, Vec<&MemberAddress>) =
         learners.into_iter().partition(|member| lead.caught_up(member.id));
     let voters = next_voters(want, lead, &surplus, &ready);
-    if same_set(&voters, lead.voters()) {
+    let shrinks = voters.len() < lead.voters().len();
+    if same_set(&voters, lead.voters()) || (shrinks && !late.is_empty()) {
         let message = match late.first() {
             Some(member) => format!(
                 "{} copies the data: {} entries to go",
@@ -135,10 +136,11 @@ pub(super) fn change_voters(want: &Want, seen: &Observed, lead: &Lead<'_>) -> St
     if !voters.contains(&lead.id()) {
         return hand_over(lead, &voters, "its place is to be taken away");
     }
-    if lead.caught_up_among(&voters) < majority(voters.len()) {
+    let decides = |voters: &[MemberId]| lead.caught_up_among(voters) >= majority(voters.len());
+    if !decides(&voters) || !decides(lead.voters()) {
         return Step::Wait(
             Reason::MemberNotReady,
-            "too few of the voters to be have caught up".to_owned(),
+            "too few of the voters have caught up".to_owned(),
         );
     }
     let message = format!(
@@ -154,6 +156,7 @@ pub(super) fn change_voters(want: &Want, seen: &Observed, lead: &Lead<'_>) -> St
     Step::Act(vec![action], Reason::ChangingMembers, message)
 }
 
+/// Add first, take away later: successors replace the dead, then newcomers join, and only then the unwanted go.
 fn next_voters(
     want: &Want,
     lead: &Lead<'_>,
@@ -162,31 +165,39 @@ fn next_voters(
 ) -> Vec<MemberId> {
     let mut voters: Vec<MemberId> = lead.voters().to_vec();
     let mut joining: Vec<&MemberAddress> = ready.to_vec();
-    // A successor replaces its predecessor: the number stays.
     for old in surplus {
-        let replaced = joining
-            .iter()
-            .position(|new| new.name == old.name)
-            .map(|at| joining.remove(at));
-        let unwanted = !want.wants_pod(&old.name);
-        if replaced.is_some() || unwanted {
+        if let Some(at) = joining.iter().position(|new| new.name == old.name) {
+            let successor = joining.remove(at);
             voters.retain(|id| *id != old.id);
+            voters.push(successor.id);
         }
-        voters.extend(replaced.map(|new| new.id));
     }
-    // The rest join as far as the number stays odd: two voters survive no more failures than one, and lose the vote more often.
-    let room = (want.members as usize).saturating_sub(voters.len());
+    let is_wanted = |id: &MemberId| {
+        lead.members()
+            .iter()
+            .any(|member| member.id == *id && want.wants_pod(&member.name))
+    };
+    // The number stays odd: two voters survive no more failures than one, and lose the vote more often.
+    let room = (want.members as usize).saturating_sub(voters.iter().filter(|id| is_wanted(id)).count());
     let mut count = joining.len().min(room);
     if (voters.len() + count).is_multiple_of(2) {
         count = count.saturating_sub(1);
     }
     voters.extend(joining.iter().take(count).map(|member| member.id));
-    // Nobody is let go before their successors are there.
-    if voters.len() < lead.voters().len().min(want.members as usize) {
-        lead.voters().to_vec()
-    } else {
-        voters
+    if !same_set(&voters, lead.voters()) {
+        return voters;
     }
+    let unwanted = |id: &MemberId| {
+        surplus
+            .iter()
+            .any(|old| old.id == *id && !want.wants_pod(&old.name))
+    };
+    voters.retain(|id| !unwanted(id));
+    // Nobody is let go before enough others are there.
+    if voters.len() < lead.voters().len().min(want.members as usize) {
+        return lead.voters().to_vec();
+    }
+    voters
 }
 
 fn hand_over(lead: &Lead<'_>, among: &[MemberId], why: &str) -> Step {

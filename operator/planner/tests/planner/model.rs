@@ -3,8 +3,9 @@
 use crate::raft::{Raft, empty};
 use geode_api::{ANNOTATION_TEMPLATE, GeodeBackupStatus, GeodeCluster, GeodeClusterStatus};
 use geode_planner::{
-    Action, Authority, BackupView, Certificate, ClaimView, Defaults, Kind, MemberSeen, Names, ObjectKey, Observed, Plan, PodView,
-    Progress, Report, Secrets, SetView, VolumeKind, Want, check, cluster_status, plan, validate,
+    Action, Authority, BackupView, Certificate, ClaimView, Defaults, Kind, MemberSeen, Names, ObjectKey,
+    Observed, Plan, PodView, Progress, Report, Secrets, SetView, VolumeKind, Want, check, cluster_status,
+    plan, validate,
 };
 use geode_types::{ClusterId, MemberId};
 use geode_wire::client::MemberAddress;
@@ -84,7 +85,10 @@ impl Model {
     }
 
     pub(crate) fn names(&self) -> Names {
-        Names { namespace: "db".into(), cluster: "g".into() }
+        Names {
+            namespace: "db".into(),
+            cluster: "g".into(),
+        }
     }
 
     pub(crate) fn want(&self) -> Want {
@@ -108,43 +112,67 @@ impl Model {
 
     pub(crate) fn address(&self, pod: &str, id: MemberId) -> MemberAddress {
         let names = self.names();
-        MemberAddress { id, name: pod.to_owned(), client: names.client_address(pod), internal: names.internal_address(pod) }
+        MemberAddress {
+            id,
+            name: pod.to_owned(),
+            client: names.client_address(pod),
+            internal: names.internal_address(pod),
+        }
     }
 
     fn set(&self) -> Option<&Value> {
-        self.objects.get(&ObjectKey { kind: Kind::StatefulSet, name: "g".into() })
+        self.objects.get(&ObjectKey {
+            kind: Kind::StatefulSet,
+            name: "g".into(),
+        })
     }
 
     pub(crate) fn replicas(&self) -> u32 {
-        self.set().map_or(0, |set| set["spec"]["replicas"].as_u64().unwrap() as u32)
+        self.set()
+            .map_or(0, |set| set["spec"]["replicas"].as_u64().unwrap() as u32)
     }
 
     fn set_template(&self) -> Option<String> {
-        self.set()?["metadata"]["annotations"][ANNOTATION_TEMPLATE].as_str().map(str::to_owned)
+        self.set()?["metadata"]["annotations"][ANNOTATION_TEMPLATE]
+            .as_str()
+            .map(str::to_owned)
     }
 
     /// Identities whose servers run and reach each other.
     pub(crate) fn up(&self) -> Vec<MemberId> {
-        self.pods.iter().filter(|(_, pod)| pod.view.running).filter_map(|(name, _)| Some(self.volumes.get(name)?.id)).collect()
+        self.pods
+            .iter()
+            .filter(|(_, pod)| pod.view.running)
+            .filter_map(|(name, _)| Some(self.volumes.get(name)?.id))
+            .collect()
     }
 
     pub(crate) fn observe(&self) -> Observed {
         let up = self.up();
-        let members = self.pods.iter().filter(|(_, pod)| pod.view.running).map(|(name, pod)| {
-            if !pod.reachable {
-                return (name.clone(), MemberSeen::Unknown("no answer within 1s".into()));
-            }
-            let volume = &self.volumes[name];
-            let address = self.address(name, volume.id);
-            let mut status = match &self.raft {
-                Some(raft) if volume.cluster_id == Some(raft.cluster_id) => raft.account(&address, &up),
-                _ => empty(address),
-            };
-            status.cluster_id = volume.cluster_id;
-            status.tasks = self.tasks.get(name).cloned().unwrap_or_default();
-            (name.clone(), MemberSeen::Seen(Box::new(status)))
-        });
-        let text = |set: &Value, index: usize| set["spec"]["volumeClaimTemplates"][index]["spec"]["resources"]["requests"]["storage"].as_str().unwrap().to_owned();
+        let members = self
+            .pods
+            .iter()
+            .filter(|(_, pod)| pod.view.running)
+            .map(|(name, pod)| {
+                if !pod.reachable {
+                    return (name.clone(), MemberSeen::Unknown("no answer within 1s".into()));
+                }
+                let volume = &self.volumes[name];
+                let address = self.address(name, volume.id);
+                let mut status = match &self.raft {
+                    Some(raft) if volume.cluster_id == Some(raft.cluster_id) => raft.account(&address, &up),
+                    _ => empty(address),
+                };
+                status.cluster_id = volume.cluster_id;
+                status.tasks = self.tasks.get(name).cloned().unwrap_or_default();
+                (name.clone(), MemberSeen::Seen(Box::new(status)))
+            });
+        let text = |set: &Value, index: usize| {
+            set["spec"]["volumeClaimTemplates"][index]["spec"]["resources"]["requests"]["storage"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        };
         Observed {
             at: self.now,
             objects: self.objects.clone(),
@@ -152,12 +180,22 @@ impl Model {
             set: self.set().map(|set| SetView {
                 replicas: self.replicas(),
                 template: self.set_template(),
-                release: set["metadata"]["annotations"]["geodedb.com/rendered-by"].as_str().map(str::to_owned),
+                release: set["metadata"]["annotations"]["geodedb.com/rendered-by"]
+                    .as_str()
+                    .map(str::to_owned),
                 observed: true,
                 sizes: BTreeMap::from([(VolumeKind::Data, text(set, 0)), (VolumeKind::Wal, text(set, 1))]),
             }),
-            pods: self.pods.iter().map(|(name, pod)| (name.clone(), pod.view.clone())).collect(),
-            claims: self.volumes.iter().flat_map(|(pod, volume)| VolumeKind::ALL.map(|kind| claim(pod, volume, kind))).collect(),
+            pods: self
+                .pods
+                .iter()
+                .map(|(name, pod)| (name.clone(), pod.view.clone()))
+                .collect(),
+            claims: self
+                .volumes
+                .iter()
+                .flat_map(|(pod, volume)| VolumeKind::ALL.map(|kind| claim(pod, volume, kind)))
+                .collect(),
             members: members.collect(),
             backups: self.backups.clone(),
             status: self.cluster.status.clone().unwrap_or_default(),
@@ -176,7 +214,8 @@ impl Model {
         }
         let mut status = cluster_status(&want, &seen, &plan, &Report::Done, self.now);
         let memory = self.status().clone();
-        (status.bootstrap, status.cluster_id, status.images) = (memory.bootstrap, memory.cluster_id, memory.images);
+        (status.bootstrap, status.cluster_id, status.images) =
+            (memory.bootstrap, memory.cluster_id, memory.images);
         *self.status() = status;
         plan
     }
@@ -186,8 +225,15 @@ impl Model {
     }
 
     pub(crate) fn is_ready(&self) -> bool {
-        let conditions = self.cluster.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-        conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+        let conditions = self
+            .cluster
+            .status
+            .as_ref()
+            .map(|status| status.conditions.as_slice())
+            .unwrap_or_default();
+        conditions
+            .iter()
+            .any(|condition| condition.type_ == "Ready" && condition.status == "True")
     }
 
     /// Rounds until the goal is reached; panics when it is not.
@@ -200,7 +246,11 @@ impl Model {
             }
         }
         let seen = self.observe();
-        panic!("not at the goal after {rounds} rounds: {:#?}\n{:#?}", plan(&self.want(), &seen, self.now).progress, self.cluster.status);
+        panic!(
+            "not at the goal after {rounds} rounds: {:#?}\n{:#?}",
+            plan(&self.want(), &seen, self.now).progress,
+            self.cluster.status
+        );
     }
 
     /// Time passes.
@@ -210,10 +260,26 @@ impl Model {
         let replicas = self.replicas();
         for ordinal in 0..replicas {
             let name = self.names().pod(ordinal);
-            if !self.pods.contains_key(&name) && !self.volumes.get(&name).is_some_and(|volume| volume.doomed) {
+            if !self.pods.contains_key(&name) && !self.volumes.get(&name).is_some_and(|volume| volume.doomed)
+            {
                 let uid = format!("uid-{}", self.fresh());
-                let view = PodView { uid, template: template.clone(), role: None, deleting: false, running: false, ready: false, trouble: None };
-                self.pods.insert(name.clone(), ModelPod { view, reachable: true, startable: true });
+                let view = PodView {
+                    uid,
+                    template: template.clone(),
+                    role: None,
+                    deleting: false,
+                    running: false,
+                    ready: false,
+                    trouble: None,
+                };
+                self.pods.insert(
+                    name.clone(),
+                    ModelPod {
+                        view,
+                        reachable: true,
+                        startable: true,
+                    },
+                );
                 self.mount(&name);
             } else if let Some(pod) = self.pods.get_mut(&name) {
                 let usable = self.volumes.get(&name).is_some_and(|volume| !volume.lost);
@@ -244,7 +310,12 @@ impl Model {
     fn drop_surplus(&mut self, replicas: u32) {
         let names = self.names();
         self.volumes.retain(|_, volume| !volume.doomed);
-        let surplus: Vec<String> = self.pods.keys().filter(|pod| names.ordinal(pod).is_some_and(|ordinal| ordinal >= replicas)).cloned().collect();
+        let surplus: Vec<String> = self
+            .pods
+            .keys()
+            .filter(|pod| names.ordinal(pod).is_some_and(|ordinal| ordinal >= replicas))
+            .cloned()
+            .collect();
         for pod in surplus {
             self.pods.remove(&pod);
             self.volumes.get_mut(&pod).unwrap().doomed = true;
@@ -255,7 +326,14 @@ impl Model {
         if !self.volumes.contains_key(pod) {
             let id = MemberId(self.fresh());
             let size = self.cluster.spec.storage.size.clone();
-            let volume = Volume { id, cluster_id: None, created_at: self.now, size, lost: false, doomed: false };
+            let volume = Volume {
+                id,
+                cluster_id: None,
+                created_at: self.now,
+                size,
+                lost: false,
+                doomed: false,
+            };
             self.volumes.insert(pod.to_owned(), volume);
         }
     }
@@ -272,7 +350,10 @@ impl Model {
 
     pub(crate) fn leader_pod(&self) -> Option<String> {
         let leader = self.raft.as_ref()?.leader?;
-        self.volumes.iter().find(|(_, volume)| volume.id == leader).map(|(pod, _)| pod.clone())
+        self.volumes
+            .iter()
+            .find(|(_, volume)| volume.id == leader)
+            .map(|(pod, _)| pod.clone())
     }
 
     pub(crate) fn act(&mut self, action: &Action) {
@@ -286,15 +367,30 @@ impl Model {
             }
             Action::CreateAuthority => {
                 let not_after = self.now + SignedDuration::from_hours(24 * 3650);
-                self.secrets.authority = Some(Authority { fingerprint: "ca".into(), not_after });
+                self.secrets.authority = Some(Authority {
+                    fingerprint: "ca".into(),
+                    not_after,
+                });
             }
             Action::IssueCertificates { pods } => {
                 for pod in pods {
                     let names: BTreeSet<String> = self.names().certificate_names(pod).into_iter().collect();
                     let (not_before, not_after) = (self.now, self.now + SignedDuration::from_hours(24 * 365));
-                    self.secrets.certificates.insert(pod.clone(), Certificate { not_before, not_after, genuine: true, names });
+                    self.secrets.certificates.insert(
+                        pod.clone(),
+                        Certificate {
+                            not_before,
+                            not_after,
+                            genuine: true,
+                            names,
+                        },
+                    );
                 }
-                self.secrets.distributed = self.secrets.authority.as_ref().map(|authority| authority.fingerprint.clone());
+                self.secrets.distributed = self
+                    .secrets
+                    .authority
+                    .as_ref()
+                    .map(|authority| authority.fingerprint.clone());
             }
             Action::SecureAdmin { owned } => self.secrets.admin_owned = Some(*owned),
             Action::Apply(object) => {
@@ -304,16 +400,25 @@ impl Model {
                 self.objects.remove(key);
             }
             Action::Scale { replicas } => {
-                let key = ObjectKey { kind: Kind::StatefulSet, name: "g".into() };
+                let key = ObjectKey {
+                    kind: Kind::StatefulSet,
+                    name: "g".into(),
+                };
                 self.objects.get_mut(&key).unwrap()["spec"]["replicas"] = (*replicas).into();
             }
             Action::GrowClaim { claim, size } => {
                 let pod = claim.split_once('-').unwrap().1;
                 self.volumes.get_mut(pod).unwrap().size = size.clone();
             }
-            Action::SetRole { pod, role } => self.pods.get_mut(pod).unwrap().view.role = role.map(str::to_owned),
+            Action::SetRole { pod, role } => {
+                self.pods.get_mut(pod).unwrap().view.role = role.map(str::to_owned)
+            }
             Action::RecordBackup { name, status } => {
-                let backup = self.backups.iter_mut().find(|backup| backup.name == *name).unwrap();
+                let backup = self
+                    .backups
+                    .iter_mut()
+                    .find(|backup| backup.name == *name)
+                    .unwrap();
                 backup.status = (**status).clone();
             }
             Action::RestartPod { pod, .. } => {
@@ -338,8 +443,12 @@ impl Model {
             }
             Action::FileTask { pod, task } => self.file(pod, task),
             Action::AddLearner { member, .. } => self.raft.as_mut().unwrap().add_learner(member.clone()),
-            Action::ChangeVoters { voters, expected, .. } => self.raft.as_mut().unwrap().change_voters(voters, *expected),
-            Action::RemoveLearners { members, expected, .. } => self.raft.as_mut().unwrap().remove_learners(members, *expected),
+            Action::ChangeVoters { voters, expected, .. } => {
+                self.raft.as_mut().unwrap().change_voters(voters, *expected)
+            }
+            Action::RemoveLearners {
+                members, expected, ..
+            } => self.raft.as_mut().unwrap().remove_learners(members, *expected),
             Action::TransferLeader { to, .. } => {
                 let raft = self.raft.as_mut().unwrap();
                 raft.leader = Some(*to);
@@ -352,7 +461,10 @@ impl Model {
     fn file(&mut self, pod: &str, task: &Task) {
         let tasks = self.tasks.entry(pod.to_owned()).or_default();
         if !tasks.iter().any(|report| report.task == *task) {
-            tasks.push(TaskReport { task: task.clone(), state: TaskState::Waiting });
+            tasks.push(TaskReport {
+                task: task.clone(),
+                state: TaskState::Waiting,
+            });
         }
     }
 

@@ -50,12 +50,25 @@ fn every_field_that_is_applied_is_a_field_of_its_kind() {
 
 #[test]
 fn the_statefulset_comes_last_and_a_single_member_has_no_budget() {
-    let names = |spec| applied(spec).into_iter().map(|object| format!("{:?} {}", object.key.kind, object.key.name)).collect::<Vec<_>>();
+    let names = |spec| {
+        applied(spec)
+            .into_iter()
+            .map(|object| format!("{:?} {}", object.key.kind, object.key.name))
+            .collect::<Vec<_>>()
+    };
     let (three, one) = (names(json!({})), names(json!({"members": 1})));
     assert_eq!(three.last().map(String::as_str), Some("StatefulSet g"));
     assert_eq!(
         three,
-        ["ServiceAccount g", "ConfigMap g-config", "Service g-peers", "Service g", "Service g-read", "PodDisruptionBudget g", "StatefulSet g"]
+        [
+            "ServiceAccount g",
+            "ConfigMap g-config",
+            "Service g-peers",
+            "Service g",
+            "Service g-read",
+            "PodDisruptionBudget g",
+            "StatefulSet g"
+        ]
     );
     assert!(!one.iter().any(|name| name.contains("PodDisruptionBudget")));
 }
@@ -66,14 +79,32 @@ fn pods_keep_to_the_contracts() {
     let pod = &set["spec"]["template"]["spec"];
     assert_eq!(set["spec"]["updateStrategy"]["type"], "OnDelete");
     assert_eq!(set["spec"]["podManagementPolicy"], "Parallel");
-    assert_eq!(set["spec"]["persistentVolumeClaimRetentionPolicy"], json!({"whenDeleted": "Retain", "whenScaled": "Delete"}));
-    assert_eq!([&pod["containers"][0]["name"], &pod["containers"][1]["name"]], ["geode", "geode-sidecar"]);
-    assert_eq!(set["spec"]["template"]["metadata"]["labels"]["geodedb.com/cluster"], "g");
+    assert_eq!(
+        set["spec"]["persistentVolumeClaimRetentionPolicy"],
+        json!({"whenDeleted": "Retain", "whenScaled": "Delete"})
+    );
+    assert_eq!(
+        [&pod["containers"][0]["name"], &pod["containers"][1]["name"]],
+        ["geode", "geode-sidecar"]
+    );
+    assert_eq!(
+        set["spec"]["template"]["metadata"]["labels"]["geodedb.com/cluster"],
+        "g"
+    );
     assert_eq!(pod["automountServiceAccountToken"], false);
     for container in pod["containers"].as_array().unwrap() {
         assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
-        assert_eq!(container["securityContext"]["capabilities"]["drop"], json!(["ALL"]));
-        assert!(!container["env"].to_string().to_lowercase().contains("secretkeyref"), "no secrets in the environment");
+        assert_eq!(
+            container["securityContext"]["capabilities"]["drop"],
+            json!(["ALL"])
+        );
+        assert!(
+            !container["env"]
+                .to_string()
+                .to_lowercase()
+                .contains("secretkeyref"),
+            "no secrets in the environment"
+        );
     }
 }
 
@@ -82,8 +113,10 @@ fn the_configuration_is_one_that_members_accept() {
     for spec in [json!({}), serde_json::from_str(FULL).unwrap()] {
         let model = Model::new(spec);
         let text = build::geode_yaml(&model.want());
-        let config = geode_config::Config::parse(&text, false, "geode.yaml", |name| (name == "GEODE_NODE_ID").then(|| "g-1".into()))
-            .unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let config = geode_config::Config::parse(&text, false, "geode.yaml", |name| {
+            (name == "GEODE_NODE_ID").then(|| "g-1".into())
+        })
+        .unwrap_or_else(|error| panic!("{error}\n{text}"));
         assert_eq!(config.cluster.node.id, "g-1");
         assert_eq!(config.cluster.node.address, "g-1.g-peers.db.svc:3141");
         assert_eq!(config.internal_address(), "g-1.g-peers.db.svc:3142");

@@ -24,7 +24,12 @@ impl Raft {
             term: 1,
             leader: Some(id),
             last_log: 1,
-            membership: Membership { index: LogIndex(1), joint: false, voters: vec![id], members: vec![first] },
+            membership: Membership {
+                index: LogIndex(1),
+                joint: false,
+                voters: vec![id],
+                members: vec![first],
+            },
             matched: BTreeMap::from([(id, 1)]),
         }
     }
@@ -46,16 +51,30 @@ impl Raft {
 
     pub(crate) fn change_voters(&mut self, voters: &[MemberId], expected: LogIndex) {
         assert_eq!(expected, self.membership.index, "fenced");
-        assert!(voters.iter().all(|id| self.knows(*id)), "a voter that is no member");
-        let dropped: Vec<MemberId> = self.membership.voters.iter().copied().filter(|id| !voters.contains(id)).collect();
-        self.membership.members.retain(|member| !dropped.contains(&member.id));
+        assert!(
+            voters.iter().all(|id| self.knows(*id)),
+            "a voter that is no member"
+        );
+        let dropped: Vec<MemberId> = self
+            .membership
+            .voters
+            .iter()
+            .copied()
+            .filter(|id| !voters.contains(id))
+            .collect();
+        self.membership
+            .members
+            .retain(|member| !dropped.contains(&member.id));
         self.membership.voters = voters.to_vec();
         self.append_membership();
     }
 
     pub(crate) fn remove_learners(&mut self, ids: &[MemberId], expected: LogIndex) {
         assert_eq!(expected, self.membership.index, "fenced");
-        assert!(ids.iter().all(|id| !self.membership.voters.contains(id)), "a voter is no learner");
+        assert!(
+            ids.iter().all(|id| !self.membership.voters.contains(id)),
+            "a voter is no learner"
+        );
         self.membership.members.retain(|member| !ids.contains(&member.id));
         self.append_membership();
     }
@@ -68,12 +87,24 @@ impl Raft {
             self.leader = None;
             return;
         }
-        if self.leader.is_none_or(|leader| !up.contains(&leader) || !self.membership.voters.contains(&leader)) {
+        if self
+            .leader
+            .is_none_or(|leader| !up.contains(&leader) || !self.membership.voters.contains(&leader))
+        {
             let most = |id: &&MemberId| self.matched.get(id).copied().unwrap_or(0);
-            self.leader = self.membership.voters.iter().filter(|id| up.contains(id)).max_by_key(most).copied();
+            self.leader = self
+                .membership
+                .voters
+                .iter()
+                .filter(|id| up.contains(id))
+                .max_by_key(most)
+                .copied();
             self.term += 1;
         }
-        for id in up.iter().filter(|id| self.membership.members.iter().any(|member| member.id == **id)) {
+        for id in up
+            .iter()
+            .filter(|id| self.membership.members.iter().any(|member| member.id == **id))
+        {
             self.matched.insert(*id, self.last_log);
         }
     }
@@ -86,11 +117,16 @@ impl Raft {
             (false, true) => Role::Follower,
             (false, false) => Role::Observer,
         };
-        let replication = self.membership.members.iter().filter(|other| leads && other.id != me.id).map(|other| ReplicationStatus {
-            member: other.id,
-            matched: LogIndex(self.matched.get(&other.id).copied().unwrap_or(0)),
-            heard_ms: Some(if up.contains(&other.id) { 10 } else { 60_000 }),
-        });
+        let replication = self
+            .membership
+            .members
+            .iter()
+            .filter(|other| leads && other.id != me.id)
+            .map(|other| ReplicationStatus {
+                member: other.id,
+                matched: LogIndex(self.matched.get(&other.id).copied().unwrap_or(0)),
+                heard_ms: Some(if up.contains(&other.id) { 10 } else { 60_000 }),
+            });
         MemberStatus {
             cluster_id: Some(self.cluster_id),
             state: MemberState::Running,

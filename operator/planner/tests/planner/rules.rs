@@ -44,10 +44,18 @@ fn spec(members: u32, version: u8) -> Value {
 
 /// Losing this pod's member leaves a majority of complete voters.
 fn may_lose(model: &Model, pod: &str) -> bool {
-    let (Some(raft), Some(volume)) = (&model.raft, model.volumes.get(pod)) else { return false };
+    let (Some(raft), Some(volume)) = (&model.raft, model.volumes.get(pod)) else {
+        return false;
+    };
     let up = model.up();
-    let complete = |id: &geode_types::MemberId| up.contains(id) && raft.matched.get(id) == Some(&raft.last_log);
-    let rest = raft.membership.voters.iter().filter(|id| **id != volume.id && complete(id)).count();
+    let complete =
+        |id: &geode_types::MemberId| up.contains(id) && raft.matched.get(id) == Some(&raft.last_log);
+    let rest = raft
+        .membership
+        .voters
+        .iter()
+        .filter(|id| **id != volume.id && complete(id))
+        .count();
     rest * 2 > raft.membership.voters.len()
 }
 
@@ -59,10 +67,17 @@ fn round(model: &mut Model) {
             let up = model.up();
             let voting = raft.membership.voters.iter().filter(|id| up.contains(id)).count();
             let alone = raft.membership.voters.len() == 1;
-            assert!(alone || voting * 2 > raft.membership.voters.len(), "a restart took the majority away");
+            assert!(
+                alone || voting * 2 > raft.membership.voters.len(),
+                "a restart took the majority away"
+            );
         }
     }
-    let leaders = model.pods.values().filter(|pod| pod.view.role.as_deref() == Some("leader")).count();
+    let leaders = model
+        .pods
+        .values()
+        .filter(|pod| pod.view.role.as_deref() == Some("leader"))
+        .count();
     assert!(leaders <= 1, "two leaders by label");
     model.step();
 }
@@ -162,7 +177,8 @@ proptest! {
 /// Makes an observation partly wrong, old or missing.
 fn spoil(seen: &mut Observed, kind: usize, pod: &str, amount: u8) {
     if kind == 0 {
-        seen.members.insert(pod.to_owned(), MemberSeen::Unknown("spoiled".into()));
+        seen.members
+            .insert(pod.to_owned(), MemberSeen::Unknown("spoiled".into()));
     }
     if let Some(view) = seen.pods.get_mut(pod) {
         match kind {
@@ -177,7 +193,9 @@ fn spoil(seen: &mut Observed, kind: usize, pod: &str, amount: u8) {
             4 => status.quorum_age_ms = Some(u64::from(amount) * 100),
             5 => status.membership.joint = amount.is_multiple_of(2),
             6 => status.last_log = LogIndex(status.last_log.0 + u64::from(amount) * 100),
-            7 => status.replication.retain(|replication| replication.member.0 % 2 == u64::from(amount) % 2),
+            7 => status
+                .replication
+                .retain(|replication| replication.member.0 % 2 == u64::from(amount) % 2),
             _ => {}
         }
     }

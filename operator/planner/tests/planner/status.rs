@@ -12,7 +12,10 @@ fn status(model: &Model) -> GeodeClusterStatus {
 }
 
 fn line(status: &GeodeClusterStatus) -> String {
-    let conditions = status.conditions.iter().map(|condition| format!("{}={}:{}", condition.type_, condition.status, condition.reason));
+    let conditions = status
+        .conditions
+        .iter()
+        .map(|condition| format!("{}={}:{}", condition.type_, condition.status, condition.reason));
     conditions.collect::<Vec<_>>().join(" ")
 }
 
@@ -24,8 +27,16 @@ fn a_settled_cluster_is_ready_and_nothing_else() {
         line(&status),
         "Ready=True:AllMembersReady Reconciling=False:Idle Stalled=False:Idle QuorumHealthy=True:LeaderElected Archiving=False:ArchiveNotConfigured"
     );
-    assert_eq!((status.ready.as_deref(), status.leader), (Some("3/3"), model.leader_pod()));
-    assert!(status.conditions.iter().all(|condition| condition.observed_generation == Some(1)));
+    assert_eq!(
+        (status.ready.as_deref(), status.leader),
+        (Some("3/3"), model.leader_pod())
+    );
+    assert!(
+        status
+            .conditions
+            .iter()
+            .all(|condition| condition.observed_generation == Some(1))
+    );
 }
 
 #[test]
@@ -46,13 +57,27 @@ fn a_member_that_is_away_and_a_lost_quorum_are_told_apart() {
     let up = model.up();
     model.raft.as_mut().unwrap().step(&up);
     let one_away = status(&model);
-    assert!(line(&one_away).contains("Ready=False:MemberNotReady") && line(&one_away).contains("QuorumHealthy=True"), "{}", line(&one_away));
+    assert!(
+        line(&one_away).contains("Ready=False:MemberNotReady")
+            && line(&one_away).contains("QuorumHealthy=True"),
+        "{}",
+        line(&one_away)
+    );
     model.pods.get_mut(&others[1]).unwrap().view.running = false;
     let up = model.up();
     model.raft.as_mut().unwrap().step(&up);
     let lost = status(&model);
-    assert!(line(&lost).contains("Ready=False:QuorumLost") && line(&lost).contains("QuorumHealthy=False:QuorumLost"), "{}", line(&lost));
-    assert!(lost.conditions[0].message.contains("docs/runbooks.md#quorumlost"), "{}", lost.conditions[0].message);
+    assert!(
+        line(&lost).contains("Ready=False:QuorumLost")
+            && line(&lost).contains("QuorumHealthy=False:QuorumLost"),
+        "{}",
+        line(&lost)
+    );
+    assert!(
+        lost.conditions[0].message.contains("docs/runbooks.md#quorumlost"),
+        "{}",
+        lost.conditions[0].message
+    );
 }
 
 #[test]
@@ -69,8 +94,16 @@ fn a_refused_manifest_is_stalled_with_its_sentence_and_forgets_nothing() {
     let model = Model::settled(json!({}));
     let before = status(&model);
     let refused = invalid_status(&before, 2, "spec.config: no", model.now);
-    assert!(line(&refused).starts_with("Ready=False:InvalidSpec Reconciling=False:InvalidSpec Stalled=True:InvalidSpec"), "{}", line(&refused));
-    assert_eq!((refused.leader, refused.observed_generation), (before.leader, Some(2)));
+    assert!(
+        line(&refused)
+            .starts_with("Ready=False:InvalidSpec Reconciling=False:InvalidSpec Stalled=True:InvalidSpec"),
+        "{}",
+        line(&refused)
+    );
+    assert_eq!(
+        (refused.leader, refused.observed_generation),
+        (before.leader, Some(2))
+    );
 }
 
 #[test]
@@ -78,16 +111,22 @@ fn an_archive_is_behind_since_it_stopped_and_not_since_it_last_moved() {
     let mut model = Model::settled(json!({"archive": {"s3": {"bucket": "b"}}}));
     let mut seen = model.observe();
     let leader = model.leader_pod().unwrap();
-    let mut report = |seen: &mut geode_planner::Observed, archived: u64, committed: u64, now| {
+    let report = |seen: &mut geode_planner::Observed, archived: u64, committed: u64, now| {
         if let Some(geode_planner::MemberSeen::Seen(status)) = seen.members.get_mut(&leader) {
             status.committed = geode_types::LogIndex(committed);
             let archived_up_to = geode_types::LogIndex(archived);
-            status.archive = Some(geode_wire::internal::ArchiveReport { archived_up_to, ..Default::default() });
+            status.archive = Some(geode_wire::internal::ArchiveReport {
+                archived_up_to,
+                ..Default::default()
+            });
         }
         let want = model.want();
         let plan = plan(&want, seen, now);
         seen.status = cluster_status(&want, seen, &plan, &Report::Done, now);
-        (seen.status.archive.clone().unwrap().lag_seconds, line(&seen.status).contains("Archiving=True"))
+        (
+            seen.status.archive.clone().unwrap().lag_seconds,
+            line(&seen.status).contains("Archiving=True"),
+        )
     };
     let mut now = model.now;
     let mut later = |seconds| {

@@ -19,7 +19,9 @@ fn said(plan: &Plan) -> Vec<String> {
 fn reason(plan: &Plan) -> Option<Reason> {
     match &plan.progress {
         Progress::Idle => None,
-        Progress::Working(reason, _) | Progress::Waiting(reason, _) | Progress::Stuck(reason, _) => Some(*reason),
+        Progress::Working(reason, _) | Progress::Waiting(reason, _) | Progress::Stuck(reason, _) => {
+            Some(*reason)
+        }
     }
 }
 
@@ -27,14 +29,24 @@ fn reason(plan: &Plan) -> Option<Reason> {
 fn a_new_cluster_is_begun_once_and_only_after_that_was_recorded() {
     let mut model = Model::new(json!({}));
     let first = model.round();
-    assert!(said(&first).contains(&"apply StatefulSet g".to_owned()), "{:?}", said(&first));
+    assert!(
+        said(&first).contains(&"apply StatefulSet g".to_owned()),
+        "{:?}",
+        said(&first)
+    );
     model.step();
     model.step();
     let begin = said(&model.round());
-    assert_eq!(begin, ["record decisions in the status", &format!("initialize cluster {} on g-0", crate::model::UID)]);
+    assert_eq!(
+        begin,
+        [
+            "record decisions in the status",
+            &format!("initialize cluster {} on g-0", crate::model::UID)
+        ]
+    );
     model.step();
     let after = said(&model.round());
-    assert_eq!(after.first().map(String::as_str), Some("record decisions in the status"), "{after:?}");
+    assert_eq!(after, ["label g-0 as leader", "record decisions in the status"]);
     model.converge(50);
     assert_eq!(model.raft.as_ref().unwrap().membership.voters.len(), 3);
     assert!(model.restarted.is_empty());
@@ -50,7 +62,11 @@ fn a_cluster_that_existed_is_never_begun_again() {
     model.step();
     model.step();
     let plan = next(&model);
-    assert_eq!((said(&plan).len(), reason(&plan)), (0, Some(Reason::DataLost)), "{plan:?}");
+    assert_eq!(
+        (said(&plan).len(), reason(&plan)),
+        (0, Some(Reason::DataLost)),
+        "{plan:?}"
+    );
 }
 
 #[test]
@@ -58,14 +74,18 @@ fn volumes_of_an_earlier_cluster_are_adopted_and_never_overwritten() {
     let mut old = Model::settled(json!({}));
     let mut model = Model::new(json!({}));
     model.now = old.now + SignedDuration::from_hours(1);
-    model.cluster.metadata.creation_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(model.now));
+    model.cluster.metadata.creation_timestamp =
+        Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(model.now));
     model.cluster.metadata.uid = Some("6f2c1d9e-0000-4000-8000-000000000002".into());
     model.volumes = std::mem::take(&mut old.volumes);
     model.raft = old.raft.take();
     model.converge(50);
     let status = model.cluster.status.unwrap();
     assert_eq!(status.cluster_id.as_deref(), Some(crate::model::UID));
-    assert_eq!(status.bootstrap.unwrap().method, geode_api::BootstrapMethod::Adopt);
+    assert_eq!(
+        status.bootstrap.unwrap().method,
+        geode_api::BootstrapMethod::Adopt
+    );
 }
 
 #[test]
@@ -80,7 +100,10 @@ fn an_old_volume_that_cannot_be_seen_holds_back_the_beginning() {
     let plan = next(&model);
     assert_eq!(reason(&plan), Some(Reason::WaitingForPods), "{plan:?}");
     model.volumes.get_mut("g-2").unwrap().created_at = model.now;
-    assert!(matches!(next(&model).actions.last(), Some(Action::Initialize { .. })));
+    assert!(matches!(
+        next(&model).actions.last(),
+        Some(Action::Initialize { .. })
+    ));
 }
 
 #[test]
@@ -119,7 +142,11 @@ fn no_pod_is_restarted_while_another_one_is_away() {
     model.round();
     model.pods.get_mut("g-1").unwrap().reachable = false;
     let plan = next(&model);
-    assert_eq!((said(&plan).len(), reason(&plan)), (0, Some(Reason::MemberNotReady)), "{plan:?}");
+    assert_eq!(
+        (said(&plan).len(), reason(&plan)),
+        (0, Some(Reason::MemberNotReady)),
+        "{plan:?}"
+    );
 }
 
 #[test]
@@ -154,7 +181,11 @@ fn a_volume_whose_storage_is_gone_is_given_up_only_with_a_majority_that_has_ever
     let victim = model.pods.keys().find(|pod| **pod != leader).unwrap().clone();
     model.volumes.get_mut(&victim).unwrap().lost = true;
     model.step();
-    assert!(said(&next(&model)).contains(&format!("replace the lost volume of {victim}")), "{:?}", next(&model));
+    assert!(
+        said(&next(&model)).contains(&format!("replace the lost volume of {victim}")),
+        "{:?}",
+        next(&model)
+    );
     for (pod, state) in &mut model.pods {
         state.view.running = *pod == leader;
     }
@@ -173,8 +204,14 @@ fn without_a_quorum_nothing_is_changed() {
     let up = model.up();
     model.raft.as_mut().unwrap().step(&up);
     let plan = next(&model);
-    let disturbing = plan.actions.iter().any(|action| !matches!(action, Action::Apply(_)));
-    assert!(!disturbing && reason(&plan) == Some(Reason::QuorumLost), "{plan:?}");
+    let disturbing = plan
+        .actions
+        .iter()
+        .any(|action| !matches!(action, Action::Apply(_)));
+    assert!(
+        !disturbing && reason(&plan) == Some(Reason::QuorumLost),
+        "{plan:?}"
+    );
 }
 
 #[test]
@@ -186,10 +223,21 @@ fn scaling_in_moves_leadership_then_voters_then_pods() {
     model.change(json!({"members": 3}));
     let mut order = Vec::new();
     for _ in 0..40 {
-        order.extend(model.round().actions.iter().map(Action::to_string).filter(|said| !said.contains("label") && !said.contains("apply")));
+        order.extend(
+            model
+                .round()
+                .actions
+                .iter()
+                .map(Action::to_string)
+                .filter(|said| !said.contains("label") && !said.contains("apply")),
+        );
         model.step();
     }
-    let words = ["transfer leadership from g-4", "make", "set the number of pods to 3"];
+    let words = [
+        "transfer leadership from g-4",
+        "make",
+        "set the number of pods to 3",
+    ];
     assert_eq!(order.len(), words.len(), "{order:?}");
     for (said, word) in order.iter().zip(words) {
         assert!(said.starts_with(word), "{order:?}");
@@ -206,7 +254,10 @@ fn members_come_back_under_new_identities_after_scaling_in_and_out_at_once() {
         model.round();
         model.step();
     }
-    assert!(model.pods.contains_key("g-4"), "its member has left, its pod is still there");
+    assert!(
+        model.pods.contains_key("g-4"),
+        "its member has left, its pod is still there"
+    );
     model.change(json!({"members": 5}));
     model.converge(100);
     assert_ne!(model.volumes["g-4"].id, old);
@@ -221,10 +272,22 @@ fn role_labels_follow_an_election_and_never_show_two_leaders() {
     let raft = model.raft.as_mut().unwrap();
     (raft.leader, raft.term) = (Some(model.volumes[&new].id), raft.term + 1);
     let roles = said(&next(&model));
-    assert_eq!(roles, [format!("label {old} as follower"), format!("label {new} as leader")]);
+    assert_eq!(
+        roles,
+        [
+            format!("label {old} as follower"),
+            format!("label {new} as leader")
+        ]
+    );
     model.pods.get_mut(&old).unwrap().reachable = false;
     let roles = said(&next(&model));
-    assert_eq!(roles, [format!("remove the role label of {old}"), format!("label {new} as leader")]);
+    assert_eq!(
+        roles,
+        [
+            format!("remove the role label of {old}"),
+            format!("label {new} as leader")
+        ]
+    );
 }
 
 #[test]
@@ -261,16 +324,27 @@ fn a_backup_without_an_archive_fails_and_says_why() {
 
 #[test]
 fn a_restore_is_filed_once_and_its_failure_needs_a_person() {
-    let spec = json!({"archive": {"s3": {"bucket": "b"}}, "bootstrap": {"restore": {"source": "s3://b/old"}}});
+    let spec =
+        json!({"archive": {"s3": {"bucket": "b"}}, "bootstrap": {"restore": {"source": "s3://b/old"}}});
     let mut model = Model::new(spec);
     model.round();
     model.step();
     model.step();
-    assert_eq!(said(&model.round()), ["record decisions in the status", &format!("file task restore-{} with g-0", crate::model::UID)]);
+    assert_eq!(
+        said(&model.round()),
+        [
+            "record decisions in the status",
+            &format!("file task restore-{} with g-0", crate::model::UID)
+        ]
+    );
     assert_eq!(reason(&next(&model)), Some(Reason::Restoring));
     assert!(next(&model).actions.is_empty());
-    model.tasks.get_mut("g-0").unwrap()[0].state = geode_wire::internal::TaskState::Failed("no backup there".into());
-    assert_eq!(next(&model).progress, Progress::Stuck(Reason::RestoreFailed, "no backup there".into()));
+    model.tasks.get_mut("g-0").unwrap()[0].state =
+        geode_wire::internal::TaskState::Failed("no backup there".into());
+    assert_eq!(
+        next(&model).progress,
+        Progress::Stuck(Reason::RestoreFailed, "no backup there".into())
+    );
 }
 
 #[test]
@@ -290,7 +364,11 @@ fn volumes_grow_even_without_a_quorum() {
         pod.reachable = false;
     }
     let grown = said(&next(&model));
-    assert_eq!(grown.iter().filter(|said| said.starts_with("grow")).count(), 6, "{grown:?}");
+    assert_eq!(
+        grown.iter().filter(|said| said.starts_with("grow")).count(),
+        6,
+        "{grown:?}"
+    );
     for pod in model.pods.values_mut() {
         pod.reachable = true;
     }

@@ -25,12 +25,16 @@ where
     if status == Some(412) {
         return Refusal::KeyTaken;
     }
-    let kind = classify(status, code);
     let said = error.message().unwrap_or("");
     let detail = match status {
         Some(status) if said.is_empty() => format!("{status} {code}").trim_end().to_owned(),
         Some(status) => format!("{status} {code}: {said}"),
         None => chain(error),
+    };
+    let kind = match status {
+        // The SDK found no credentials, so nothing was asked. It has no public type for that.
+        None if detail.contains("credential") => ErrorKind::Denied,
+        _ => classify(status, code),
     };
     Refusal::Error(act.error(kind, detail))
 }

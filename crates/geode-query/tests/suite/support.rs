@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 /// What a statement answered.
 #[derive(Debug)]
-pub struct Answer {
-    pub columns: Vec<String>,
-    pub rows: Vec<Vec<Value>>,
-    pub summary: Summary,
+pub(crate) struct Answer {
+    pub(crate) columns: Vec<String>,
+    pub(crate) rows: Vec<Vec<Value>>,
+    pub(crate) summary: Summary,
 }
 
 /// One system table, as a server would offer it.
-pub struct Tables;
+pub(crate) struct Tables;
 
 impl SystemTables for Tables {
     fn names(&self) -> Vec<String> {
@@ -24,7 +24,8 @@ impl SystemTables for Tables {
     }
 
     fn columns(&self, name: &str) -> Option<Vec<String>> {
-        (name == "system.cluster_nodes").then(|| vec!["node_id".to_owned(), "role".to_owned(), "lag_ms".to_owned()])
+        (name == "system.cluster_nodes")
+            .then(|| vec!["node_id".to_owned(), "role".to_owned(), "lag_ms".to_owned()])
     }
 
     fn rows(&self, _name: &str) -> Vec<Vec<Value>> {
@@ -36,25 +37,41 @@ impl SystemTables for Tables {
     }
 }
 
-pub struct Db {
+pub(crate) struct Db {
     store: MemStore,
     ids: Arc<IdAllocator>,
-    pub dialect: Dialect,
+    pub(crate) dialect: Dialect,
 }
 
 impl Db {
-    pub fn new(dialect: Dialect) -> Self {
+    pub(crate) fn new(dialect: Dialect) -> Self {
         let store = MemStore::new();
         let ids = IdAllocator::seed(&store.read().expect("a snapshot")).expect("an empty store");
-        Self { store, ids: Arc::new(ids), dialect }
+        Self {
+            store,
+            ids: Arc::new(ids),
+            dialect,
+        }
     }
 
     /// Runs one statement and commits it.
-    pub fn run(&self, text: &str, params: &Params) -> Result<Answer, QueryError> {
-        self.run_in(text, params, &Context { system: &Tables, ..Context::default() })
+    pub(crate) fn run(&self, text: &str, params: &Params) -> Result<Answer, QueryError> {
+        self.run_in(
+            text,
+            params,
+            &Context {
+                system: &Tables,
+                ..Context::default()
+            },
+        )
     }
 
-    pub fn run_in(&self, text: &str, params: &Params, context: &Context<'_>) -> Result<Answer, QueryError> {
+    pub(crate) fn run_in(
+        &self,
+        text: &str,
+        params: &Params,
+        context: &Context<'_>,
+    ) -> Result<Answer, QueryError> {
         let prepared = prepare(text, self.dialect, &Tables)?;
         let mut transaction = self.begin();
         let mut rows = Vec::new();
@@ -63,23 +80,27 @@ impl Db {
             ControlFlow::Continue(())
         })?;
         self.commit(transaction);
-        Ok(Answer { columns: prepared.columns().to_vec(), rows, summary })
+        Ok(Answer {
+            columns: prepared.columns().to_vec(),
+            rows,
+            summary,
+        })
     }
 
-    pub fn explain(&self, text: &str) -> String {
+    pub(crate) fn explain(&self, text: &str) -> String {
         let prepared = prepare(text, self.dialect, &Tables).expect("a valid statement");
         explain(&prepared, &mut self.begin(), &Params::new()).expect("a plan")
     }
 
-    pub fn begin(&self) -> Transaction<<MemStore as Store>::Read> {
+    pub(crate) fn begin(&self) -> Transaction<<MemStore as Store>::Read> {
         Transaction::begin(self.store.read().expect("a snapshot"), self.ids.clone()).expect("a transaction")
     }
 
-    pub fn begin_read_only(&self) -> Transaction<<MemStore as Store>::Read> {
+    pub(crate) fn begin_read_only(&self) -> Transaction<<MemStore as Store>::Read> {
         Transaction::read_only(self.store.read().expect("a snapshot")).expect("a transaction")
     }
 
-    pub fn commit(&self, transaction: Transaction<<MemStore as Store>::Read>) {
+    pub(crate) fn commit(&self, transaction: Transaction<<MemStore as Store>::Read>) {
         let finished = transaction.finish();
         if finished.effects.is_empty() {
             return;
@@ -94,7 +115,10 @@ impl Db {
             effects: finished.effects,
             summary: finished.summary,
         };
-        let at = LogPosition { term: Term(1), index: LogIndex(now.index.0 + 1) };
+        let at = LogPosition {
+            term: Term(1),
+            index: LogIndex(now.index.0 + 1),
+        };
         apply(&mut write, at, &Command::Commit(Box::new(commit))).expect("an applicable commit");
         write.commit().expect("a commit");
     }

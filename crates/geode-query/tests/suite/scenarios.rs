@@ -1,0 +1,177 @@
+//! The scenario suite: every file of `tests/scenarios` holds statements with the answers they must give.
+//!
+//! ```text
+//! === what the scenario promises
+//! [cypher]                          the dialect, when it is not GQL
+//! --- setup                         statements, each ended by a semicolon at the end of a line
+//! --- params                        JSON object
+//! --- query                         the statement under test
+//! --- rows | --- rows in order      one line of column names, then one line of JSON values per row, separated by " | "
+//! --- error                         class detail gqlstatus line:column, then text that the message or hint must contain
+//! --- stats                         JSON object
+//! --- after                         a second query, with rows of its own behind it
+//! ```
+
+use crate::support::{Answer, Db};
+use geode_query::{Dialect, Params};
+use geode_types::{from_json, to_json};
+
+/// A scenario's name, dialect and sections.
+struct Scenario {
+    name: String,
+    dialect: Dialect,
+    sections: Vec<(String, String)>,
+}
+
+#[test]
+fn every_scenario_gives_the_promised_answer() {
+    let mut failures = Vec::new();
+    let mut count = 0;
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scenarios");
+    for entry in std::fs::read_dir(folder).expect("the folder of scenarios") {
+        let path = entry.expect("a folder entry").path();
+        let text = std::fs::read_to_string(&path).expect("a readable scenario file");
+        for scenario in parse(&text) {
+            count += 1;
+            if let Err(problem) = check(&scenario) {
+                failures.push(format!("{}: {}\n{problem}", path.display(), scenario.name));
+            }
+        }
+    }
+    assert!(count > 150, "only {count} scenarios were found");
+    assert!(
+        failures.is_empty(),
+        "{} of {count} failed\n\n{}",
+        failures.len(),
+        failures.join("\n\n")
+    );
+}
+
+fn parse(text: &str) -> Vec<Scenario> {
+    let mut scenarios: Vec<Scenario> = Vec::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix("=== ") {
+            scenarios.push(Scenario {
+                name: name.to_owned(),
+                dialect: Dialect::Gql,
+                sections: Vec::new(),
+            });
+            continue;
+        }
+        let Some(scenario) = scenarios.last_mut() else {
+            continue;
+        };
+        if let Some(section) = line.strip_prefix("--- ") {
+            scenario.sections.push((section.to_owned(), String::new()));
+        } else if let Some((_, body)) = scenario.sections.last_mut() {
+            body.push_str(line);
+            body.push('\n');
+        } else if line == "[cypher]" {
+            scenario.dialect = Dialect::Cypher;
+        }
+    }
+    scenarios
+}
+
+fn check(scenario: &Scenario) -> Result<(), String> {
+    let db = Db::new(scenario.dialect);
+    let mut params = Params::new();
+    let mut outcome = None;
+    for (section, body) in &scenario.sections {
+        let body = body.trim_end();
+        match section.as_str() {
+            "setup" => {
+                for statement in body
+                    .split_terminator(";\n")
+                    .map(|text| text.trim_end_matches(';'))
+                {
+                    db.run(statement, &params)
+                        .map_err(|error| format!("setup: {error}\n{statement}"))?;
+                }
+            }
+            "params" => {
+                let json: serde_json::Value =
+                    serde_json::from_str(body).map_err(|error| error.to_string())?;
+                for (name, value) in json.as_object().into_iter().flatten() {
+                    params.insert(name.clone(), from_json(value).map_err(|error| error.to_string())?);
+                }
+            }
+            "query" | "after" => outcome = Some(db.run(body, &params)),
+            "rows" | "rows in order" => {
+                let answer = outcome
+                    .as_ref()
+                    .ok_or("no query")?
+                    .as_ref()
+                    .map_err(|error| format!("failed: {error}"))?;
+                compare(answer, body, section == "rows in order")?;
+            }
+            "stats" => {
+                let answer = outcome
+                    .as_ref()
+                    .ok_or("no query")?
+                    .as_ref()
+                    .map_err(|error| format!("failed: {error}"))?;
+                let stats = serde_json::to_value(answer.summary)
+                    .map_err(|error| error.to_string())?
+                    .to_string();
+                if stats != body {
+                    return Err(format!("wanted stats {body}\n   got stats {stats}"));
+                }
+            }
+            "error" => match outcome.as_ref().ok_or("no query")? {
+                Ok(answer) => {
+                    return Err(format!(
+                        "wanted the error {body}\n   got {}",
+                        table(answer, true).join("\n")
+                    ));
+                }
+                Err(error) => {
+                    let place = error
+                        .position
+                        .map_or_else(|| "-".to_owned(), |at| format!("{}:{}", at.line, at.column));
+                    let head = format!("{:?} {} {} {place}", error.class, error.detail, error.gqlstatus);
+                    let (wanted, text) = body.split_once('\n').unwrap_or((body, ""));
+                    let said = format!("{}\n{}", error.message, error.hint.as_deref().unwrap_or_default());
+                    if head != wanted || !text.lines().all(|line| said.contains(line)) {
+                        return Err(format!("wanted {body}\n   got {head}\n{said}"));
+                    }
+                }
+            },
+            other => return Err(format!("unknown section {other}")),
+        }
+    }
+    Ok(())
+}
+
+fn compare(answer: &Answer, body: &str, in_order: bool) -> Result<(), String> {
+    let got = table(answer, in_order);
+    let mut wanted: Vec<String> = body.lines().map(str::to_owned).collect();
+    if !in_order && let Some(rows) = wanted.get_mut(1..) {
+        rows.sort();
+    }
+    if got == wanted {
+        Ok(())
+    } else {
+        Err(format!("wanted\n{}\ngot\n{}", wanted.join("\n"), got.join("\n")))
+    }
+}
+
+fn table(answer: &Answer, in_order: bool) -> Vec<String> {
+    let mut rows: Vec<String> = answer
+        .rows
+        .iter()
+        .map(|row| {
+            row.iter()
+                .map(|value| to_json(value).to_string())
+                .collect::<Vec<_>>()
+                .join(" | ")
+        })
+        .collect();
+    if !in_order {
+        rows.sort();
+    }
+    if !answer.columns.is_empty() {
+        rows.insert(0, answer.columns.join(" | "));
+    }
+    rows
+}
