@@ -1,34 +1,22 @@
-//! `cargo xtask test`: all tests of the repository, on this machine.
+//! `cargo xtask test`: every test that needs no cluster. End to end is `cargo xtask e2e`.
 
 use crate::cargo::cargo;
 use crate::command::passthrough;
+use crate::prerequisites;
 use crate::progress::step;
 use crate::tools::{self, Tool};
-use crate::{e2e, generate, prerequisites};
 use anyhow::{Context, Result};
 
-/// Rust tests first (unit, conformance, simulation, processes, API server), then end to end.
+/// Units, conformance, simulation, real processes on loopback, a real API server and a real S3 server.
 pub(crate) fn run() -> Result<()> {
-    prerequisites::for_clusters()?;
+    prerequisites::for_builds()?;
     // Tests start these themselves, on loopback.
-    for tool in [Tool::Versitygw, Tool::Etcd, Tool::KubeApiserver] {
-        tools::ensure(tool)?;
-    }
-    step("Rust tests", rust)?;
-    generate::check_install_step()?;
-    e2e::run(None)
+    tools::ensure_all(&[Tool::Versitygw, Tool::Etcd, Tool::KubeApiserver])?;
+    step("Rust tests", rust)
 }
 
 fn rust() -> Result<()> {
     let mut test = cargo("test")?;
-    test.args([
-        "--locked",
-        "--workspace",
-        "--exclude",
-        "geode-e2e",
-        "--exclude",
-        "xtask",
-        "--no-fail-fast",
-    ]);
+    test.args(["--locked", "--workspace", "--exclude", "geode-e2e", "--exclude", "xtask", "--no-fail-fast"]);
     passthrough(&mut test).context("Rust tests")
 }
