@@ -5,6 +5,7 @@ fn answers(lines: &[&str]) -> Vec<Json> {
     let mut output = Vec::new();
     let input = lines.join("\n");
     tokio::runtime::Builder::new_current_thread()
+        .enable_time()
         .build()
         .unwrap()
         .block_on(async {
