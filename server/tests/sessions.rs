@@ -330,12 +330,18 @@ async fn a_full_volume_refuses_writes_and_goes_on_reading() {
     config.cluster.node.address = format!("localhost:{}", address.port());
     config.server.metrics_listen.clear();
     config.storage.free_space_min = geode_config::Bytes(u64::MAX / 8);
-    let server = Server::start(ServeOptions {
-        config,
-        ..ServeOptions::default()
-    })
-    .await
-    .unwrap();
+    // The last snapshots of the first server may live a moment longer than its shutdown.
+    let server = loop {
+        let options = ServeOptions {
+            config: config.clone(),
+            ..ServeOptions::default()
+        };
+        match Server::start(options).await {
+            Ok(server) => break server,
+            Err(error) if error.to_string().contains("already open") => tokio::time::sleep(Duration::from_millis(100)).await,
+            Err(error) => panic!("{error}"),
+        }
+    };
     let running = Running {
         server,
         address,

@@ -31,8 +31,8 @@ fn bottomless_nesting_is_refused_with_a_place() {
         format!("RETURN {}1{}", "x[".repeat(DEPTH), "]".repeat(DEPTH)),
         format!(
             "RETURN {}1{}",
-            "CASE WHEN ".repeat(DEPTH),
-            " THEN 1 END".repeat(DEPTH / 2)
+            "CASE WHEN ".repeat(DEPTH / 2),
+            " THEN 1 END".repeat(DEPTH / 4)
         ),
         format!("MATCH (n:{}A) RETURN n", "!".repeat(DEPTH)),
         format!("MATCH (n:{}A{}) RETURN n", "(".repeat(DEPTH), ")".repeat(DEPTH)),
@@ -48,23 +48,9 @@ fn bottomless_nesting_is_refused_with_a_place() {
 #[test]
 fn nesting_up_to_the_limit_is_read() {
     let depth = MAX_NESTING - 1;
-    for (open, close) in [
-        ("(", ")"),
-        ("[", "]"),
-        ("NOT ", ""),
-        ("- ", ""),
-        ("{a:", "}"),
-        ("f(", ")"),
-    ] {
-        // A call or a literal counts for itself and for the expression in it.
-        let depth = if open.len() == 1 && open != "[" || close.is_empty() {
-            depth
-        } else {
-            depth / 2
-        };
+    for (open, close) in [("(", ")"), ("[", "]"), ("NOT ", ""), ("- ", ""), ("{a:", "}"), ("f(", ")"), ("x[", "]")] {
         let text = format!("RETURN {}x{}", open.repeat(depth), close.repeat(depth));
-        let printed =
-            on_a_small_stack(move || parse(&text, Dialect::Gql).map(|statement| to_sexpr(&statement)));
+        let printed = on_a_small_stack(move || parse(&text, Dialect::Gql).map(|statement| to_sexpr(&statement)));
         assert!(printed.is_ok(), "{open}: {printed:?}");
     }
 }

@@ -1,6 +1,5 @@
 //! The tests of the engine as its callers see it, on the in-memory store.
 
 mod limits;
-mod plans;
 mod scenarios;
 mod support;
