@@ -338,7 +338,9 @@ async fn a_full_volume_refuses_writes_and_goes_on_reading() {
         };
         match Server::start(options).await {
             Ok(server) => break server,
-            Err(error) if error.to_string().contains("already open") => tokio::time::sleep(Duration::from_millis(100)).await,
+            Err(error) if error.to_string().contains("already open") => {
+                tokio::time::sleep(Duration::from_millis(100)).await
+            }
             Err(error) => panic!("{error}"),
         }
     };

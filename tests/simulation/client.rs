@@ -2,7 +2,9 @@
 
 use crate::member::{Leading, Process};
 use crate::world::Shared;
-use geode_graph::{Applied, Certifier, Command, Commit, IdAllocator, RequestState, Transaction, position, request_state};
+use geode_graph::{
+    Applied, Certifier, Command, Commit, IdAllocator, RequestState, Transaction, position, request_state,
+};
 use geode_server::raft::{ProposeError, Runtime};
 use geode_store::{MemRead, Store};
 use geode_types::{NodeId, RequestId, Value};
@@ -57,11 +59,20 @@ pub(crate) async fn run(shared: Arc<Shared>, client: u64, seed: u64) {
         }
         let pause = dice.random_range(1..30);
         SimRuntime::sleep(Duration::from_millis(pause)).await;
-        let (list, value) = (dice.random_range(1..=LISTS), (client * 1_000_000 + sequence) as i64);
+        let (list, value) = (
+            dice.random_range(1..=LISTS),
+            (client * 1_000_000 + sequence) as i64,
+        );
         let request = RequestId { session, sequence };
         let began = shared.now();
         let outcome = append(&shared, &mut dice, request, list, value).await;
-        shared.record(Append { list, value, began, ended: shared.now(), outcome });
+        shared.record(Append {
+            list,
+            value,
+            began,
+            ended: shared.now(),
+            outcome,
+        });
     }
 }
 
@@ -75,7 +86,11 @@ async fn append(shared: &Shared, dice: &mut StdRng, request: RequestId, list: u6
                 continue;
             }
         };
-        match attempt(&process, dice, request, |transaction| push(transaction, list, value)).await {
+        match attempt(&process, dice, request, |transaction| {
+            push(transaction, list, value)
+        })
+        .await
+        {
             // A process that died while it answered has not answered.
             _ if !process.is_alive() => outcome = Outcome::Unknown,
             Attempt::Done => return Outcome::Acknowledged,
@@ -91,11 +106,17 @@ async fn append(shared: &Shared, dice: &mut StdRng, request: RequestId, list: u6
 /// Makes the lists, while nothing fails and nobody else writes.
 pub(crate) async fn set_up(process: &Process, seed: u64) {
     let mut dice = StdRng::seed_from_u64(seed);
-    let request = RequestId { session: uuid::Uuid::nil(), sequence: 1 };
+    let request = RequestId {
+        session: uuid::Uuid::nil(),
+        sequence: 1,
+    };
     let made = attempt(process, &mut dice, request, |transaction| {
         transaction.define_key(LIST).unwrap();
         for list in 1..=LISTS {
-            assert_eq!(transaction.create_node(&[], Default::default()).unwrap(), NodeId(list));
+            assert_eq!(
+                transaction.create_node(&[], Default::default()).unwrap(),
+                NodeId(list)
+            );
         }
     });
     assert!(matches!(made.await, Attempt::Done), "the lists could not be made");
@@ -109,11 +130,15 @@ async fn attempt(
     change: impl FnOnce(&mut Transaction<MemRead>),
 ) -> Attempt {
     let raft = &process.raft;
-    let Some(term) = raft.leader_term() else { return Attempt::Refused };
+    let Some(term) = raft.leader_term() else {
+        return Attempt::Refused;
+    };
     if raft.read_index().await.is_err() {
         return Attempt::Refused;
     }
-    let Some(ids) = begin_term(process, term) else { return Attempt::Refused };
+    let Some(ids) = begin_term(process, term) else {
+        return Attempt::Refused;
+    };
     let read = raft.store().read().unwrap();
     match request_state(&read, request).unwrap() {
         RequestState::New => {}
@@ -128,8 +153,13 @@ async fn attempt(
     let finished = transaction.finish();
     let submitted = {
         let mut leading = process.leading.lock().unwrap();
-        let Some(leading) = leading.as_mut().filter(|leading| leading.term == term) else { return Attempt::Refused };
-        let Ok(sequence) = leading.certifier.certify(finished.start, &finished.reads, &finished.writes) else {
+        let Some(leading) = leading.as_mut().filter(|leading| leading.term == term) else {
+            return Attempt::Refused;
+        };
+        let Ok(sequence) = leading
+            .certifier
+            .certify(finished.start, &finished.reads, &finished.writes)
+        else {
             return Attempt::Refused;
         };
         let command = Command::Commit(Box::new(Commit {
@@ -166,7 +196,10 @@ fn begin_term(process: &Process, term: geode_types::Term) -> Option<Arc<IdAlloca
             ids: Arc::new(IdAllocator::seed(&read).unwrap()),
         });
     }
-    leading.as_ref().filter(|leading| leading.term == term).map(|leading| leading.ids.clone())
+    leading
+        .as_ref()
+        .filter(|leading| leading.term == term)
+        .map(|leading| leading.ids.clone())
 }
 
 fn push(transaction: &mut Transaction<MemRead>, list: u64, value: i64) {
@@ -176,13 +209,17 @@ fn push(transaction: &mut Transaction<MemRead>, list: u64, value: i64) {
         _ => Vec::new(),
     };
     values.push(Value::Int(value));
-    transaction.set_node_property(NodeId(list), key, Value::List(values)).unwrap();
+    transaction
+        .set_node_property(NodeId(list), key, Value::List(values))
+        .unwrap();
 }
 
 /// The content of a list.
 pub(crate) fn list(store: &impl Store, list: u64) -> Vec<i64> {
     let transaction = Transaction::read_only(store.read().unwrap()).unwrap();
-    let Some(key) = transaction.key_id(LIST).unwrap() else { return Vec::new() };
+    let Some(key) = transaction.key_id(LIST).unwrap() else {
+        return Vec::new();
+    };
     match transaction.node_property(NodeId(list), key) {
         Ok(Some(Value::List(values))) => values
             .iter()

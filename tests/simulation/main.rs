@@ -29,7 +29,11 @@ const SEEDS: u64 = 20;
 
 #[test]
 fn nothing_acknowledged_is_lost_whatever_fails() {
-    let number = |name| std::env::var(name).ok().and_then(|text: String| text.parse::<u64>().ok());
+    let number = |name| {
+        std::env::var(name)
+            .ok()
+            .and_then(|text: String| text.parse::<u64>().ok())
+    };
     if let Some(seed) = number("GEODE_SEED") {
         let report = world::run(seed);
         println!("seed {seed}: {report:?}");

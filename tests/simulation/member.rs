@@ -113,7 +113,11 @@ impl Member {
             address: address(self.id),
         };
         let alive = Arc::new(AtomicBool::new(true));
-        let end = End { network: self.network.clone(), me: self.id, alive: alive.clone() };
+        let end = End {
+            network: self.network.clone(),
+            me: self.id,
+            alive: alive.clone(),
+        };
         let environment = Environment {
             disk: Arc::new(self.disk.clone()) as Arc<dyn Disk>,
             blocking: Blocking::Inline(seed ^ (self.id.0 << 32) ^ self.lives),
@@ -123,12 +127,18 @@ impl Member {
             .await
             .unwrap_or_else(|error| panic!("member {} does not come up: {error}", self.id));
         self.network.connect(self.id, Some(raft.service()));
-        self.process = Some(Arc::new(Process { raft, leading: Mutex::new(None), alive }));
+        self.process = Some(Arc::new(Process {
+            raft,
+            leading: Mutex::new(None),
+            alive,
+        }));
     }
 
     /// Ends its process at once; with `power` given, what was not synced is lost as these dice say.
     pub(crate) async fn stop(&mut self, power: Option<&mut (dyn FnMut(u64) -> u64 + Send)>) {
-        let Some(process) = self.process.take() else { return };
+        let Some(process) = self.process.take() else {
+            return;
+        };
         process.alive.store(false, Ordering::Relaxed);
         self.network.connect(self.id, None);
         // From here on the old process changes nothing on the disk.

@@ -1,7 +1,9 @@
 //! The network in memory: every message waits, and may be lost, doubled or cut off, as the dice say.
 
 use bytes::Bytes;
-use geode_server::raft::{BoxFuture, Lane, PeerTransport, RaftService, Runtime, SnapshotBody, TransportError};
+use geode_server::raft::{
+    BoxFuture, Lane, PeerTransport, RaftService, Runtime, SnapshotBody, TransportError,
+};
 use geode_types::MemberId;
 use geode_wire::client::MemberAddress;
 use openraft_rt_sim::SimRuntime;
@@ -71,7 +73,8 @@ impl Network {
     /// How bad the weather is.
     pub(crate) fn weather(&self, lost_percent: u32, doubled_percent: u32, delay_micros: u64) {
         let mut state = self.lock();
-        (state.lost_percent, state.doubled_percent, state.delay_micros) = (lost_percent, doubled_percent, delay_micros);
+        (state.lost_percent, state.doubled_percent, state.delay_micros) =
+            (lost_percent, doubled_percent, delay_micros);
     }
 
     pub(crate) fn heal(&self) {
@@ -165,7 +168,13 @@ impl End {
 }
 
 impl PeerTransport for End {
-    fn call(&self, peer: &MemberAddress, _lane: Lane, message: Bytes, timeout: Duration) -> BoxFuture<'_, Answer> {
+    fn call(
+        &self,
+        peer: &MemberAddress,
+        _lane: Lane,
+        message: Bytes,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Answer> {
         let to = peer.id;
         let fate = self.network.fate(self.me, to, &message);
         let parts = self.parts();

@@ -28,7 +28,11 @@ impl Oracle {
             }
             let (applied, hash) = member.graph();
             let first = *self.graphs.entry(applied).or_insert(hash);
-            assert_eq!(first, hash, "member {} has another graph at index {applied}", member.id);
+            assert_eq!(
+                first, hash,
+                "member {} has another graph at index {applied}",
+                member.id
+            );
         }
     }
 
@@ -53,10 +57,16 @@ pub(crate) fn check_appends(member: &Member, appends: &[Append]) {
             Outcome::Refused => assert_eq!(place, None, "a refused write took effect: {append:?}"),
             Outcome::Unknown => {}
         }
-        assert!(place.is_none_or(|(number, _)| *number == append.list), "{append:?} stands in another list");
+        assert!(
+            place.is_none_or(|(number, _)| *number == append.list),
+            "{append:?} stands in another list"
+        );
     }
     let known: std::collections::HashSet<i64> = appends.iter().map(|append| append.value).collect();
-    assert!(places.keys().all(|value| known.contains(value)), "a value is there that nobody wrote");
+    assert!(
+        places.keys().all(|value| known.contains(value)),
+        "a value is there that nobody wrote"
+    );
     check_order(&places, appends);
 }
 
@@ -71,7 +81,10 @@ fn check_order(places: &HashMap<i64, (u64, usize)>, appends: &[Append]) {
         present.sort_by_key(|(place, _)| *place);
         let mut earliest_end = u64::MAX;
         for (_, append) in present.iter().rev() {
-            assert!(append.began < earliest_end, "{append:?} stands before a write that was acknowledged before it began");
+            assert!(
+                append.began < earliest_end,
+                "{append:?} stands before a write that was acknowledged before it began"
+            );
             if append.outcome == Outcome::Acknowledged {
                 earliest_end = earliest_end.min(append.ended);
             }
@@ -88,7 +101,9 @@ pub(crate) fn check_segments(members: &[Member]) -> usize {
             if !name.ends_with(".seg") {
                 continue;
             }
-            let bytes = geode_log::disk::read_all(&member.disk, &directory.join(&name)).unwrap().unwrap();
+            let bytes = geode_log::disk::read_all(&member.disk, &directory.join(&name))
+                .unwrap()
+                .unwrap();
             let first = contents.entry(name.clone()).or_insert_with(|| bytes.clone());
             assert!(*first == bytes, "segment {name} of member {} differs", member.id);
         }

@@ -62,7 +62,11 @@ impl Shared {
     /// A member that believes to lead; with a partition there may be two.
     pub(crate) fn leader(&self) -> Option<Arc<Process>> {
         let processes = self.processes.lock().unwrap();
-        let leaders: Vec<_> = processes.iter().flatten().filter(|process| process.raft.leader_term().is_some()).collect();
+        let leaders: Vec<_> = processes
+            .iter()
+            .flatten()
+            .filter(|process| process.raft.leader_term().is_some())
+            .collect();
         let turn = self.clock.load(Ordering::Relaxed) as usize;
         (!leaders.is_empty()).then(|| leaders[turn % leaders.len()].clone())
     }
@@ -107,8 +111,9 @@ impl World {
 
     async fn live(mut self) -> Report {
         self.form().await;
-        let clients: Vec<_> =
-            (0..CLIENTS).map(|client| SimRuntime::spawn(client::run(self.shared.clone(), client, self.seed))).collect();
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|client| SimRuntime::spawn(client::run(self.shared.clone(), client, self.seed)))
+            .collect();
         for step in 0..STEPS {
             SimRuntime::sleep(STEP).await;
             self.bury_the_dead().await;
@@ -128,7 +133,8 @@ impl World {
     }
 
     fn publish(&self) {
-        *self.shared.processes.lock().unwrap() = self.members.iter().map(|member| member.process.clone()).collect();
+        *self.shared.processes.lock().unwrap() =
+            self.members.iter().map(|member| member.process.clone()).collect();
     }
 
     async fn start(&mut self, at: usize) {
@@ -153,7 +159,10 @@ impl World {
             self.start(at).await;
         }
         let first = self.members[0].process.as_ref().unwrap().raft.clone();
-        first.initialize(ClusterId(uuid::Uuid::from_u128(5)), Incarnation(0)).await.unwrap();
+        first
+            .initialize(ClusterId(uuid::Uuid::from_u128(5)), Incarnation(0))
+            .await
+            .unwrap();
         while first.leader_term().is_none() {
             SimRuntime::sleep(STEP).await;
         }
@@ -162,14 +171,20 @@ impl World {
             first.add_learner(address(*id)).await.unwrap();
         }
         let at = first.status().membership.index;
-        first.change_voters(self.members.iter().map(|member| member.id), at).await.unwrap();
+        first
+            .change_voters(self.members.iter().map(|member| member.id), at)
+            .await
+            .unwrap();
         client::set_up(self.members[0].process.as_ref().unwrap(), self.seed).await;
     }
 
     /// A process whose log failed has ended; it is taken away as after a crash with loss of power.
     async fn bury_the_dead(&mut self) {
         for at in 0..self.members.len() {
-            let ended = self.members[at].process.as_ref().is_some_and(|process| process.raft.has_ended());
+            let ended = self.members[at]
+                .process
+                .as_ref()
+                .is_some_and(|process| process.raft.has_ended());
             if ended {
                 self.stop(at, true).await;
             }
@@ -188,7 +203,12 @@ impl World {
                 self.network.cut(there, here);
             }
             3 => {
-                for peer in self.members.iter().map(|member| member.id).filter(|peer| *peer != here) {
+                for peer in self
+                    .members
+                    .iter()
+                    .map(|member| member.id)
+                    .filter(|peer| *peer != here)
+                {
                     self.network.cut(here, peer);
                     self.network.cut(peer, here);
                 }
@@ -216,7 +236,9 @@ impl World {
             }
             11 => {
                 if let Some(process) = self.members[at].process.clone() {
-                    drop(SimRuntime::spawn(async move { process.raft.transfer_leader(None).await }));
+                    drop(SimRuntime::spawn(async move {
+                        process.raft.transfer_leader(None).await
+                    }));
                 }
             }
             _ => self.revive().await,
@@ -252,19 +274,27 @@ impl World {
             self.revive().await;
             self.oracle.observe(&self.members);
             let graphs: Vec<_> = self.members.iter().map(Member::graph).collect();
-            let leads = self.shared.leader().is_some_and(|leader| leader.raft.status().last_log.0 == graphs[0].0);
+            let leads = self
+                .shared
+                .leader()
+                .is_some_and(|leader| leader.raft.status().last_log.0 == graphs[0].0);
             if leads && graphs.iter().all(|graph| *graph == graphs[0]) {
                 return;
             }
         }
-        let statuses: Vec<_> =
-            self.members.iter().map(|member| member.process.as_ref().map(|process| process.raft.status())).collect();
+        let statuses: Vec<_> = self
+            .members
+            .iter()
+            .map(|member| member.process.as_ref().map(|process| process.raft.status()))
+            .collect();
         panic!("the members did not come to agree: {statuses:#?}");
     }
 
     async fn report(mut self) -> Report {
         let appends = self.shared.appends.lock().unwrap().clone();
-        self.members.iter().for_each(|member| oracle::check_appends(member, &appends));
+        self.members
+            .iter()
+            .for_each(|member| oracle::check_appends(member, &appends));
         let segments = oracle::check_segments(&self.members);
         let count = |outcome| appends.iter().filter(|append| append.outcome == outcome).count();
         let (trace, messages) = self.network.trace();

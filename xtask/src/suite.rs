@@ -20,7 +20,15 @@ pub(crate) fn run() -> Result<()> {
 
 fn rust() -> Result<()> {
     let mut test = cargo("test")?;
-    test.args(["--locked", "--workspace", "--exclude", "geode-e2e", "--exclude", "xtask", "--no-fail-fast"]);
+    test.args([
+        "--locked",
+        "--workspace",
+        "--exclude",
+        "geode-e2e",
+        "--exclude",
+        "xtask",
+        "--no-fail-fast",
+    ]);
     test.arg("--");
     for name in KNOWN_DEFECTS {
         note(&format!("KNOWN DEFECT, not run: {name} (docs/testing.md)"));

@@ -48,9 +48,18 @@ fn bottomless_nesting_is_refused_with_a_place() {
 #[test]
 fn nesting_up_to_the_limit_is_read() {
     let depth = MAX_NESTING - 1;
-    for (open, close) in [("(", ")"), ("[", "]"), ("NOT ", ""), ("- ", ""), ("{a:", "}"), ("f(", ")"), ("x[", "]")] {
+    for (open, close) in [
+        ("(", ")"),
+        ("[", "]"),
+        ("NOT ", ""),
+        ("- ", ""),
+        ("{a:", "}"),
+        ("f(", ")"),
+        ("x[", "]"),
+    ] {
         let text = format!("RETURN {}x{}", open.repeat(depth), close.repeat(depth));
-        let printed = on_a_small_stack(move || parse(&text, Dialect::Gql).map(|statement| to_sexpr(&statement)));
+        let printed =
+            on_a_small_stack(move || parse(&text, Dialect::Gql).map(|statement| to_sexpr(&statement)));
         assert!(printed.is_ok(), "{open}: {printed:?}");
     }
 }

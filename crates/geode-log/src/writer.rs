@@ -41,7 +41,9 @@ enum Operation {
         purged: Position,
         done: Done,
     },
-    Close,
+    Close {
+        done: Done,
+    },
 }
 
 /// What the writer and the worker both see.
@@ -176,9 +178,9 @@ impl Writer {
         })
     }
 
-    /// Ends the worker after what was asked before.
-    pub fn close(&self) {
-        let _ = self.submit(|_| Ok(Operation::Close));
+    /// Ends the worker after what was asked before; what waits for room on a full volume is given up.
+    pub fn close(&self, done: Done) {
+        let _ = self.submit(|_| Ok(Operation::Close { done }));
     }
 
     fn check(&self) -> Result<(), LogError> {
@@ -244,6 +246,40 @@ impl Worker {
         );
         match result {
             Ok(step) => step,
+            Err(error) if error.is_full() => self.without_room(),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// The volume is full. A purge does not wait behind the appends that need the room it makes; closing does not wait at all.
+    fn without_room(&mut self) -> Step {
+        if self
+            .waiting
+            .iter()
+            .any(|operation| matches!(operation, Operation::Close { .. }))
+        {
+            return self.fail(LogError::Closed);
+        }
+        let stored = self.log.stored.map(|stored| stored.index);
+        let helps = |operation: &Operation| match operation {
+            Operation::Purge { purged, .. } if Some(purged.index) <= stored => Some(*purged),
+            _ => None,
+        };
+        let Some((at, purged)) = self
+            .waiting
+            .iter()
+            .enumerate()
+            .find_map(|(at, operation)| Some((at, helps(operation)?)))
+        else {
+            return Step::Full;
+        };
+        match self.log.purge_files(purged) {
+            Ok(()) => {
+                if let Some(Operation::Purge { done, .. }) = self.waiting.remove(at) {
+                    done(Ok(()));
+                }
+                Step::Busy
+            }
             Err(error) if error.is_full() => Step::Full,
             Err(error) => self.fail(error),
         }
@@ -297,8 +333,11 @@ impl Worker {
         let result = match self.waiting.front() {
             None => return Ok(Step::Idle),
             Some(Operation::Append { .. }) => return Ok(Step::Busy),
-            Some(Operation::Close) => {
+            Some(Operation::Close { .. }) => {
                 self.closed = true;
+                if let Some(Operation::Close { done }) = self.waiting.pop_front() {
+                    done(Ok(()));
+                }
                 return Ok(Step::Ended);
             }
             Some(Operation::Vote { vote, .. }) => self.log.save_vote(*vote),
@@ -324,17 +363,16 @@ impl Worker {
         let callers = std::mem::take(&mut self.callers)
             .into_iter()
             .map(|(_, done)| done);
-        let others =
-            waiting
-                .into_iter()
-                .chain(self.queue.try_iter())
-                .filter_map(|operation| match operation {
-                    Operation::Append { done, .. }
-                    | Operation::Vote { done, .. }
-                    | Operation::Truncate { done, .. }
-                    | Operation::Purge { done, .. } => Some(done),
-                    Operation::Close => None,
-                });
+        let others = waiting
+            .into_iter()
+            .chain(self.queue.try_iter())
+            .map(|operation| match operation {
+                Operation::Append { done, .. }
+                | Operation::Vote { done, .. }
+                | Operation::Truncate { done, .. }
+                | Operation::Purge { done, .. }
+                | Operation::Close { done } => done,
+            });
         callers.chain(others).for_each(|done| done(Err(error.clone())));
         Step::Ended
     }

@@ -206,5 +206,31 @@ fn a_full_volume_is_waited_out_and_a_failed_sync_is_final() {
         writer.append(records(1, 31..32, 1), Box::new(|_| ())),
         Err(LogError::Failed(_))
     ));
-    assert_eq!(position(1, 0).index.0, 0);
+}
+
+#[test]
+fn a_purge_makes_room_for_the_appends_that_wait_before_it() {
+    let disk = MemoryDisk::new();
+    let mut log = open(&disk).unwrap();
+    log.append(records(1, 0..32, 100)).unwrap();
+    let (writer, mut worker) = Writer::new(log);
+    disk.fault(Fault::Limit(7_000));
+    let answered = Arc::new(AtomicU64::new(0));
+    let counted = answered.clone();
+    let done = Box::new(move |result: Result<(), Arc<LogError>>| {
+        drop(counted.fetch_add(u64::from(result.is_ok()), Ordering::SeqCst))
+    });
+    writer.append(records(1, 32..60, 100), done).unwrap();
+    for _ in 0..20 {
+        worker.step();
+    }
+    assert!(writer.is_full());
+    writer.purge(position(1, 23), Box::new(|_| ())).unwrap();
+    for _ in 0..20 {
+        worker.step();
+    }
+    assert!(!writer.is_full());
+    assert_eq!(answered.load(Ordering::SeqCst), 1);
+    writer.close(Box::new(|_| ()));
+    assert_eq!(worker.step(), Step::Ended);
 }

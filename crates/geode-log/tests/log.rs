@@ -284,7 +284,7 @@ fn the_worker_commits_in_groups_and_answers_in_order() {
         .truncate_after(Some(position(1, 99)), Box::new(|_| ()))
         .unwrap();
     writer.append(records(2, 100..110, 20), Box::new(|_| ())).unwrap();
-    writer.close();
+    writer.close(Box::new(|_| ()));
     thread.join().unwrap();
     let mut expected = records(1, 0..100, 20);
     expected.extend(records(2, 100..110, 20));

@@ -13,10 +13,15 @@ use geode_wire::client::MemberAddress;
 use geode_wire::internal::SegmentInfo;
 use openraft::alias::WatchReceiverOf;
 use openraft::async_runtime::WatchReceiver;
+use openraft::type_config::TypeConfigExt;
 use openraft::{AsyncRuntime, ServerState, TokioRuntime};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::watch;
+
+/// How long closing the log is waited for.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why consensus has ended: the process must exit and recover from its disks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -224,6 +229,8 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
     pub async fn shutdown(&self) {
         self.0.progress.closing.store(true, Ordering::Relaxed);
         let _ = self.0.raft.shutdown().await;
-        self.0.writer.close();
+        let (sender, closed) = tokio::sync::oneshot::channel();
+        self.0.writer.close(Box::new(move |_| drop(sender.send(()))));
+        let _ = Types::<R>::timeout(CLOSE_TIMEOUT, closed).await;
     }
 }

@@ -78,6 +78,13 @@ impl Belonging {
                     request.cluster
                 ));
             }
+            let lineage = self.incarnation.get().copied().unwrap_or_default();
+            if lineage != request.incarnation {
+                return Err(format!(
+                    "this member is of incarnation {lineage}, not of {}",
+                    request.incarnation
+                ));
+            }
             return Ok(());
         }
         self.adopt(request.cluster, request.incarnation)

@@ -30,7 +30,7 @@ pub(crate) use founding::found_with_one_voter;
 pub use handle::{Fatal, Raft};
 pub use inbound::{RaftService, SnapshotReceiver};
 pub use membership::MembershipError;
-pub use network::{Alone, BoxFuture, Lane, PeerTransport, SnapshotBody, TransportError};
+pub use network::{BoxFuture, Lane, PeerTransport, SnapshotBody, TransportError};
 pub use open::{Environment, OpenError};
 /// What [`Raft`] runs on: tokio, or a simulation's clock and scheduler.
 pub use openraft::AsyncRuntime as Runtime;
@@ -40,5 +40,7 @@ pub use status::RaftStatus;
 
 #[cfg(test)]
 mod conformance_tests;
+#[cfg(test)]
+mod quic_tests;
 #[cfg(test)]
 mod raft_tests;

@@ -77,41 +77,6 @@ pub trait PeerTransport: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<Bytes, TransportError>>;
 }
 
-/// The transport of a member that is alone and has no internal port.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Alone;
-
-impl Alone {
-    fn unreachable() -> BoxFuture<'static, Result<Bytes, TransportError>> {
-        let reason = "this member has no internal port; configure server.internal_listen to form a cluster";
-        Box::pin(std::future::ready(Err(TransportError::Unreachable(
-            reason.to_owned(),
-        ))))
-    }
-}
-
-impl PeerTransport for Alone {
-    fn call(
-        &self,
-        _: &MemberAddress,
-        _: Lane,
-        _: Bytes,
-        _: Duration,
-    ) -> BoxFuture<'_, Result<Bytes, TransportError>> {
-        Self::unreachable()
-    }
-
-    fn send_snapshot(
-        &self,
-        _: &MemberAddress,
-        _: Bytes,
-        _: SnapshotBody,
-        _: Duration,
-    ) -> BoxFuture<'_, Result<Bytes, TransportError>> {
-        Self::unreachable()
-    }
-}
-
 /// The content of a snapshot, chunk by chunk.
 pub struct SnapshotBody {
     file: Box<dyn DiskFile>,

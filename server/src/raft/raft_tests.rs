@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-const SOON: Duration = Duration::from_secs(20);
+pub(super) const SOON: Duration = Duration::from_secs(20);
 
 /// Every member's service, by id; a member that is cut off is not reached and reaches nobody.
 #[derive(Clone, Default)]
@@ -87,11 +87,11 @@ fn address(id: u64) -> MemberAddress {
     }
 }
 
-fn cluster() -> ClusterId {
+pub(super) fn cluster() -> ClusterId {
     ClusterId(uuid::Uuid::from_u128(99))
 }
 
-fn small() -> Limits {
+pub(super) fn small() -> Limits {
     Limits {
         snapshot_entries: 20,
         keep_entries: 10,
@@ -101,9 +101,14 @@ fn small() -> Limits {
     }
 }
 
-async fn start(net: &Net, directory: &Path, id: u64, known: bool) -> Raft<LmdbStore> {
-    let home = directory.join(id.to_string());
-    std::fs::create_dir_all(&home).unwrap();
+/// Opens a member with a home directory of its own.
+pub(super) async fn open(
+    home: &Path,
+    address: MemberAddress,
+    known: bool,
+    transport: Arc<dyn PeerTransport>,
+) -> Raft<LmdbStore> {
+    std::fs::create_dir_all(home).unwrap();
     let settings = RaftSettings {
         timing: Timing::FAST,
         limits: small(),
@@ -112,19 +117,23 @@ async fn start(net: &Net, directory: &Path, id: u64, known: bool) -> Raft<LmdbSt
         archive_configured: false,
     };
     let identity = RaftIdentity {
-        member: MemberId(id),
+        member: address.id,
         cluster: known.then(|| (cluster(), Incarnation(0))),
         adopt: Arc::new(|_, _| Ok(())),
-        address: address(id),
+        address,
     };
     let store = Arc::new(LmdbStore::open(&home.join("graph"), LmdbOptions::default()).unwrap());
+    Raft::open(settings, identity, store, transport, Environment::default())
+        .await
+        .unwrap()
+}
+
+async fn start(net: &Net, directory: &Path, id: u64, known: bool) -> Raft<LmdbStore> {
     let transport = Arc::new(End {
         net: net.clone(),
         me: MemberId(id),
     });
-    let raft = Raft::open(settings, identity, store, transport, Environment::default())
-        .await
-        .unwrap();
+    let raft = open(&directory.join(id.to_string()), address(id), known, transport).await;
     net.0
         .lock()
         .unwrap()
@@ -154,7 +163,7 @@ fn command(term: Term, sequence: u64) -> Command {
     }))
 }
 
-async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(super) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     for _ in 0..2000 {
         if holds() {
             return;
@@ -164,7 +173,7 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     panic!("{what} did not happen");
 }
 
-async fn leader(members: &[&Raft<LmdbStore>]) -> usize {
+pub(super) async fn leader(members: &[&Raft<LmdbStore>]) -> usize {
     let mut found = None;
     until("an election", || {
         found = members.iter().position(|member| member.leader_term().is_some());
@@ -174,7 +183,7 @@ async fn leader(members: &[&Raft<LmdbStore>]) -> usize {
     found.unwrap()
 }
 
-async fn write(leader: &Raft<LmdbStore>, sequences: std::ops::Range<u64>) {
+pub(super) async fn write(leader: &Raft<LmdbStore>, sequences: std::ops::Range<u64>) {
     let term = leader.leader_term().unwrap();
     let waiting: Vec<_> = sequences
         .map(|sequence| leader.submit(&command(term, sequence)))
@@ -184,7 +193,7 @@ async fn write(leader: &Raft<LmdbStore>, sequences: std::ops::Range<u64>) {
     }
 }
 
-fn hash(member: &Raft<LmdbStore>) -> [u8; 32] {
+pub(super) fn hash(member: &Raft<LmdbStore>) -> [u8; 32] {
     geode_graph::state_hash(&member.store().read().unwrap()).unwrap()
 }
 

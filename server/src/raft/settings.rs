@@ -25,7 +25,7 @@ impl Timing {
     /// For ordinary clouds.
     pub const DEFAULT: Self = Self::new(250, 1000, 2000);
     /// Between distant regions.
-    pub const WAN: Self = Self::new(1000, 5000, 10_000);
+    pub const WAN: Self = Self::new(500, 3000, 6000);
 
     const fn new(heartbeat: u64, election_min: u64, election_max: u64) -> Self {
         Self {

@@ -1,7 +1,6 @@
 //! Binds expressions: variables, functions and aggregates are found, types are followed as far as they are known.
 
 use super::env::{Env, Mode, known_column};
-use super::scope::Scope;
 use super::{Binder, Bound};
 use crate::aggregate::{Aggregate, AggregateCall};
 use crate::datum::Datum;
