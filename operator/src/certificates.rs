@@ -11,7 +11,6 @@ use rcgen::{
     KeyUsagePurpose,
 };
 use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
 use x509_parser::extensions::GeneralName;
 use x509_parser::pem::parse_x509_pem;
 
@@ -143,10 +142,7 @@ fn lasts(params: &mut CertificateParams, now: Timestamp, days: i64) {
 
 /// Hash of a PEM text.
 pub fn fingerprint(pem: &[u8]) -> String {
-    Sha256::digest(pem).iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("invariant: writing to a String succeeds");
-        text
-    })
+    geode_types::hex(&Sha256::digest(pem))
 }
 
 /// What the planner needs to know about an authority; `None` when the text is no certificate.

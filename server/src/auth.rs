@@ -84,11 +84,7 @@ impl Auth {
         let password = password.to_owned();
         let check = tokio::task::spawn_blocking(move || {
             let _slot = slot;
-            PasswordHash::new(&hash).is_ok_and(|hash| {
-                Argon2::default()
-                    .verify_password(password.as_bytes(), &hash)
-                    .is_ok()
-            })
+            verify_password(&hash, &password)
         });
         check.await.unwrap_or(false)
     }
@@ -103,6 +99,15 @@ impl Default for Auth {
 /// The argon2id hash of a password with a new salt, in PHC form: what the user table holds.
 pub fn hash_password(password: &str) -> Result<String, argon2::password_hash::Error> {
     Ok(Argon2::default().hash_password(password.as_bytes())?.to_string())
+}
+
+/// Whether a password fits a hash of the user table. Takes tens of milliseconds: it is meant to be slow.
+pub(crate) fn verify_password(hash: &str, password: &str) -> bool {
+    PasswordHash::new(hash).is_ok_and(|hash| {
+        Argon2::default()
+            .verify_password(password.as_bytes(), &hash)
+            .is_ok()
+    })
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ const FINISHED_MAX: usize = 32;
 
 /// Tasks and the archive's state.
 #[derive(Default)]
-pub struct Board {
+pub(crate) struct Board {
     state: Mutex<State>,
 }
 
@@ -22,7 +22,7 @@ struct State {
 
 impl Board {
     /// Files a task; one that is known under this name stays as it is.
-    pub fn file(&self, task: Task) {
+    pub(crate) fn file(&self, task: Task) {
         let mut state = self.lock();
         let finished =
             |report: &TaskReport| matches!(report.state, TaskState::Done(_) | TaskState::Failed(_));
@@ -42,14 +42,14 @@ impl Board {
     }
 
     /// The sidecar says how a task stands. A task that nobody filed is not taken up.
-    pub fn report(&self, report: TaskReport) {
+    pub(crate) fn report(&self, report: TaskReport) {
         if let Some(known) = self.lock().tasks.get_mut(&report.task.name) {
             known.state = report.state;
         }
     }
 
     /// What the sidecar still has to do.
-    pub fn open_tasks(&self) -> Vec<Task> {
+    pub(crate) fn open_tasks(&self) -> Vec<Task> {
         let open = |report: &&TaskReport| matches!(report.state, TaskState::Waiting | TaskState::Running(_));
         self.lock()
             .tasks
@@ -60,24 +60,24 @@ impl Board {
     }
 
     /// Whether a backup is being fetched for this member.
-    pub fn is_restoring(&self) -> bool {
+    pub(crate) fn is_restoring(&self) -> bool {
         self.open_tasks()
             .iter()
             .any(|task| matches!(task.kind, TaskKind::Restore { .. }))
     }
 
     /// All tasks and how they stand.
-    pub fn reports(&self) -> Vec<TaskReport> {
+    pub(crate) fn reports(&self) -> Vec<TaskReport> {
         self.lock().tasks.values().cloned().collect()
     }
 
     /// Keeps the sidecar's report.
-    pub fn keep_archive(&self, report: ArchiveReport) {
+    pub(crate) fn keep_archive(&self, report: ArchiveReport) {
         self.lock().archive = Some(report);
     }
 
     /// The sidecar's last report.
-    pub fn archive(&self) -> Option<ArchiveReport> {
+    pub(crate) fn archive(&self) -> Option<ArchiveReport> {
         self.lock().archive.clone()
     }
 

@@ -12,7 +12,7 @@ const REOPEN_FACTOR: (u64, u64) = (5, 4);
 
 /// Why writes can be refused; each cause comes and goes by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Cause {
+pub(crate) enum Cause {
     /// The data volume is nearly full.
     DataVolume,
     /// The WAL volume is nearly full.
@@ -23,19 +23,19 @@ pub enum Cause {
 
 /// The causes that hold now, each with a sentence.
 #[derive(Default)]
-pub struct WriteGate {
+pub(crate) struct WriteGate {
     closed: RwLock<BTreeMap<Cause, String>>,
 }
 
 impl WriteGate {
     /// `Some(sentence)` while writes are refused.
-    pub fn read_only(&self) -> Option<String> {
+    pub(crate) fn read_only(&self) -> Option<String> {
         let closed = self.closed.read().unwrap_or_else(PoisonError::into_inner);
         closed.values().next().cloned()
     }
 
     /// Sets or clears one cause.
-    pub fn set(&self, cause: Cause, sentence: Option<String>) {
+    pub(crate) fn set(&self, cause: Cause, sentence: Option<String>) {
         let mut closed = self.closed.write().unwrap_or_else(PoisonError::into_inner);
         let changed = match sentence {
             Some(sentence) => closed.insert(cause, sentence).is_none(),
@@ -52,7 +52,7 @@ impl WriteGate {
     }
 
     /// Looks at the free space of a volume and sets or clears its cause.
-    pub fn check_volume(&self, cause: Cause, path: &Path, free_min: u64) -> io::Result<()> {
+    pub(crate) fn check_volume(&self, cause: Cause, path: &Path, free_min: u64) -> io::Result<()> {
         let free = free_bytes(path)?;
         let is_closed = self
             .closed
@@ -68,7 +68,7 @@ impl WriteGate {
 }
 
 /// Bytes that an unprivileged process may still write below `path`.
-pub fn free_bytes(path: &Path) -> io::Result<u64> {
+pub(crate) fn free_bytes(path: &Path) -> io::Result<u64> {
     let volume = statvfs(path)?;
     Ok(volume.f_bavail.saturating_mul(volume.f_frsize))
 }

@@ -60,6 +60,11 @@ pub struct DataDir {
     _lock: File,
 }
 
+/// Whether another process uses the directory now.
+pub fn is_in_use(path: &Path) -> bool {
+    File::open(path.join(LOCK)).is_ok_and(|lock| matches!(lock.try_lock(), Err(fs::TryLockError::WouldBlock)))
+}
+
 impl DataDir {
     /// Opens the directory, making it and its identity when absent. `fresh` gives a random number for a new member id.
     pub fn open(path: &Path, fresh: impl FnOnce() -> u64) -> Result<Self, IdentityError> {
@@ -174,7 +179,9 @@ mod tests {
     #[test]
     fn a_second_process_and_a_damaged_file_are_refused() {
         let dir = tempfile::tempdir().unwrap();
+        assert!(!is_in_use(dir.path()));
         let held = DataDir::open(dir.path(), || 1).unwrap();
+        assert!(is_in_use(dir.path()));
         assert!(matches!(
             DataDir::open(dir.path(), || 1),
             Err(IdentityError::InUse(_))

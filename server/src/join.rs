@@ -19,10 +19,7 @@ pub(crate) async fn ask_until_in(member: Arc<Member>, seed: String, tls: TlsWatc
     while !member.raft.status().initialized {
         match ask(&member, &target, &tls).await {
             Ok(()) => wait_for_place(&member).await,
-            Err(Refusal::Leader(leader)) => {
-                target = leader;
-                continue;
-            }
+            Err(Refusal::Leader(leader)) => target = leader,
             Err(Refusal::Reason(reason)) => {
                 tracing::warn!(seed, target, reason, "no place in a cluster yet; asking again");
                 target = internal_address(&seed);

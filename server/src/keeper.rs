@@ -1,16 +1,17 @@
-//! What a member does by itself, again and again: it watches its volumes and its archive, renews its metrics, and while it leads it makes
-//! the first user and ends segments in time.
+//! What a member does by itself, again and again: it watches its volumes and its archive, renews its metrics, and while it leads it gives
+//! the administrator its password and ends segments in time.
 
-use crate::auth::{ADMIN_ROLE, hash_password};
+use crate::auth::{ADMIN_ROLE, hash_password, verify_password};
+use crate::cutter::{CutLimits, Cutter, OpenSegment};
 use crate::gate::Cause;
 use crate::member::Member;
 use crate::metrics::ClusterMetrics;
 use crate::pipeline::{Pipeline, now_micros};
 use crate::raft::Raft;
-use geode_graph::{Command, UserRecord, position};
+use geode_graph::{Command, UserRecord};
 use geode_store::{LmdbStore, Store};
 use geode_types::{LogIndex, Term};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,22 +27,11 @@ pub(crate) struct Keeper {
     pub(crate) password_file: PathBuf,
 }
 
-/// What is known about the open segment.
-#[derive(Default)]
-struct Cutter {
-    term: Term,
-    /// The open segment's first entry, the commits before it, and since when it holds commits.
-    segment: LogIndex,
-    commits_before: u64,
-    waiting_since: Option<Instant>,
-    bytes_before: u64,
-}
-
 impl Keeper {
     /// Until the process ends.
     pub(crate) async fn run(mut self) {
         let mut cutter = Cutter::default();
-        let mut has_users = false;
+        let mut has_admin = false;
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -53,8 +43,8 @@ impl Keeper {
             let Some(term) = self.member.raft.leader_term() else {
                 continue;
             };
-            if !has_users {
-                has_users = self.make_first_user().await;
+            if !has_admin {
+                has_admin = self.give_admin_its_password().await;
             }
             if self.member.config.archive.s3.is_some() {
                 self.cut(&mut cutter, term, now).await;
@@ -105,32 +95,32 @@ impl Keeper {
         self.member.gate.set(Cause::ArchiveBacklog, sentence);
     }
 
-    /// True when there are users, by now.
-    async fn make_first_user(&self) -> bool {
-        match self
-            .pipeline
-            .replication()
-            .store()
-            .read()
-            .map(|read| geode_graph::users(&read))
-        {
-            Ok(Ok(users)) if !users.is_empty() => return true,
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the user table cannot be read"),
-            Err(error) => tracing::warn!(%error, "the store cannot be read"),
-        }
-        let name = self.member.config.auth.admin_user.clone();
-        let file = self.password_file.clone();
-        let hashed = tokio::task::spawn_blocking(move || {
-            let password = std::fs::read_to_string(&file)
-                .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-            hash_password(password.trim_end_matches(['\r', '\n'])).map_err(|error| error.to_string())
-        });
-        let hash = match hashed.await {
-            Ok(Ok(hash)) => hash,
-            Ok(Err(error)) => {
-                tracing::error!(error, "the first user cannot be made, so nobody can log in");
+    /// The administrator has the password of the file: a new cluster has no users yet, and a restored one has those of its source. True when
+    /// nothing is left to do.
+    async fn give_admin_its_password(&self) -> bool {
+        let name = &self.member.config.auth.admin_user;
+        let known = match self.pipeline.replication().store().read() {
+            Ok(read) => geode_graph::user(&read, name).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        let known = match known {
+            Ok(known) => known,
+            Err(error) => {
+                tracing::warn!(error, "the user table cannot be read");
                 return false;
+            }
+        };
+        let (file, known_hash) = (
+            self.password_file.clone(),
+            known.as_ref().map(|user| user.hash.clone()),
+        );
+        let fresh = tokio::task::spawn_blocking(move || fresh_hash(&file, known_hash.as_deref())).await;
+        let hash = match fresh {
+            Ok(Ok(Some(hash))) => hash,
+            Ok(Ok(None)) => return true,
+            Ok(Err(error)) => {
+                tracing::error!(error, user = name, "the administrator cannot be given a password");
+                return known.is_some();
             }
             Err(_) => return false,
         };
@@ -140,61 +130,73 @@ impl Keeper {
             role: ADMIN_ROLE.to_owned(),
         };
         let written = self.pipeline.write(|transaction| {
-            // Another leader may have been faster.
-            if transaction.user(&name)?.is_none() {
-                transaction.put_user(record.clone())?;
-            }
+            transaction.put_user(record.clone())?;
             Ok(())
         });
         match written.await {
-            Ok(_) => tracing::info!(user = name, "the first user is made"),
-            Err(refusal) => tracing::warn!(?refusal, "the first user is made later"),
+            Ok(_) => tracing::info!(user = name, "the administrator has the password of the file"),
+            Err(refusal) => tracing::warn!(?refusal, "the administrator gets the password later"),
         }
         false
     }
 
-    /// Ends the open segment when commits in it wait too long for the archive, or when it is large.
+    /// Ends the open segment when entries in it wait too long for the archive, or when it is large.
     async fn cut(&self, cutter: &mut Cutter, term: Term, now: Instant) {
         let raft = &self.member.raft;
         let Some((first, _)) = raft.unsealed() else { return };
-        let Ok(Ok(at)) = raft.store().read().map(|read| position(&read)) else {
-            return;
+        let open = OpenSegment {
+            term,
+            first,
+            log_bytes: raft.status().log_bytes,
         };
-        let bytes = raft.status().log_bytes;
-        if cutter.term != term || cutter.segment != first {
-            // A new leader does not know what the open segment holds, so it assumes a commit, once.
-            let inherited = cutter.term != term;
-            *cutter = Cutter {
-                term,
-                segment: first,
-                commits_before: if inherited {
-                    at.sequence.saturating_sub(1)
-                } else {
-                    at.sequence
-                },
-                waiting_since: None,
-                bytes_before: bytes,
-            };
-        }
-        if at.sequence > cutter.commits_before && cutter.waiting_since.is_none() {
-            cutter.waiting_since = Some(now);
-        }
         let config = &self.member.config;
-        let max_lag = std::time::Duration::from(config.archive.max_lag);
-        // The upload takes its time too, so the segment is ended at half of what is allowed.
-        let is_late = cutter
-            .waiting_since
-            .is_some_and(|since| now.saturating_duration_since(since) >= max_lag / 2);
-        let is_large = bytes.saturating_sub(cutter.bytes_before) > config.storage.wal.segment_bytes.0;
-        if is_late || is_large {
-            if let Err(error) = raft
-                .submit(&Command::Cut {
-                    at_micros: now_micros(),
-                })
-                .await
-            {
-                tracing::debug!(%error, "the segment is ended later");
-            }
+        let limits = CutLimits {
+            max_lag: config.archive.max_lag.into(),
+            bytes: config.storage.wal.segment_bytes.0,
+        };
+        if !cutter.is_due(&open, &limits, now) {
+            return;
         }
+        let command = Command::Cut {
+            at_micros: now_micros(),
+        };
+        if let Err(error) = raft.submit(&command).await {
+            tracing::debug!(%error, "the segment is ended later");
+        }
+    }
+}
+
+/// A hash of the file's password, unless the known one fits it.
+fn fresh_hash(file: &Path, known: Option<&str>) -> Result<Option<String>, String> {
+    let text =
+        std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    let password = text.trim_end_matches(['\r', '\n']);
+    if known.is_some_and(|known| verify_password(known, password)) {
+        return Ok(None);
+    }
+    hash_password(password)
+        .map(Some)
+        .map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_administrator_gets_a_new_hash_only_when_the_file_has_another_password() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("password");
+        std::fs::write(&file, "opensesame\n").unwrap();
+        let hash = fresh_hash(&file, None).unwrap().unwrap();
+        assert_eq!(fresh_hash(&file, Some(&hash)), Ok(None));
+        std::fs::write(&file, "another").unwrap();
+        let changed = fresh_hash(&file, Some(&hash)).unwrap().unwrap();
+        assert!(verify_password(&changed, "another"));
+        assert!(
+            fresh_hash(&folder.path().join("absent"), None)
+                .unwrap_err()
+                .contains("absent")
+        );
     }
 }

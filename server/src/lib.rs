@@ -5,6 +5,7 @@
 
 pub mod auth;
 mod board;
+mod cutter;
 mod ephemeral;
 mod gate;
 pub mod identity;

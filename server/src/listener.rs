@@ -60,7 +60,7 @@ pub enum ListenError {
 }
 
 /// The open client port.
-pub struct Listener<R: Replication> {
+pub(crate) struct Listener<R: Replication> {
     endpoint: Endpoint,
     service: Arc<Service<R>>,
     auth: Arc<Auth>,
@@ -102,7 +102,7 @@ impl Drop for Counted<'_> {
 
 impl<R: Replication> Listener<R> {
     /// Opens the port and begins to accept.
-    pub fn open(
+    pub(crate) fn open(
         address: &str,
         tls: TlsWatch,
         service: Arc<Service<R>>,
@@ -140,13 +140,13 @@ impl<R: Replication> Listener<R> {
     }
 
     /// Where it listens.
-    pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
+    pub(crate) fn local_addr(&self) -> std::io::Result<SocketAddr> {
         self.endpoint.local_addr()
     }
 
     /// Ends in good order, once `service.closing` is true: no new connections, running statements and open transactions get `grace`,
     /// then every connection is closed with `SHUTDOWN`.
-    pub async fn drain(&self, grace: Duration) {
+    pub(crate) async fn drain(&self, grace: Duration) {
         self.endpoint.set_server_config(None);
         let quiet = async {
             while self.service.busy.load(Ordering::Relaxed) > 0 {

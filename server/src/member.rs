@@ -25,7 +25,7 @@ const JOIN_POLL: Duration = Duration::from_millis(200);
 const JOIN_PATIENCE: Duration = Duration::from_secs(600);
 
 /// Version of this server.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// A member's parts.
 pub(crate) struct Member {

@@ -7,7 +7,7 @@ use prometheus::{IntCounter, IntGauge, Registry};
 use std::time::{Duration, Instant};
 
 /// Gauges and counters, and what is remembered between two looks.
-pub struct ClusterMetrics {
+pub(crate) struct ClusterMetrics {
     cluster_size: IntGauge,
     node_healthy: IntGauge,
     lag_ms: IntGauge,
@@ -33,7 +33,7 @@ const QUORUM_AGE_MAX: Duration = Duration::from_secs(5);
 
 impl ClusterMetrics {
     /// Registers the metrics.
-    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+    pub(crate) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let gauge = |name: &str, help: &str| -> Result<IntGauge, prometheus::Error> {
             let gauge = IntGauge::new(name, help)?;
             registry.register(Box::new(gauge.clone()))?;
@@ -89,7 +89,7 @@ impl ClusterMetrics {
     }
 
     /// Takes a look.
-    pub fn update(&mut self, status: &MemberStatus, now: Instant) {
+    pub(crate) fn update(&mut self, status: &MemberStatus, now: Instant) {
         self.cluster_size.set(status.membership.members.len() as i64);
         self.node_healthy.set(i64::from(status.not_ready.is_none()));
         self.read_only.set(i64::from(status.read_only.is_some()));

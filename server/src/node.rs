@@ -2,7 +2,7 @@
 //! that happens; what each part does is in its own module.
 
 use crate::gate::WriteGate;
-use crate::identity::{DataDir, IdentityError};
+use crate::identity::{DataDir, IdentityError, is_in_use};
 use crate::internal::{Api, NoPeers, Transport, TransportError};
 use crate::keeper::Keeper;
 use crate::listener::{ListenError, Listener};
@@ -22,7 +22,7 @@ use geode_types::ClusterId;
 use geode_wire::client::MemberAddress;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -31,6 +31,9 @@ use tokio::sync::watch;
 
 /// How long statements and transactions that are under way may take at shutdown.
 const DRAIN_GRACE: Duration = Duration::from_secs(10);
+
+/// How long another process that uses the data directory may take to end.
+const PREDECESSOR_GRACE: Duration = Duration::from_secs(10);
 
 /// How a server is started.
 #[derive(Clone, Debug, Default)]
@@ -115,6 +118,7 @@ impl Server {
             join,
         } = options;
         let data_dir = config.storage.data_dir.clone();
+        wait_for_predecessor(&data_dir).await;
         pending::take_up(&config)?;
         let data = DataDir::open(&data_dir, rand::random)?;
         let tls = certificates(&config)?.watch()?;
@@ -159,7 +163,7 @@ impl Server {
         }
 
         let cluster = Arc::new(ClusterMember(member.clone()));
-        let tables = Arc::new(ClusterTables::new(cluster.clone()));
+        let tables = Arc::new(ClusterTables(member.clone()));
         let pipeline = Arc::new(Pipeline::new(
             member.raft.clone(),
             gate,
@@ -213,10 +217,11 @@ impl Server {
 
     /// Gives leadership away, lets statements end, closes the ports and the log. What was acknowledged is durable with or without this.
     pub async fn shutdown(self) {
-        if self.member.raft.leader_term().is_some() && self.member.raft.status().membership.voters.len() > 1 {
-            if let Err(error) = self.member.raft.transfer_leader(None).await {
-                tracing::info!(%error, "leadership was not handed over before the end");
-            }
+        if self.member.raft.leader_term().is_some()
+            && self.member.raft.status().membership.voters.len() > 1
+            && let Err(error) = self.member.raft.transfer_leader(None).await
+        {
+            tracing::info!(%error, "leadership was not handed over before the end");
         }
         self.closing.send_replace(true);
         self.listener.drain(DRAIN_GRACE).await;
@@ -227,6 +232,17 @@ impl Server {
         if let Some(transport) = &self.transport {
             transport.close();
         }
+    }
+}
+
+/// After a forced deletion Kubernetes starts a pod while the container before it is still ending.
+async fn wait_for_predecessor(data_dir: &Path) {
+    let deadline = tokio::time::Instant::now() + PREDECESSOR_GRACE;
+    if is_in_use(data_dir) {
+        tracing::warn!(path = %data_dir.display(), "another geode process uses the data directory; waiting for its end");
+    }
+    while is_in_use(data_dir) && tokio::time::Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

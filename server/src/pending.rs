@@ -60,7 +60,7 @@ pub(crate) fn take_up(config: &Config) -> Result<(), PendingError> {
     });
     match restored {
         Ok(restored) => {
-            tracing::info!(index = %restored.index, hash = restored.state_hash, "a backup is restored")
+            tracing::info!(index = %restored.index, hash = restored.state_hash, "a backup is restored");
         }
         // The replay was complete, only the order was still there.
         Err(RestoreError::Taken { cluster, .. }) if cluster == order.cluster => {}

@@ -13,10 +13,10 @@ mod replication;
 mod run;
 
 pub(crate) use answer::{lsn_of, told};
-pub use output::{FRAMES_WAITING, Output, OutputSender};
-pub use refusal::Refusal;
+pub(crate) use output::{FRAMES_WAITING, Output, OutputSender};
+pub(crate) use refusal::Refusal;
 pub(crate) use refusal::{internal, no_transaction, too_slow, transaction_open, transaction_over};
-pub use replication::{Decided, NotNow, Replication, SubmitError};
+pub(crate) use replication::{Decided, NotNow, Replication, SubmitError};
 pub(crate) use run::{Ran, Request};
 
 use crate::gate::WriteGate;
@@ -49,7 +49,7 @@ const WORKERS_PER_CORE: usize = 4;
 
 /// What statements may use, from the configuration.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// `performance.query_timeout`.
     pub query_timeout: Duration,
     /// `performance.transaction_timeout`: also the greatest age of a snapshot that a transaction holds.
@@ -72,7 +72,7 @@ impl From<&geode_config::Performance> for Limits {
 }
 
 /// Runs statements on one member.
-pub struct Pipeline<R: Replication> {
+pub(crate) struct Pipeline<R: Replication> {
     replication: R,
     leading: Mutex<Option<Leading>>,
     in_flight: InFlight,
@@ -100,7 +100,7 @@ pub(crate) struct Begun<R: Replication> {
 
 impl<R: Replication> Pipeline<R> {
     /// Ready to run statements.
-    pub fn new(
+    pub(crate) fn new(
         replication: R,
         gate: Arc<WriteGate>,
         system: Arc<dyn SystemTables + Send + Sync>,
@@ -125,7 +125,7 @@ impl<R: Replication> Pipeline<R> {
     }
 
     /// Replication below.
-    pub fn replication(&self) -> &R {
+    pub(crate) fn replication(&self) -> &R {
         &self.replication
     }
 
@@ -402,7 +402,7 @@ impl<R: Replication> Pipeline<R> {
 
     /// Changes the graph from inside the server (users, bootstrap): certified and replicated like everything else. `change` runs again
     /// after a conflict.
-    pub async fn write(
+    pub(crate) async fn write(
         &self,
         mut change: impl FnMut(&mut Transaction<ReadOf<R>>) -> Result<(), QueryError>,
     ) -> Result<Lsn, Refusal> {
@@ -412,7 +412,7 @@ impl<R: Replication> Pipeline<R> {
             change(&mut begun.transaction)?;
             match self.commit(begun.transaction.finish(), None, &mut None).await {
                 Err(Refusal::Failed(error)) if is_conflict(&error) && attempt < CONFLICT_RETRIES => {
-                    pause(attempt).await
+                    pause(attempt).await;
                 }
                 decided => return Ok(decided?.lsn.unwrap_or_default()),
             }

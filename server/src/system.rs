@@ -1,5 +1,6 @@
-//! The cluster as clients see it: for drivers that look for the leader, and as rows for `SELECT … FROM system.cluster_nodes`.
+//! The cluster as clients see it: for drivers that look for the leader, and as rows for `SELECT … FROM system.…`.
 
+use crate::internal::state_hash_at;
 use crate::member::{Member, VERSION};
 use crate::raft::{BoxFuture, MembershipError, RaftStatus};
 use crate::session::{ClusterAccess, TransferRefused};
@@ -11,8 +12,27 @@ use std::sync::Arc;
 /// A member that has not answered its leader for longer is offline.
 const OFFLINE_AFTER_MS: u64 = 3000;
 
-const CLUSTER_NODES: &str = "system.cluster_nodes";
-const COLUMNS: [&str; 8] = [
+/// A table, and how its rows are read.
+struct Table {
+    name: &'static str,
+    columns: &'static [&'static str],
+    rows: fn(&Member) -> Vec<Vec<Value>>,
+}
+
+const TABLES: [Table; 2] = [
+    Table {
+        name: "system.cluster_nodes",
+        columns: &CLUSTER_NODES,
+        rows: |member| cluster_view(member).members.iter().map(cluster_node).collect(),
+    },
+    Table {
+        name: "system.state_hash",
+        columns: &["applied", "hash"],
+        rows: state_hash,
+    },
+];
+
+const CLUSTER_NODES: [&str; 8] = [
     "id",
     "name",
     "address",
@@ -24,42 +44,42 @@ const COLUMNS: [&str; 8] = [
 ];
 
 /// The tables of one member.
-pub struct ClusterTables {
-    member: Arc<dyn ClusterAccess>,
-}
-
-impl ClusterTables {
-    /// Reads this member.
-    pub fn new(member: Arc<dyn ClusterAccess>) -> Self {
-        Self { member }
-    }
-}
+pub(crate) struct ClusterTables(pub(crate) Arc<Member>);
 
 impl SystemTables for ClusterTables {
     fn names(&self) -> Vec<String> {
-        vec![CLUSTER_NODES.to_owned()]
+        TABLES.iter().map(|table| table.name.to_owned()).collect()
     }
 
     fn columns(&self, name: &str) -> Option<Vec<String>> {
-        name.eq_ignore_ascii_case(CLUSTER_NODES)
-            .then(|| COLUMNS.map(str::to_owned).to_vec())
+        find(name).map(|table| table.columns.iter().map(|column| (*column).to_owned()).collect())
     }
 
     fn rows(&self, name: &str) -> Vec<Vec<Value>> {
-        if name.eq_ignore_ascii_case(CLUSTER_NODES) {
-            cluster_nodes(&self.member.view())
-        } else {
+        find(name).map_or_else(Vec::new, |table| (table.rows)(&self.0))
+    }
+}
+
+fn find(name: &str) -> Option<&'static Table> {
+    TABLES.iter().find(|table| name.eq_ignore_ascii_case(table.name))
+}
+
+/// Reads the whole graph: equal hashes at an equal index are what replicas and restores owe each other.
+fn state_hash(member: &Member) -> Vec<Vec<Value>> {
+    match state_hash_at(member.raft.store()) {
+        Ok((applied, hash)) => vec![vec![
+            Value::Int(i64::try_from(applied.0).unwrap_or(i64::MAX)),
+            hash.into(),
+        ]],
+        Err(error) => {
+            tracing::error!(error, "the state hash cannot be computed");
             Vec::new()
         }
     }
 }
 
-fn cluster_nodes(view: &ClusterView) -> Vec<Vec<Value>> {
-    view.members.iter().map(row).collect()
-}
-
-/// In the order of [`COLUMNS`].
-fn row(member: &MemberView) -> Vec<Value> {
+/// In the order of [`CLUSTER_NODES`].
+fn cluster_node(member: &MemberView) -> Vec<Value> {
     let number = |figure: Option<u64>| {
         figure.map_or(Value::Null, |figure| {
             Value::Int(i64::try_from(figure).unwrap_or(i64::MAX))
@@ -196,8 +216,8 @@ mod tests {
             lag_entries: None,
             lag_ms: Some(2),
         };
-        let row = row(&member);
-        assert_eq!(row.len(), COLUMNS.len());
+        let row = cluster_node(&member);
+        assert_eq!(row.len(), CLUSTER_NODES.len());
         assert_eq!(
             row[3..],
             [

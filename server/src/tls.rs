@@ -122,7 +122,7 @@ impl TlsFiles {
                         }
                     }
                     Err(error) => {
-                        tracing::warn!(%error, "the certificate files are broken; the last good ones stay in use")
+                        tracing::warn!(%error, "the certificate files are broken; the last good ones stay in use");
                     }
                 }
             }

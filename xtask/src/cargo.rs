@@ -25,13 +25,11 @@ pub(crate) fn binary(name: &str) -> Result<PathBuf> {
     Ok(paths::target()?.join(TARGET).join("release").join(name))
 }
 
-/// Builds binaries of the workspace, `(package, binary)` each, and says where they are.
-pub(crate) fn build(binaries: &[(&str, &str)]) -> Result<Vec<PathBuf>> {
+/// Everything but xtask: always this selection, as another one has other features and would compile the dependencies again.
+pub(crate) const EVERYTHING: [&str; 4] = ["--locked", "--workspace", "--exclude", "xtask"];
+
+/// Builds every binary of the project.
+pub(crate) fn build() -> Result<()> {
     let mut command = cargo("build")?;
-    command.arg("--locked");
-    for (package, name) in binaries {
-        command.args(["--package", package, "--bin", name]);
-    }
-    passthrough(&mut command).context("build the binaries")?;
-    binaries.iter().map(|(_, name)| binary(name)).collect()
+    passthrough(command.args(EVERYTHING).args(["--bins"])).context("build the binaries")
 }

@@ -1,6 +1,6 @@
 //! `cargo xtask e2e [NAME]`: the end-to-end tests on a real Kubernetes, with images and operator of this checkout.
 
-use crate::cargo::{build, cargo};
+use crate::cargo::{EVERYTHING, binary, cargo};
 use crate::command::passthrough;
 use crate::generate::OPERATOR_NAMESPACE;
 use crate::progress::step;
@@ -21,8 +21,7 @@ pub(crate) type Environment = BTreeMap<String, String>;
 pub(crate) fn run(filter: Option<&str>) -> Result<()> {
     let environment = install(NODES)?;
     let mut test = cargo("test")?;
-    test.args(["--locked", "--package", "geode-e2e", "--test", "e2e", "--"])
-        .args(filter);
+    test.args(EVERYTHING).args(["--test", "e2e", "--"]).args(filter);
     // One after the other: they share nodes, and each measures times.
     test.args(["--test-threads", "1", "--nocapture"])
         .envs(environment);
@@ -35,11 +34,9 @@ pub(crate) fn install(nodes: u32) -> Result<Environment> {
     images::run()?;
     cluster::load()?;
     let helm = tools::ensure(Tool::Helm)?;
-    let plugin = step("building the kubectl plugin", || {
-        build(&[("kubectl-geode", "kubectl-geode")])
-    })?
-    .remove(0);
+    let plugin = binary("kubectl-geode")?;
     let mut environment = cluster::environment()?;
+    environment.insert("GEODE".to_owned(), binary("geode")?.display().to_string());
     let folder = plugin.parent().unwrap_or(Path::new("/")).display().to_string();
     let path = std::env::var("PATH").unwrap_or_default();
     environment.insert("PATH".to_owned(), format!("{folder}:{path}"));
@@ -75,5 +72,15 @@ fn install_operator(helm: &Path, environment: &Environment) -> Result<()> {
             images::digest("geode-operator")?
         ),
     ]);
+    if let Some(registry) = environment.get(cluster::REGISTRY_VARIABLE) {
+        for (value, program) in [
+            ("image.repository", "geode-operator"),
+            ("databaseImages.server", "geode"),
+            ("databaseImages.sidecar", "geode-sidecar"),
+        ] {
+            let name = images::repository(program);
+            command.args(["--set-string", &format!("{value}={registry}/{name}")]);
+        }
+    }
     crate::command::output(command.envs(environment)).map(drop)
 }

@@ -35,7 +35,8 @@ pub(crate) fn check_install() -> Result<()> {
 const INSTALL: &str = "manifests/install.yaml";
 
 fn crds() -> Result<BTreeMap<String, String>> {
-    let operator = crate::cargo::build(&[("geode-operator", "geode-operator")])?.remove(0);
+    crate::cargo::build()?;
+    let operator = crate::cargo::binary("geode-operator")?;
     let printed = output(Command::new(operator).arg("crds"))?;
     let mut files = BTreeMap::new();
     for document in printed

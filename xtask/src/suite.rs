@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every test that needs no cluster. End to end is `cargo xtask e2e`.
 
-use crate::cargo::cargo;
+use crate::cargo::{EVERYTHING, cargo};
 use crate::command::passthrough;
 use crate::prerequisites;
 use crate::progress::{note, step};
@@ -20,16 +20,8 @@ pub(crate) fn run() -> Result<()> {
 
 fn rust() -> Result<()> {
     let mut test = cargo("test")?;
-    test.args([
-        "--locked",
-        "--workspace",
-        "--exclude",
-        "geode-e2e",
-        "--exclude",
-        "xtask",
-        "--no-fail-fast",
-    ]);
-    test.arg("--");
+    test.args(EVERYTHING)
+        .args(["--exclude", "geode-e2e", "--no-fail-fast", "--"]);
     for name in KNOWN_DEFECTS {
         note(&format!("KNOWN DEFECT, not run: {name} (docs/testing.md)"));
         test.args(["--skip", name]);

@@ -1,11 +1,12 @@
-//! `geode restore` and `geode verify`: from an archive to a data directory, and the proof that a data directory is sound.
+//! `geode backup list`, `geode restore` and `geode verify`: what an archive holds, from there to a data directory, and the proof that a data
+//! directory is sound.
 
-use crate::Failure;
-use crate::args::{Format, RestoreArgs, VerifyArgs};
-use geode_archive::{Access, Progress};
+use crate::args::{ArchiveArgs, BackupCommand, Format, RestoreArgs, VerifyArgs};
+use crate::{Failure, show};
+use geode_archive::{Access, Inventory, Location, Progress, inventory};
 use geode_config::Config;
 use geode_server::restore::{ReplayOptions, Restored, VerifyReport, replay, verify as check};
-use geode_types::{ClusterId, RestoreTarget};
+use geode_types::{ClusterId, GroupId, RestoreTarget};
 use jiff::Timestamp;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -13,13 +14,74 @@ use uuid::Uuid;
 
 const MIB: u64 = 1 << 20;
 
+impl ArchiveArgs {
+    fn access(&self) -> Access {
+        Access {
+            endpoint: self.endpoint.clone(),
+            region: Some(self.region.clone()),
+            credentials_dir: None,
+        }
+    }
+}
+
+pub(crate) async fn list(command: BackupCommand) -> Result<(), Failure> {
+    let BackupCommand::List { archive, format } = command;
+    let failed = |error: &dyn std::fmt::Display| Failure::Message(error.to_string());
+    let location = Location::parse(&archive.source).map_err(|error| failed(&error))?;
+    let store = location.open(&archive.access()).await;
+    let lineage = location.lineage(&*store).await.map_err(|error| failed(&error))?;
+    let found = inventory(&*store, lineage)
+        .await
+        .map_err(|error| failed(&error))?;
+    if format == Format::Table {
+        println!("{}", inventory_table(&found));
+    } else {
+        println!("{}", inventory_json(&found));
+    }
+    Ok(())
+}
+
+fn inventory_table(found: &Inventory) -> String {
+    let bases = found.bases.iter().map(|base| {
+        let manifest = &base.manifest;
+        vec![
+            "base".to_owned(),
+            format!("up to {}", manifest.index),
+            manifest.stored_bytes.to_string(),
+            base.folder.clone(),
+        ]
+    });
+    let segments = found.segments.iter().map(|segment| {
+        vec![
+            "wal".to_owned(),
+            format!("{} to {}", segment.range.first, segment.range.last),
+            segment.bytes.to_string(),
+            found.lineage.segment(GroupId(0), segment.range),
+        ]
+    });
+    show::table(&["KIND", "ENTRIES", "BYTES", "OBJECT"], bases.chain(segments)).to_string()
+}
+
+fn inventory_json(found: &Inventory) -> serde_json::Value {
+    let bases = found
+        .bases
+        .iter()
+        .map(|base| json!({"folder": base.folder, "manifest": base.manifest}));
+    let segments = found.segments.iter().map(|segment| {
+        json!({
+            "object": found.lineage.segment(GroupId(0), segment.range), "first": segment.range.first, "last": segment.range.last,
+            "bytes": segment.bytes,
+        })
+    });
+    json!({
+        "cluster_id": found.lineage.cluster_id, "incarnation": found.lineage.incarnation,
+        "bases": bases.collect::<Vec<_>>(), "segments": segments.collect::<Vec<_>>(),
+    })
+}
+
 pub(crate) async fn restore(args: RestoreArgs) -> Result<(), Failure> {
     let target = target(args.target_time.as_deref())?;
-    let access = Access {
-        endpoint: args.endpoint,
-        region: Some(args.region),
-        credentials_dir: None,
-    };
+    let access = args.archive.access();
     let fetched = beside(&args.target)?;
     remove(&fetched)?;
     let told = std::sync::Mutex::new(String::new());
@@ -36,7 +98,7 @@ pub(crate) async fn restore(args: RestoreArgs) -> Result<(), Failure> {
             told.clone_from(&progress.step);
         }
     };
-    let backup = geode_archive::fetch(&args.source, &access, target, &fetched, &on_progress).await;
+    let backup = geode_archive::fetch(&args.archive.source, &access, target, &fetched, &on_progress).await;
     let backup = backup.map_err(|error| Failure::Message(error.to_string()))?;
     eprintln!(
         "fetched {} segment(s) of cluster {}; replaying",

@@ -37,6 +37,9 @@ pub(crate) enum Command {
     /// Look at the cluster, or move its leadership.
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// Look into an archive.
+    #[command(subcommand)]
+    Backup(BackupCommand),
     /// Rebuild a data directory from an archive.
     Restore(RestoreArgs),
     /// Check a data directory: checksums, log, and that edges, nodes and indexes agree.
@@ -198,23 +201,42 @@ pub(crate) struct ClusterArgs {
     pub(crate) format: Format,
 }
 
+/// Where an archive is.
 #[derive(Args, Debug)]
-pub(crate) struct RestoreArgs {
+pub(crate) struct ArchiveArgs {
     /// The archive: s3://bucket/prefix, of a cluster or of one incarnation of it.
     #[arg(long, value_name = "URL")]
     pub(crate) source: String,
-    /// The data directory to make; it must be empty or absent.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) target: PathBuf,
-    /// Restore the state at this time (RFC 3339, for example 2026-01-28T14:30:00Z) instead of the newest.
-    #[arg(long, value_name = "TIME")]
-    pub(crate) target_time: Option<String>,
     /// Endpoint of the S3 service, when it is not AWS.
     #[arg(long, env = "GEODE_S3_ENDPOINT", value_name = "URL")]
     pub(crate) endpoint: Option<String>,
     /// Region of the bucket.
     #[arg(long, env = "AWS_REGION", value_name = "NAME", default_value = "us-east-1")]
     pub(crate) region: String,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum BackupCommand {
+    /// Print the base backups and the WAL segments of the newest incarnation.
+    List {
+        #[command(flatten)]
+        archive: ArchiveArgs,
+        /// How they are printed: table or json.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RestoreArgs {
+    #[command(flatten)]
+    pub(crate) archive: ArchiveArgs,
+    /// The data directory to make; it must be empty or absent.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) target: PathBuf,
+    /// Restore the state at this time (RFC 3339, for example 2026-01-28T14:30:00Z) instead of the newest.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) target_time: Option<String>,
     /// How the result is printed: table or json.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,

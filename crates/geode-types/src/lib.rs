@@ -3,6 +3,7 @@
 //! Nothing here does I/O, knows a protocol or depends on another crate of Geode.
 
 mod error;
+mod hex;
 mod ids;
 mod nearest;
 mod restore;
@@ -10,6 +11,7 @@ mod summary;
 mod value;
 
 pub use error::{ErrorClass, Outcome, Phase, Position, QueryError};
+pub use hex::hex;
 pub use ids::{
     ClusterId, EdgeId, GroupId, Incarnation, LogIndex, Lsn, LsnError, MemberId, NodeId, RequestId, Role, Term,
 };

@@ -2,10 +2,10 @@
 #![expect(clippy::print_stdout, reason = "it talks to a person")]
 
 use anyhow::{Context, Result, ensure};
-use geode_e2e::{Cluster, Ledger, S3, environment, kubectl, kubectl_input, kubectl_status, wait_for};
+use geode_e2e::{Cluster, Ledger, S3, environment, kubectl, kubectl_input, wait_for};
 use serde_json::{Value, json};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const NAMESPACE: &str = "demo";
 const NAME: &str = "social";
@@ -17,11 +17,13 @@ const QUESTION: &str = "MATCH (a:Person)-[k:KNOWS]->(b:Person) RETURN a.name AS 
 
 fn main() -> Result<()> {
     let s3 = S3::from_environment()?;
-    let cluster = apply(&s3)?;
+    let started = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    let prefix = format!("demo/{}", started.as_secs());
+    let cluster = apply(&s3, &prefix)?;
     show_members(&cluster)?;
     first_query(&cluster)?;
     kill_the_leader(&cluster)?;
-    archive_and_restore(&cluster, &s3)?;
+    archive_and_restore(&cluster, &s3, &prefix)?;
     next_steps()
 }
 
@@ -29,20 +31,22 @@ fn title(text: &str) {
     println!("\n== {text}");
 }
 
-fn apply(s3: &S3) -> Result<Cluster> {
+fn apply(s3: &S3, prefix: &str) -> Result<Cluster> {
     title("One manifest: manifests/samples/demo.yaml");
-    if !kubectl_status(&["get", "namespace", NAMESPACE])?.status.success() {
-        kubectl(&["create", "namespace", NAMESPACE])?;
-    }
-    if !kubectl_status(&["get", "secret", "s3", "-n", NAMESPACE])?
-        .status
-        .success()
-    {
-        s3.secret(NAMESPACE, "s3")?;
-    }
+    // What an earlier demo left is not this checkout's; every run is from nothing, also in the bucket.
+    kubectl(&[
+        "delete",
+        "namespace",
+        NAMESPACE,
+        "--ignore-not-found",
+        "--timeout=120s",
+    ])?;
+    kubectl(&["create", "namespace", NAMESPACE])?;
+    s3.secret(NAMESPACE, "s3")?;
     let sample = include_str!("../../../manifests/samples/demo.yaml")
         .replace("http://s3.example.com:9000", &s3.endpoint)
-        .replace("my-bucket", &s3.bucket);
+        .replace("my-bucket", &s3.bucket)
+        .replace("demo/social", prefix);
     println!(
         "{}",
         kubectl_input(&["apply", "-n", NAMESPACE, "-f", "-"], &sample)?.trim()
@@ -129,7 +133,7 @@ fn kill_the_leader(cluster: &Cluster) -> Result<()> {
     cluster.wait_ready().map(drop)
 }
 
-fn archive_and_restore(cluster: &Cluster, s3: &S3) -> Result<()> {
+fn archive_and_restore(cluster: &Cluster, s3: &S3, prefix: &str) -> Result<()> {
     title("The WAL in S3, and the graph from there");
     let backup = json!({
         "apiVersion": "geodedb.com/v1alpha1", "kind": "GeodeBackup",
@@ -172,33 +176,31 @@ fn archive_and_restore(cluster: &Cluster, s3: &S3) -> Result<()> {
         .as_str()
         .context("a hash")?
         .to_owned();
-    restore(s3, &hash)
+    restore(s3, prefix, &hash)
 }
 
-fn restore(s3: &S3, expected: &str) -> Result<()> {
+/// `geode` with the keys of the S3 server.
+fn geode(s3: &S3, arguments: &[&str]) -> Result<Command> {
+    let mut command = Command::new(environment("GEODE")?);
+    s3.give_credentials(command.args(arguments));
+    Ok(command)
+}
+
+fn restore(s3: &S3, prefix: &str, expected: &str) -> Result<()> {
     let target = std::env::temp_dir().join(format!("geode-demo-restore-{}", std::process::id()));
-    let source = format!("s3://{}/demo/social", s3.bucket);
-    let geode = environment("GEODE")?;
-    let mut command = Command::new(&geode);
-    command
-        .args([
-            "restore",
-            "--source",
-            &source,
-            "--endpoint",
-            &s3.endpoint,
-            "--target",
-        ])
-        .arg(&target);
+    let source = format!("s3://{}/{prefix}", s3.bucket);
+    let place = ["--source", &source, "--endpoint", &s3.endpoint];
+    println!("geode backup list --source {source}");
+    let listed = geode(s3, &["backup", "list"])?.args(place).status()?;
+    ensure!(listed.success(), "geode backup list failed");
     println!("geode restore --source {source} --target {}", target.display());
-    ensure!(
-        s3.give_credentials(&mut command).status()?.success(),
-        "geode restore failed"
-    );
-    let verified = Command::new(&geode)
-        .args(["verify", "--data-dir"])
+    let restored = geode(s3, &["restore", "--target"])?
         .arg(&target)
-        .args(["--format", "json"])
+        .args(place)
+        .status()?;
+    ensure!(restored.success(), "geode restore failed");
+    let verified = geode(s3, &["verify", "--format", "json", "--data-dir"])?
+        .arg(&target)
         .output()?;
     ensure!(
         verified.status.success(),

@@ -58,7 +58,7 @@ async fn answer(member: &Arc<Member>, request: InternalRequest) -> Result<Intern
         InternalRequest::AddLearner { member } => raft.add_learner(member).await?,
         InternalRequest::ChangeVoters { voters, expected } => raft.change_voters(voters, expected).await?,
         InternalRequest::RemoveLearners { members, expected } => {
-            raft.remove_learners(members, expected).await?
+            raft.remove_learners(members, expected).await?;
         }
         InternalRequest::TransferLeader { to } => raft.transfer_leader(to).await?,
         InternalRequest::Join { member: joiner } => member.join(joiner).await?,
@@ -132,13 +132,7 @@ pub(crate) fn state_hash_at(store: &LmdbStore) -> Result<(LogIndex, String), Str
     let read = store.read().map_err(|error| error.to_string())?;
     let at = position(&read).map_err(|error| error.to_string())?;
     let hash = state_hash(&read).map_err(|error| error.to_string())?;
-    Ok((
-        at.index,
-        hash.iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<Vec<_>>()
-            .concat(),
-    ))
+    Ok((at.index, geode_types::hex(&hash)))
 }
 
 async fn send_snapshot(member: &Member, mut send: SendStream) -> Result<(), WireError> {

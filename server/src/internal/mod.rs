@@ -7,5 +7,4 @@ mod api;
 mod transport;
 
 pub(crate) use api::{Api, state_hash_at};
-pub use transport::TransportError;
-pub(crate) use transport::{ApiService, NoPeers, Transport};
+pub(crate) use transport::{ApiService, NoPeers, Transport, TransportError};

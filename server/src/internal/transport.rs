@@ -55,7 +55,7 @@ pub enum TransportError {
 }
 
 /// Answers API streams.
-pub trait ApiService: Send + Sync + 'static {
+pub(crate) trait ApiService: Send + Sync + 'static {
     /// Answers one request; writes its reply frame (and what follows it) to `send`.
     fn answer(&self, request: InternalRequest, send: SendStream)
     -> BoxFuture<'static, Result<(), WireError>>;
@@ -63,7 +63,7 @@ pub trait ApiService: Send + Sync + 'static {
 
 /// The internal port of a member. Cheap to clone.
 #[derive(Clone)]
-pub struct Transport {
+pub(crate) struct Transport {
     endpoint: Endpoint,
     tls: TlsWatch,
     connections: Arc<Mutex<HashMap<(MemberId, Lane), Connection>>>,
@@ -71,7 +71,7 @@ pub struct Transport {
 
 impl Transport {
     /// Opens the socket; nothing is answered before [`Transport::serve`].
-    pub async fn bind(listen: &str, tls: TlsWatch) -> Result<Self, TransportError> {
+    pub(crate) async fn bind(listen: &str, tls: TlsWatch) -> Result<Self, TransportError> {
         let failed = |source| TransportError::Listen {
             address: listen.to_owned(),
             source,
@@ -86,13 +86,8 @@ impl Transport {
         })
     }
 
-    /// Where it listens.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.endpoint.local_addr()
-    }
-
     /// Answers peers until [`Transport::close`]; new certificates are used for new connections.
-    pub async fn serve(self, raft: Arc<dyn RaftService>, api: Arc<dyn ApiService>) {
+    pub(crate) async fn serve(self, raft: Arc<dyn RaftService>, api: Arc<dyn ApiService>) {
         let services = Services { raft, api };
         let mut tls = self.tls.clone();
         loop {
@@ -110,7 +105,7 @@ impl Transport {
     }
 
     /// Ends all connections.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.endpoint
             .close(VarInt::from_u32(close_code::SHUTDOWN), b"shutting down");
     }

@@ -16,11 +16,11 @@ const FRAME_OVERHEAD_BYTES: usize = 1024;
 /// What a writing statement may return: its rows wait here until it is committed.
 const MAX_WRITE_RESULT_BYTES: usize = 64 << 20;
 /// Frames that wait for a slow reader.
-pub const FRAMES_WAITING: usize = 4;
+pub(crate) const FRAMES_WAITING: usize = 4;
 
 /// A piece of an answer.
 #[derive(Debug)]
-pub enum Output {
+pub(crate) enum Output {
     /// Names of the columns; first, and exactly once.
     Columns(Vec<String>),
     /// Some rows.
@@ -28,7 +28,7 @@ pub enum Output {
 }
 
 /// Where pieces of an answer go.
-pub type OutputSender = mpsc::Sender<Output>;
+pub(crate) type OutputSender = mpsc::Sender<Output>;
 
 /// Takes rows from the executor, on its thread.
 pub(super) struct RowSink {
@@ -67,7 +67,9 @@ impl RowSink {
     pub(super) fn take(&mut self, batch: Vec<Vec<Value>>) -> ControlFlow<()> {
         for row in batch {
             let before = self.buffer.len();
-            row.iter().for_each(|value| encode_value(value, &mut self.buffer));
+            for value in &row {
+                encode_value(value, &mut self.buffer);
+            }
             if self.buffer.len() - before > FRAME_BYTES_MAX - FRAME_OVERHEAD_BYTES {
                 let bytes = self.buffer.len() - before;
                 return self.stop(too_large(format!(

@@ -16,7 +16,7 @@ const NO_TRANSACTION: &str = "NoTransaction";
 
 /// Why a statement has no answer here.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// Only the leader does this; nothing was done.
     NotLeader(Option<MemberAddress>),
     /// The statement failed.

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 /// Why something that only a leader with a quorum does cannot be done here and now. Nothing has happened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotNow {
+pub(crate) enum NotNow {
     /// Another member leads, or nobody.
     #[error("this member does not lead")]
     NotLeader,
@@ -21,7 +21,7 @@ pub enum NotNow {
 
 /// Why a command did not come back committed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SubmitError {
+pub(crate) enum SubmitError {
     /// Another member leads; it is in no log and never will be.
     #[error("this member does not lead")]
     NotLeader,
@@ -35,7 +35,7 @@ pub enum SubmitError {
 
 /// A command that is committed and applied.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Decided {
+pub(crate) struct Decided {
     /// Where it stands in the log.
     pub index: LogIndex,
     /// What became of it.
@@ -43,7 +43,7 @@ pub struct Decided {
 }
 
 /// Replication as the pipeline needs it.
-pub trait Replication: Send + Sync + 'static {
+pub(crate) trait Replication: Send + Sync + 'static {
     /// What the committed entries are applied to.
     type Store: Store;
 

@@ -230,7 +230,7 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
         self.0.progress.closing.store(true, Ordering::Relaxed);
         let _ = self.0.raft.shutdown().await;
         let (sender, closed) = tokio::sync::oneshot::channel();
-        self.0.writer.close(Box::new(move |_| drop(sender.send(()))));
+        self.0.writer.close(Box::new(move |_| _ = sender.send(())));
         let _ = Types::<R>::timeout(CLOSE_TIMEOUT, closed).await;
     }
 }

@@ -5,7 +5,7 @@ use super::handle::{Inner, Raft};
 use super::inbound::{Belonging, Inbound};
 use super::log_store::LogStore;
 use super::network::{NetworkContext, NetworkFactory, PeerTransport};
-use super::settings::{RaftIdentity, RaftSettings};
+use super::settings::{RaftIdentity, RaftSettings, Timing};
 use super::snapshot;
 use super::state_machine::{Progress, StateMachine};
 use super::status::status;
@@ -14,7 +14,7 @@ use super::upkeep;
 use geode_log::segment::group_directory;
 use geode_log::{Disk, Log, LogError, LogOptions, RealDisk, Step, Worker, Writer};
 use geode_store::{Store, StoreError};
-use geode_types::GroupId;
+use geode_types::{GroupId, MemberId};
 use openraft::AsyncRuntime;
 use openraft::async_runtime::WatchReceiver;
 use openraft::type_config::TypeConfigExt;
@@ -26,6 +26,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::sync::watch;
 
+/// For how many election timeouts a voter that comes back does not stand itself.
+const ELECTIONS_LEFT_TO_OTHERS: u32 = 3;
 /// In a simulation the log's worker dawdles up to this long between steps.
 const DAWDLE_MICROS: u64 = 2000;
 
@@ -145,7 +147,7 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
             blocking,
         });
         let first = status::<R>(&raft.metrics().borrow_watched(), identity.member, 0, None);
-        let alone = first.membership.voters == [identity.member];
+        let voters = first.membership.voters.clone();
         let inner = Arc::new(Inner {
             raft: raft.clone(),
             store,
@@ -167,11 +169,28 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
             Arc::downgrade(&inner),
             raft.clone(),
         )));
-        if alone {
-            // Nobody else can be elected, so there is nothing to wait for.
-            let _ = raft.trigger().elect(false).await;
-        }
+        prepare_elections(raft, &voters, identity.member, settings.timing).await;
         Ok(Self(inner))
+    }
+}
+
+/// A voter that is alone leads at once. One that comes back lets the others be elected first: they have what was written meanwhile, and a
+/// leader that died is not the one that clients should wait for.
+async fn prepare_elections<S: Store, R: AsyncRuntime>(
+    raft: openraft::Raft<Types<R>, StateMachine<S, R>>,
+    voters: &[MemberId],
+    me: MemberId,
+    timing: Timing,
+) {
+    if voters == [me] {
+        let _ = raft.trigger().elect(false).await;
+    } else if voters.contains(&me) {
+        raft.runtime_config().elect(false);
+        let pause = timing.election_max * ELECTIONS_LEFT_TO_OTHERS;
+        drop(Types::<R>::spawn(async move {
+            Types::<R>::sleep(pause).await;
+            raft.runtime_config().elect(true);
+        }));
     }
 }
 

@@ -85,10 +85,10 @@ pub(super) fn status<R: AsyncRuntime>(
         term: metrics.current_term,
         leader: metrics.current_leader.map(MemberId),
         last_log: LogIndex(metrics.last_log_index.unwrap_or(0)),
-        committed: index(metrics.local_committed.as_ref(), |id| id.index()),
-        applied: index(metrics.last_applied.as_ref(), |id| id.index()),
-        snapshot: index(metrics.snapshot.as_ref(), |id| id.index()),
-        purged: index(metrics.purged.as_ref(), |id| id.index()),
+        committed: index(metrics.local_committed.as_ref(), openraft::LogId::index),
+        applied: index(metrics.last_applied.as_ref(), openraft::LogId::index),
+        snapshot: index(metrics.snapshot.as_ref(), openraft::LogId::index),
+        purged: index(metrics.purged.as_ref(), openraft::LogId::index),
         log_bytes,
         replication: replication(metrics, me),
         initialized: metrics.last_log_index.is_some(),
@@ -108,7 +108,7 @@ fn replication<R: AsyncRuntime>(metrics: &RaftMetrics<Types<R>>, me: MemberId) -
     others
         .map(|(member, matched)| ReplicationStatus {
             member: MemberId(*member),
-            matched: index(matched.as_ref(), |id| id.index()),
+            matched: index(matched.as_ref(), openraft::LogId::index),
             heard_ms: heartbeat
                 .get(member)
                 .and_then(Option::as_ref)

@@ -8,7 +8,7 @@ use geode_log::{Position, Record, RecordKind};
 use geode_types::{LogIndex, MemberId, Term};
 use geode_wire::client::MemberAddress;
 use geode_wire::internal::Membership as MembershipView;
-use openraft::alias::{CommittedLeaderIdOf, EntryOf, LogIdOf, StoredMembershipOf, VoteOf};
+use openraft::alias::{EntryOf, LogIdOf, StoredMembershipOf, VoteOf};
 use openraft::entry::RaftEntry;
 use openraft::impls::{BoxedErrorSource, EntryPayload, InlineBatch, ProgressResponder, leader_id_std};
 use openraft::vote::{RaftLeaderId, RaftVote};
@@ -238,12 +238,9 @@ pub(super) fn decode_stored<R: AsyncRuntime>(bytes: &[u8]) -> io::Result<StoredM
 pub(super) fn view<R: AsyncRuntime>(stored: &StoredMembershipOf<Types<R>>) -> MembershipView {
     let voters: BTreeSet<u64> = stored.voter_ids().collect();
     MembershipView {
-        index: LogIndex(stored.log_id().as_ref().map_or(0, |id| id.index())),
+        index: LogIndex(stored.log_id().as_ref().map_or(0, openraft::LogId::index)),
         joint: stored.membership().get_joint_config().len() > 1,
         voters: voters.into_iter().map(MemberId).collect(),
         members: stored.nodes().map(|(_, member)| member.0.clone()).collect(),
     }
 }
-
-/// Written out once, because openraft's alias is long.
-pub(super) type Clid<R> = CommittedLeaderIdOf<Types<R>>;

@@ -228,8 +228,7 @@ fn load_base(
 }
 
 fn hash(store: &LmdbStore) -> Result<String, RestoreError> {
-    let bytes = state_hash(&store.read()?)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(geode_types::hex(&state_hash(&store.read()?)?))
 }
 
 /// The new cluster's log: empty, after `end`. The vote says that the term of `end` is over, so that the next one is higher.

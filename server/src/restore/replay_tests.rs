@@ -115,8 +115,7 @@ fn graph_at(last: u64) -> MemStore {
 }
 
 fn hash_at(last: u64) -> String {
-    let bytes = state_hash(&graph_at(last).read().unwrap()).unwrap();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    geode_types::hex(&state_hash(&graph_at(last).read().unwrap()).unwrap())
 }
 
 fn segment(cluster: ClusterId, first: u64) -> Vec<u8> {

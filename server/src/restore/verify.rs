@@ -92,7 +92,7 @@ pub fn verify(data_dir: &Path, wal_dir: &Path, map_size: u64) -> Result<VerifyRe
     let mut report = VerifyReport {
         identity: data.identity().clone(),
         applied: at.index,
-        state_hash: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+        state_hash: geode_types::hex(&hash),
         segments: 0,
         records: 0,
         last_log: None,

@@ -10,7 +10,7 @@ const BUCKETS: &[f64] = &[
 
 /// Metrics of statements, transactions and connections.
 #[derive(Clone)]
-pub struct SessionMetrics {
+pub(crate) struct SessionMetrics {
     query_duration: Histogram,
     queries: IntCounterVec,
     transaction_duration: Histogram,
@@ -20,7 +20,7 @@ pub struct SessionMetrics {
 
 impl SessionMetrics {
     /// Registers the metrics.
-    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+    pub(crate) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let histogram = |name: &str, help: &str| {
             let histogram = Histogram::with_opts(HistogramOpts::new(name, help).buckets(BUCKETS.to_vec()))?;
             registry.register(Box::new(histogram.clone()))?;

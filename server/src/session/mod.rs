@@ -7,7 +7,7 @@ mod metrics;
 mod stream;
 mod transaction;
 
-pub use metrics::SessionMetrics;
-pub use stream::{ClusterAccess, Service, TransferRefused};
+pub(crate) use metrics::SessionMetrics;
+pub(crate) use stream::{ClusterAccess, Service, TransferRefused};
 pub(crate) use stream::{malformed, serve};
-pub use transaction::Session;
+pub(crate) use transaction::Session;

@@ -24,7 +24,7 @@ const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What sessions ask of the member as a whole.
-pub trait ClusterAccess: Send + Sync + 'static {
+pub(crate) trait ClusterAccess: Send + Sync + 'static {
     /// The cluster as this member sees it.
     fn view(&self) -> ClusterView;
 
@@ -37,7 +37,7 @@ pub trait ClusterAccess: Send + Sync + 'static {
 
 /// Why leadership did not move.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum TransferRefused {
+pub(crate) enum TransferRefused {
     /// Only the leader gives it away.
     #[error("this member does not lead")]
     NotLeader(Option<MemberAddress>),
@@ -47,7 +47,7 @@ pub enum TransferRefused {
 }
 
 /// What all sessions of a server share.
-pub struct Service<R: Replication> {
+pub(crate) struct Service<R: Replication> {
     /// Runs statements.
     pub pipeline: Arc<Pipeline<R>>,
     /// The member as a whole.

@@ -16,7 +16,7 @@ use std::time::Instant;
 const ROLLED_BACK: &str = "40";
 
 /// One session of one user.
-pub struct Session<R: Replication> {
+pub(crate) struct Session<R: Replication> {
     pipeline: Arc<Pipeline<R>>,
     open: Option<Open<R>>,
     /// The transaction ended by itself, and nobody has been told.
@@ -37,7 +37,7 @@ pub(crate) struct Ended {
 
 impl<R: Replication> Session<R> {
     /// A session without a transaction.
-    pub fn new(pipeline: Arc<Pipeline<R>>) -> Self {
+    pub(crate) fn new(pipeline: Arc<Pipeline<R>>) -> Self {
         Self {
             pipeline,
             open: None,
@@ -46,12 +46,12 @@ impl<R: Replication> Session<R> {
     }
 
     /// Whether a transaction is open.
-    pub fn in_transaction(&self) -> bool {
+    pub(crate) fn in_transaction(&self) -> bool {
         self.open.is_some()
     }
 
     /// When the open transaction ends by itself.
-    pub fn expires(&self) -> Option<Instant> {
+    pub(crate) fn expires(&self) -> Option<Instant> {
         self.open.as_ref().map(|open| open.until)
     }
 
@@ -61,12 +61,12 @@ impl<R: Replication> Session<R> {
     }
 
     /// Takes the open transaction back because its time is over.
-    pub fn expire(&mut self) {
+    pub(crate) fn expire(&mut self) {
         self.expired = self.open.take().is_some();
     }
 
     /// Runs one statement. Columns and rows go to `out`, which must be drained at the same time.
-    pub async fn execute(&mut self, execute: Execute, out: &OutputSender) -> Result<Done, Refusal> {
+    pub(crate) async fn execute(&mut self, execute: Execute, out: &OutputSender) -> Result<Done, Refusal> {
         if self.open.is_none() && execute.read == ReadMode::Linearizable {
             self.pipeline.must_lead()?;
         }

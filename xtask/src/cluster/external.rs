@@ -57,13 +57,15 @@ pub(crate) fn load(archives: &[Archive], registry: Option<&str>) -> Result<()> {
 }
 
 /// What users of the cluster need, as variables.
-pub(crate) fn environment(kubeconfig: &Path) -> BTreeMap<String, String> {
+pub(crate) fn environment(kubeconfig: &Path) -> Result<BTreeMap<String, String>> {
     let passed = S3_VARIABLES.into_iter().chain([REGISTRY_VARIABLE]);
     let mut environment: BTreeMap<String, String> = passed
         .filter_map(|name| Some((name.to_owned(), env::var(name).ok()?)))
         .collect();
     environment.insert("KUBECONFIG".to_owned(), kubeconfig.display().to_string());
-    environment
+    let kubectl = tools::ensure(Tool::Kubectl)?;
+    environment.insert("KUBECTL".to_owned(), kubectl.display().to_string());
+    Ok(environment)
 }
 
 fn way<'a>(context: &'a str, registry: Option<&'a str>) -> Result<Way<'a>> {

@@ -18,6 +18,8 @@ mod node;
 mod teardown;
 mod templates;
 
+pub(crate) use external::REGISTRY_VARIABLE;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -91,13 +93,13 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Up { nodes } => {
             up(nodes)?;
             let kubeconfig = external::kubeconfig(&layout).unwrap_or_else(|| layout.kubeconfig());
-            println!("KUBECONFIG={}", kubeconfig.display());
+            println!("export KUBECONFIG='{}'", kubeconfig.display());
             Ok(())
         }
         Command::Down => down(),
         Command::Env => {
             for (name, value) in environment()? {
-                println!("{name}={value}");
+                println!("export {name}='{value}'");
             }
             Ok(())
         }
@@ -176,7 +178,7 @@ pub(crate) fn load() -> Result<()> {
 pub(crate) fn environment() -> Result<BTreeMap<String, String>> {
     let layout = Layout::new(&paths::cache()?);
     let mut environment = if let Some(kubeconfig) = external::kubeconfig(&layout) {
-        external::environment(&kubeconfig)
+        external::environment(&kubeconfig)?
     } else if health::record(&layout)?.is_some() {
         let own = [("KUBECONFIG", layout.kubeconfig().display().to_string())];
         let all = own.into_iter().chain(control_plane::s3_environment());

@@ -15,12 +15,8 @@ use crate::paths::{self, VERSION};
 use crate::prerequisites;
 use crate::progress::step;
 
-/// The programs that have an image, with their Cargo packages; the image is `geodedb/<program>:<version>`.
-const PROGRAMS: [(&str, &str); 3] = [
-    ("geode", "geode-cli"),
-    ("geode-sidecar", "geode-sidecar"),
-    ("geode-operator", "geode-operator"),
-];
+/// The programs that have an image; it is `geodedb/<program>:<version>`.
+const PROGRAMS: [&str; 3] = ["geode", "geode-sidecar", "geode-operator"];
 /// Where an image name starts; users of a registry put the registry before it.
 const ORGANISATION: &str = "geodedb";
 
@@ -38,14 +34,13 @@ pub(crate) struct Archive {
 /// Builds the three binaries and writes their archives.
 pub(crate) fn run() -> Result<()> {
     prerequisites::for_builds()?;
-    eprintln!("  ...   building the release binaries for {}", cargo::TARGET);
-    let binaries = cargo::build(&PROGRAMS.map(|(program, package)| (package, program)))?;
+    step("building the binaries", cargo::build)?;
     step("writing the image archives", || {
-        for ((program, _), binary) in PROGRAMS.iter().zip(binaries) {
+        for program in PROGRAMS {
             write(&Image {
                 name: image_name(program),
-                binary,
-                program: (*program).to_owned(),
+                binary: cargo::binary(program)?,
+                program: program.to_owned(),
             })?;
         }
         Ok(())
@@ -80,13 +75,18 @@ pub(crate) fn built() -> Result<Vec<Archive>> {
             digest: digest(program)?,
         })
     };
-    PROGRAMS.iter().map(|(program, _)| archive(program)).collect()
+    PROGRAMS.into_iter().map(archive).collect()
 }
 
 fn archive_path(file: &str) -> Result<PathBuf> {
     Ok(paths::cache()?.join("images").join(format!("{file}.tar")))
 }
 
+/// The name of a program's image, without registry and tag.
+pub(crate) fn repository(program: &str) -> String {
+    format!("{ORGANISATION}/{program}")
+}
+
 fn image_name(program: &str) -> String {
-    format!("{ORGANISATION}/{program}:{VERSION}")
+    format!("{}:{VERSION}", repository(program))
 }
