@@ -503,10 +503,12 @@ async fn a_shutdown_lets_the_running_statement_end() {
     client.query("RETURN 1 AS one").await.unwrap();
     let slow = tokio::spawn(async move {
         client
-            .query("FOR a IN range(1, 1000) FOR b IN range(1, 1000) RETURN count(*) AS n")
+            .query("FOR a IN range(1, 4000) FOR b IN range(1, 1000) RETURN count(*) AS n")
             .await
     });
-    tokio::time::sleep(Duration::from_millis(30)).await;
+    // Long enough to be under way on a busy machine, and not to be over on an idle one.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!slow.is_finished(), "the statement is too short for this test");
     running.server.shutdown().await;
-    assert_eq!(slow.await.unwrap().unwrap().rows, [[Value::Int(1_000_000)]]);
+    assert_eq!(slow.await.unwrap().unwrap().rows, [[Value::Int(4_000_000)]]);
 }

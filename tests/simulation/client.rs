@@ -32,14 +32,23 @@ pub(crate) enum Outcome {
     Unknown,
 }
 
-/// An append as its client saw it, in simulated time.
+/// An append as its client saw it.
 #[derive(Clone, Debug)]
 pub(crate) struct Append {
     pub(crate) list: u64,
     pub(crate) value: i64,
     pub(crate) began: u64,
+    /// When it was acknowledged, or given up.
     pub(crate) ended: u64,
     pub(crate) outcome: Outcome,
+}
+
+/// A list as a client read it.
+#[derive(Clone, Debug)]
+pub(crate) struct Reading {
+    pub(crate) list: u64,
+    pub(crate) began: u64,
+    pub(crate) values: Vec<i64>,
 }
 
 /// One attempt.
@@ -63,44 +72,94 @@ pub(crate) async fn run(shared: Arc<Shared>, client: u64, seed: u64) {
             dice.random_range(1..=LISTS),
             (client * 1_000_000 + sequence) as i64,
         );
-        let request = RequestId { session, sequence };
         let began = shared.now();
-        let outcome = append(&shared, &mut dice, request, list, value).await;
+        if dice.random_range(0..5) == 0 {
+            if let Some(values) = read(&shared, list).await {
+                shared.record_reading(Reading { list, began, values });
+            }
+            continue;
+        }
+        let request = RequestId { session, sequence };
+        let (outcome, ended) = append(&shared, &mut dice, request, list, value).await;
         shared.record(Append {
             list,
             value,
             began,
-            ended: shared.now(),
+            ended,
             outcome,
         });
     }
 }
 
-async fn append(shared: &Shared, dice: &mut StdRng, request: RequestId, list: u64, value: i64) -> Outcome {
-    let mut outcome = Outcome::Refused;
+/// Reads a list where a leader believes to be, with a read index.
+async fn read(shared: &Shared, number: u64) -> Option<Vec<i64>> {
+    let process = shared.leader()?;
+    process.raft.read_index().await.ok()?;
+    let values = list(&**process.raft.store(), number);
+    // A process that died while it answered has not answered.
+    process.is_alive().then_some(values)
+}
+
+/// Asks until it is told that the append is there. Sometimes it asks again although an answer is on its way, and sometimes an answer
+/// is lost on its way: the request must not take effect twice.
+async fn append(
+    shared: &Arc<Shared>,
+    dice: &mut StdRng,
+    request: RequestId,
+    list: u64,
+    value: i64,
+) -> (Outcome, u64) {
+    let (mut outcome, mut acknowledged) = (Outcome::Refused, None);
     for _ in 0..ATTEMPTS {
-        let process = match shared.leader() {
-            Some(leader) => leader,
-            None => {
-                SimRuntime::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
+        let Some(process) = shared.leader() else {
+            SimRuntime::sleep(Duration::from_millis(50)).await;
+            continue;
         };
-        match attempt(&process, dice, request, |transaction| {
-            push(transaction, list, value)
-        })
-        .await
-        {
+        let patience = match dice.random_range(0..10) {
+            0 => dice.random_range(1..20),
+            _ => 5000,
+        };
+        let mut attempts_dice = StdRng::seed_from_u64(dice.random());
+        let (sender, answer) = tokio::sync::oneshot::channel();
+        let asked = process.clone();
+        drop(SimRuntime::spawn(async move {
+            let change = |transaction: &mut Transaction<MemRead>| push(transaction, list, value);
+            let _ = sender.send(attempt(&asked, &mut attempts_dice, request, change).await);
+        }));
+        let answer = SimRuntime::timeout(Duration::from_millis(patience), answer).await;
+        match answer {
             // A process that died while it answered has not answered.
             _ if !process.is_alive() => outcome = Outcome::Unknown,
-            Attempt::Done => return Outcome::Acknowledged,
-            Attempt::Unknown => outcome = Outcome::Unknown,
-            Attempt::Refused => {}
+            Ok(Ok(Attempt::Done)) => {
+                acknowledged.get_or_insert_with(|| shared.now());
+                if dice.random_range(0..10) > 0 {
+                    break;
+                }
+                outcome = Outcome::Unknown;
+            }
+            Ok(Ok(Attempt::Refused)) => {}
+            Ok(Ok(Attempt::Unknown) | Err(_)) | Err(_) => outcome = Outcome::Unknown,
         }
         let pause = dice.random_range(1..60);
         SimRuntime::sleep(Duration::from_millis(pause)).await;
     }
-    outcome
+    match acknowledged {
+        Some(when) => (Outcome::Acknowledged, when),
+        None => (outcome, shared.now()),
+    }
+}
+
+/// A write when nothing fails: whether it is acknowledged.
+pub(crate) async fn write_once(process: &Process, seed: u64) -> bool {
+    let mut dice = StdRng::seed_from_u64(seed);
+    let request = RequestId {
+        session: uuid::Uuid::nil(),
+        sequence: 2,
+    };
+    let change = |transaction: &mut Transaction<MemRead>| {
+        transaction.create_node(&[], Default::default()).unwrap();
+    };
+    matches!(attempt(process, &mut dice, request, change).await, Attempt::Done)
 }
 
 /// Makes the lists, while nothing fails and nobody else writes.

@@ -3,9 +3,9 @@
 use crate::network::{End, Network};
 use geode_graph::{Certifier, IdAllocator};
 use geode_log::Disk;
-use geode_log::disk::MemoryDisk;
+use geode_log::disk::{Fault, MemoryDisk};
 use geode_server::raft::{Blocking, Environment, Limits, Raft, RaftIdentity, RaftSettings, Runtime, Timing};
-use geode_store::{MemStore, Store};
+use geode_store::{Loader, MemStore, Reader, Store};
 use geode_types::{ClusterId, Incarnation, MemberId, Term};
 use geode_wire::client::MemberAddress;
 use openraft_rt_sim::SimRuntime;
@@ -23,7 +23,7 @@ const TIMING: Timing = Timing {
     election_max: Duration::from_millis(300),
 };
 
-/// Small, so that a minute sees snapshots, purges and many segments.
+/// Small, so that half a minute sees snapshots, purges and many segments.
 const LIMITS: Limits = Limits {
     snapshot_entries: 60,
     snapshot_bytes: 1 << 20,
@@ -62,8 +62,10 @@ pub(crate) struct Member {
     pub(crate) id: MemberId,
     pub(crate) disk: MemoryDisk,
     pub(crate) store: MemStore,
-    cluster: Arc<Mutex<Option<(ClusterId, Incarnation)>>>,
+    /// Something was done to this life that may end it. A life that ends without is a defect.
+    pub(crate) doomed: bool,
     pub(crate) process: Option<Arc<Process>>,
+    cluster: Arc<Mutex<Option<(ClusterId, Incarnation)>>>,
     network: Network,
     lives: u64,
 }
@@ -83,6 +85,7 @@ impl Member {
             id: MemberId(id),
             disk: MemoryDisk::new(),
             store: MemStore::new(),
+            doomed: false,
             cluster: Arc::default(),
             process: None,
             network,
@@ -90,28 +93,15 @@ impl Member {
         }
     }
 
-    /// Starts it. It must always come up from what its disk holds.
-    pub(crate) async fn start(&mut self, seed: u64) {
+    /// Starts it. It must come up from whatever its disk holds, unless the disk is told to fail during recovery.
+    pub(crate) async fn start(&mut self, seed: u64, dies_after: Option<u64>) {
         assert!(self.process.is_none(), "member {} runs already", self.id);
         self.lives += 1;
+        self.doomed = dies_after.is_some();
         self.disk = self.disk.new_process();
-        let settings = RaftSettings {
-            timing: TIMING,
-            limits: LIMITS,
-            snapshot_directory: PathBuf::from("/data/snapshots"),
-            wal_directory: PathBuf::from("/wal"),
-            archive_configured: false,
-        };
-        let cluster = self.cluster.clone();
-        let identity = RaftIdentity {
-            member: self.id,
-            cluster: *self.cluster.lock().unwrap(),
-            adopt: Arc::new(move |id, incarnation| {
-                *cluster.lock().unwrap() = Some((id, incarnation));
-                Ok(())
-            }),
-            address: address(self.id),
-        };
+        if let Some(operations) = dies_after {
+            self.disk.fault(Fault::DieAfter(operations));
+        }
         let alive = Arc::new(AtomicBool::new(true));
         let end = End {
             network: self.network.clone(),
@@ -123,10 +113,14 @@ impl Member {
             blocking: Blocking::Inline(seed ^ (self.id.0 << 32) ^ self.lives),
         };
         let store = Arc::new(self.store.clone());
-        let raft = SimRaft::open(settings, identity, store, Arc::new(end), environment)
-            .await
-            .unwrap_or_else(|error| panic!("member {} does not come up: {error}", self.id));
-        self.network.connect(self.id, Some(raft.service()));
+        let opened = SimRaft::open(settings(), self.identity(), store, Arc::new(end), environment).await;
+        let raft = match opened {
+            Ok(raft) => raft,
+            Err(_) if self.doomed => return,
+            Err(error) => panic!("member {} does not come up: {error}", self.id),
+        };
+        self.network
+            .connect(self.id, Some((raft.service(), alive.clone())));
         self.process = Some(Arc::new(Process {
             raft,
             leading: Mutex::new(None),
@@ -134,22 +128,34 @@ impl Member {
         }));
     }
 
-    /// Ends its process at once; with `power` given, what was not synced is lost as these dice say.
-    pub(crate) async fn stop(&mut self, power: Option<&mut (dyn FnMut(u64) -> u64 + Send)>) {
-        let Some(process) = self.process.take() else {
-            return;
-        };
-        process.alive.store(false, Ordering::Relaxed);
-        self.network.connect(self.id, None);
-        // From here on the old process changes nothing on the disk.
+    fn identity(&self) -> RaftIdentity {
+        let cluster = self.cluster.clone();
+        RaftIdentity {
+            member: self.id,
+            cluster: *self.cluster.lock().unwrap(),
+            adopt: Arc::new(move |id, incarnation| {
+                *cluster.lock().unwrap() = Some((id, incarnation));
+                Ok(())
+            }),
+            address: address(self.id),
+        }
+    }
+
+    /// Ends its process at once: from here on it writes nothing, sends nothing, answers nobody. With `power` given, what was not synced is
+    /// lost as these dice say.
+    pub(crate) fn stop(&mut self, power: Option<&mut dyn FnMut(u64) -> u64>) {
+        if let Some(process) = self.process.take() {
+            process.alive.store(false, Ordering::Relaxed);
+            self.network.connect(self.id, None);
+            // Its tasks end in their own time; what they still do goes into files and a store that nobody sees.
+            drop(SimRuntime::spawn(async move { process.raft.shutdown().await }));
+        }
         self.disk = self.disk.new_process();
-        process.raft.shutdown().await;
-        drop(process);
-        SimRuntime::sleep(Duration::from_millis(20)).await;
         if let Some(choose) = power {
             self.disk.lose_power(choose);
             self.store.lose_power();
         }
+        self.store = copy(&self.store);
     }
 
     /// Applied index and hash of the graph.
@@ -158,4 +164,34 @@ impl Member {
         let at = geode_graph::position(&read).unwrap();
         (at.index.0, geode_graph::state_hash(&read).unwrap())
     }
+
+    /// The last applied entry.
+    pub(crate) fn applied(&self) -> u64 {
+        geode_graph::position(&self.store.read().unwrap())
+            .unwrap()
+            .index
+            .0
+    }
+}
+
+fn settings() -> RaftSettings {
+    RaftSettings {
+        timing: TIMING,
+        limits: LIMITS,
+        snapshot_directory: PathBuf::from("/data/snapshots"),
+        wal_directory: PathBuf::from("/wal"),
+        archive_configured: false,
+    }
+}
+
+/// A store of the same content that the one before cannot change. What is in it counts as synced: a start syncs the store first anyway.
+fn copy(store: &MemStore) -> MemStore {
+    let (read, copied) = (store.read().unwrap(), MemStore::new());
+    let mut loader = copied.load().unwrap();
+    for entry in read.range(&[], None).unwrap() {
+        let (key, value) = entry.unwrap();
+        loader.put(key, value).unwrap();
+    }
+    loader.finish().unwrap();
+    copied
 }

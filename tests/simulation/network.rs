@@ -15,13 +15,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+/// Between two members when nothing is wrong, at most.
+const FAIR_DELAY_MICROS: u64 = 1000;
+
 /// All members and what lies between them.
 #[derive(Clone)]
 pub(crate) struct Network(Arc<Mutex<State>>);
 
+/// Where a life of a member takes messages in, and whether that life lasts.
+type Receiver = (Arc<dyn RaftService>, Arc<AtomicBool>);
+
 struct State {
     dice: StdRng,
-    services: BTreeMap<MemberId, Arc<dyn RaftService>>,
+    receivers: BTreeMap<MemberId, Receiver>,
     /// From, to.
     cut: BTreeSet<(MemberId, MemberId)>,
     lost_percent: u32,
@@ -29,7 +35,18 @@ struct State {
     delay_micros: u64,
     /// Everything that was sent, folded.
     trace: DefaultHasher,
-    sent: u64,
+    traffic: Traffic,
+}
+
+/// What went over the network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Traffic {
+    pub(crate) sent: u64,
+    pub(crate) lost: u64,
+    pub(crate) doubled: u64,
+    pub(crate) cut: u64,
+    /// Snapshots that arrived whole and were installed.
+    pub(crate) snapshots: u64,
 }
 
 /// What happens to one message.
@@ -38,20 +55,21 @@ struct Fate {
     back: Duration,
     lost: bool,
     answer_lost: bool,
-    doubled: bool,
+    /// It arrives a second time, so much later.
+    again: Option<Duration>,
 }
 
 impl Network {
     pub(crate) fn new(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(State {
             dice: StdRng::seed_from_u64(seed),
-            services: BTreeMap::new(),
+            receivers: BTreeMap::new(),
             cut: BTreeSet::new(),
             lost_percent: 0,
             doubled_percent: 0,
-            delay_micros: 1000,
+            delay_micros: FAIR_DELAY_MICROS,
             trace: DefaultHasher::new(),
-            sent: 0,
+            traffic: Traffic::default(),
         })))
     }
 
@@ -59,15 +77,20 @@ impl Network {
         self.0.lock().unwrap()
     }
 
-    pub(crate) fn connect(&self, member: MemberId, service: Option<Arc<dyn RaftService>>) {
-        match service {
-            Some(service) => self.lock().services.insert(member, service),
-            None => self.lock().services.remove(&member),
+    pub(crate) fn connect(&self, member: MemberId, receiver: Option<Receiver>) {
+        match receiver {
+            Some(receiver) => self.lock().receivers.insert(member, receiver),
+            None => self.lock().receivers.remove(&member),
         };
     }
 
     pub(crate) fn cut(&self, from: MemberId, to: MemberId) {
         self.lock().cut.insert((from, to));
+    }
+
+    /// Whether something is cut.
+    pub(crate) fn is_cut(&self) -> bool {
+        !self.lock().cut.is_empty()
     }
 
     /// How bad the weather is.
@@ -77,39 +100,59 @@ impl Network {
             (lost_percent, doubled_percent, delay_micros);
     }
 
-    pub(crate) fn heal(&self) {
+    /// Mends every cut.
+    pub(crate) fn join(&self) {
         self.lock().cut.clear();
-        self.weather(0, 0, 1000);
     }
 
-    /// The hash of everything that was sent, and how many messages that were.
-    pub(crate) fn trace(&self) -> (u64, u64) {
-        let state = self.lock();
-        (state.trace.finish(), state.sent)
+    /// Mends everything.
+    pub(crate) fn heal(&self) {
+        self.join();
+        self.weather(0, 0, FAIR_DELAY_MICROS);
+    }
+
+    /// Folds something that happened into the hash of the run.
+    pub(crate) fn note(&self, what: impl Hash) {
+        what.hash(&mut self.lock().trace);
+    }
+
+    /// The hash of everything that was sent and noted.
+    pub(crate) fn trace(&self) -> u64 {
+        self.lock().trace.finish()
+    }
+
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.lock().traffic
     }
 
     fn fate(&self, from: MemberId, to: MemberId, message: &[u8]) -> Fate {
         let mut state = self.lock();
         (from, to, message).hash(&mut state.trace);
-        state.sent += 1;
         let limit = state.delay_micros.max(100);
         let (lost, doubled) = (state.lost_percent, state.doubled_percent);
         let cut = state.cut.contains(&(from, to));
-        let cut_back = state.cut.contains(&(to, from));
         let dice = &mut state.dice;
-        let mut delay = || Duration::from_micros(dice.random_range(50..limit));
-        let (there, back) = (delay(), delay());
-        Fate {
+        let mut delay = |limit: u64| Duration::from_micros(dice.random_range(50..limit));
+        // A message that comes twice may come much later: after elections, restarts and snapshots.
+        let (there, back, later) = (delay(limit), delay(limit), delay(limit * 20));
+        let mut happens = |percent: u32| dice.random_range(0..100) < percent;
+        let fate = Fate {
             there,
             back,
-            lost: cut | (dice.random_range(0..100) < lost),
-            answer_lost: cut_back | (dice.random_range(0..100) < lost),
-            doubled: dice.random_range(0..100) < doubled,
-        }
+            lost: happens(lost) | cut,
+            answer_lost: happens(lost),
+            again: (happens(doubled) && !cut).then_some(later),
+        };
+        let traffic = &mut state.traffic;
+        traffic.sent += 1;
+        traffic.cut += u64::from(cut);
+        traffic.lost += u64::from((fate.lost || fate.answer_lost) && !cut);
+        traffic.doubled += u64::from(fate.again.is_some());
+        fate
     }
 
-    fn service(&self, member: MemberId) -> Option<Arc<dyn RaftService>> {
-        self.lock().services.get(&member).cloned()
+    fn receiver(&self, member: MemberId) -> Option<Receiver> {
+        self.lock().receivers.get(&member).cloned()
     }
 }
 
@@ -117,7 +160,7 @@ impl Network {
 pub(crate) struct End {
     pub(crate) network: Network,
     pub(crate) me: MemberId,
-    /// Cleared when that life ends: what it still tries to send goes nowhere.
+    /// Cleared when that life ends: what it still tries to send goes nowhere. What is under way arrives.
     pub(crate) alive: Arc<AtomicBool>,
 }
 
@@ -125,31 +168,32 @@ type Answer = Result<Bytes, TransportError>;
 
 /// Delivers in a task of its own, as a receiver works on what it got even if the sender has given up.
 async fn deliver(
-    end: (Network, MemberId, Arc<AtomicBool>),
-    to: MemberId,
+    network: Network,
+    (from, to): (MemberId, MemberId),
     fate: Fate,
     receive: impl FnOnce(Arc<dyn RaftService>) -> BoxFuture<'static, Bytes> + Send + 'static,
 ) -> Answer {
-    let (network, from, alive) = end;
-    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let (sender, answer) = tokio::sync::oneshot::channel();
     let task = async move {
         SimRuntime::sleep(fate.there).await;
-        if fate.lost || !alive.load(Ordering::Relaxed) {
+        if fate.lost {
             return;
         }
-        let Some(service) = network.service(to) else {
+        let Some((service, alive)) = network.receiver(to) else {
             let _ = sender.send(Err(TransportError::Unreachable(format!("{to} is down"))));
             return;
         };
         let answer = receive(service).await;
-        SimRuntime::sleep(fate.back).await;
         // A member that went down meanwhile answers nobody, one that is cut off neither.
-        if !fate.answer_lost && network.service(to).is_some() && !network.lock().cut.contains(&(to, from)) {
-            let _ = sender.send(Ok(answer));
+        let cut = network.lock().cut.contains(&(to, from));
+        if !alive.load(Ordering::Relaxed) || fate.answer_lost || cut {
+            return;
         }
+        SimRuntime::sleep(fate.back).await;
+        let _ = sender.send(Ok(answer));
     };
     drop(SimRuntime::spawn(task));
-    match receiver.await {
+    match answer.await {
         Ok(answer) => answer,
         // Nothing comes: the caller's timeout ends the wait.
         Err(_) => std::future::pending().await,
@@ -162,8 +206,23 @@ async fn within(timeout: Duration, answer: impl Future<Output = Answer> + Send) 
 }
 
 impl End {
-    fn parts(&self) -> (Network, MemberId, Arc<AtomicBool>) {
-        (self.network.clone(), self.me, self.alive.clone())
+    fn fate(&self, to: MemberId, message: &[u8]) -> Fate {
+        let mut fate = self.network.fate(self.me, to, message);
+        if !self.alive.load(Ordering::Relaxed) {
+            (fate.lost, fate.again) = (true, None);
+        }
+        fate
+    }
+
+    /// The same message once more, which nobody waits for.
+    fn repeat(&self, to: MemberId, later: Duration, message: Bytes) {
+        let network = self.network.clone();
+        drop(SimRuntime::spawn(async move {
+            SimRuntime::sleep(later).await;
+            if let Some((service, _)) = network.receiver(to) {
+                service.handle(message).await;
+            }
+        }));
     }
 }
 
@@ -176,16 +235,12 @@ impl PeerTransport for End {
         timeout: Duration,
     ) -> BoxFuture<'_, Answer> {
         let to = peer.id;
-        let fate = self.network.fate(self.me, to, &message);
-        let parts = self.parts();
-        let doubled = fate.doubled;
-        let receive = move |service: Arc<dyn RaftService>| {
-            if doubled {
-                drop(SimRuntime::spawn(service.handle(message.clone())));
-            }
-            service.handle(message)
-        };
-        let answer = deliver(parts, to, fate, receive);
+        let fate = self.fate(to, &message);
+        if let Some(later) = fate.again {
+            self.repeat(to, fate.there + later, message.clone());
+        }
+        let receive = move |service: Arc<dyn RaftService>| service.handle(message);
+        let answer = deliver(self.network.clone(), (self.me, to), fate, receive);
         Box::pin(within(timeout, answer))
     }
 
@@ -197,7 +252,8 @@ impl PeerTransport for End {
         idle: Duration,
     ) -> BoxFuture<'_, Answer> {
         let to = peer.id;
-        let fate = self.network.fate(self.me, to, &message);
+        let fate = self.fate(to, &message);
+        let (network, alive) = (self.network.clone(), self.alive.clone());
         let receive = move |service: Arc<dyn RaftService>| -> BoxFuture<'static, Bytes> {
             let mut receiver = match service.begin_snapshot(message) {
                 Ok(receiver) => receiver,
@@ -205,15 +261,18 @@ impl PeerTransport for End {
             };
             Box::pin(async move {
                 while let Ok(Some(chunk)) = body.chunk() {
-                    if receiver.chunk(&chunk).is_err() {
+                    // A sender that died in the middle leaves the receiver with a part of it.
+                    if receiver.chunk(&chunk).is_err() || !alive.load(Ordering::Relaxed) {
                         return Bytes::new();
                     }
                     SimRuntime::sleep(Duration::from_micros(200)).await;
                 }
-                receiver.finish().await
+                let answer = receiver.finish().await;
+                network.lock().traffic.snapshots += 1;
+                answer
             })
         };
-        let answer = deliver(self.parts(), to, fate, receive);
+        let answer = deliver(self.network.clone(), (self.me, to), fate, receive);
         Box::pin(within(idle.min(Duration::from_secs(2)), answer))
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::command::output;
 use crate::paths;
-use crate::progress::{note, step};
+use crate::progress::note;
 use crate::tools::{self, Tool};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
@@ -22,14 +22,11 @@ pub(crate) fn run() -> Result<()> {
     write(INSTALL, &install()?)
 }
 
-/// Compares the CRDs with what stands in the repository: no cluster, no Helm needed.
+/// Compares all of them with what stands in the repository.
 pub(crate) fn check() -> Result<()> {
-    compare(crds()?)
-}
-
-/// Compares `manifests/install.yaml` with the rendered chart.
-pub(crate) fn check_install() -> Result<()> {
-    compare(BTreeMap::from([(INSTALL.to_owned(), install()?)]))
+    let mut files = crds()?;
+    files.insert(INSTALL.to_owned(), install()?);
+    compare(files)
 }
 
 const INSTALL: &str = "manifests/install.yaml";
@@ -105,9 +102,4 @@ fn compare(files: BTreeMap<String, String>) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// As a step with a name.
-pub(crate) fn check_install_step() -> Result<()> {
-    step("manifests/install.yaml is the rendered chart", check_install)
 }

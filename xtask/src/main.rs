@@ -8,6 +8,7 @@ mod cargo;
 mod cluster;
 mod command;
 mod demo;
+mod deny;
 mod e2e;
 mod generate;
 mod images;
@@ -30,7 +31,7 @@ use clap::Parser;
 enum Task {
     /// From nothing to a replicated graph that survived the loss of its leader.
     Demo,
-    /// All tests, from units to end to end.
+    /// Every test that needs no cluster: units to real processes, a real API server, a real S3 server.
     Test,
     /// Format, lints, generated files and the rules of the repository.
     Verify,

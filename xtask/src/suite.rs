@@ -3,12 +3,9 @@
 use crate::cargo::{EVERYTHING, cargo};
 use crate::command::passthrough;
 use crate::prerequisites;
-use crate::progress::{note, step};
+use crate::progress::step;
 use crate::tools::{self, Tool};
 use anyhow::{Context, Result};
-
-/// Tests that fail because of a defect that is known and open (docs/testing.md). They are named on every run, and go when it is mended.
-const KNOWN_DEFECTS: [&str; 1] = ["any_disturbance_of_a_minority_ends_at_the_goal"];
 
 /// Units, conformance, simulation, real processes on loopback, a real API server and a real S3 server.
 pub(crate) fn run() -> Result<()> {
@@ -21,10 +18,6 @@ pub(crate) fn run() -> Result<()> {
 fn rust() -> Result<()> {
     let mut test = cargo("test")?;
     test.args(EVERYTHING)
-        .args(["--exclude", "geode-e2e", "--no-fail-fast", "--"]);
-    for name in KNOWN_DEFECTS {
-        note(&format!("KNOWN DEFECT, not run: {name} (docs/testing.md)"));
-        test.args(["--skip", name]);
-    }
+        .args(["--exclude", "geode-e2e", "--no-fail-fast"]);
     passthrough(&mut test).context("Rust tests")
 }

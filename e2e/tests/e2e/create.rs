@@ -7,10 +7,7 @@ use std::time::Duration;
 #[test]
 fn the_quickstart_sample_becomes_ready_and_stays_untouched() -> Result<()> {
     let cluster = Cluster::new("quickstart")?;
-    let sample = std::fs::read_to_string(format!(
-        "{}/../manifests/samples/quickstart.yaml",
-        env!("CARGO_MANIFEST_DIR")
-    ))?;
+    let sample = std::fs::read_to_string("../manifests/samples/quickstart.yaml")?;
     kubectl_input(&["apply", "-n", &cluster.namespace, "-f", "-"], &sample)?;
     let took = cluster.wait_ready()?;
     println!("quickstart Ready after {:.1} s", took.as_secs_f64());
@@ -28,34 +25,37 @@ fn the_quickstart_sample_becomes_ready_and_stays_untouched() -> Result<()> {
         "applying the same manifest again changed a pod"
     );
 
-    restart_operator()?;
-    std::thread::sleep(Duration::from_secs(10));
+    operator(&["rollout", "restart"], &[])?;
+    std::thread::sleep(SETTLING);
     ensure!(
         cluster.fingerprint()? == before,
         "restarting the operator changed a pod"
     );
     cluster.wait_ready()?;
+
+    // A newer operator comes with other images for new clusters.
+    operator(
+        &["set", "env"],
+        &["GEODE_IMAGE=geode:next", "SIDECAR_IMAGE=geode-sidecar:next"],
+    )?;
+    std::thread::sleep(SETTLING);
+    let after = cluster.fingerprint();
+    operator(&["rollout", "undo"], &[])?;
+    ensure!(after? == before, "another version of the operator changed a pod");
+    cluster.wait_ready()?;
     Ok(())
 }
 
+/// Within this time the new operator has looked at every cluster.
+const SETTLING: Duration = Duration::from_secs(10);
+
 /// A restart with a changed template, as an upgrade of the operator makes it.
-fn restart_operator() -> Result<()> {
+/// Changes the operator's deployment, and waits until only the new operator is there.
+fn operator(verb: &[&str], what: &[&str]) -> Result<()> {
     let namespace = environment("GEODE_OPERATOR_NAMESPACE")?;
-    kubectl(&[
-        "rollout",
-        "restart",
-        "deployment/geode-operator",
-        "-n",
-        &namespace,
-    ])?;
-    kubectl(&[
-        "rollout",
-        "status",
-        "deployment/geode-operator",
-        "-n",
-        &namespace,
-        "--timeout=90s",
-    ])?;
+    let deployment = ["deployment/geode-operator", "-n", &namespace];
+    kubectl(&[verb, &deployment, what].concat())?;
+    kubectl(&[&["rollout", "status", "--timeout=90s"], &deployment[..]].concat())?;
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The second opinion: does a plan break a safety rule, given what was seen? It shares nothing with the planner but the types, reads the raw
 //! observation itself, and says no when in doubt. A violation is a defect of the planner; the operator then does nothing and reports it.
 
-use crate::observed::{Observed, STALE_AFTER_SECONDS};
+use crate::observed::{ClaimView, Observed, STALE_AFTER_SECONDS};
 use crate::plan::{Action, Plan};
 use crate::want::Want;
 use geode_api::BackupPhase;
@@ -107,9 +107,21 @@ fn initialize(want: &Want, seen: &Observed, pod: &str, recorded: bool) -> Option
     if seen.seen().any(|(_, status)| status.cluster_id.is_some()) {
         return Some("a database is not begun beside another one's volumes");
     }
+    if seen
+        .claims
+        .values()
+        .any(|claim| is_from_before(want, claim) && seen.member(&claim.pod).is_none())
+    {
+        return Some("a database is not begun while an older volume may hold one");
+    }
     seen.member(pod)
         .is_none()
         .then_some("a database is begun only on a member that was seen")
+}
+
+/// Whether this volume was there before the manifest, and stays.
+fn is_from_before(want: &Want, claim: &ClaimView) -> bool {
+    claim.created_at < want.created_at && !claim.doomed
 }
 
 /// The account of the member that an action calls the leader, if it is one.
@@ -128,13 +140,23 @@ fn counts(leader: &MemberStatus, id: MemberId) -> bool {
         })
 }
 
-/// Whether these voters, without one of them, still decide.
-fn decides(leader: &MemberStatus, voters: &[MemberId], without: Option<MemberId>) -> bool {
+/// Whether these voters, without some of them, still decide.
+fn decides(leader: &MemberStatus, voters: &[MemberId], without: &[MemberId]) -> bool {
     let present = voters
         .iter()
-        .filter(|id| Some(**id) != without && counts(leader, **id))
+        .filter(|id| !without.contains(id) && counts(leader, **id))
         .count();
     present * 2 > voters.len()
+}
+
+/// Whether a majority has everything without any identity that this pod ever had.
+fn decides_without_pod(leader: &MemberStatus, pod: &str) -> bool {
+    let members = leader.membership.members.iter();
+    let gone: Vec<MemberId> = members
+        .filter(|member| member.name == pod)
+        .map(|member| member.id)
+        .collect();
+    decides(leader, &leader.membership.voters, &gone)
 }
 
 fn membership(action: &Action, seen: &Observed, now: Timestamp) -> Option<&'static str> {
@@ -152,7 +174,13 @@ fn membership(action: &Action, seen: &Observed, now: Timestamp) -> Option<&'stat
         return Some("membership is changed only through the leader");
     };
     if leader.membership.joint {
-        return Some("no change while another one is being committed");
+        if leader.membership.index > leader.committed {
+            return Some("no change while another one is being committed");
+        }
+        let completes = matches!(action, Action::ChangeVoters { .. });
+        if !completes {
+            return Some("a change that is half-way is completed before the next one");
+        }
     }
     if expected.is_some_and(|index| index != leader.membership.index) {
         return Some("a change is fenced by the membership that it was decided on");
@@ -202,8 +230,17 @@ fn change(leader: &MemberStatus, voters: &[MemberId]) -> Option<&'static str> {
     if voters.len().is_multiple_of(2) && !leader.membership.voters.len().is_multiple_of(2) {
         return Some("the number of voters stays odd");
     }
-    let safe = decides(leader, voters, None) && decides(leader, &leader.membership.voters, None);
-    (!safe).then_some("a majority of the voters before and after has caught up")
+    if leader.membership.joint && !added.is_empty() {
+        return Some("completing a change adds nobody");
+    }
+    // While two sets of voters are in force, only the leader can say that both still answer it.
+    let decided = if leader.membership.joint {
+        leader.quorum_age_ms.unwrap_or(u64::MAX) <= SILENCE_MS
+    } else {
+        decides(leader, &leader.membership.voters, &[])
+    };
+    (!decided || !decides(leader, voters, &[]))
+        .then_some("a majority of the voters before and after has caught up")
 }
 
 fn transfer(seen: &Observed, pod: &str, to: MemberId, now: Timestamp) -> Option<&'static str> {
@@ -225,8 +262,13 @@ fn restart(seen: &Observed, pod: &str, uid: &str, now: Timestamp) -> Option<&'st
         return Some("only a pod that was seen is restarted");
     };
     if !view.running && seen.member(pod).is_none() {
-        // It serves nobody.
-        return None;
+        // It serves nobody. But a volume that waits for its deletion goes with it.
+        let keeps = !seen.claims.values().any(|claim| claim.pod == pod && claim.doomed);
+        let spared = seen
+            .seen()
+            .find_map(|(name, _)| leader(seen, name))
+            .is_some_and(|leader| decides_without_pod(leader, pod));
+        return (!keeps && !spared).then_some("no volume goes without a majority that has everything");
     }
     if seen
         .pods
@@ -255,7 +297,7 @@ fn restart(seen: &Observed, pod: &str, uid: &str, now: Timestamp) -> Option<&'st
     if lead_pod == pod {
         return Some("a leader hands over before it is restarted");
     }
-    (!decides(leader, voters, Some(id))).then_some("a majority stays without the pod")
+    (!decides(leader, voters, &[id])).then_some("a majority stays without the pod")
 }
 
 fn replace(seen: &Observed, pod: &str, claims: &[(String, String)], now: Timestamp) -> Option<&'static str> {
@@ -265,25 +307,42 @@ fn replace(seen: &Observed, pod: &str, claims: &[(String, String)], now: Timesta
     if seen.member(pod).is_some() {
         return Some("the volume of a member that answers is never deleted");
     }
-    let all_lost = claims.iter().all(|(name, uid)| {
-        seen.claims
-            .get(name)
-            .is_some_and(|claim| claim.lost && claim.uid == *uid && claim.pod == pod)
-    });
-    if !all_lost || claims.is_empty() {
-        return Some("only a volume whose storage is gone is deleted");
+    // A member is its log and its graph together. With one of them gone it cannot keep its promises, so the other must not outlive it
+    // under the same identity.
+    let mine = seen.claims.iter().filter(|(_, claim)| claim.pod == pod);
+    let all: BTreeSet<(&str, &str)> = mine
+        .clone()
+        .map(|(name, claim)| (name.as_str(), claim.uid.as_str()))
+        .collect();
+    let named: BTreeSet<(&str, &str)> = claims
+        .iter()
+        .map(|(name, uid)| (name.as_str(), uid.as_str()))
+        .collect();
+    if named != all {
+        return Some("a member's volumes are deleted together, and nothing else");
+    }
+    if !mine.clone().any(|(_, claim)| claim.lost) {
+        return Some("only a member whose storage is gone is deleted");
     }
     let Some((_, leader)) = seen.seen().find(|(name, _)| leader(seen, name).is_some()) else {
         return Some("no volume is deleted without a leader");
     };
-    (!decides(leader, &leader.membership.voters, None))
+    (!decides_without_pod(leader, pod))
         .then_some("no volume is deleted without a majority that has everything")
 }
 
 fn scale(want: &Want, seen: &Observed, replicas: u32, now: Timestamp) -> Option<&'static str> {
     let current = seen.set.as_ref().map_or(0, |set| set.replicas);
+    let is_beyond = |pod: &str, count: u32| want.names.ordinal(pod).is_some_and(|ordinal| ordinal >= count);
     if replicas >= current {
-        return None;
+        let leaving = |claim: &ClaimView| {
+            claim.doomed && is_beyond(&claim.pod, current) && !is_beyond(&claim.pod, replicas)
+        };
+        return seen
+            .claims
+            .values()
+            .any(leaving)
+            .then_some("a place is filled again when its old volume is gone");
     }
     if is_stale(seen, now) {
         return Some("nothing is changed on an old observation");
@@ -294,15 +353,19 @@ fn scale(want: &Want, seen: &Observed, replicas: u32, now: Timestamp) -> Option<
     let Some((_, leader)) = seen.seen().find(|(name, _)| leader(seen, name).is_some()) else {
         return Some("pods are taken away only when the membership is known");
     };
-    let holds = |name: &str| {
-        want.names
-            .ordinal(name)
-            .is_some_and(|ordinal| ordinal >= replicas)
-    };
-    leader
+    if leader
         .membership
         .members
         .iter()
-        .any(|member| holds(&member.name))
-        .then_some("a pod goes after its member has left the cluster")
+        .any(|member| is_beyond(&member.name, replicas))
+    {
+        return Some("a pod goes after its member has left the cluster");
+    }
+    seen.claims
+        .values()
+        .any(|claim| {
+            let goes = is_beyond(&claim.pod, replicas) && !is_beyond(&claim.pod, current);
+            goes && is_from_before(want, claim) && seen.member(&claim.pod).is_none()
+        })
+        .then_some("a volume from before the manifest is not deleted unseen")
 }

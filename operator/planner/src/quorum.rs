@@ -27,13 +27,16 @@ pub fn majority(voters: usize) -> usize {
 }
 
 impl<'a> Lead<'a> {
-    /// The confirmed leader of the highest term, if there is one.
+    /// The confirmed leader of the highest term, if there is one. Somebody who knows a higher term knows of an election that this leader
+    /// may have lost.
     pub fn find(seen: &'a Observed) -> Option<Self> {
+        let newest = seen.seen().map(|(_, status)| status.term).max();
         seen.seen()
+            .filter(|(_, status)| Some(status.term) == newest)
             .filter(|(_, status)| status.state == MemberState::Running && status.role == Role::Leader)
             .filter(|(_, status)| is_acknowledged(status))
-            .max_by_key(|(_, status)| status.term)
             .map(|(pod, status)| Self { pod, status })
+            .next()
     }
 
     /// Its identity.

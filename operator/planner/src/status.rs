@@ -345,11 +345,8 @@ fn archive(want: &Want, seen: &Observed, lead: Option<&Lead<'_>>, now: Timestamp
         .as_ref()
         .filter(|before| before.archived_up_to == archived_up_to);
     // When something new was committed after a quiet hour, the archive is behind since now, not since an hour.
-    let behind_since = behind.then(|| {
-        before
-            .and_then(|before| before.behind_since.clone())
-            .unwrap_or_else(|| Time(now))
-    });
+    let since = before.and_then(|before| before.behind_since.clone());
+    let behind_since = behind.then(|| since.unwrap_or(Time(now)));
     let lag_seconds = behind_since
         .as_ref()
         .map_or(0, |since| now.duration_since(since.0).as_secs().max(0));

@@ -110,9 +110,9 @@ impl ApiServer {
     }
 
     async fn install_rights(&self, client: &Client) {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/install.yaml");
+        let manifest = Path::new("../manifests/install.yaml");
         let text =
-            fs::read_to_string(&manifest).expect("manifests/install.yaml; `cargo xtask generate` makes it");
+            fs::read_to_string(manifest).expect("manifests/install.yaml; `cargo xtask generate` makes it");
         let mut roles = 0;
         for document in text.split("\n---\n") {
             for kind in ["ClusterRole", "ClusterRoleBinding"] {

@@ -104,6 +104,12 @@ impl Transport {
         }
     }
 
+    /// Where it listens, for tests that let the system choose a port.
+    #[cfg(test)]
+    pub(crate) fn local_addr(&self) -> std::io::Result<std::net::SocketAddr> {
+        self.endpoint.local_addr()
+    }
+
     /// Ends all connections.
     pub(crate) fn close(&self) {
         self.endpoint

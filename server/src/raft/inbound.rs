@@ -120,7 +120,6 @@ impl<S: Store, R: AsyncRuntime> Inbound<S, R> {
 
 async fn dispatch<S: Store, R: AsyncRuntime>(
     raft: openraft::Raft<Types<R>, StateMachine<S, R>>,
-    to: MemberId,
     body: RequestBody,
 ) -> Result<Response, String> {
     let text = |error: WireError| error.to_string();
@@ -162,9 +161,13 @@ async fn dispatch<S: Store, R: AsyncRuntime>(
                 .map_err(|error| error.to_string())?;
             Ok(wire::voted::<R>(&response))
         }
-        RequestBody::TransferLeader { vote, last } => {
+        RequestBody::TransferLeader {
+            vote,
+            successor,
+            last,
+        } => {
             let request =
-                TransferLeaderRequest::new(wire::to_vote::<R>(vote), to.0, last.map(wire::to_id::<R>));
+                TransferLeaderRequest::new(wire::to_vote::<R>(vote), successor.0, last.map(wire::to_id::<R>));
             let response = raft
                 .handle_transfer_leader(request)
                 .await
@@ -183,7 +186,7 @@ impl<S: Store, R: AsyncRuntime> RaftService for Inbound<S, R> {
         let raft = self.raft.clone();
         Box::pin(async move {
             match opened {
-                Ok(request) => match dispatch(raft, request.to, request.body).await {
+                Ok(request) => match dispatch(raft, request.body).await {
                     Ok(response) => answer(&response),
                     Err(reason) => refuse(reason),
                 },

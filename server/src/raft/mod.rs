@@ -41,6 +41,8 @@ pub use status::RaftStatus;
 #[cfg(test)]
 mod conformance_tests;
 #[cfg(test)]
+mod full_tests;
+#[cfg(test)]
 mod quic_tests;
 #[cfg(test)]
 mod raft_tests;

@@ -332,6 +332,7 @@ where
     ) -> Result<TransferLeaderResponse<Types<R>>, RPCError<Types<R>>> {
         let body = RequestBody::TransferLeader {
             vote: wire::vote::<R>(request.from_leader()),
+            successor: MemberId(*request.to_node_id()),
             last: request.last_log_id().map(wire::id::<R>),
         };
         match self.call(body, Lane::Heartbeat, &option).await? {

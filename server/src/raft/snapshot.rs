@@ -7,7 +7,7 @@
 use super::apply::{META_BEGUN, META_MEMBERSHIP};
 use super::blocking::Blocking;
 use super::types::{Types, decode_stored, encode_stored, log_id, position};
-use geode_graph::SnapshotInfo;
+use geode_graph::{GraphError, SnapshotInfo, StreamError};
 use geode_log::disk::{FileSink, FileSource};
 use geode_log::{Disk, Position};
 use geode_store::{Reader, Store};
@@ -94,7 +94,8 @@ pub(super) fn export_to_file(
     Ok(info)
 }
 
-/// Replaces the store's content with the stream in a file, after checking that it is what `meta` says.
+/// Replaces the store's content with the stream in a file, after checking that it is what `meta` says. When there is no room for it,
+/// nothing has changed, the kind of the error is `StorageFull`, and it can be tried again.
 pub(super) fn import_from_file<R: AsyncRuntime, S: Store>(
     disk: &dyn Disk,
     path: &Path,
@@ -118,8 +119,15 @@ pub(super) fn import_from_file<R: AsyncRuntime, S: Store>(
     let membership = encode_stored::<R>(&meta.last_membership)?;
     let blobs: &[(&str, &[u8])] = &[(META_MEMBERSHIP, &membership), (META_BEGUN, &[1])];
     let mut source = BufReader::with_capacity(BUFFER_BYTES, FileSource::new(disk.open(path)?, 0));
-    geode_graph::import(store, &mut source, cluster, blobs)
-        .map_err(|error| io::Error::other(error.to_string()))?;
+    geode_graph::import(store, &mut source, cluster, blobs).map_err(|error| {
+        let full = matches!(&error, StreamError::Graph(GraphError::Store(store)) if store.is_full());
+        let kind = if full {
+            io::ErrorKind::StorageFull
+        } else {
+            io::ErrorKind::Other
+        };
+        io::Error::new(kind, error.to_string())
+    })?;
     store.sync().map_err(io::Error::other)
 }
 

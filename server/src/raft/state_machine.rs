@@ -109,9 +109,7 @@ impl<S: Store, R: AsyncRuntime> StateMachine<S, R> {
             {
                 Ok(replies) => break replies,
                 Err(ApplyError::Full(reason)) if !self.progress.closing.load(Ordering::Relaxed) => {
-                    tracing::warn!(%reason, "applying waits for room on the data volume");
-                    self.progress.set_full(Some(reason));
-                    Types::<R>::sleep(FULL_RETRY).await;
+                    self.wait_for_room(reason).await;
                 }
                 Err(error) => return Err(io::Error::other(error.to_string())),
             }
@@ -124,6 +122,32 @@ impl<S: Store, R: AsyncRuntime> StateMachine<S, R> {
             }
         }
         Ok(())
+    }
+
+    /// The data volume is full: says so, and lets some time pass.
+    async fn wait_for_room(&self, reason: String) {
+        tracing::warn!(%reason, "applying waits for room on the data volume");
+        self.progress.set_full(Some(reason));
+        Types::<R>::sleep(FULL_RETRY).await;
+    }
+
+    /// The content of a snapshot as a file.
+    async fn in_file(&self, snapshot: SnapshotData<S::Read>) -> io::Result<SnapshotFile> {
+        let read = match snapshot {
+            SnapshotData::File(file) => return Ok(file),
+            SnapshotData::Live(read) => read,
+        };
+        let cluster = self.cluster.get().copied();
+        let cluster = cluster.unwrap_or(ClusterId(uuid::Uuid::nil()));
+        let file = SnapshotFile {
+            disk: self.disk.clone(),
+            path: self.progress.file(&self.directory, "install"),
+        };
+        let export = move || {
+            snapshot::export_to_file(&*file.disk, &file.path, &read, cluster)?;
+            Ok(file)
+        };
+        self.blocking.run(export).await?
     }
 }
 
@@ -180,23 +204,25 @@ impl<S: Store, R: AsyncRuntime> RaftStateMachine<Types<R>> for StateMachine<S, R
         meta: &SnapshotMetaOf<Types<R>>,
         snapshot: Self::SnapshotData,
     ) -> Result<(), io::Error> {
-        let (store, disk) = (self.store.clone(), self.disk.clone());
+        let file = Arc::new(self.in_file(snapshot).await?);
         let cluster = self.cluster.get().copied();
-        let path = self.progress.file(&self.directory, "install");
-        let announced = meta.clone();
-        let install = move || -> io::Result<()> {
-            let file = match snapshot {
-                SnapshotData::File(file) => file,
-                SnapshotData::Live(read) => {
-                    let file = SnapshotFile { disk, path };
-                    let cluster = cluster.unwrap_or(ClusterId(uuid::Uuid::nil()));
-                    snapshot::export_to_file(&*file.disk, &file.path, &read, cluster)?;
-                    file
-                }
+        loop {
+            let (store, file, announced) = (self.store.clone(), file.clone(), meta.clone());
+            let install = move || {
+                snapshot::import_from_file::<R, S>(&*file.disk, &file.path, &store, cluster, &announced)
             };
-            snapshot::import_from_file::<R, S>(&*file.disk, &file.path, &store, cluster, &announced)
-        };
-        self.blocking.run(install).await??;
+            match self.blocking.run(install).await? {
+                Ok(()) => break,
+                Err(error)
+                    if error.kind() == io::ErrorKind::StorageFull
+                        && !self.progress.closing.load(Ordering::Relaxed) =>
+                {
+                    self.wait_for_room(error.to_string()).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.progress.set_full(None);
         let last = meta.last_log_id.as_ref().map(position::<R>);
         self.progress.reached(last.map_or(0, |last| last.index.0 + 1));
         Ok(())

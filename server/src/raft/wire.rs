@@ -58,8 +58,10 @@ pub(super) enum RequestBody {
     },
     Vote(WireBallot),
     PreVote(WireBallot),
+    /// Goes to every voter: the successor stands for election at once, the others stop keeping their votes for the leader.
     TransferLeader {
         vote: WireVote,
+        successor: MemberId,
         last: Option<WireId>,
     },
     /// The content follows on the same stream.

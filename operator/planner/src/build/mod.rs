@@ -75,7 +75,13 @@ fn is_frozen(object: &Object, want: &Want, seen: &Observed) -> bool {
             .and_then(Value::as_str)
     };
     let same_wishes = annotation(geode_api::ANNOTATION_TEMPLATE) == Some(template_hash(want).as_str());
-    same_wishes && annotation(ANNOTATION_BUILDER) != Some(want.release.as_str())
+    // What becomes of the volumes is a wish that shapes no pod, and too grave to wait for one that does.
+    let policy = |of: &Value| {
+        of.pointer("/spec/persistentVolumeClaimRetentionPolicy/whenDeleted")
+            .cloned()
+    };
+    let same_policy = policy(live) == policy(&object.body);
+    same_wishes && same_policy && annotation(ANNOTATION_BUILDER) != Some(want.release.as_str())
 }
 
 /// Metadata of an object that is deleted with the cluster.

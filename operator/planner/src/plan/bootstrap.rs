@@ -2,6 +2,7 @@
 //! a cluster's identity. Volumes that an earlier cluster of the same name left behind are adopted, not overwritten.
 
 use crate::observed::Observed;
+use crate::plan::scale::{self, is_from_before};
 use crate::plan::{Action, Step, trouble};
 use crate::want::{Memory, Restore, Want};
 use geode_api::{BootstrapMethod, BootstrapStatus, Reason};
@@ -103,11 +104,15 @@ fn take_over(want: &Want, seen: &Observed, found: ClusterId, now: Timestamp) -> 
 /// No member has data. The first member is begun as soon as it is sure that no volume with data is still out of sight.
 fn begin(want: &Want, seen: &Observed, now: Timestamp) -> Step {
     let first = want.names.pod(0);
-    let Some(status) = seen.member(&first) else {
-        return Step::Wait(Reason::WaitingForPods, trouble(seen, &first));
-    };
-    if status.state == MemberState::Restoring {
+    let status = seen.member(&first);
+    if status.is_some_and(|status| status.state == MemberState::Restoring) {
         return restore_progress(want, seen);
+    }
+    if let Some(pods) = pods_for_all_volumes(want, seen) {
+        return scale::grow(want, seen, pods);
+    }
+    if status.is_none() {
+        return Step::Wait(Reason::WaitingForPods, trouble(seen, &first));
     }
     if let Some(unseen) = out_of_sight(want, seen) {
         return Step::Wait(
@@ -185,14 +190,17 @@ fn decision(want: &Want) -> Option<(BootstrapMethod, ClusterId)> {
 fn out_of_sight(want: &Want, seen: &Observed) -> Option<String> {
     seen.claims
         .values()
-        .filter(|claim| claim.created_at < want.created_at && !claim.doomed)
-        .filter(|claim| {
-            want.names
-                .ordinal(&claim.pod)
-                .is_some_and(|ordinal| ordinal < want.members)
-        })
+        .filter(|claim| is_from_before(want, claim))
         .find(|claim| seen.member(&claim.pod).is_none())
         .map(|claim| claim.pod.clone())
+}
+
+/// How many pods it takes to look at every volume that an earlier cluster left behind, when there are too few.
+fn pods_for_all_volumes(want: &Want, seen: &Observed) -> Option<u32> {
+    let set = seen.set.as_ref()?;
+    let left = seen.claims.values().filter(|claim| is_from_before(want, claim));
+    let highest = left.filter_map(|claim| want.names.ordinal(&claim.pod)).max()?;
+    (highest >= set.replicas).then_some(highest + 1)
 }
 
 fn restore_task_name(want: &Want) -> String {

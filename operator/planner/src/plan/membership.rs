@@ -1,43 +1,60 @@
 //! Is every pod's member a voter, and nobody else? One change at a time, decided on the leader's own membership and fenced by its index.
 //!
 //! A new member becomes a learner, and a voter when it has caught up. A member whose volume was lost has left a dead identity behind; the change
-//! that gives its successor a vote takes the dead one's away. The number of voters stays odd.
+//! that gives its successor a vote takes the dead one's away. Places are given up from above, and voters before learners: what was removed
+//! is then always above what is still in use, and can be taken away.
 
 use crate::observed::Observed;
+use crate::plan::voters::{choose, choose_around, is_blank, is_dead, ordinals, places, same_set, seats};
 use crate::plan::{Action, Step, trouble};
 use crate::quorum::{Lead, majority};
 use crate::want::Want;
 use geode_api::Reason;
 use geode_types::MemberId;
 use geode_wire::client::MemberAddress;
-use geode_wire::internal::MemberState;
 
-/// Is an earlier change of the voters complete?
-pub(super) fn settled(_: &Want, _: &Observed, lead: &Lead<'_>) -> Step {
-    if lead.status.membership.joint {
-        return Step::Wait(
-            Reason::ChangingMembers,
-            "a change of the voters is being committed".to_owned(),
-        );
+/// Is an earlier change of the voters complete? Its leader takes a change through two steps; when that leader is lost between them, two
+/// sets of voters stay in force until somebody takes the second step.
+pub(super) fn settled(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
+    let membership = &lead.status.membership;
+    if !membership.joint {
+        return Step::Clear;
     }
-    Step::Clear
-}
-
-/// Whether this member's place is elsewhere or gone: its pod is not wanted, or its pod's volume has another identity now.
-fn is_surplus(want: &Want, seen: &Observed, member: &MemberAddress) -> bool {
-    match want.names.ordinal(&member.name) {
-        None => false,
-        Some(ordinal) if ordinal >= want.members => true,
-        Some(_) => seen.id_of(&member.name).is_some_and(|id| id != member.id),
+    let wait = |message: String| Step::Wait(Reason::ChangingMembers, message);
+    if lead.status.committed < membership.index {
+        return wait("a change of the voters is being committed".to_owned());
     }
+    let seats = seats(want, seen, lead, false);
+    if let Some(pod) = seats.disputed {
+        return wait(format!(
+            "a change of the voters is half-way: {}",
+            trouble(seen, &pod)
+        ));
+    }
+    let voters = choose(want, seen, lead, &seats.holders);
+    if voters.len().is_multiple_of(2) {
+        return wait("a change of the voters is half-way, and too few of them are there".to_owned());
+    }
+    if !voters.contains(&lead.id()) {
+        return hand_over(lead, &voters).unwrap_or_else(|| nobody_takes_over(lead));
+    }
+    let message = format!("completing a change to {} voters", voters.len());
+    change(lead, voters, message)
 }
 
 /// Are there learners whose place is gone?
 pub(super) fn remove_learners(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
+    let places = places(want, seen, lead);
+    let voters_fit = ordinals(want, lead).all(|(id, ordinal)| ordinal < places || !lead.votes(id));
+    let is_surplus = |member: &MemberAddress| match want.names.ordinal(&member.name) {
+        None => false,
+        Some(ordinal) if ordinal >= places => voters_fit,
+        Some(_) => is_dead(seen, member),
+    };
     let surplus: Vec<&MemberAddress> = lead
         .members()
         .iter()
-        .filter(|member| !lead.votes(member.id) && is_surplus(want, seen, member))
+        .filter(|member| !lead.votes(member.id) && is_surplus(member))
         .collect();
     if surplus.is_empty() {
         return Step::Clear;
@@ -60,16 +77,13 @@ pub(super) fn remove_learners(want: &Want, seen: &Observed, lead: &Lead<'_>) -> 
 
 /// Is there a pod whose member does not belong to the cluster yet?
 pub(super) fn add_learner(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
-    for pod in want.pods() {
+    for pod in (0..places(want, seen, lead)).map(|ordinal| want.names.pod(ordinal)) {
         let Some(status) = seen.member(&pod) else { continue };
         if lead.knows(status.address.id) || seen.pods.get(&pod).is_none_or(|view| view.deleting) {
             continue;
         }
-        if status.state != MemberState::Empty {
-            // A tail of removed members is taken away by `scale`; elsewhere a person decides about the volume.
-            if is_tail(want, lead, &pod) {
-                continue;
-            }
+        if !is_blank(status) {
+            // Below a voter it cannot be taken away; a person decides about the volume.
             let id = status.address.id;
             return Step::Stuck(
                 Reason::RemovedMember,
@@ -89,41 +103,16 @@ pub(super) fn add_learner(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step
     Step::Clear
 }
 
-/// Whether this pod comes after every pod that has a member of the cluster.
-pub(super) fn is_tail(want: &Want, lead: &Lead<'_>, pod: &str) -> bool {
-    let in_use = lead
-        .members()
-        .iter()
-        .filter_map(|member| want.names.ordinal(&member.name))
-        .max();
-    want.names.ordinal(pod) > in_use
-}
-
-/// Are the voters as they should be: without the surplus, with the learners that have caught up, and an odd number of them?
+/// Are the voters as they should be: the members of the wanted places, an odd number of them?
 pub(super) fn change_voters(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
-    let surplus: Vec<&MemberAddress> = lead
-        .members()
-        .iter()
-        .filter(|member| lead.votes(member.id) && is_surplus(want, seen, member))
-        .collect();
-    let learners: Vec<&MemberAddress> = lead
-        .members()
-        .iter()
-        .filter(|member| {
-            !lead.votes(member.id)
-                && want.wants_pod(&member.name)
-                && seen.id_of(&member.name) == Some(member.id)
-        })
-        .collect();
-    if surplus.is_empty() && learners.is_empty() {
+    let seats = seats(want, seen, lead, true);
+    if same_set(&seats.holders, lead.voters()) && seats.late.is_empty() {
         return Step::Clear;
     }
-    let (ready, late): (Vec<&MemberAddress>, Vec<&MemberAddress>) =
-        learners.into_iter().partition(|member| lead.caught_up(member.id));
-    let voters = next_voters(want, lead, &surplus, &ready);
+    let mut voters = choose(want, seen, lead, &seats.holders);
     let shrinks = voters.len() < lead.voters().len();
-    if same_set(&voters, lead.voters()) || (shrinks && !late.is_empty()) {
-        let message = match late.first() {
+    if same_set(&voters, lead.voters()) || (shrinks && !seats.late.is_empty()) {
+        let message = match seats.late.first() {
             Some(member) => format!(
                 "{} copies the data: {} entries to go",
                 member.name,
@@ -134,20 +123,29 @@ pub(super) fn change_voters(want: &Want, seen: &Observed, lead: &Lead<'_>) -> St
         return Step::Wait(Reason::ChangingMembers, message);
     }
     if !voters.contains(&lead.id()) {
-        return hand_over(lead, &voters, "its place is to be taken away");
+        if let Some(step) = hand_over(lead, &voters) {
+            return step;
+        }
+        voters = choose_around(want, seen, lead, &voters);
+        if same_set(&voters, lead.voters()) {
+            return nobody_takes_over(lead);
+        }
     }
-    let decides = |voters: &[MemberId]| lead.caught_up_among(voters) >= majority(voters.len());
-    if !decides(&voters) || !decides(lead.voters()) {
-        return Step::Wait(
-            Reason::MemberNotReady,
-            "too few of the voters have caught up".to_owned(),
-        );
+    if !has_majority(lead, lead.voters()) {
+        return too_few();
     }
     let message = format!(
         "changing the voters from {} to {}",
         lead.voters().len(),
         voters.len()
     );
+    change(lead, voters, message)
+}
+
+fn change(lead: &Lead<'_>, voters: Vec<MemberId>, message: String) -> Step {
+    if !has_majority(lead, &voters) {
+        return too_few();
+    }
     let action = Action::ChangeVoters {
         leader: lead.pod.to_owned(),
         voters,
@@ -156,78 +154,45 @@ pub(super) fn change_voters(want: &Want, seen: &Observed, lead: &Lead<'_>) -> St
     Step::Act(vec![action], Reason::ChangingMembers, message)
 }
 
-/// Add first, take away later: successors replace the dead, then newcomers join, and only then the unwanted go.
-fn next_voters(
-    want: &Want,
-    lead: &Lead<'_>,
-    surplus: &[&MemberAddress],
-    ready: &[&MemberAddress],
-) -> Vec<MemberId> {
-    let mut voters: Vec<MemberId> = lead.voters().to_vec();
-    let mut joining: Vec<&MemberAddress> = ready.to_vec();
-    for old in surplus {
-        if let Some(at) = joining.iter().position(|new| new.name == old.name) {
-            let successor = joining.remove(at);
-            voters.retain(|id| *id != old.id);
-            voters.push(successor.id);
-        }
-    }
-    let is_wanted = |id: &MemberId| {
-        lead.members()
-            .iter()
-            .any(|member| member.id == *id && want.wants_pod(&member.name))
-    };
-    // The number stays odd: two voters survive no more failures than one, and lose the vote more often.
-    let room = (want.members as usize).saturating_sub(voters.iter().filter(|id| is_wanted(id)).count());
-    let mut count = joining.len().min(room);
-    if (voters.len() + count).is_multiple_of(2) {
-        count = count.saturating_sub(1);
-    }
-    voters.extend(joining.iter().take(count).map(|member| member.id));
-    if !same_set(&voters, lead.voters()) {
-        return voters;
-    }
-    let unwanted = |id: &MemberId| {
-        surplus
-            .iter()
-            .any(|old| old.id == *id && !want.wants_pod(&old.name))
-    };
-    voters.retain(|id| !unwanted(id));
-    // Nobody is let go before enough others are there.
-    if voters.len() < lead.voters().len().min(want.members as usize) {
-        return lead.voters().to_vec();
-    }
-    voters
+fn has_majority(lead: &Lead<'_>, voters: &[MemberId]) -> bool {
+    lead.caught_up_among(voters) >= majority(voters.len())
 }
 
-fn hand_over(lead: &Lead<'_>, among: &[MemberId], why: &str) -> Step {
-    let successor = lead
-        .members()
-        .iter()
-        .find(|member| among.contains(&member.id) && lead.votes(member.id) && lead.caught_up(member.id));
-    match successor {
-        Some(member) => Step::Act(
-            vec![Action::TransferLeader {
-                leader: lead.pod.to_owned(),
-                to_pod: member.name.clone(),
-                to: member.id,
-            }],
-            Reason::ChangingMembers,
-            format!("moving leadership from {} to {}: {why}", lead.pod, member.name),
+fn too_few() -> Step {
+    Step::Wait(
+        Reason::MemberNotReady,
+        "too few of the voters have caught up".to_owned(),
+    )
+}
+
+/// Leadership goes to one of these, if one of them can take it.
+fn hand_over(lead: &Lead<'_>, among: &[MemberId]) -> Option<Step> {
+    let mut members = lead.members().iter();
+    let successor = members
+        .find(|member| among.contains(&member.id) && lead.votes(member.id) && lead.caught_up(member.id))?;
+    Some(Step::Act(
+        vec![Action::TransferLeader {
+            leader: lead.pod.to_owned(),
+            to_pod: successor.name.clone(),
+            to: successor.id,
+        }],
+        Reason::ChangingMembers,
+        format!(
+            "moving leadership from {} to {}: its place is to be taken away",
+            lead.pod, successor.name
         ),
-        None => Step::Wait(
-            Reason::MemberNotReady,
-            format!("no voter has caught up to take over from {}", lead.pod),
-        ),
-    }
+    ))
+}
+
+fn nobody_takes_over(lead: &Lead<'_>) -> Step {
+    Step::Wait(
+        Reason::MemberNotReady,
+        format!("no voter has caught up to take over from {}", lead.pod),
+    )
 }
 
 fn first_missing(want: &Want, seen: &Observed) -> String {
     want.pods()
         .find(|pod| seen.member(pod).is_none())
         .map_or_else(|| "they are being added".to_owned(), |pod| trouble(seen, &pod))
-}
-
-fn same_set(left: &[MemberId], right: &[MemberId]) -> bool {
-    left.len() == right.len() && left.iter().all(|id| right.contains(id))
 }

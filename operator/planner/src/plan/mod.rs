@@ -1,5 +1,6 @@
 //! The questions of a reconcile, in order. Each answers with actions, with what it waits for, or with `Clear`; the first that is not clear
-//! ends the round, so that one thing happens at a time. Objects, role labels and backups are independent of the rest and always looked at.
+//! ends the round, so that one thing happens at a time. Objects, role labels, sizes of volumes and backups are independent of the rest and
+//! always looked at.
 
 mod action;
 mod backups;
@@ -11,10 +12,11 @@ mod roles;
 mod rolling;
 mod scale;
 mod volumes;
+mod voters;
 
 pub use action::{Action, Plan, Progress};
 
-use crate::observed::Observed;
+use crate::observed::{Observed, PodView};
 use crate::quorum::{Lead, majority};
 use crate::want::Want;
 use geode_api::Reason;
@@ -35,32 +37,38 @@ pub(crate) enum Step {
 /// What to do next.
 pub fn plan(want: &Want, seen: &Observed, now: Timestamp) -> Plan {
     let lead = Lead::find(seen);
-    let mut plan = Plan {
-        actions: objects::plan(want, seen, now),
-        progress: Progress::Idle,
+    let objects = objects::plan(want, seen, now);
+    let growth = volumes::plan(want, seen);
+    let mut progress = match (objects.as_slice(), growth.len()) {
+        ([], 0) => Progress::Idle,
+        ([], count) => Progress::Working(Reason::GrowingVolumes, format!("growing {count} volumes")),
+        (objects, _) => Progress::Working(Reason::Applying, describe(objects)),
     };
-    if !plan.actions.is_empty() {
-        plan.progress = Progress::Working(Reason::Applying, describe(&plan.actions));
-    }
+    let mut actions = objects;
     if let Some(lead) = &lead {
-        plan.actions.extend(roles::plan(want, seen, lead));
+        actions.extend(roles::plan(want, seen, lead));
     }
     match first_open_question(want, seen, lead.as_ref(), now) {
         Step::Clear => {}
-        Step::Act(actions, reason, message) => {
-            plan.actions.extend(actions);
-            plan.progress = Progress::Working(reason, message);
+        Step::Act(next, reason, message) => {
+            actions.extend(next);
+            progress = Progress::Working(reason, message);
         }
-        Step::Wait(reason, message) => plan.progress = Progress::Waiting(reason, message),
-        Step::Stuck(reason, message) => plan.progress = Progress::Stuck(reason, message),
+        Step::Wait(reason, message) => progress = Progress::Waiting(reason, message),
+        Step::Stuck(reason, message) => progress = Progress::Stuck(reason, message),
     }
-    plan.actions.extend(backups::plan(want, seen, lead.as_ref(), now));
-    plan
+    actions.extend(backups::plan(want, seen, lead.as_ref(), now));
+    // The first failure ends the round. On a full volume everything else may fail, and a volume that cannot grow must hold back nothing.
+    if seen.seen().any(|(_, status)| status.read_only.is_some()) {
+        actions.splice(0..0, growth);
+    } else {
+        actions.extend(growth);
+    }
+    Plan { actions, progress }
 }
 
 fn first_open_question(want: &Want, seen: &Observed, lead: Option<&Lead<'_>>, now: Timestamp) -> Step {
-    let before_a_leader: [fn(&Want, &Observed, Timestamp) -> Step; 3] =
-        [repair::plan, bootstrap::plan, volumes::plan];
+    let before_a_leader: [fn(&Want, &Observed, Timestamp) -> Step; 2] = [repair::plan, bootstrap::plan];
     for question in before_a_leader {
         match question(want, seen, now) {
             Step::Clear => {}
@@ -88,7 +96,7 @@ fn first_open_question(want: &Want, seen: &Observed, lead: Option<&Lead<'_>>, no
     all_here(want, seen, lead)
 }
 
-/// Without a leader nothing is changed: the members elect one, as soon as a majority is there.
+/// Without a leader no membership is changed: the members elect one, as soon as a majority is there.
 fn no_leader(want: &Want, seen: &Observed) -> Step {
     let newest = seen
         .seen()
@@ -109,6 +117,10 @@ fn no_leader(want: &Want, seen: &Observed) -> Step {
             ),
         );
     }
+    match newest.map(|membership| scale::for_a_majority(want, seen, membership)) {
+        None | Some(Step::Clear) => {}
+        Some(step) => return step,
+    }
     let missing: Vec<String> = want
         .pods()
         .filter(|pod| seen.member(pod).is_none())
@@ -126,27 +138,8 @@ fn no_leader(want: &Want, seen: &Observed) -> Step {
 
 /// The last question: is everybody where they should be?
 fn all_here(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
-    for pod in want.pods() {
-        let Some(status) = seen.member(&pod) else {
-            return Step::Wait(Reason::MemberNotReady, trouble(seen, &pod));
-        };
-        let id = status.address.id;
-        if !lead.votes(id) || !lead.caught_up(id) {
-            return Step::Wait(Reason::MemberNotReady, format!("{pod} is not caught up yet"));
-        }
-        if let Some(reason) = &status.not_ready {
-            return Step::Wait(Reason::MemberNotReady, format!("{pod}: {reason}"));
-        }
-        if !seen
-            .pods
-            .get(&pod)
-            .is_some_and(|view| view.ready && !view.deleting)
-        {
-            return Step::Wait(
-                Reason::MemberNotReady,
-                format!("{pod} is up; Kubernetes does not call it ready yet"),
-            );
-        }
+    if let Some((_, waiting)) = unwell(want, seen, lead).into_iter().next() {
+        return waiting;
     }
     let refusing = seen
         .seen()
@@ -155,6 +148,32 @@ fn all_here(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
         Some((pod, reason)) => Step::Wait(Reason::ReadOnly, format!("{pod} refuses writes: {reason}")),
         None => Step::Clear,
     }
+}
+
+/// The wanted pods that are not where they should be, and what each waits for.
+fn unwell(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Vec<(String, Step)> {
+    want.pods()
+        .filter_map(|pod| {
+            let message = ails(seen, lead, &pod)?;
+            Some((pod, Step::Wait(Reason::MemberNotReady, message)))
+        })
+        .collect()
+}
+
+fn ails(seen: &Observed, lead: &Lead<'_>, pod: &str) -> Option<String> {
+    let Some(status) = seen.member(pod) else {
+        return Some(trouble(seen, pod));
+    };
+    let id = status.address.id;
+    if !lead.votes(id) || !lead.caught_up(id) {
+        return Some(format!("{pod} is not caught up yet"));
+    }
+    if let Some(reason) = &status.not_ready {
+        return Some(format!("{pod}: {reason}"));
+    }
+    let ready = |view: &PodView| view.ready && !view.deleting;
+    (!seen.pods.get(pod).is_some_and(ready))
+        .then(|| format!("{pod} is up; Kubernetes does not call it ready yet"))
 }
 
 /// Why a pod's member cannot be seen, in one clause.

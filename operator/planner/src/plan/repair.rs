@@ -2,7 +2,7 @@
 //! quorum: it serves nobody, and this is how a bad image is corrected. A volume whose storage is gone is given up when the others have
 //! everything.
 
-use crate::observed::Observed;
+use crate::observed::{ClaimView, Observed, PodView};
 use crate::plan::rolling::{is_outdated, template_is_current};
 use crate::plan::{Action, Step};
 use crate::quorum::{Lead, majority};
@@ -14,16 +14,16 @@ pub(super) fn plan(want: &Want, seen: &Observed, _: Timestamp) -> Step {
     if !template_is_current(want, seen) {
         return Step::Clear;
     }
-    let broken = seen.pods.iter().find(|(name, view)| {
-        let idle = !view.running && !view.deleting && seen.member(name).is_none();
-        idle && is_outdated(want, view)
-    });
+    // A volume that waits for its deletion would go with the pod; whether that may be, only a leader can say.
+    let keeps_its_volumes = |pod: &str| !seen.claims_of(pod).any(|(_, claim)| claim.doomed);
+    let broken = seen
+        .pods
+        .iter()
+        .find(|(pod, view)| is_idle(seen, pod, view) && is_outdated(want, view) && keeps_its_volumes(pod));
     match broken {
-        Some((pod, view)) => Step::Act(
-            vec![Action::RestartPod {
-                pod: pod.clone(),
-                uid: view.uid.clone(),
-            }],
+        Some((pod, view)) => restart(
+            pod,
+            view,
             Reason::Updating,
             format!("{pod} does not run and has an outdated template; making it anew"),
         ),
@@ -31,28 +31,70 @@ pub(super) fn plan(want: &Want, seen: &Observed, _: Timestamp) -> Step {
     }
 }
 
+/// A pod that serves nobody.
+fn is_idle(seen: &Observed, pod: &str, view: &PodView) -> bool {
+    !view.running && !view.deleting && seen.member(pod).is_none()
+}
+
+fn restart(pod: &str, view: &PodView, reason: Reason, message: String) -> Step {
+    let action = Action::RestartPod {
+        pod: pod.to_owned(),
+        uid: view.uid.clone(),
+    };
+    Step::Act(vec![action], reason, message)
+}
+
+/// Is a member's volume gone, or deleted by a person and held back only by a pod that waits for it?
 pub(super) fn lost_volumes(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
-    for pod in want.pods().filter(|pod| seen.member(pod).is_none()) {
-        let lost: Vec<(String, String)> = seen
-            .claims_of(&pod)
-            .filter(|(_, claim)| claim.lost && !claim.doomed)
-            .map(|(name, claim)| (name.clone(), claim.uid.clone()))
-            .collect();
-        if lost.is_empty() {
+    let replicas = seen.set.as_ref().map_or(0, |set| set.replicas);
+    let kept = want.pods().take(replicas as usize);
+    for pod in kept.filter(|pod| seen.member(pod).is_none()) {
+        let claims: Vec<(&String, &ClaimView)> = seen.claims_of(&pod).collect();
+        let idle = seen.pods.get(&pod).filter(|view| is_idle(seen, &pod, view));
+        let is_lost = claims.iter().any(|(_, claim)| claim.lost);
+        let any_doomed = claims.iter().any(|(_, claim)| claim.doomed);
+        let all_doomed = claims.iter().all(|(_, claim)| claim.doomed);
+        // The pod is deleted last, so while it is there the replacement is not complete.
+        let open = if is_lost {
+            !all_doomed || idle.is_some()
+        } else {
+            any_doomed && idle.is_some()
+        };
+        if !open {
             continue;
         }
-        if lead.caught_up_among(lead.voters()) < majority(lead.voters().len()) {
+        if !others_have_everything(lead, &pod) {
             return Step::Wait(
                 Reason::MemberNotReady,
                 format!("the volume of {pod} is lost; waiting until a majority has everything"),
             );
         }
-        let message = format!("the volume of {pod} is lost; a new member takes its place");
-        return Step::Act(
-            vec![Action::ReplaceLostVolume { pod, claims: lost }],
-            Reason::ChangingMembers,
-            message,
-        );
+        let reason = Reason::ChangingMembers;
+        return match idle {
+            Some(view) if !is_lost => restart(
+                &pod,
+                view,
+                reason,
+                format!("the volume of {pod} is deleted; making the pod anew"),
+            ),
+            _ => {
+                // A member is its log and its graph. With one of them gone it cannot keep its promises, so both go, and its identity with them.
+                let claims = claims
+                    .into_iter()
+                    .map(|(name, claim)| (name.clone(), claim.uid.clone()));
+                let message = format!("the volume of {pod} is lost; a new member takes its place");
+                let claims = claims.collect();
+                Step::Act(vec![Action::ReplaceLostVolume { pod, claims }], reason, message)
+            }
+        };
     }
     Step::Clear
+}
+
+/// Whether a majority of the voters has everything, without whoever is on this pod.
+fn others_have_everything(lead: &Lead<'_>, pod: &str) -> bool {
+    let members = lead.members().iter();
+    let others =
+        members.filter(|member| member.name != pod && lead.votes(member.id) && lead.caught_up(member.id));
+    others.count() >= majority(lead.voters().len())
 }

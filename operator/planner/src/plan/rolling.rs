@@ -1,61 +1,62 @@
-//! Do the pods have the template that the manifest wants? One at a time, only while everybody is well: followers first, highest ordinal first;
-//! then leadership moves to a pod that is up to date, and the old leader goes last.
+//! Do the pods have the template that the manifest wants? One at a time, only while everybody else is well: followers first, highest ordinal
+//! first; then leadership moves to a pod that is up to date, and the old leader goes last.
 
 use crate::build::template_hash;
 use crate::observed::{Observed, PodView};
-use crate::plan::{Action, Step, all_here};
+use crate::plan::{Action, Step, unwell};
 use crate::quorum::Lead;
 use crate::want::Want;
 use geode_api::{BackupPhase, Reason};
 
 pub(super) fn plan(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
-    let mut outdated: Vec<(&String, &PodView)> = seen
-        .pods
-        .iter()
-        .filter(|(_, view)| is_outdated(want, view))
+    let mut outdated: Vec<String> = want
+        .pods()
+        .filter(|pod| seen.pods.get(pod).is_some_and(|view| is_outdated(want, view)))
         .collect();
     if outdated.is_empty() {
         return Step::Clear;
     }
+    let wait = |message: String| Step::Wait(Reason::Updating, message);
     if !template_is_current(want, seen) {
-        return Step::Wait(
-            Reason::Updating,
-            "waiting for Kubernetes to see the new template".to_owned(),
-        );
+        return wait("waiting for Kubernetes to see the new template".to_owned());
     }
-    // Whoever is away now comes back with the new template if it has to; disturbing another one would make it two.
-    match all_here(want, seen, lead) {
-        Step::Clear => {}
-        Step::Wait(Reason::ReadOnly, _) => {}
-        waiting => return waiting,
+    let left = outdated.len();
+    outdated.sort_by_key(|pod| (pod == lead.pod, std::cmp::Reverse(want.names.ordinal(pod))));
+    let mut unwell = unwell(want, seen, lead).into_iter();
+    let next = match (unwell.next(), unwell.next()) {
+        (None, _) => outdated.swap_remove(0),
+        // The new template may be what mends it, and to restart it makes nobody else unwell.
+        (Some((pod, _)), None) if outdated.contains(&pod) && seen.member(&pod).is_some() => pod,
+        // Whoever is away now comes back with the new template if it has to; disturbing another one would make it two.
+        (Some((_, waiting)), _) => return waiting,
+    };
+    let away = |(pod, view): &(&String, &PodView)| **pod != next && (view.deleting || !view.ready);
+    if let Some((pod, _)) = seen.pods.iter().find(away) {
+        return wait(format!("waiting for {pod}, which is coming or going"));
     }
     if let Some(backup) = seen
         .backups
         .iter()
         .find(|backup| backup.status.phase == BackupPhase::Running)
     {
-        return Step::Wait(
-            Reason::Updating,
-            format!("waiting for backup {} to end", backup.name),
-        );
+        return wait(format!("waiting for backup {} to end", backup.name));
     }
-    outdated.sort_by_key(|(pod, _)| std::cmp::Reverse(want.names.ordinal(pod)));
-    let left = outdated.len();
-    match outdated.into_iter().find(|(pod, _)| *pod != lead.pod) {
-        Some((pod, view)) => restart(pod, view, left),
-        None => leader_last(want, seen, lead),
+    let alone = lead.voters().len() == 1;
+    match seen.pods.get(&next) {
+        Some(view) if next != lead.pod || alone => restart(&next, view, left),
+        _ => hand_over(want, lead),
     }
 }
 
-fn leader_last(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
+fn hand_over(want: &Want, lead: &Lead<'_>) -> Step {
     let successor = lead.members().iter().find(|member| {
         member.id != lead.id()
             && lead.votes(member.id)
             && lead.caught_up(member.id)
             && want.wants_pod(&member.name)
     });
-    match (successor, seen.pods.get(lead.pod)) {
-        (Some(member), _) => Step::Act(
+    match successor {
+        Some(member) => Step::Act(
             vec![Action::TransferLeader {
                 leader: lead.pod.to_owned(),
                 to_pod: member.name.clone(),
@@ -67,8 +68,7 @@ fn leader_last(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
                 member.name, lead.pod
             ),
         ),
-        (None, Some(view)) if lead.voters().len() == 1 => restart(lead.pod, view, 1),
-        (None, _) => Step::Wait(
+        None => Step::Wait(
             Reason::Updating,
             format!("no voter has caught up to take over from {}", lead.pod),
         ),

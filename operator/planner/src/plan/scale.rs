@@ -1,58 +1,101 @@
 //! Are there as many pods as members? Pods are added at once, and taken away only after their members have left the cluster; Kubernetes
 //! then deletes their volumes, so that a removed identity cannot come back.
 
-use crate::observed::Observed;
-use crate::plan::membership::is_tail;
-use crate::plan::{Action, Step};
+use crate::observed::{ClaimView, Observed};
+use crate::plan::voters::{ordinals, places};
+use crate::plan::{Action, Step, trouble};
 use crate::quorum::Lead;
 use crate::want::Want;
 use geode_api::Reason;
+use geode_wire::internal::Membership;
 
 pub(super) fn plan(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
     let Some(set) = &seen.set else { return Step::Clear };
-    let wanted = target(want, seen, lead);
-    if wanted == set.replicas {
+    let places = places(want, seen, lead).max(1);
+    if places > set.replicas {
+        return grow(want, seen, places);
+    }
+    // A pod stays as long as its member belongs to the cluster.
+    let in_use = ordinals(want, lead)
+        .map(|(_, ordinal)| ordinal + 1)
+        .max()
+        .unwrap_or(0);
+    let target = places.max(in_use).min(set.replicas);
+    if target == set.replicas {
         return Step::Clear;
     }
-    if wanted > set.replicas {
-        let leaving = seen.claims.values().find(|claim| {
-            claim.doomed
-                && want
-                    .names
-                    .ordinal(&claim.pod)
-                    .is_some_and(|ordinal| (set.replicas..wanted).contains(&ordinal))
-        });
-        if let Some(claim) = leaving {
-            return Step::Wait(
-                Reason::WaitingForPods,
-                format!("the old volume of {} is still being deleted", claim.pod),
-            );
-        }
+    if let Some(claim) = unseen_from_before(want, seen, target) {
+        return Step::Wait(
+            Reason::WaitingForPods,
+            format!(
+                "the volume of {} is older than this manifest and would be deleted unseen: {}",
+                claim.pod,
+                trouble(seen, &claim.pod)
+            ),
+        );
     }
+    scale(seen, target)
+}
+
+/// Without a leader: are pods of voters missing, because the manifest, or somebody, asks for fewer pods than a majority needs?
+pub(super) fn for_a_majority(want: &Want, seen: &Observed, membership: &Membership) -> Step {
+    let Some(set) = &seen.set else { return Step::Clear };
+    let voters = membership
+        .members
+        .iter()
+        .filter(|member| membership.voters.contains(&member.id));
+    let needed = voters.filter_map(|member| want.names.ordinal(&member.name)).max();
+    match needed {
+        Some(highest) if highest >= set.replicas => grow(want, seen, highest + 1),
+        _ => Step::Clear,
+    }
+}
+
+/// Adds pods, after those that had their places before are gone: a volume on its way out must not be taken for a new member's.
+pub(super) fn grow(want: &Want, seen: &Observed, target: u32) -> Step {
+    let current = seen.set.as_ref().map_or(0, |set| set.replicas);
+    let is_added = |pod: &str| {
+        want.names
+            .ordinal(pod)
+            .is_some_and(|ordinal| (current..target).contains(&ordinal))
+    };
+    let wait = |message: String| Step::Wait(Reason::WaitingForPods, message);
+    if let Some(pod) = seen.pods.keys().find(|pod| is_added(pod)) {
+        return wait(format!("the old {pod} is still being deleted"));
+    }
+    let leaving = seen
+        .claims
+        .values()
+        .find(|claim| claim.doomed && is_added(&claim.pod));
+    if let Some(claim) = leaving {
+        return wait(format!("the old volume of {} is still being deleted", claim.pod));
+    }
+    scale(seen, target)
+}
+
+fn scale(seen: &Observed, target: u32) -> Step {
+    let current = seen.set.as_ref().map_or(0, |set| set.replicas);
     Step::Act(
-        vec![Action::Scale { replicas: wanted }],
+        vec![Action::Scale { replicas: target }],
         Reason::ChangingMembers,
-        format!("changing the number of pods from {} to {wanted}", set.replicas),
+        format!("changing the number of pods from {current} to {target}"),
     )
 }
 
-/// Enough pods for the manifest and for every member there is; but pods at the end that hold removed members go first.
-fn target(want: &Want, seen: &Observed, lead: &Lead<'_>) -> u32 {
-    let in_use = lead
-        .members()
-        .iter()
-        .filter_map(|member| want.names.ordinal(&member.name))
-        .max()
-        .map_or(0, |highest| highest + 1);
-    let removed = seen
-        .seen()
-        .filter(|(pod, status)| {
-            status.cluster_id.is_some() && !lead.knows(status.address.id) && is_tail(want, lead, pod)
-        })
-        .filter_map(|(pod, _)| want.names.ordinal(pod))
-        .min();
-    match removed {
-        Some(ordinal) => ordinal.max(in_use).max(1),
-        None => want.members.max(in_use),
-    }
+/// A volume beyond the target that an earlier cluster of this name left behind, and that nobody has looked at.
+fn unseen_from_before<'a>(want: &Want, seen: &'a Observed, target: u32) -> Option<&'a ClaimView> {
+    let current = seen.set.as_ref().map_or(0, |set| set.replicas);
+    let goes = |pod: &str| {
+        want.names
+            .ordinal(pod)
+            .is_some_and(|ordinal| (target..current).contains(&ordinal))
+    };
+    seen.claims
+        .values()
+        .find(|claim| goes(&claim.pod) && is_from_before(want, claim) && seen.member(&claim.pod).is_none())
+}
+
+/// Whether an earlier cluster of this name left this volume behind.
+pub(super) fn is_from_before(want: &Want, claim: &ClaimView) -> bool {
+    claim.created_at < want.created_at && !claim.doomed
 }

@@ -1,9 +1,18 @@
 //! The planner's promises: tables of single decisions, and random worlds that must converge without ever breaking a rule.
 #![allow(missing_docs, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends where its world is not as it says"
+)]
 
+mod events;
+mod hands;
+mod kubernetes;
 mod model;
 mod objects;
 mod raft;
 mod rules;
 mod status;
 mod tables;
+mod wedges;

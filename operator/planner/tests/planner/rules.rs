@@ -1,161 +1,71 @@
 //! Random worlds. Whatever happens to a minority, the operator reaches the goal and breaks no rule on the way; and whatever it sees, also nonsense,
 //! its plan passes the check.
 
-use crate::model::Model;
+use crate::events::{Event, Story, event};
 use geode_planner::{Action, MemberSeen, Observed, check, plan};
 use geode_types::LogIndex;
 use k8s_openapi::jiff::SignedDuration;
 use proptest::prelude::*;
-use serde_json::{Value, json};
 
 /// Rounds within which any disturbance must be over.
 const ROUNDS: usize = 300;
 
-#[derive(Clone, Debug)]
-enum Event {
-    Rounds(u8),
-    Members(u32),
-    Version(u8),
-    Release(u8),
-    LoseVolume(u32),
-    LoseStorage(u32),
-    KillPod(u32),
-    Partition(u32),
-    Heal,
-}
-
-fn event() -> impl Strategy<Value = Event> {
-    prop_oneof![
-        (1u8..30).prop_map(Event::Rounds),
-        prop_oneof![Just(1u32), Just(3), Just(5), Just(7)].prop_map(Event::Members),
-        (0u8..4).prop_map(Event::Version),
-        (0u8..4).prop_map(Event::Release),
-        (0u32..7).prop_map(Event::LoseVolume),
-        (0u32..7).prop_map(Event::LoseStorage),
-        (0u32..7).prop_map(Event::KillPod),
-        (0u32..7).prop_map(Event::Partition),
-        Just(Event::Heal),
-    ]
-}
-
-fn spec(members: u32, version: u8) -> Value {
-    json!({ "members": members, "version": format!("1.0.{version}") })
-}
-
-/// Losing this pod's member leaves a majority of complete voters.
-fn may_lose(model: &Model, pod: &str) -> bool {
-    let (Some(raft), Some(volume)) = (&model.raft, model.volumes.get(pod)) else {
-        return false;
-    };
-    let up = model.up();
-    let complete =
-        |id: &geode_types::MemberId| up.contains(id) && raft.matched.get(id) == Some(&raft.last_log);
-    let rest = raft
-        .membership
-        .voters
-        .iter()
-        .filter(|id| **id != volume.id && complete(id))
-        .count();
-    rest * 2 > raft.membership.voters.len()
-}
-
-fn round(model: &mut Model) {
-    let plan = model.round();
-    for action in &plan.actions {
-        if let Action::RestartPod { .. } = action {
-            let raft = model.raft.as_ref().expect("restarts need a cluster");
-            let up = model.up();
-            let voting = raft.membership.voters.iter().filter(|id| up.contains(id)).count();
-            let alone = raft.membership.voters.len() == 1;
-            assert!(
-                alone || voting * 2 > raft.membership.voters.len(),
-                "a restart took the majority away"
-            );
-        }
+/// `PROPTEST_CASES` asks for more.
+fn config() -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok();
+    ProptestConfig {
+        cases: asked.and_then(|cases| cases.parse().ok()).unwrap_or(400),
+        failure_persistence: None,
+        ..ProptestConfig::default()
     }
-    let leaders = model
-        .pods
-        .values()
-        .filter(|pod| pod.view.role.as_deref() == Some("leader"))
-        .count();
-    assert!(leaders <= 1, "two leaders by label");
-    model.step();
+}
+
+/// After these events, and when what is broken has been mended, everything is as the manifest says.
+fn ends_at_the_goal(events: &[Event]) {
+    let mut story = Story::of(events);
+    story.end();
+    let Story {
+        mut model, members, ..
+    } = story;
+    model.converge(ROUNDS);
+    let membership = &model.raft.as_ref().unwrap().membership;
+    assert_eq!(membership.voters.len(), members as usize);
+    assert_eq!(membership.members.len(), members as usize);
+    assert_eq!(model.replicas(), members);
+    let goal = plan(&model.want(), &model.observe(), model.now);
+    assert!(
+        goal.actions.is_empty() && goal.is_settled(),
+        "planning at the goal gives {goal:?}"
+    );
+    let leader = model.leader_pod().unwrap();
+    for (pod, state) in &model.pods {
+        assert_eq!(state.view.role.as_deref() == Some("leader"), *pod == leader);
+    }
+    assert!(model.backups.iter().all(|backup| backup.status.phase.is_final()));
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn any_disturbance_of_a_minority_ends_at_the_goal(events in prop::collection::vec(event(), 1..12)) {
-        let (mut members, mut version) = (3, 0);
-        let mut model = Model::new(spec(members, version));
-        for event in events {
-            match event {
-                Event::Rounds(count) => (0..count).for_each(|_| round(&mut model)),
-                Event::Members(count) => {
-                    members = count;
-                    model.change(spec(members, version));
-                }
-                Event::Version(patch) => {
-                    version = patch;
-                    model.change(spec(members, version));
-                }
-                Event::Release(minor) => model.release = format!("0.{minor}.0"),
-                Event::LoseVolume(ordinal) => {
-                    let pod = model.names().pod(ordinal);
-                    if may_lose(&model, &pod) {
-                        model.lose_volume(&pod);
-                    }
-                }
-                Event::LoseStorage(ordinal) => {
-                    let pod = model.names().pod(ordinal);
-                    if may_lose(&model, &pod) {
-                        model.volumes.get_mut(&pod).unwrap().lost = true;
-                    }
-                }
-                Event::KillPod(ordinal) => {
-                    let pod = model.names().pod(ordinal);
-                    model.pods.remove(&pod);
-                }
-                Event::Partition(ordinal) => {
-                    let pod = model.names().pod(ordinal);
-                    if let Some(pod) = model.pods.get_mut(&pod) {
-                        pod.reachable = false;
-                    }
-                }
-                Event::Heal => model.pods.values_mut().for_each(|pod| pod.reachable = true),
-            }
-            round(&mut model);
-        }
-        model.pods.values_mut().for_each(|pod| pod.reachable = true);
-        model.converge(ROUNDS);
-        let raft = model.raft.as_ref().unwrap();
-        prop_assert_eq!(raft.membership.voters.len(), members as usize);
-        prop_assert_eq!(raft.membership.members.len(), members as usize);
-        prop_assert_eq!(model.replicas(), members);
-        let goal = plan(&model.want(), &model.observe(), model.now);
-        prop_assert!(goal.actions.is_empty() && goal.is_settled(), "planning at the goal gives {:?}", goal);
-        let leader = model.leader_pod().unwrap();
-        for (pod, state) in &model.pods {
-            prop_assert_eq!(state.view.role.as_deref() == Some("leader"), *pod == leader);
-        }
+        ends_at_the_goal(&events);
     }
 
     #[test]
     fn a_plan_on_any_observation_passes_the_check(
         events in prop::collection::vec(event(), 0..6),
-        damage in prop::collection::vec((0usize..8, 0u32..7, any::<u8>()), 0..6),
+        damage in prop::collection::vec((0usize..9, 0u32..7, any::<u8>()), 0..6),
         age_seconds in 0i64..30,
     ) {
-        let mut model = Model::settled(spec(3, 0));
+        let mut story = Story::new();
+        story.model.converge(100);
         for event in events {
-            match event {
-                Event::Members(count) => model.change(spec(count, 0)),
-                Event::Version(patch) => model.change(spec(3, patch)),
-                Event::Rounds(count) => (0..count).for_each(|_| round(&mut model)),
-                _ => {}
+            if let Event::Members(_) | Event::Version(_) | Event::Rounds(_) | Event::KillPod(_) = event {
+                story.happen(event);
             }
         }
+        let model = story.model;
         let mut seen = model.observe();
         for (kind, ordinal, amount) in damage {
             spoil(&mut seen, kind, &model.names().pod(ordinal), amount);
@@ -196,6 +106,7 @@ fn spoil(seen: &mut Observed, kind: usize, pod: &str, amount: u8) {
             7 => status
                 .replication
                 .retain(|replication| replication.member.0 % 2 == u64::from(amount) % 2),
+            8 => status.term += u64::from(amount % 3),
             _ => {}
         }
     }

@@ -1,0 +1,193 @@
+//! What happens to a cluster: what its users ask for, and what breaks.
+
+use crate::kubernetes::BAD_VERSION;
+use crate::model::Model;
+use geode_planner::Action;
+use geode_types::MemberId;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Event {
+    /// Time passes.
+    Rounds(u8),
+    /// The operator is killed in a round, after so many actions.
+    Interrupt(u8),
+    /// `spec.members`.
+    Members(u32),
+    /// `spec.version`; one of them cannot start.
+    Version(u8),
+    /// The manifest is deleted and applied anew, with so many members.
+    Recreate(u32),
+    /// Another release of the operator.
+    Release(u8),
+    /// A backup is asked for.
+    Backup,
+    /// Pod and volumes are gone.
+    LoseVolume(u32),
+    /// The storage of the volumes is gone.
+    LoseStorage(u32),
+    /// A person deletes the volumes; they stay until the pod goes.
+    DeleteVolume(u32),
+    /// The pod is gone.
+    KillPod(u32),
+    /// The operator does not reach the server.
+    Partition(u32),
+    /// The other members do not reach the server.
+    Cut(u32),
+    /// Writes that the followers do not have yet.
+    Load(u8),
+    /// All reach each other.
+    Heal,
+}
+
+pub(crate) fn event() -> impl Strategy<Value = Event> {
+    let members = || prop_oneof![Just(1u32), Just(3), Just(5), Just(7)];
+    prop_oneof![
+        4 => (1u8..30).prop_map(Event::Rounds),
+        2 => (0u8..4).prop_map(Event::Interrupt),
+        4 => members().prop_map(Event::Members),
+        2 => (0u8..4).prop_map(Event::Version),
+        1 => members().prop_map(Event::Recreate),
+        1 => (0u8..4).prop_map(Event::Release),
+        1 => Just(Event::Backup),
+        2 => (0u32..7).prop_map(Event::LoseVolume),
+        2 => (0u32..7).prop_map(Event::LoseStorage),
+        2 => (0u32..7).prop_map(Event::DeleteVolume),
+        3 => (0u32..7).prop_map(Event::KillPod),
+        2 => (0u32..7).prop_map(Event::Partition),
+        2 => (0u32..7).prop_map(Event::Cut),
+        1 => (0u8..10).prop_map(Event::Load),
+        2 => Just(Event::Heal),
+    ]
+}
+
+/// A model, and the manifest that its user has in mind.
+pub(crate) struct Story {
+    pub(crate) model: Model,
+    pub(crate) members: u32,
+    version: u8,
+}
+
+impl Story {
+    pub(crate) fn new() -> Self {
+        let (members, version) = (3, 0);
+        let model = Model::new(spec(members, version));
+        Self {
+            model,
+            members,
+            version,
+        }
+    }
+
+    /// All of this happens, each at a different time.
+    pub(crate) fn of(events: &[Event]) -> Self {
+        let mut story = Self::new();
+        for event in events {
+            story.happen(*event);
+        }
+        story
+    }
+
+    /// What was broken is mended, as far as it can be from outside.
+    pub(crate) fn end(&mut self) {
+        if format!("1.0.{}", self.version) == BAD_VERSION {
+            self.change(self.members, 0);
+        }
+        self.heal();
+    }
+
+    fn change(&mut self, members: u32, version: u8) {
+        (self.members, self.version) = (members, version);
+        self.model.change(spec(members, version));
+    }
+
+    fn heal(&mut self) {
+        for pod in self.model.pods.values_mut() {
+            (pod.reachable, pod.connected) = (true, true);
+        }
+    }
+
+    pub(crate) fn happen(&mut self, event: Event) {
+        match event {
+            Event::Rounds(count) => (0..count).for_each(|_| self.round(usize::MAX)),
+            Event::Interrupt(actions) => self.round(actions.into()),
+            Event::Members(members) => self.change(members, self.version),
+            Event::Version(version) => self.change(self.members, version),
+            Event::Recreate(members) => {
+                self.members = members;
+                self.model.recreate(spec(members, self.version));
+            }
+            Event::Release(minor) => self.model.release = format!("0.{minor}.0"),
+            Event::Backup => {
+                let name = format!("backup-{}", self.model.backups.len());
+                self.model.ask_for_backup(&name);
+            }
+            Event::Load(thousands) => {
+                if let Some(raft) = &mut self.model.raft {
+                    raft.load(u64::from(thousands) * 1_000);
+                }
+            }
+            Event::Heal => self.heal(),
+            Event::LoseVolume(ordinal)
+            | Event::LoseStorage(ordinal)
+            | Event::DeleteVolume(ordinal)
+            | Event::KillPod(ordinal)
+            | Event::Partition(ordinal)
+            | Event::Cut(ordinal) => self.disturb(event, ordinal),
+        }
+        self.round(usize::MAX);
+    }
+
+    fn disturb(&mut self, event: Event, ordinal: u32) {
+        let model = &mut self.model;
+        let pod = model.names().pod(ordinal);
+        let may_lose = model.may_lose(&pod);
+        let doomed = model.volumes.get(&pod).is_some_and(|volume| volume.doomed());
+        match (event, model.pods.get_mut(&pod)) {
+            (Event::LoseVolume(_), _) if may_lose => model.lose_volume(&pod),
+            (Event::LoseStorage(_), _) if may_lose => {
+                model.volumes.get_mut(&pod).expect("it may be lost").lost = true;
+            }
+            (Event::DeleteVolume(_), _) if may_lose => model.delete_volume(&pod),
+            // With its pod a volume goes that waits for that.
+            (Event::KillPod(_), _) if may_lose || !doomed => {
+                model.pods.remove(&pod);
+            }
+            (Event::Partition(_), Some(view)) => view.reachable = false,
+            (Event::Cut(_), Some(view)) => view.connected = false,
+            _ => {}
+        }
+    }
+
+    /// A round of the operator, and a second.
+    pub(crate) fn round(&mut self, actions: usize) {
+        let before = self.model.clone();
+        let plan = self.model.interrupted_round(actions);
+        for action in &plan.actions {
+            if let Action::RestartPod { pod, .. } = action {
+                assert!(
+                    leaves_a_majority(&before, pod),
+                    "a restart took the majority away"
+                );
+            }
+        }
+        let pods = self.model.pods.values();
+        let leaders = pods.filter(|pod| pod.view.role.as_deref() == Some("leader"));
+        assert!(leaders.count() <= 1, "two leaders by label");
+        self.model.step();
+    }
+}
+
+/// Whether a majority that there was is still there without this pod.
+fn leaves_a_majority(model: &Model, pod: &str) -> bool {
+    let Some(raft) = &model.raft else { return true };
+    let (up, id) = (model.up(), model.volumes[pod].id);
+    let rest: Vec<MemberId> = up.iter().copied().filter(|other| *other != id).collect();
+    let alone = raft.membership.voters == [id];
+    alone || !raft.has_quorum(&up) || raft.has_quorum(&rest)
+}
+
+fn spec(members: u32, version: u8) -> Value {
+    json!({ "members": members, "version": format!("1.0.{version}"), "archive": {"s3": {"bucket": "b"}} })
+}
