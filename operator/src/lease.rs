@@ -113,7 +113,7 @@ impl Lease {
                 },
                 spec: Some(self.held(None, now)),
             };
-            return self.written(self.api.create(&PostParams::default(), &lease).await.map(drop));
+            return written(self.api.create(&PostParams::default(), &lease).await.map(drop));
         };
         let spec = lease.spec.take().unwrap_or_default();
         let ours = spec.holder_identity.as_ref() == Some(&self.identity);
@@ -124,23 +124,12 @@ impl Lease {
             return Ok(Attempt::HeldBy(holder.clone()));
         }
         lease.spec = Some(self.held(Some(spec), now));
-        self.written(
+        written(
             self.api
                 .replace(NAME, &PostParams::default(), &lease)
                 .await
                 .map(drop),
         )
-    }
-
-    /// A conflict means that somebody else was faster.
-    fn written(&self, result: Result<(), kube::Error>) -> Result<Attempt, kube::Error> {
-        match result {
-            Ok(()) => Ok(Attempt::Held),
-            Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => {
-                Ok(Attempt::HeldBy("another operator".to_owned()))
-            }
-            Err(error) => Err(error),
-        }
     }
 
     fn held(&self, before: Option<LeaseSpec>, now: Timestamp) -> LeaseSpec {
@@ -158,6 +147,17 @@ impl Lease {
             lease_transitions: Some(before.lease_transitions.unwrap_or(0) + i32::from(!ours)),
             ..LeaseSpec::default()
         }
+    }
+}
+
+/// A conflict means that somebody else was faster.
+fn written(result: Result<(), kube::Error>) -> Result<Attempt, kube::Error> {
+    match result {
+        Ok(()) => Ok(Attempt::Held),
+        Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => {
+            Ok(Attempt::HeldBy("another operator".to_owned()))
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -1,7 +1,11 @@
 //! Sessions on a real single-member server in this process, over QUIC on loopback: statements, transactions, retries, and what becomes
 //! of peers that misbehave.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
 
 use geode_client::{Client, ClientError, Statement, tls};
 use geode_config::Config;
@@ -289,7 +293,7 @@ async fn of_two_transactions_that_write_what_the_other_read_one_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_that_stays_open_too_long_is_taken_back_and_told() {
     let running = start(|config| {
-        config.performance.transaction_timeout = geode_config::Duration(Duration::from_millis(300))
+        config.performance.transaction_timeout = geode_config::Duration(Duration::from_millis(300));
     })
     .await;
     let client = running.client();
@@ -339,7 +343,7 @@ async fn a_full_volume_refuses_writes_and_goes_on_reading() {
         match Server::start(options).await {
             Ok(server) => break server,
             Err(error) if error.to_string().contains("already open") => {
-                tokio::time::sleep(Duration::from_millis(100)).await
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
             Err(error) => panic!("{error}"),
         }

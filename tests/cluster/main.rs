@@ -1,6 +1,8 @@
 //! Real processes on loopback: the binary `geode` as a user starts it, killed as a machine kills it.
 //! Runs as a test of `geode-cli`, which knows where the binary is: `cargo test -p geode-cli --test cluster`.
 
+#![expect(clippy::panic, reason = "a test stops at the first surprise")]
+
 mod harness;
 
 use harness::{Members, Shell, wait_for};

@@ -98,7 +98,7 @@ pub(crate) fn check_segments(members: &[Member]) -> usize {
     let mut contents: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     for member in members {
         for name in member.disk.list(directory).unwrap() {
-            if !name.ends_with(".seg") {
+            if Path::new(&name).extension() != Some("seg".as_ref()) {
                 continue;
             }
             let bytes = geode_log::disk::read_all(&member.disk, &directory.join(&name))

@@ -138,7 +138,7 @@ impl World {
     fn new(seed: u64) -> Self {
         let network = Network::new(seed.wrapping_add(1));
         let mut dice = StdRng::seed_from_u64(seed);
-        let count = if seed % 2 == 0 { 3 } else { 5 };
+        let count = if seed.is_multiple_of(2) { 3 } else { 5 };
         Self {
             seed,
             temper: Temper::new(&mut dice),
@@ -174,7 +174,7 @@ impl World {
             self.recover().await;
             if let Some(fault) = self.temper.strike(&mut self.dice) {
                 *self.faults.entry(fault).or_default() += 1;
-                self.strike(fault).await;
+                self.strike(fault);
             }
         }
         self.heal().await;
@@ -314,7 +314,7 @@ impl World {
         self.members[at].store.limit_bytes(None);
     }
 
-    async fn strike(&mut self, fault: Fault) {
+    fn strike(&mut self, fault: Fault) {
         let at = self.dice.random_range(0..self.members.len());
         let other = (at + self.dice.random_range(1..self.members.len())) % self.members.len();
         let (here, there) = (self.members[at].id, self.members[other].id);

@@ -136,7 +136,7 @@ impl Samples {
     fn longest_write_gap(&self) -> Option<Duration> {
         let mut times = self.acknowledged.clone();
         times.sort_unstable();
-        times.windows(2).map(|pair| pair[1] - pair[0]).max()
+        times.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).max()
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
             return Err(Failure::Message(format!("the server has stopped: {reason}")));
         }
         Some(Ended::Restart) => {
-            eprintln!("the server ends so that the next process takes up what waits in the data directory")
+            eprintln!("the server ends so that the next process takes up what waits in the data directory");
         }
         None => {}
     }

@@ -39,8 +39,8 @@ pub(crate) fn open(disk: Arc<dyn Disk>, directory: PathBuf, options: LogOptions)
     let begin = purged.map_or(0, |purged| purged.index.0 + 1);
     let mut state = State {
         purged,
-        vote,
         begin,
+        vote,
         ..State::default()
     };
     let mut cluster = options.cluster;
@@ -113,7 +113,7 @@ fn check_vote(directory: &Path, stored: Option<Position>, state: &State) -> Resu
 
 enum Found {
     Sealed(Header, Sealed),
-    Open(Scanned),
+    Open(Box<Scanned>),
 }
 
 impl Found {
@@ -255,7 +255,7 @@ impl Recovery<'_> {
             file.sync().map_err(|error| LogError::sync(&path, error))?;
         }
         self.mark_complete(&mut scanned);
-        Ok(Some(Found::Open(scanned)))
+        Ok(Some(Found::Open(Box::new(scanned))))
     }
 
     fn mark_complete(&self, scanned: &mut Scanned) {

@@ -59,9 +59,9 @@ fn segments_are_the_same_however_the_records_were_batched_and_verify_on_their_ow
         .append(records(1, 0..40, 30))
         .unwrap();
     let mut log = real(other.path(), 16, 1 << 20);
-    records(1, 0..40, 30)
-        .into_iter()
-        .for_each(|record| log.append(vec![record]).unwrap());
+    for record in records(1, 0..40, 30) {
+        log.append(vec![record]).unwrap();
+    }
     for name in [".seg", ".open"] {
         assert_eq!(
             fs::read(file(&one, name)).unwrap(),

@@ -1,7 +1,7 @@
 //! The operator's decisions, without its hands: no Kubernetes client, no sockets, no clock.
 //!
 //! [`validate`] turns a manifest into a [`Want`]; the operator observes the world as [`Observed`]; [`plan`] compares the two and answers with
-//! actions, or with what it waits for; [`check`] refuses a plan that breaks a safety rule, with code of its own; [`status`] says what the user sees.
+//! actions, or with what it waits for; [`check`] refuses a plan that breaks a safety rule, with code of its own; [`cluster_status`] says what the user sees.
 //! All are functions of their arguments, so that every decision can be shown by a table of tests, and repeated.
 
 pub mod build;

@@ -1,6 +1,11 @@
 //! Against a real API server (etcd and kube-apiserver on loopback, started by the tests): what CRDs refuse and in which words, and that the
 //! operator's own rounds need no more rights than the chart gives and change nothing when nothing has changed.
 #![allow(missing_docs, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
 
 mod manifests;
 mod rounds;

@@ -132,12 +132,10 @@ async fn what_is_fixed_at_creation_cannot_change_and_volumes_only_grow() {
         ),
         (
             with(&|spec| {
-                drop(
-                    spec["storage"]
-                        .as_object_mut()
-                        .unwrap()
-                        .remove("storageClassName"),
-                )
+                spec["storage"]
+                    .as_object_mut()
+                    .unwrap()
+                    .remove("storageClassName");
             }),
             "the storage class of a cluster cannot change",
         ),

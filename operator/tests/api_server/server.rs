@@ -25,7 +25,7 @@ pub(crate) struct ApiServer {
     url: String,
     namespaces: AtomicU32,
     /// Removed when the server ends.
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Drop for ApiServer {
@@ -56,9 +56,9 @@ impl ApiServer {
             children: Vec::new(),
             url: format!("https://127.0.0.1:{secure}"),
             namespaces: AtomicU32::new(0),
-            _folder: folder,
+            folder,
         };
-        let at = server._folder.path().to_owned();
+        let at = server.folder.path().to_owned();
         server.children.push(run_etcd(&at, etcd, peer));
         server.children.push(run_api_server(&at, etcd, secure));
         server.wait_ready(&at).await;

@@ -133,7 +133,9 @@ fn segment(cluster: ClusterId, first: u64) -> Vec<u8> {
     }
     .encode()
     .to_vec();
-    records.iter().for_each(|record| record.encode(&mut bytes));
+    for record in &records {
+        record.encode(&mut bytes);
+    }
     let footer = Footer {
         count: SEGMENT,
         last: records.last().unwrap().position,
@@ -310,7 +312,7 @@ fn what_is_damaged_missing_or_foreign_is_named() {
             && damaged.to_string().contains(&scene.fetched.segments[1].file)
     );
     scene.change(1, |bytes| {
-        *bytes = segment(ClusterId(uuid::Uuid::from_u128(9)), 20)
+        *bytes = segment(ClusterId(uuid::Uuid::from_u128(9)), 20);
     });
     assert!(matches!(scene.replay(), Err(RestoreError::Chain { .. })));
     scene.change(1, |bytes| *bytes = sound);

@@ -189,7 +189,7 @@ impl Terminal {
                 Err(_) => println!("{name:?} is not a format; choose table, json, csv or jsonl"),
             },
             ("\\status", None) if args.ephemeral => {
-                println!("a throw-away graph in this process has no cluster")
+                println!("a throw-away graph in this process has no cluster");
             }
             ("\\status", None) => {
                 if let Err(failure) = crate::cluster::status(&args.connect, Format::Table).await {

@@ -27,7 +27,9 @@ fn sealed() -> Vec<u8> {
         record(4, 9, RecordKind::Cut, &[1, 2, 3]),
     ];
     let mut bytes = header().encode().to_vec();
-    records.iter().for_each(|record| record.encode(&mut bytes));
+    for record in &records {
+        record.encode(&mut bytes);
+    }
     let footer = Footer {
         count: 3,
         last: records[2].position,
@@ -38,7 +40,7 @@ fn sealed() -> Vec<u8> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    geode_types::hex(bytes)
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A database for tests: in-memory store, each statement a transaction of its own, applied as a log entry would be.
 
 use geode_graph::{Command, Commit, IdAllocator, LogPosition, Transaction, apply, position};
-use geode_query::{Context, Dialect, Params, SystemTables, execute, explain, prepare};
+use geode_query::{Context, Dialect, Params, SystemTables, execute, prepare};
 use geode_store::{MemStore, Store, WriteTxn};
 use geode_types::{LogIndex, QueryError, Summary, Term, Value};
 use std::ops::ControlFlow;
@@ -85,11 +85,6 @@ impl Db {
             rows,
             summary,
         })
-    }
-
-    pub(crate) fn explain(&self, text: &str) -> String {
-        let prepared = prepare(text, self.dialect, &Tables).expect("a valid statement");
-        explain(&prepared, &mut self.begin(), &Params::new()).expect("a plan")
     }
 
     pub(crate) fn begin(&self) -> Transaction<<MemStore as Store>::Read> {

@@ -1,7 +1,7 @@
 //! What happens to a cluster: what its users ask for, and what breaks.
 
 use crate::kubernetes::BAD_VERSION;
-use crate::model::Model;
+use crate::model::{Model, Volume};
 use geode_planner::Action;
 use geode_types::MemberId;
 use proptest::prelude::*;
@@ -143,7 +143,7 @@ impl Story {
         let model = &mut self.model;
         let pod = model.names().pod(ordinal);
         let may_lose = model.may_lose(&pod);
-        let doomed = model.volumes.get(&pod).is_some_and(|volume| volume.doomed());
+        let doomed = model.volumes.get(&pod).is_some_and(Volume::doomed);
         match (event, model.pods.get_mut(&pod)) {
             (Event::LoseVolume(_), _) if may_lose => model.lose_volume(&pod),
             (Event::LoseStorage(_), _) if may_lose => {

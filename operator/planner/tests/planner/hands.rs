@@ -49,7 +49,7 @@ impl Model {
             }
             Action::GrowClaim { claim, size } => {
                 let pod = claim.split_once('-').expect("KIND-POD").1;
-                self.volumes.get_mut(pod).expect(THERE).size = size.clone();
+                self.volumes.get_mut(pod).expect(THERE).size.clone_from(size);
             }
             Action::SetRole { pod, role } => {
                 self.pods.get_mut(pod).expect(THERE).view.role = role.map(str::to_owned);

@@ -104,6 +104,7 @@ impl Model {
         model
     }
 
+    #[expect(clippy::unused_self, reason = "reads as the question to a model that it is")]
     pub(crate) fn names(&self) -> Names {
         Names {
             namespace: "db".into(),
