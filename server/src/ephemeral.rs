@@ -5,6 +5,8 @@ use crate::pipeline::{
     Decided, FRAMES_WAITING, Limits, NotNow, Output, Pipeline, Refusal, Replication, SubmitError,
 };
 use crate::session::Session;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use geode_client::QueryResult;
 use geode_graph::{Command, LogPosition, apply, apply_empty};
 use geode_query::NoSystemTables;
@@ -53,8 +55,17 @@ impl Ephemeral {
         self.session.in_transaction()
     }
 
-    /// Runs one statement.
-    pub async fn execute(
+    /// Runs one statement. Boxed, so that the pipeline is compiled here and not again in who calls it.
+    pub fn execute(
+        &mut self,
+        text: String,
+        params: Vec<(String, Value)>,
+        dialect: Dialect,
+    ) -> BoxFuture<'_, Result<QueryResult, QueryError>> {
+        self.run(text, params, dialect).boxed()
+    }
+
+    async fn run(
         &mut self,
         text: String,
         mut params: Vec<(String, Value)>,

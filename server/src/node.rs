@@ -15,6 +15,8 @@ use crate::session::{Service, SessionMetrics};
 use crate::system::{ClusterMember, ClusterTables};
 use crate::tls::{CertificateError, TlsFiles, own_certificates, write_private};
 use crate::{join, pending};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use geode_config::{Config, Timing};
 use geode_store::{LmdbOptions, LmdbStore, StoreError};
 use geode_telemetry::http::Pages;
@@ -101,6 +103,8 @@ pub enum Ended {
 }
 
 /// A running server.
+///
+/// Its futures are boxed, so that Raft and sessions are compiled here and not again in every binary and test that starts one.
 pub struct Server {
     pub(crate) member: Arc<Member>,
     listener: Listener<Raft<LmdbStore>>,
@@ -111,7 +115,11 @@ pub struct Server {
 
 impl Server {
     /// Starts everything. Returns when the ports are open; the member may still be waiting for its place in a cluster.
-    pub async fn start(options: ServeOptions) -> Result<Self, StartError> {
+    pub fn start(options: ServeOptions) -> BoxFuture<'static, Result<Self, StartError>> {
+        Self::assemble(options).boxed()
+    }
+
+    async fn assemble(options: ServeOptions) -> Result<Self, StartError> {
         let ServeOptions {
             config,
             cluster_init,
@@ -207,16 +215,23 @@ impl Server {
     }
 
     /// Ends when the server cannot or must not go on.
-    pub async fn ended(&self) -> Ended {
+    pub fn ended(&self) -> BoxFuture<'_, Ended> {
         let mut restart = self.member.restart.subscribe();
-        tokio::select! {
-            fatal = self.member.raft.fatal() => Ended::Fatal(fatal.to_string()),
-            Ok(_) = restart.wait_for(|restart| *restart) => Ended::Restart,
+        async move {
+            tokio::select! {
+                fatal = self.member.raft.fatal() => Ended::Fatal(fatal.to_string()),
+                Ok(_) = restart.wait_for(|restart| *restart) => Ended::Restart,
+            }
         }
+        .boxed()
     }
 
     /// Gives leadership away, lets statements end, closes the ports and the log. What was acknowledged is durable with or without this.
-    pub async fn shutdown(self) {
+    pub fn shutdown(self) -> BoxFuture<'static, ()> {
+        self.drain().boxed()
+    }
+
+    async fn drain(self) {
         if self.member.raft.leader_term().is_some()
             && self.member.raft.status().membership.voters.len() > 1
             && let Err(error) = self.member.raft.transfer_leader(None).await

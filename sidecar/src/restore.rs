@@ -1,13 +1,17 @@
 //! Fetches a backup for the empty server beside us, into its data directory. The server replays it and starts the new cluster.
 
 use crate::tasks::{Context, ProgressLine};
-use geode_archive::{Progress, fetch};
-use geode_types::{LogIndex, RestoreTarget};
+use geode_archive::{Backoff, FetchError, Progress, fetch};
+use geode_types::{FetchedBackup, LogIndex, RestoreTarget};
 use geode_wire::internal::TaskResult;
 use jiff::Timestamp;
+use std::path::Path;
+use std::time::Duration;
 
 /// Below the data directory.
 const FOLDER: &str = "restore";
+const PAUSE_FIRST: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// Fetches and says where it is.
 pub(crate) async fn run(
@@ -18,24 +22,27 @@ pub(crate) async fn run(
 ) -> Result<TaskResult, String> {
     let target = target(target_time)?;
     let into = context.data_dir.join(FOLDER);
-    // Of an earlier try; the server has not used it, or it would not ask again.
-    match tokio::fs::remove_dir_all(&into).await {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(format!("cannot remove {}: {error}", into.display()));
+    let mut backoff = Backoff::new(PAUSE_FIRST, PAUSE_MAX);
+    let fetched = loop {
+        // Of an earlier try; the server has not used it, or it would not ask again.
+        match tokio::fs::remove_dir_all(&into).await {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(format!("cannot remove {}: {error}", into.display()));
+            }
+            _ => {}
         }
-        _ => {}
-    }
-    let say = |at: Progress| {
-        progress.set(format!(
-            "{}, {} of {} MiB",
-            at.step,
-            at.done_bytes >> 20,
-            at.total_bytes >> 20
-        ));
+        match attempt(context, progress, source, target, &into).await {
+            Ok(fetched) => break fetched,
+            // A store that is down comes back, and a cluster that waits for it loses nothing.
+            Err(error) if error.is_transient() => {
+                let pause = backoff.failed();
+                tracing::warn!(%error, ?pause, "the restore will be begun again");
+                progress.set(format!("trying again after: {error}"));
+                tokio::time::sleep(pause).await;
+            }
+            Err(error) => return Err(error.to_string()),
+        }
     };
-    let fetched = fetch(source, &context.access, target, &into, &say)
-        .await
-        .map_err(|error| error.to_string())?;
     let last_segment = fetched.segments.last().map(|segment| segment.last);
     let base = fetched.base.as_ref().map(|base| base.index);
     let bytes = size_of(&into)
@@ -47,6 +54,24 @@ pub(crate) async fn run(
         bytes,
         state_hash: String::new(),
     })
+}
+
+async fn attempt(
+    context: &Context,
+    progress: &ProgressLine,
+    source: &str,
+    target: RestoreTarget,
+    into: &Path,
+) -> Result<FetchedBackup, FetchError> {
+    let say = |at: Progress| {
+        progress.set(format!(
+            "{}, {} of {} MiB",
+            at.step,
+            at.done_bytes >> 20,
+            at.total_bytes >> 20
+        ));
+    };
+    fetch(source, &context.access, target, into, &say).await
 }
 
 fn target(time: Option<&str>) -> Result<RestoreTarget, String> {

@@ -188,3 +188,32 @@ async fn a_restore_task_leaves_a_whole_backup_in_the_data_directory() {
     };
     assert!(message.contains("RFC 3339"), "{message}");
 }
+
+#[tokio::test]
+async fn a_restore_waits_for_a_store_that_is_down() {
+    let (server, dir) = (Arc::new(FakeServer::default()), tempfile::tempdir().unwrap());
+    for key in ["access-key", "secret-key"] {
+        std::fs::write(dir.path().join(key), "x").unwrap();
+    }
+    let kind = TaskKind::Restore {
+        source: "s3://bucket/prefix".to_owned(),
+        target_time: None,
+        cluster_id: cluster_id(),
+    };
+    server.state().tasks.push(task("r", kind));
+    let mut worker = worker(&server, None, dir.path());
+    worker.context.access = Access {
+        // Nobody listens on the discard port.
+        endpoint: Some("http://127.0.0.1:9".to_owned()),
+        credentials_dir: Some(dir.path().to_owned()),
+        ..Access::default()
+    };
+    let waits = |report: &TaskReport| match &report.state {
+        TaskState::Running(line) => line.starts_with("trying again after: "),
+        state => panic!("it does not wait, it is {state:?}"),
+    };
+    while !server.state().reports.iter().any(waits) {
+        worker.round(Instant::now()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

@@ -15,7 +15,12 @@ pub(crate) fn cargo(subcommand: &str) -> Result<Command> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .current_dir(paths::repository())
-        .env("CARGO_TARGET_DIR", paths::target()?);
+        .env("CARGO_TARGET_DIR", paths::target()?)
+        // There are many test binaries, and the system's linker takes seconds for each.
+        .env(
+            "CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS",
+            "-Clink-arg=-fuse-ld=mold",
+        );
     command.args([subcommand, "--release", "--target", TARGET]);
     Ok(command)
 }

@@ -1,6 +1,6 @@
 //! `cargo xtask e2e [NAME]`: the end-to-end tests on a real Kubernetes, with images and operator of this checkout.
 
-use crate::cargo::{EVERYTHING, binary, cargo};
+use crate::cargo::{EVERYTHING, cargo};
 use crate::command::passthrough;
 use crate::generate::OPERATOR_NAMESPACE;
 use crate::progress::step;
@@ -34,12 +34,7 @@ pub(crate) fn install(nodes: u32) -> Result<Environment> {
     images::run()?;
     cluster::load()?;
     let helm = tools::ensure(Tool::Helm)?;
-    let plugin = binary("kubectl-geode")?;
     let mut environment = cluster::environment()?;
-    environment.insert("GEODE".to_owned(), binary("geode")?.display().to_string());
-    let folder = plugin.parent().unwrap_or(Path::new("/")).display().to_string();
-    let path = std::env::var("PATH").unwrap_or_default();
-    environment.insert("PATH".to_owned(), format!("{folder}:{path}"));
     environment.insert(
         "GEODE_OPERATOR_NAMESPACE".to_owned(),
         OPERATOR_NAMESPACE.to_owned(),

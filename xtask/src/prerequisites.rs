@@ -45,7 +45,7 @@ const CLUSTER: [Need; 16] = [
     need("setsid", "util-linux"),
     need("musl-gcc", "musl-tools"),
 ];
-const STATIC_BUILDS: [Need; 1] = [need("musl-gcc", "musl-tools")];
+const STATIC_BUILDS: [Need; 2] = [need("musl-gcc", "musl-tools"), need("ld.mold", "mold")];
 const CNI_PACKAGE: &str = "containernetworking-plugins";
 const CNI_PLUGINS: [&str; 3] = ["ptp", "host-local", "loopback"];
 

@@ -52,9 +52,10 @@ pub struct GeodeClusterSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"))]
     pub version: Option<String>,
-    /// Full image reference for servers and sidecars, instead of a version.
+    /// The servers' image as REPOSITORY:TAG, instead of a version; that of the sidecars is then REPOSITORY-sidecar:TAG.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = Rule::new("self.matches('^[^@ ]+:[A-Za-z0-9_][A-Za-z0-9_.-]*$')").message("spec.image is REPOSITORY:TAG; the sidecars use REPOSITORY-sidecar:TAG, so a digest cannot name both"))]
     pub image: Option<String>,
     /// How many members vote: 1, 3, 5 or 7. A majority must be up, so 3 survive the loss of one, 5 of two.
     #[serde(default = "default_members")]

@@ -81,6 +81,17 @@ pub enum FetchError {
     NotEmpty(PathBuf),
 }
 
+impl FetchError {
+    /// Whether it may work later without anybody doing something: the store is down, slow or overloaded.
+    pub fn is_transient(&self) -> bool {
+        let store = match self {
+            Self::Store(store) | Self::Lineage(LineageError::Store(store)) => store,
+            _ => return false,
+        };
+        store.kind == ErrorKind::Unavailable
+    }
+}
+
 /// Fetches what `target` needs from `source` into the directory `into`, which must be empty or new. `restore.json` in it comes last.
 pub async fn fetch(
     source: &str,

@@ -24,7 +24,8 @@ fn main() -> Result<()> {
     first_query(&cluster)?;
     kill_the_leader(&cluster)?;
     archive_and_restore(&cluster, &s3, &prefix)?;
-    next_steps()
+    next_steps();
+    Ok(())
 }
 
 fn title(text: &str) {
@@ -214,29 +215,13 @@ fn restore(s3: &S3, prefix: &str, expected: &str) -> Result<()> {
     std::fs::remove_dir_all(&target).context("remove the restored directory")
 }
 
-fn next_steps() -> Result<()> {
+fn next_steps() {
     title("The cluster stays up. Try next:");
     println!(
-        "  export KUBECONFIG={} PATH={}:$PATH",
-        environment("KUBECONFIG")?,
-        tools_on_path()?
+        "  eval \"$(cargo xtask cluster env)\"     # kubectl, its plugin, geode and helm, for this cluster"
     );
     println!("  kubectl geode shell social -n demo");
     println!(
         "  kubectl scale geodecluster/social -n demo --replicas=1     # and back; or: cargo xtask cluster down"
     );
-    Ok(())
-}
-
-fn tools_on_path() -> Result<String> {
-    let kubectl = environment("KUBECTL")?;
-    let plugin = environment("PATH")?
-        .split(':')
-        .next()
-        .unwrap_or_default()
-        .to_owned();
-    let folder = std::path::Path::new(&kubectl)
-        .parent()
-        .context("kubectl's folder")?;
-    Ok(format!("{}:{plugin}", folder.display()))
 }

@@ -198,7 +198,7 @@ fn members(spec: &GeodeClusterSpec) -> Result<u32, Invalid> {
 fn images(spec: &GeodeClusterSpec, in_use: Option<&ImagesStatus>, defaults: &Defaults) -> ImagesStatus {
     let both = |server: String, sidecar: String| ImagesStatus { server, sidecar };
     match (&spec.image, &spec.version, in_use) {
-        (Some(image), _, _) => both(image.clone(), image.clone()),
+        (Some(image), _, _) => both(image.clone(), beside(image)),
         (None, Some(version), _) => both(
             tagged(&defaults.server_image, version),
             tagged(&defaults.sidecar_image, version),
@@ -217,6 +217,14 @@ fn tagged(image: &str, version: &str) -> String {
         None => without_digest,
     };
     format!("{repository}:{version}")
+}
+
+/// `registry:5000/geode:0.1.0` → `registry:5000/geode-sidecar:0.1.0`. The CRD asks for a tag.
+fn beside(image: &str) -> String {
+    match image.rsplit_once(':') {
+        Some((repository, tag)) => format!("{repository}-sidecar:{tag}"),
+        None => format!("{image}-sidecar"),
+    }
 }
 
 fn archive(spec: &GeodeClusterSpec, names: &Names) -> Option<Archive> {
@@ -302,10 +310,10 @@ mod tests {
                 "reg:5000/side:0.2.0",
             ),
             (
-                json!({"image": "mine@sha256:00"}),
+                json!({"image": "reg:5000/mine:1"}),
                 in_use,
-                "mine@sha256:00",
-                "mine@sha256:00",
+                "reg:5000/mine:1",
+                "reg:5000/mine-sidecar:1",
             ),
         ] {
             let want = validate(&cluster(spec.clone(), status), &defaults()).unwrap();

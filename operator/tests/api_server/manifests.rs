@@ -70,6 +70,11 @@ async fn manifests_that_cannot_work_are_refused_with_a_sentence() {
         ),
         (
             "a",
+            json!({"image": "geode@sha256:00"}),
+            "spec.image is REPOSITORY:TAG",
+        ),
+        (
+            "a",
             json!({"bootstrap": {"restore": {"source": "s3://b/x"}}}),
             "needs spec.archive",
         ),
@@ -169,7 +174,7 @@ async fn what_is_fixed_at_creation_cannot_change_and_volumes_only_grow() {
 #[tokio::test]
 async fn the_samples_are_accepted() {
     let server = server().await;
-    for file in ["quickstart", "production", "archive", "demo"] {
+    for file in ["quickstart", "production", "archive", "restore", "demo"] {
         let namespace = server.namespace().await;
         let path = format!("../manifests/samples/{file}.yaml");
         let text = std::fs::read_to_string(&path).unwrap();

@@ -22,7 +22,7 @@ pub(crate) use external::REGISTRY_VARIABLE;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::{Context, Result, bail};
@@ -30,6 +30,7 @@ use anyhow::{Context, Result, bail};
 use health::{Action, Record};
 use layout::{Layout, NODES_MOST, Node};
 
+use crate::cargo::binary;
 use crate::images::{self, Archive, archive::Image};
 use crate::progress::{note, step};
 use crate::tools::{self, CLUSTER_TOOLS, Tool};
@@ -186,12 +187,21 @@ pub(crate) fn environment() -> Result<BTreeMap<String, String>> {
     } else {
         bail!("there is no cluster: run `cargo xtask cluster up`, or set KUBECONFIG to a cluster of yours");
     };
+    // The plugin is found by its name.
+    let mut programs = vec![("GEODE", binary("geode")?)];
     for (name, tool) in [("KUBECTL", Tool::Kubectl), ("HELM", Tool::Helm)] {
-        let path = tool.path()?;
-        if path.exists() {
-            environment.insert(name.to_owned(), path.display().to_string());
-        }
+        programs.push((name, tool.path()?));
     }
+    let mut folders = Vec::new();
+    for (name, program) in programs.into_iter().filter(|(_, program)| program.exists()) {
+        folders.extend(program.parent().map(Path::to_owned));
+        environment.insert(name.to_owned(), program.display().to_string());
+    }
+    folders.extend(std::env::split_paths(
+        &std::env::var_os("PATH").unwrap_or_default(),
+    ));
+    let path = std::env::join_paths(folders).context("PATH")?;
+    environment.insert("PATH".to_owned(), path.to_string_lossy().into_owned());
     Ok(environment)
 }
 
