@@ -84,11 +84,7 @@ pub enum FetchError {
 impl FetchError {
     /// Whether it may work later without anybody doing something: the store is down, slow or overloaded.
     pub fn is_transient(&self) -> bool {
-        let store = match self {
-            Self::Store(store) | Self::Lineage(LineageError::Store(store)) => store,
-            _ => return false,
-        };
-        store.kind == ErrorKind::Unavailable
+        matches!(self, Self::Store(store) | Self::Lineage(LineageError::Store(store)) if store.kind == ErrorKind::Unavailable)
     }
 }
 
