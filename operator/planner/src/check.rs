@@ -6,7 +6,7 @@ use crate::plan::{Action, Plan};
 use crate::want::Want;
 use geode_api::BackupPhase;
 use geode_types::{LogIndex, MemberId, Role};
-use geode_wire::internal::MemberStatus;
+use geode_wire::internal::{MemberState, MemberStatus};
 use k8s_openapi::jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -187,7 +187,7 @@ fn membership(action: &Action, seen: &Observed, now: Timestamp) -> Option<&'stat
     }
     match action {
         Action::AddLearner { member, .. } => add(seen, leader, member.id),
-        Action::ChangeVoters { voters, .. } => change(leader, voters),
+        Action::ChangeVoters { voters, .. } => change(seen, leader, voters),
         Action::RemoveLearners { members, .. } => members
             .iter()
             .any(|id| leader.membership.voters.contains(id))
@@ -206,7 +206,7 @@ fn add(seen: &Observed, leader: &MemberStatus, id: MemberId) -> Option<&'static 
     (!blank).then_some("only an empty member joins")
 }
 
-fn change(leader: &MemberStatus, voters: &[MemberId]) -> Option<&'static str> {
+fn change(seen: &Observed, leader: &MemberStatus, voters: &[MemberId]) -> Option<&'static str> {
     let distinct: BTreeSet<MemberId> = voters.iter().copied().collect();
     if distinct.len() != voters.len() || voters.is_empty() {
         return Some("voters are a set, and not an empty one");
@@ -229,6 +229,14 @@ fn change(leader: &MemberStatus, voters: &[MemberId]) -> Option<&'static str> {
     }
     if voters.len().is_multiple_of(2) && !leader.membership.voters.len().is_multiple_of(2) {
         return Some("the number of voters stays odd");
+    }
+    let staying = leader.membership.members.iter().filter(|member| {
+        let goes = |claim: &ClaimView| claim.pod == member.name && claim.doomed;
+        voters.contains(&member.id) && !seen.claims.values().any(goes)
+    });
+    let fewer = voters.len() < leader.membership.voters.len() && !leader.membership.joint;
+    if fewer && staying.count() * 2 <= voters.len() {
+        return Some("nobody is let go while the others' volumes are on their way out");
     }
     if leader.membership.joint && !added.is_empty() {
         return Some("completing a change adds nobody");
@@ -261,9 +269,9 @@ fn restart(seen: &Observed, pod: &str, uid: &str, now: Timestamp) -> Option<&'st
     let Some(view) = seen.pods.get(pod).filter(|view| view.uid == uid) else {
         return Some("only a pod that was seen is restarted");
     };
+    let keeps = !seen.claims.values().any(|claim| claim.pod == pod && claim.doomed);
     if !view.running && seen.member(pod).is_none() {
         // It serves nobody. But a volume that waits for its deletion goes with it.
-        let keeps = !seen.claims.values().any(|claim| claim.pod == pod && claim.doomed);
         let spared = seen
             .seen()
             .find_map(|(name, _)| leader(seen, name))
@@ -273,7 +281,7 @@ fn restart(seen: &Observed, pod: &str, uid: &str, now: Timestamp) -> Option<&'st
     if seen
         .pods
         .iter()
-        .any(|(other, view)| other != pod && (view.deleting || !view.ready))
+        .any(|(other, view)| other != pod && !is_empty(seen, other) && (view.deleting || !view.ready))
     {
         return Some("no pod is disturbed while another one is away");
     }
@@ -291,6 +299,9 @@ fn restart(seen: &Observed, pod: &str, uid: &str, now: Timestamp) -> Option<&'st
     let Some(id) = seen.id_of(pod) else {
         return Some("a pod that runs is restarted only when its member is known");
     };
+    if !keeps && !decides_without_pod(leader, pod) {
+        return Some("no volume goes without a majority that has everything");
+    }
     if voters.as_slice() == [id] {
         return None;
     }
@@ -298,6 +309,12 @@ fn restart(seen: &Observed, pod: &str, uid: &str, now: Timestamp) -> Option<&'st
         return Some("a leader hands over before it is restarted");
     }
     (!decides(leader, voters, &[id])).then_some("a majority stays without the pod")
+}
+
+/// A server that never belonged to a cluster is nobody's majority.
+fn is_empty(seen: &Observed, pod: &str) -> bool {
+    seen.member(pod)
+        .is_some_and(|status| status.state == MemberState::Empty && status.cluster_id.is_none())
 }
 
 fn replace(seen: &Observed, pod: &str, claims: &[(String, String)], now: Timestamp) -> Option<&'static str> {

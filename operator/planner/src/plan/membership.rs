@@ -5,6 +5,7 @@
 //! is then always above what is still in use, and can be taken away.
 
 use crate::observed::Observed;
+use crate::plan::repair::is_deleted;
 use crate::plan::voters::{choose, choose_around, is_blank, is_dead, ordinals, places, same_set, seats};
 use crate::plan::{Action, Step, trouble};
 use crate::quorum::{Lead, majority};
@@ -31,7 +32,12 @@ pub(super) fn settled(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
             trouble(seen, &pod)
         ));
     }
-    let voters = choose(want, seen, lead, &seats.holders);
+    // Both sets together have more voters than either: those who hold a place are enough.
+    let voters = if seats.holders.len().is_multiple_of(2) {
+        choose(want, seen, lead, &seats.holders)
+    } else {
+        seats.holders
+    };
     if voters.len().is_multiple_of(2) {
         return wait("a change of the voters is half-way, and too few of them are there".to_owned());
     }
@@ -122,6 +128,14 @@ pub(super) fn change_voters(want: &Want, seen: &Observed, lead: &Lead<'_>) -> St
         };
         return Step::Wait(Reason::ChangingMembers, message);
     }
+    if shrinks && let Some(pod) = goes(seen, lead, &voters) {
+        return Step::Wait(
+            Reason::ChangingMembers,
+            format!(
+                "the volume of {pod} is deleted and goes with the pod: it is replaced before others are let go"
+            ),
+        );
+    }
     if !voters.contains(&lead.id()) {
         if let Some(step) = hand_over(lead, &voters) {
             return step;
@@ -140,6 +154,15 @@ pub(super) fn change_voters(want: &Want, seen: &Observed, lead: &Lead<'_>) -> St
         voters.len()
     );
     change(lead, voters, message)
+}
+
+/// A pod whose volume is deleted, when without such volumes these voters have no majority.
+fn goes<'a>(seen: &Observed, lead: &Lead<'a>, voters: &[MemberId]) -> Option<&'a str> {
+    let members = lead.members().iter().filter(|member| voters.contains(&member.id));
+    let going: Vec<&MemberAddress> = members.filter(|member| is_deleted(seen, &member.name)).collect();
+    let staying = voters.len() - going.len();
+    let first = going.first()?;
+    (staying < majority(voters.len())).then_some(first.name.as_str())
 }
 
 fn change(lead: &Lead<'_>, voters: Vec<MemberId>, message: String) -> Step {

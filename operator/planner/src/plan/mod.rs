@@ -78,8 +78,9 @@ fn first_open_question(want: &Want, seen: &Observed, lead: Option<&Lead<'_>>, no
     let Some(lead) = lead else {
         return no_leader(want, seen);
     };
-    let with_a_leader: [fn(&Want, &Observed, &Lead<'_>) -> Step; 7] = [
+    let with_a_leader: [fn(&Want, &Observed, &Lead<'_>) -> Step; 8] = [
         repair::lost_volumes,
+        repair::deleted_volumes,
         membership::settled,
         membership::remove_learners,
         membership::add_learner,

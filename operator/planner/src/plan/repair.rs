@@ -3,7 +3,7 @@
 //! everything.
 
 use crate::observed::{ClaimView, Observed, PodView};
-use crate::plan::rolling::{is_outdated, template_is_current};
+use crate::plan::rolling::{self, is_outdated, template_is_current};
 use crate::plan::{Action, Step};
 use crate::quorum::{Lead, majority};
 use crate::want::Want;
@@ -15,11 +15,10 @@ pub(super) fn plan(want: &Want, seen: &Observed, _: Timestamp) -> Step {
         return Step::Clear;
     }
     // A volume that waits for its deletion would go with the pod; whether that may be, only a leader can say.
-    let keeps_its_volumes = |pod: &str| !seen.claims_of(pod).any(|(_, claim)| claim.doomed);
     let broken = seen
         .pods
         .iter()
-        .find(|(pod, view)| is_idle(seen, pod, view) && is_outdated(want, view) && keeps_its_volumes(pod));
+        .find(|(pod, view)| is_idle(seen, pod, view) && is_outdated(want, view) && !is_deleted(seen, pod));
     match broken {
         Some((pod, view)) => restart(
             pod,
@@ -91,8 +90,34 @@ pub(super) fn lost_volumes(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Ste
     Step::Clear
 }
 
+/// Has a person deleted the volume of a member that runs? Kubernetes keeps it as long as the pod is there, and a deletion cannot be taken
+/// back: it would go at the next restart, whoever is away then. So the member is replaced now, while the others have everything.
+pub(super) fn deleted_volumes(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
+    let runs =
+        |pod: &String| seen.member(pod).is_some() && seen.pods.get(pod).is_some_and(|view| !view.deleting);
+    let pod = want.pods().find(|pod| runs(pod) && is_deleted(seen, pod));
+    match pod {
+        Some(pod) if others_have_everything(lead, &pod) => {
+            let message = format!(
+                "the volume of {pod} is deleted; making the pod anew while the others have everything"
+            );
+            match rolling::disturb(want, seen, lead, &pod, message) {
+                // Somebody else is away. What brings them back must not wait for this.
+                Step::Wait(..) => Step::Clear,
+                step => step,
+            }
+        }
+        _ => Step::Clear,
+    }
+}
+
+/// Whether a volume of this pod goes when the pod does.
+pub(super) fn is_deleted(seen: &Observed, pod: &str) -> bool {
+    seen.claims_of(pod).any(|(_, claim)| claim.doomed)
+}
+
 /// Whether a majority of the voters has everything, without whoever is on this pod.
-fn others_have_everything(lead: &Lead<'_>, pod: &str) -> bool {
+pub(super) fn others_have_everything(lead: &Lead<'_>, pod: &str) -> bool {
     let members = lead.members().iter();
     let others =
         members.filter(|member| member.name != pod && lead.votes(member.id) && lead.caught_up(member.id));

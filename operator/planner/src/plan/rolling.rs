@@ -3,6 +3,8 @@
 
 use crate::build::template_hash;
 use crate::observed::{Observed, PodView};
+use crate::plan::repair::{is_deleted, others_have_everything};
+use crate::plan::voters::is_blank;
 use crate::plan::{Action, Step, unwell};
 use crate::quorum::Lead;
 use crate::want::Want;
@@ -30,9 +32,23 @@ pub(super) fn plan(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
         // Whoever is away now comes back with the new template if it has to; disturbing another one would make it two.
         (Some((_, waiting)), _) => return waiting,
     };
-    let away = |(pod, view): &(&String, &PodView)| **pod != next && (view.deleting || !view.ready);
-    if let Some((pod, _)) = seen.pods.iter().find(away) {
-        return wait(format!("waiting for {pod}, which is coming or going"));
+    let message = format!("restarting {next} with the new template; {left} to go");
+    disturb(want, seen, lead, &next, message)
+}
+
+/// Restarts a pod that runs: while nobody else is away, not during a backup, and when it leads no more.
+pub(super) fn disturb(want: &Want, seen: &Observed, lead: &Lead<'_>, pod: &str, message: String) -> Step {
+    let wait = |message: String| Step::Wait(Reason::Updating, message);
+    if is_deleted(seen, pod) && !others_have_everything(lead, pod) {
+        return wait(format!(
+            "the volume of {pod} is deleted and goes with the pod, and no majority of the others has what is on it"
+        ));
+    }
+    // An empty server is nobody's majority; it may wait for its place until this is over.
+    let counts = |other: &String| other != pod && !seen.member(other).is_some_and(is_blank);
+    let away = |(other, view): &(&String, &PodView)| counts(other) && (view.deleting || !view.ready);
+    if let Some((other, _)) = seen.pods.iter().find(away) {
+        return wait(format!("waiting for {other}, which is coming or going"));
     }
     if let Some(backup) = seen
         .backups
@@ -42,19 +58,18 @@ pub(super) fn plan(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
         return wait(format!("waiting for backup {} to end", backup.name));
     }
     let alone = lead.voters().len() == 1;
-    match seen.pods.get(&next) {
-        Some(view) if next != lead.pod || alone => restart(&next, view, left),
+    match seen.pods.get(pod) {
+        Some(view) if pod != lead.pod || alone => restart(pod, view, message),
         _ => hand_over(want, lead),
     }
 }
 
 fn hand_over(want: &Want, lead: &Lead<'_>) -> Step {
-    let successor = lead.members().iter().find(|member| {
-        member.id != lead.id()
-            && lead.votes(member.id)
-            && lead.caught_up(member.id)
-            && want.wants_pod(&member.name)
-    });
+    let able = lead
+        .members()
+        .iter()
+        .filter(|member| member.id != lead.id() && lead.votes(member.id) && lead.caught_up(member.id));
+    let successor = able.min_by_key(|member| !want.wants_pod(&member.name));
     match successor {
         Some(member) => Step::Act(
             vec![Action::TransferLeader {
@@ -75,14 +90,14 @@ fn hand_over(want: &Want, lead: &Lead<'_>) -> Step {
     }
 }
 
-fn restart(pod: &str, view: &PodView, left: usize) -> Step {
+fn restart(pod: &str, view: &PodView, message: String) -> Step {
     Step::Act(
         vec![Action::RestartPod {
             pod: pod.to_owned(),
             uid: view.uid.clone(),
         }],
         Reason::Updating,
-        format!("restarting {pod} with the new template; {left} to go"),
+        message,
     )
 }
 

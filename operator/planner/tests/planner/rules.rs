@@ -6,15 +6,18 @@ use geode_planner::{Action, MemberSeen, Observed, check, plan};
 use geode_types::LogIndex;
 use k8s_openapi::jiff::SignedDuration;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 /// Rounds within which any disturbance must be over.
 const ROUNDS: usize = 300;
 
 /// `PROPTEST_CASES` asks for more.
 fn config() -> ProptestConfig {
-    let asked = std::env::var("PROPTEST_CASES").ok();
+    let number = |name: &str| std::env::var(name).ok()?.parse().ok();
     ProptestConfig {
-        cases: asked.and_then(|cases| cases.parse().ok()).unwrap_or(400),
+        cases: number("PROPTEST_CASES").unwrap_or(400),
+        // The same worlds on every run: `PROPTEST_RNG_SEED=n cargo test -p geode-planner --test planner` looks at others.
+        rng_seed: RngSeed::Fixed(number("PROPTEST_RNG_SEED").map_or(1, u64::from)),
         failure_persistence: None,
         ..ProptestConfig::default()
     }

@@ -156,6 +156,33 @@ fn a_pod_whose_volume_a_person_deleted_is_made_anew() {
 }
 
 #[test]
+fn a_cluster_never_shrinks_onto_a_volume_that_a_person_has_deleted() {
+    let mut model = Model::settled(members(3));
+    model.pods.get_mut("g-0").unwrap().reachable = false;
+    let old = model.volumes["g-0"].id;
+    model.delete_volume("g-0");
+    model.change(json!({"members": 1, "version": "1.0.1"}));
+    for _ in 0..20 {
+        round(&mut model);
+        assert_eq!(voters(&model), 3, "the others are still needed");
+    }
+    model.pods.get_mut("g-0").unwrap().reachable = true;
+    model.converge(ROUNDS);
+    assert_ne!(model.volumes["g-0"].id, old);
+}
+
+#[test]
+fn members_are_added_although_a_person_deletes_a_volume_meanwhile() {
+    let mut model = Model::settled(members(3));
+    let old = model.volumes["g-0"].id;
+    model.change(members(5));
+    until(&mut model, "five pods", |model| model.pods.len() == 5);
+    model.delete_volume("g-0");
+    model.converge(ROUNDS);
+    assert_ne!(model.volumes["g-0"].id, old);
+}
+
+#[test]
 fn a_pod_is_not_made_anew_when_its_deleted_volume_is_needed() {
     let mut model = Model::settled(members(3));
     let (pod, _) = follower(&model);
