@@ -3,6 +3,7 @@
 //! Everything that xtask makes is below [`cache`], except what Cargo makes. Knows nothing of what the folders hold.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::{env, fs};
 
 use anyhow::{Context, Result};
@@ -10,11 +11,16 @@ use anyhow::{Context, Result};
 /// The version of the workspace, and so of the images.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The root folder of the checkout that this xtask was built from.
+/// The root folder of the checkout that `cargo xtask` was called in. Builds may be shared between checkouts, so Cargo says it when it runs
+/// the program; what it said when it built the program may be another one's.
 pub(crate) fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("invariant: xtask is a folder of the repository")
+    static REPOSITORY: OnceLock<PathBuf> = OnceLock::new();
+    REPOSITORY.get_or_init(|| {
+        let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        let root = Path::new(&package).parent();
+        root.expect("invariant: xtask is a folder of the repository")
+            .to_owned()
+    })
 }
 
 /// The cache: `GEODE_CACHE`, else `~/.cache/geode`; made when missing.
