@@ -1,20 +1,17 @@
 //! A base backup: the server's snapshot stream, through the archive crate, into the cluster's archive.
 
 use crate::link::Server;
-use crate::tasks::{Context, ProgressLine, lineage};
-use geode_archive::{Backoff, ErrorKind, ObjectStore, SnapshotFacts, claim, write_base_backup};
+use crate::tasks::{self, Context, ProgressLine, lineage};
+use geode_archive::{ErrorKind, ObjectStore, SnapshotFacts, claim, write_base_backup};
 use geode_types::{LogIndex, Term};
 use geode_wire::internal::TaskResult;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context as Poller, Poll};
-use std::time::Duration;
 use tokio::io::{AsyncRead, ReadBuf};
 
 /// A backup that breaks is begun again this often; each time with a new snapshot.
 const ATTEMPTS: u32 = 5;
-const PAUSE_FIRST: Duration = Duration::from_secs(1);
-const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// A line of progress each time this much has been read.
 const PROGRESS_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -23,7 +20,7 @@ pub(crate) async fn run(context: &Context, progress: &ProgressLine) -> Result<Ta
     let store = context.archive.as_ref().ok_or(
         "the cluster has no archive; set archive.s3 (on Kubernetes spec.archive.s3) and file the backup again",
     )?;
-    let mut backoff = Backoff::new(PAUSE_FIRST, PAUSE_MAX);
+    let mut backoff = tasks::backoff();
     loop {
         let failure = match attempt(context, &**store, progress).await {
             Ok(result) => return Ok(result),
@@ -32,14 +29,7 @@ pub(crate) async fn run(context: &Context, progress: &ProgressLine) -> Result<Ta
         if !failure.again || backoff.failures() + 1 >= ATTEMPTS {
             return Err(failure.message);
         }
-        let pause = backoff.failed();
-        tracing::warn!(
-            reason = failure.message,
-            ?pause,
-            "the base backup will be begun again"
-        );
-        progress.set(format!("trying again after: {}", failure.message));
-        tokio::time::sleep(pause).await;
+        progress.again(&failure.message, &mut backoff).await;
     }
 }
 

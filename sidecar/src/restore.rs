@@ -1,17 +1,14 @@
 //! Fetches a backup for the empty server beside us, into its data directory. The server replays it and starts the new cluster.
 
-use crate::tasks::{Context, ProgressLine};
-use geode_archive::{Backoff, FetchError, Progress, fetch};
+use crate::tasks::{self, Context, ProgressLine};
+use geode_archive::{FetchError, Progress, fetch};
 use geode_types::{FetchedBackup, LogIndex, RestoreTarget};
 use geode_wire::internal::TaskResult;
 use jiff::Timestamp;
 use std::path::Path;
-use std::time::Duration;
 
 /// Below the data directory.
 const FOLDER: &str = "restore";
-const PAUSE_FIRST: Duration = Duration::from_secs(1);
-const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// Fetches and says where it is.
 pub(crate) async fn run(
@@ -22,7 +19,7 @@ pub(crate) async fn run(
 ) -> Result<TaskResult, String> {
     let target = target(target_time)?;
     let into = context.data_dir.join(FOLDER);
-    let mut backoff = Backoff::new(PAUSE_FIRST, PAUSE_MAX);
+    let mut backoff = tasks::backoff();
     let fetched = loop {
         // Of an earlier try; the server has not used it, or it would not ask again.
         match tokio::fs::remove_dir_all(&into).await {
@@ -35,10 +32,7 @@ pub(crate) async fn run(
             Ok(fetched) => break fetched,
             // A store that is down comes back, and a cluster that waits for it loses nothing.
             Err(error) if error.is_transient() => {
-                let pause = backoff.failed();
-                tracing::warn!(%error, ?pause, "the restore will be begun again");
-                progress.set(format!("trying again after: {error}"));
-                tokio::time::sleep(pause).await;
+                progress.again(&error.to_string(), &mut backoff).await;
             }
             Err(error) => return Err(error.to_string()),
         }

@@ -9,7 +9,7 @@ use crate::metrics::Metrics;
 use crate::report::Shared;
 use crate::restore;
 use crate::watch::Seen;
-use geode_archive::{Access, ObjectStore};
+use geode_archive::{Access, Backoff, ObjectStore};
 use geode_wire::internal::{MemberState, Task, TaskKind, TaskReport, TaskResult, TaskState};
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -25,6 +25,9 @@ const RESULTS_MAX: usize = 32;
 /// Pause before a base backup that nobody asked for is tried again.
 const AUTOMATIC_PAUSE: Duration = Duration::from_secs(60);
 
+const PAUSE_FIRST: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
 /// What the jobs need.
 #[derive(Clone)]
 pub(crate) struct Context {
@@ -39,6 +42,11 @@ pub(crate) struct Context {
     pub(crate) seen: watch::Receiver<Seen>,
 }
 
+/// Pauses of a job that is begun again.
+pub(crate) fn backoff() -> Backoff {
+    Backoff::new(PAUSE_FIRST, PAUSE_MAX)
+}
+
 /// A line about how far a job is.
 #[derive(Clone, Default)]
 pub(crate) struct ProgressLine(Arc<Mutex<String>>);
@@ -46,6 +54,14 @@ pub(crate) struct ProgressLine(Arc<Mutex<String>>);
 impl ProgressLine {
     pub(crate) fn set(&self, line: impl Into<String>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = line.into();
+    }
+
+    /// Says why a job begins again, and waits for that moment.
+    pub(crate) async fn again(&self, reason: &str, backoff: &mut Backoff) {
+        let pause = backoff.failed();
+        tracing::warn!(reason, ?pause, "the task will be begun again");
+        self.set(format!("trying again after: {reason}"));
+        tokio::time::sleep(pause).await;
     }
 
     fn get(&self) -> String {

@@ -49,7 +49,6 @@ fn the_quickstart_sample_becomes_ready_and_stays_untouched() -> Result<()> {
 /// Within this time the new operator has looked at every cluster.
 const SETTLING: Duration = Duration::from_secs(10);
 
-/// A restart with a changed template, as an upgrade of the operator makes it.
 /// Changes the operator's deployment, and waits until only the new operator is there.
 fn operator(verb: &[&str], what: &[&str]) -> Result<()> {
     let namespace = environment("GEODE_OPERATOR_NAMESPACE")?;

@@ -131,6 +131,16 @@ fn leader<'a>(seen: &'a Observed, pod: &str) -> Option<&'a MemberStatus> {
     (status.role == Role::Leader && status.term == newest).then_some(status)
 }
 
+/// The member that leads, and its pod.
+fn any_leader(seen: &Observed) -> Option<(&str, &MemberStatus)> {
+    seen.seen().find(|(pod, _)| leader(seen, pod).is_some())
+}
+
+/// Whether a volume waits for this pod to go, and goes then.
+fn takes_volume(seen: &Observed, pod: &str) -> bool {
+    seen.claims_of(pod).any(|(_, claim)| claim.doomed)
+}
+
 fn counts(leader: &MemberStatus, id: MemberId) -> bool {
     leader.address.id == id
         || leader.replication.iter().any(|other| {
@@ -230,10 +240,8 @@ fn change(seen: &Observed, leader: &MemberStatus, voters: &[MemberId]) -> Option
     if voters.len().is_multiple_of(2) && !leader.membership.voters.len().is_multiple_of(2) {
         return Some("the number of voters stays odd");
     }
-    let staying = leader.membership.members.iter().filter(|member| {
-        let goes = |claim: &ClaimView| claim.pod == member.name && claim.doomed;
-        voters.contains(&member.id) && !seen.claims.values().any(goes)
-    });
+    let members = leader.membership.members.iter();
+    let staying = members.filter(|member| voters.contains(&member.id) && !takes_volume(seen, &member.name));
     let fewer = voters.len() < leader.membership.voters.len() && !leader.membership.joint;
     if fewer && staying.count() * 2 <= voters.len() {
         return Some("nobody is let go while the others' volumes are on their way out");
@@ -269,14 +277,11 @@ fn restart(seen: &Observed, pod: &str, uid: &str, now: Timestamp) -> Option<&'st
     let Some(view) = seen.pods.get(pod).filter(|view| view.uid == uid) else {
         return Some("only a pod that was seen is restarted");
     };
-    let keeps = !seen.claims.values().any(|claim| claim.pod == pod && claim.doomed);
+    let takes_volume = takes_volume(seen, pod);
     if !view.running && seen.member(pod).is_none() {
         // It serves nobody. But a volume that waits for its deletion goes with it.
-        let spared = seen
-            .seen()
-            .find_map(|(name, _)| leader(seen, name))
-            .is_some_and(|leader| decides_without_pod(leader, pod));
-        return (!keeps && !spared).then_some("no volume goes without a majority that has everything");
+        let spared = any_leader(seen).is_some_and(|(_, leader)| decides_without_pod(leader, pod));
+        return (takes_volume && !spared).then_some("no volume goes without a majority that has everything");
     }
     if seen
         .pods
@@ -292,14 +297,14 @@ fn restart(seen: &Observed, pod: &str, uid: &str, now: Timestamp) -> Option<&'st
     {
         return Some("no pod is disturbed during a backup");
     }
-    let Some((lead_pod, leader)) = seen.seen().find(|(name, _)| leader(seen, name).is_some()) else {
+    let Some((lead_pod, leader)) = any_leader(seen) else {
         return Some("no pod is disturbed without a leader");
     };
     let voters = &leader.membership.voters;
     let Some(id) = seen.id_of(pod) else {
         return Some("a pod that runs is restarted only when its member is known");
     };
-    if !keeps && !decides_without_pod(leader, pod) {
+    if takes_volume && !decides_without_pod(leader, pod) {
         return Some("no volume goes without a majority that has everything");
     }
     if voters.as_slice() == [id] {
@@ -341,7 +346,7 @@ fn replace(seen: &Observed, pod: &str, claims: &[(String, String)], now: Timesta
     if !mine.clone().any(|(_, claim)| claim.lost) {
         return Some("only a member whose storage is gone is deleted");
     }
-    let Some((_, leader)) = seen.seen().find(|(name, _)| leader(seen, name).is_some()) else {
+    let Some((_, leader)) = any_leader(seen) else {
         return Some("no volume is deleted without a leader");
     };
     (!decides_without_pod(leader, pod))
@@ -367,7 +372,7 @@ fn scale(want: &Want, seen: &Observed, replicas: u32, now: Timestamp) -> Option<
     if replicas == 0 {
         return Some("a cluster keeps a pod");
     }
-    let Some((_, leader)) = seen.seen().find(|(name, _)| leader(seen, name).is_some()) else {
+    let Some((_, leader)) = any_leader(seen) else {
         return Some("pods are taken away only when the membership is known");
     };
     if leader

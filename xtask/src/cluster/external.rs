@@ -63,8 +63,7 @@ pub(crate) fn environment(kubeconfig: &Path) -> Result<BTreeMap<String, String>>
         .filter_map(|name| Some((name.to_owned(), env::var(name).ok()?)))
         .collect();
     environment.insert("KUBECONFIG".to_owned(), kubeconfig.display().to_string());
-    let kubectl = tools::ensure(Tool::Kubectl)?;
-    environment.insert("KUBECTL".to_owned(), kubectl.display().to_string());
+    tools::ensure(Tool::Kubectl)?;
     Ok(environment)
 }
 

@@ -39,15 +39,11 @@ fn sealed() -> Vec<u8> {
     bytes
 }
 
-fn hex(bytes: &[u8]) -> String {
-    geode_types::hex(bytes)
-}
-
 #[test]
 fn the_bytes_of_a_segment_are_those_of_the_format_document() {
     let golden = include_str!("golden.hex");
     let golden: String = golden.split_whitespace().collect();
-    assert_eq!(hex(&sealed()), golden);
+    assert_eq!(geode_types::hex(&sealed()), golden);
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn is_idle(seen: &Observed, pod: &str, view: &PodView) -> bool {
     !view.running && !view.deleting && seen.member(pod).is_none()
 }
 
-fn restart(pod: &str, view: &PodView, reason: Reason, message: String) -> Step {
+pub(super) fn restart(pod: &str, view: &PodView, reason: Reason, message: String) -> Step {
     let action = Action::RestartPod {
         pod: pod.to_owned(),
         uid: view.uid.clone(),

@@ -3,7 +3,7 @@
 
 use crate::build::template_hash;
 use crate::observed::{Observed, PodView};
-use crate::plan::repair::{is_deleted, others_have_everything};
+use crate::plan::repair::{is_deleted, others_have_everything, restart};
 use crate::plan::voters::is_blank;
 use crate::plan::{Action, Step, unwell};
 use crate::quorum::Lead;
@@ -59,7 +59,7 @@ pub(super) fn disturb(want: &Want, seen: &Observed, lead: &Lead<'_>, pod: &str, 
     }
     let alone = lead.voters().len() == 1;
     match seen.pods.get(pod) {
-        Some(view) if pod != lead.pod || alone => restart(pod, view, message),
+        Some(view) if pod != lead.pod || alone => restart(pod, view, Reason::Updating, message),
         _ => hand_over(want, lead),
     }
 }
@@ -88,17 +88,6 @@ fn hand_over(want: &Want, lead: &Lead<'_>) -> Step {
             format!("no voter has caught up to take over from {}", lead.pod),
         ),
     }
-}
-
-fn restart(pod: &str, view: &PodView, message: String) -> Step {
-    Step::Act(
-        vec![Action::RestartPod {
-            pod: pod.to_owned(),
-            uid: view.uid.clone(),
-        }],
-        Reason::Updating,
-        message,
-    )
 }
 
 pub(super) fn is_outdated(want: &Want, view: &PodView) -> bool {

@@ -91,6 +91,10 @@ impl Model {
         self.secrets.distributed = authority.map(|authority| authority.fingerprint.clone());
     }
 
+    fn raft(&mut self) -> &mut crate::raft::Raft {
+        self.raft.as_mut().expect(THERE)
+    }
+
     fn id(&self, pod: &str) -> MemberId {
         self.volumes[pod].id
     }
@@ -118,10 +122,7 @@ impl Model {
             }
             Action::AddLearner { leader, member } => {
                 let leader = through(leader)?;
-                self.raft
-                    .as_mut()
-                    .expect(THERE)
-                    .add_learner(leader, member.clone())?;
+                self.raft().add_learner(leader, member.clone())?;
             }
             Action::ChangeVoters {
                 leader,
@@ -129,10 +130,7 @@ impl Model {
                 expected,
             } => {
                 let leader = through(leader)?;
-                self.raft
-                    .as_mut()
-                    .expect(THERE)
-                    .change_voters(leader, voters, *expected)?;
+                self.raft().change_voters(leader, voters, *expected)?;
             }
             Action::RemoveLearners {
                 leader,
@@ -140,14 +138,11 @@ impl Model {
                 expected,
             } => {
                 let leader = through(leader)?;
-                self.raft
-                    .as_mut()
-                    .expect(THERE)
-                    .remove_learners(leader, members, *expected)?;
+                self.raft().remove_learners(leader, members, *expected)?;
             }
             Action::TransferLeader { leader, to, .. } => {
                 let leader = through(leader)?;
-                return self.raft.as_mut().expect(THERE).transfer(leader, *to, &up);
+                return self.raft().transfer(leader, *to, &up);
             }
             other => panic!("the model does not know {other}"),
         }

@@ -41,7 +41,6 @@ pub(crate) fn records(term: u64, range: std::ops::Range<u64>, bytes: usize) -> V
     range.map(|index| record(term, index, bytes)).collect()
 }
 
-#[allow(dead_code, reason = "not every test file uses the real disk")]
 pub(crate) fn real(directory: &Path, segment_entries: u64, cache_bytes: usize) -> Log {
     Log::open(
         Arc::new(RealDisk),
@@ -51,7 +50,6 @@ pub(crate) fn real(directory: &Path, segment_entries: u64, cache_bytes: usize) -
     .unwrap()
 }
 
-#[allow(dead_code, reason = "not every test file reads whole logs")]
 pub(crate) fn all(log: &Log) -> Vec<Record> {
     log.reader().read(0, u64::MAX, usize::MAX).unwrap()
 }

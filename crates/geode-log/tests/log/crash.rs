@@ -1,10 +1,6 @@
 //! The log on a disk that loses power, fills up and fails: nothing that was answered is lost, nothing else is ever an error.
 
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
-
-mod common;
-
-use common::{options, position, record, records};
+use crate::common::{options, position, record, records};
 use geode_log::disk::{Fault, MemoryDisk};
 use geode_log::{Log, LogError, Position, Record, Step, Vote, Writer};
 use geode_types::{MemberId, Term};

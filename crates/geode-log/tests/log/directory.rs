@@ -1,10 +1,6 @@
 //! The log on a real directory: what is written is there after it is opened again, and damage is never passed over.
 
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
-
-mod common;
-
-use common::{all, cluster, options, position, real, record, records};
+use crate::common::{all, cluster, options, position, real, record, records};
 use geode_log::segment::SegmentReader;
 use geode_log::{Log, LogError, RealDisk, RecordKind, Vote, Writer};
 use geode_types::{ClusterId, LogIndex, MemberId, Term};
