@@ -1,18 +1,16 @@
 //! Real processes on loopback: the binary `geode` as a user starts it, killed as a machine kills it.
 //! Runs as a test of `geode-cli`, which knows where the binary is: `cargo test -p geode-cli --test cluster`.
 
-#![expect(clippy::panic, reason = "a test stops at the first surprise")]
-
-mod harness;
-
-use harness::{Members, Shell, wait_for};
+use geode_tests::members::{self, Members, Shell, wait_for};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+const GEODE: &str = env!("CARGO_BIN_EXE_geode");
+
 #[test]
 fn a_single_member_without_any_configuration_keeps_its_graph_over_kill_nine() {
-    let mut members = Members::embedded();
+    let mut members = Members::embedded(GEODE);
     let written = members.query(
         0,
         "INSERT (:Person {name: 'Ada'})-[:KNOWS {since: 1833}]->(:Person {name: 'Charles'})",
@@ -33,7 +31,7 @@ fn a_single_member_without_any_configuration_keeps_its_graph_over_kill_nine() {
 
 #[test]
 fn members_that_join_form_a_cluster_and_every_one_answers_at_an_lsn() {
-    let members = Members::cluster(3);
+    let members = Members::cluster(GEODE, 3);
     let lsn = members.query(0, "INSERT (:City {name: 'Wrocław'})")["lsn"]
         .as_str()
         .expect("a write has an LSN")
@@ -50,7 +48,7 @@ fn members_that_join_form_a_cluster_and_every_one_answers_at_an_lsn() {
 
 #[test]
 fn killing_the_leader_loses_no_acknowledged_write_and_repeats_none() {
-    let mut members = Members::cluster(3);
+    let mut members = Members::cluster(GEODE, 3);
     let leader = members.leader();
     let mut shell = Shell::open(&members, &[0, 1, 2]);
     let mut acknowledged = Vec::new();
@@ -76,7 +74,7 @@ fn killing_the_leader_loses_no_acknowledged_write_and_repeats_none() {
 
 #[test]
 fn killing_every_member_at_once_loses_no_acknowledged_write() {
-    let mut members = Members::cluster(3);
+    let mut members = Members::cluster(GEODE, 3);
     let mut shell = Shell::open(&members, &[0, 1, 2]);
     let mut acknowledged = Vec::new();
     for number in 0..200 {
@@ -97,7 +95,7 @@ fn killing_every_member_at_once_loses_no_acknowledged_write() {
 
 #[test]
 fn without_a_majority_writes_and_reads_are_refused_and_go_on_when_it_is_back() {
-    let mut members = Members::cluster(3);
+    let mut members = Members::cluster(GEODE, 3);
     members.kill(1);
     members.kill(2);
     let refused = members.try_query(0, "INSERT (:Lonely)", &["--timeout", "4s"]);
@@ -116,7 +114,7 @@ fn without_a_majority_writes_and_reads_are_refused_and_go_on_when_it_is_back() {
 
 #[test]
 fn transactions_in_a_shell_commit_together_or_not_at_all() {
-    let members = Members::embedded();
+    let members = Members::embedded(GEODE);
     let mut shell = Shell::open(&members, &[0]);
     let mut run = |text: &str| shell.ask(&json!({"op": "query", "text": text}));
     for text in [
@@ -140,7 +138,7 @@ fn transactions_in_a_shell_commit_together_or_not_at_all() {
 
 #[test]
 fn wrong_flags_keys_passwords_and_statements_are_answered_with_what_is_right() {
-    let members = Members::embedded();
+    let members = Members::embedded(GEODE);
     let wrong = members
         .try_query(0, "MATCH (n:Person RETURN n", &[])
         .expect_err("a wrong statement");
@@ -152,10 +150,10 @@ fn wrong_flags_keys_passwords_and_statements_are_answered_with_what_is_right() {
             .to_lowercase()
             .contains("password")
     );
-    let said = harness::geode_fails(&["serve", "--cluster-initt"]);
+    let said = members::geode_fails(GEODE, &["serve", "--cluster-initt"]);
     assert!(said.contains("--cluster-init"), "{said}");
     let config = members.write("bad.yaml", "sever:\n  listen: 127.0.0.1:0\n");
-    let said = harness::geode_fails(&["serve", "--config", &config]);
+    let said = members::geode_fails(GEODE, &["serve", "--config", &config]);
     assert!(said.contains("did you mean server"), "{said}");
 }
 

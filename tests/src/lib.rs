@@ -1,1 +1,3 @@
-//! geode-tests
+//! What tests and benchmarks share: real members on loopback.
+
+pub mod members;

@@ -1,11 +1,10 @@
 //! `cargo xtask e2e [NAME]`: the end-to-end tests on a real Kubernetes, with images and operator of this checkout.
 
 use crate::cargo::{EVERYTHING, cargo};
-use crate::command::passthrough;
 use crate::generate::OPERATOR_NAMESPACE;
 use crate::progress::step;
 use crate::tools::{self, Tool};
-use crate::{cluster, images, paths};
+use crate::{cluster, images, paths, results};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,7 +24,7 @@ pub(crate) fn run(filter: Option<&str>) -> Result<()> {
     // One after the other: they share nodes, and each measures times.
     test.args(["--test-threads", "1", "--nocapture"])
         .envs(environment);
-    passthrough(&mut test).context("end-to-end tests")
+    results::run(&mut test).context("end-to-end tests")
 }
 
 /// A cluster with this checkout's images and operator; returns the environment for kubectl, the plugin and the tests.

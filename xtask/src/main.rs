@@ -4,17 +4,21 @@
 //! [`paths`]. Depends on none of Geode's crates, so that it is compiled in seconds on a fresh machine.
 
 mod accept;
+mod bench;
 mod cargo;
 mod cluster;
 mod command;
 mod demo;
 mod deny;
 mod e2e;
+mod faults;
 mod generate;
 mod images;
+mod mutants;
 mod paths;
 mod prerequisites;
 mod progress;
+mod results;
 mod suite;
 mod tidy;
 mod tools;
@@ -48,6 +52,20 @@ enum Task {
     Accept {
         /// The script.
         script: PathBuf,
+    },
+    /// Write docs/fault-matrix.md: which test shows what a fault does, and how it ended last.
+    Faults,
+    /// Geode beside a peer, in ratios.
+    Bench {
+        /// Which: write.
+        name: String,
+        /// Its arguments.
+        arguments: Vec<String>,
+    },
+    /// Break something on purpose, one thing at a time, and see which test notices.
+    Mutants {
+        /// Only this one.
+        name: Option<String>,
     },
     /// Build the static binaries and write their images.
     Images,
@@ -89,6 +107,9 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Generate => generate::run(),
         Task::E2e { filter } => e2e::run(filter.as_deref()),
         Task::Accept { script } => accept::run(&script),
+        Task::Faults => faults::run(),
+        Task::Bench { name, arguments } => bench::run(&name, &arguments),
+        Task::Mutants { name } => mutants::run(name.as_deref()),
         Task::Images => images::run(),
         Task::Cluster(command) => cluster::run(command),
         Task::Kubectl(with) => tools::run(tools::Tool::Kubectl, &with.arguments),

@@ -1,10 +1,9 @@
 //! `cargo xtask test`: every test that needs no cluster. End to end is `cargo xtask e2e`.
 
 use crate::cargo::{EVERYTHING, cargo};
-use crate::command::passthrough;
-use crate::prerequisites;
 use crate::progress::step;
 use crate::tools::{self, Tool};
+use crate::{prerequisites, results};
 use anyhow::{Context, Result};
 
 /// Units, conformance, simulation, real processes on loopback, a real API server and a real S3 server.
@@ -19,5 +18,5 @@ fn rust() -> Result<()> {
     let mut test = cargo("test")?;
     test.args(EVERYTHING)
         .args(["--exclude", "geode-e2e", "--no-fail-fast"]);
-    passthrough(&mut test).context("Rust tests")
+    results::run(&mut test).context("Rust tests")
 }

@@ -36,6 +36,8 @@ pub(crate) enum Tool {
     Kubectl,
     /// The API server's database.
     Etcd,
+    /// Load for it, for `cargo xtask bench`.
+    Etcdload,
     /// DNS for pods.
     Coredns,
     /// Volumes for claims.
@@ -120,6 +122,7 @@ impl Tool {
                 package: "go.etcd.io/etcd/server/v3",
                 version: Version::Of("go.etcd.io/etcd/server/v3"),
             },
+            Self::Etcdload => own("etcdload", "./etcdload"),
             Self::Coredns => own("coredns", "./coredns"),
             Self::Provisioner => own("provisioner", "./provisioner"),
             Self::Certificates => own("certificates", "./certificates"),

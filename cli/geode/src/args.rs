@@ -273,6 +273,12 @@ pub(crate) struct BenchArgs {
     /// How many of 100 operations are writes.
     #[arg(long, value_name = "PERCENT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub(crate) writes: u32,
+    /// Bytes of payload in every node that is written.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=65_536))]
+    pub(crate) value_bytes: u32,
+    /// Leave what was written in the graph.
+    #[arg(long)]
+    pub(crate) keep: bool,
     /// How the result is printed: table or json.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,

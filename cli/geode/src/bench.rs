@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 const PERCENTILES: [(&str, f64); 4] = [("p50", 0.50), ("p90", 0.90), ("p99", 0.99), ("max", 1.0)];
-const WRITE: &str = "INSERT (:GeodeBench {run: $run, n: $n})";
+const WRITE: &str = "INSERT (:GeodeBench {run: $run, n: $n, payload: $payload})";
 const READ: &str = "MATCH (b:GeodeBench) RETURN b.n AS n LIMIT 1";
 const CLEAN_UP: &str = "MATCH (b:GeodeBench) DETACH DELETE b";
 
@@ -34,9 +34,11 @@ pub(crate) async fn run(args: BenchArgs) -> Result<(), Failure> {
     let start = Instant::now();
     let turn = Arc::new(AtomicU64::new(0));
     let run = rand::random::<u32>();
+    let payload: Arc<str> = "x".repeat(args.value_bytes as usize).into();
     let workers: Vec<_> = (0..args.clients)
         .map(|_| {
             let plan = Plan {
+                payload: payload.clone(),
                 start,
                 rate: args.rate,
                 duration: args.duration,
@@ -54,7 +56,11 @@ pub(crate) async fn run(args: BenchArgs) -> Result<(), Failure> {
         all.add(seen);
     }
     let took = start.elapsed();
-    let cleaned = client.execute(CLEAN_UP).await;
+    let cleaned = if args.keep {
+        Ok(())
+    } else {
+        client.execute(CLEAN_UP).await.map(drop)
+    };
     client.close().await;
     print(&all, took, args.format);
     cleaned?;
@@ -64,8 +70,9 @@ pub(crate) async fn run(args: BenchArgs) -> Result<(), Failure> {
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Plan {
+    payload: Arc<str>,
     start: Instant,
     rate: u32,
     duration: Duration,
@@ -103,6 +110,7 @@ async fn work(client: Client, plan: Plan, turns: Arc<AtomicU64>) -> Samples {
             Statement::new(WRITE)
                 .param("run", i64::from(plan.run))
                 .param("n", number)
+                .param("payload", &*plan.payload)
         } else {
             Statement::new(READ)
         };
@@ -225,6 +233,7 @@ mod tests {
     fn writes_are_spread_evenly_in_the_wanted_share() {
         for writes in [0, 1, 50, 99, 100] {
             let plan = Plan {
+                payload: "".into(),
                 start: Instant::now(),
                 rate: 0,
                 duration: Duration::ZERO,

@@ -13,6 +13,7 @@ use crate::position::{LogPosition, position, put_position};
 use crate::record::{EdgeRecord, NodeRecord, PropertyList, take_labels};
 use crate::session::{self, RequestState, request_state};
 use crate::users;
+use geode_mutation::{Mutation, is_on};
 use geode_store::WriteTxn;
 use geode_types::{EdgeId, LogIndex, NodeId};
 use serde::{Deserialize, Serialize};
@@ -58,6 +59,7 @@ pub fn apply(tx: &mut impl WriteTxn, at: LogPosition, command: &Command) -> Resu
             let void = commit.certified_term != at.term || commit.sequence <= now.sequence;
             let known = commit
                 .request_id
+                .filter(|_| !is_on(Mutation::ApplyTwice))
                 .map_or(Ok(RequestState::New), |request| request_state(tx, request))?;
             match known {
                 RequestState::Committed { index, summary } => Applied::AlreadyCommitted { index, summary },

@@ -5,6 +5,7 @@ use crate::catalog::TokenKind;
 use crate::counters::Totals;
 use crate::error::{GraphError, Result};
 use crate::keys::MAX_ID;
+use geode_mutation::{Mutation, is_on};
 use geode_store::Reader;
 use geode_types::{EdgeId, NodeId};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -23,7 +24,9 @@ impl IdAllocator {
     pub fn seed(read: &impl Reader) -> Result<Self> {
         let totals = Totals::read(read)?;
         Ok(Self {
-            node: AtomicU64::new(totals.next_node),
+            node: AtomicU64::new(
+                totals.next_node - u64::from(is_on(Mutation::ReuseNodeId) && totals.next_node > 1),
+            ),
             edge: AtomicU64::new(totals.next_edge),
             token: totals.next_token.map(AtomicU32::new),
         })

@@ -8,6 +8,7 @@ use crate::codec::{Decoded, put_u64, take_u64};
 use crate::command::CommitSummary;
 use crate::error::{GraphError, Result};
 use crate::keys::{self, HEAD, Key, REQUESTS, SESSION_AGES};
+use geode_mutation::{Mutation, is_on};
 use geode_store::{Reader, WriteTxn};
 use geode_types::{LogIndex, RequestId};
 use serde::{Deserialize, Serialize};
@@ -97,6 +98,9 @@ pub(crate) fn record(
     summary: &CommitSummary,
     mut sessions: u64,
 ) -> Result<u64> {
+    if is_on(Mutation::LostSessionEntry) {
+        return Ok(sessions);
+    }
     let known = Session::read(tx, request.session)?;
     if let Some(session) = known {
         tx.delete(&age_key(session.last_index))?;

@@ -6,6 +6,7 @@
 use crate::LogError;
 use crate::disk::{Disk, DiskFile, read_all};
 use crate::segment::{Position, read_u32, read_u64};
+use geode_mutation::{Mutation, is_on};
 use geode_types::{LogIndex, MemberId, Term};
 use std::path::Path;
 
@@ -113,7 +114,9 @@ fn replace(disk: &dyn Disk, directory: &Path, name: &str, bytes: &[u8]) -> Resul
         .map_err(|error| LogError::io("create", &aside, error))?;
     file.write_at(bytes, 0)
         .map_err(|error| LogError::io("write", &aside, error))?;
-    file.sync().map_err(|error| LogError::sync(&aside, error))?;
+    if !is_on(Mutation::UnorderedVoteWrite) {
+        file.sync().map_err(|error| LogError::sync(&aside, error))?;
+    }
     disk.rename(&aside, &path)
         .map_err(|error| LogError::io("rename", &path, error))?;
     disk.sync_dir(directory)

@@ -7,6 +7,7 @@ use super::status::{RaftStatus, status};
 use super::types::Types;
 use super::upkeep;
 use geode_log::{LogReader, Writer};
+use geode_mutation::{Mutation, is_on};
 use geode_store::Store;
 use geode_types::{ClusterId, LogIndex, MemberId, Term};
 use geode_wire::client::MemberAddress;
@@ -186,7 +187,9 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
     pub fn segments(&self, after: LogIndex) -> Vec<SegmentInfo> {
         let committed = self.0.current_status().committed;
         let sealed = self.0.log.sealed().into_iter();
-        let wanted = sealed.filter(|(_, last, _, _)| *last > after && *last <= committed);
+        let wanted = sealed.filter(|(_, last, _, _)| {
+            *last > after && (*last <= committed || is_on(Mutation::UploadUncommitted))
+        });
         wanted
             .map(|(first, last, bytes, file)| SegmentInfo {
                 first,

@@ -6,6 +6,7 @@ use super::handle::Raft;
 use super::state_machine::StateMachine;
 use super::types::{Member, Proposal, Reply, Types};
 use geode_graph::{Applied, Command};
+use geode_mutation::{Mutation, is_on};
 use geode_store::Store;
 use geode_types::{LogIndex, Term};
 use geode_wire::client::MemberAddress;
@@ -153,14 +154,35 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
             doubtful_rounds: 0,
         };
         let wait_max = self.limits().wait_max;
+        let too_early = is_on(Mutation::AckBeforeQuorum)
+            .then(|| self.hope(command))
+            .flatten();
         async move {
             sent?;
+            if let Some(hope) = too_early {
+                return Ok(hope);
+            }
             outcome::<R>(receiver, patience, wait_max).await
         }
     }
 
+    /// What becomes of a command if all goes well.
+    fn hope(&self, command: &Command) -> Option<Committed> {
+        let Command::Commit(commit) = command else {
+            return None;
+        };
+        Some(Committed {
+            index: self.status().last_log,
+            term: Term(self.status().term),
+            applied: Applied::Committed(commit.summary),
+        })
+    }
+
     /// An index that covers everything acknowledged before the call, confirmed with a majority and applied here.
     pub async fn read_index(&self) -> Result<LogIndex, ReadError> {
+        if is_on(Mutation::StaleLeaseRead) && self.leader_term().is_some() {
+            return Ok(self.status().applied);
+        }
         // openraft gives up after the leader's lease.
         let linearizer = match self.raft().get_read_linearizer(ReadPolicy::ReadIndex).await {
             Ok(linearizer) => linearizer,

@@ -3,6 +3,7 @@
 use super::handle::{Fatal, Inner};
 use super::state_machine::StateMachine;
 use super::types::Types;
+use geode_mutation::{Mutation, is_on};
 use geode_store::Store;
 use geode_types::LogIndex;
 use openraft::async_runtime::WatchReceiver;
@@ -85,6 +86,7 @@ pub(super) fn is_due(
 /// Up to where the log may be purged: what is durably applied, archived if there is an archive, and not among the last `keep` entries.
 pub(super) fn purge_limit(snapshot: u64, archived: Option<u64>, applied: u64, keep: u64) -> Option<u64> {
     let kept = applied.checked_sub(keep)?;
+    let archived = archived.filter(|_| !is_on(Mutation::PurgeBeforeArchive));
     Some(snapshot.min(kept).min(archived.unwrap_or(u64::MAX)))
 }
 

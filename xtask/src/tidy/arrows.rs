@@ -9,14 +9,18 @@ use std::process::Command;
 /// What each crate may import of the workspace. `None`: anything (tests).
 const ARROWS: &[(&str, Option<&[&str]>)] = &[
     ("geode-types", Some(&[])),
+    ("geode-mutation", Some(&[])),
     ("geode-gql", Some(&["geode-types"])),
     ("geode-store", Some(&[])),
-    ("geode-graph", Some(&["geode-store", "geode-types"])),
+    (
+        "geode-graph",
+        Some(&["geode-mutation", "geode-store", "geode-types"]),
+    ),
     (
         "geode-query",
         Some(&["geode-gql", "geode-graph", "geode-store", "geode-types"]),
     ),
-    ("geode-log", Some(&["geode-types"])),
+    ("geode-log", Some(&["geode-mutation", "geode-types"])),
     ("geode-archive", Some(&["geode-log", "geode-types"])),
     ("geode-wire", Some(&["geode-types"])),
     ("geode-config", Some(&["geode-types"])),
@@ -31,12 +35,12 @@ const ARROWS: &[(&str, Option<&[&str]>)] = &[
             "geode-gql",
             "geode-graph",
             "geode-log",
+            "geode-mutation",
             "geode-query",
             "geode-store",
             "geode-telemetry",
             "geode-types",
             "geode-wire",
-            "geode-archive",
         ]),
     ),
     (
@@ -85,6 +89,7 @@ const ARROWS: &[(&str, Option<&[&str]>)] = &[
     ("kubectl-geode", Some(&["geode-api", "geode-types"])),
     ("geode-e2e", Some(&[])),
     ("geode-tests", None),
+    ("geode-benches", Some(&["geode-tests"])),
     ("xtask", Some(&[])),
 ];
 

@@ -1,4 +1,6 @@
-//! Starts, kills and asks members; each test has its own directory, ports and certificates.
+//! Real members on loopback: starts, kills and asks them. Each cluster has its own directory, ports and certificates.
+
+#![expect(clippy::panic, reason = "a test stops at the first surprise")]
 
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use serde_json::Value;
@@ -8,11 +10,10 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const GEODE: &str = env!("CARGO_BIN_EXE_geode");
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Asks until the answer is yes; panics with what was waited for.
-pub(crate) fn wait_for(what: &str, timeout: Duration, mut probe: impl FnMut() -> bool) {
+pub fn wait_for(what: &str, timeout: Duration, mut probe: impl FnMut() -> bool) {
     let start = Instant::now();
     while !probe() {
         assert!(start.elapsed() < timeout, "{what}: not within {timeout:?}");
@@ -20,9 +21,9 @@ pub(crate) fn wait_for(what: &str, timeout: Duration, mut probe: impl FnMut() ->
     }
 }
 
-/// Runs `geode` and returns what it said when it failed.
-pub(crate) fn geode_fails(arguments: &[&str]) -> String {
-    let output = Command::new(GEODE)
+/// Runs the binary `geode` and returns what it said when it failed.
+pub fn geode_fails(geode: &str, arguments: &[&str]) -> String {
+    let output = Command::new(geode)
         .args(arguments)
         .stdin(Stdio::null())
         .output()
@@ -39,7 +40,8 @@ struct Member {
 }
 
 /// Members of one cluster, or a single embedded one.
-pub(crate) struct Members {
+pub struct Members {
+    geode: String,
     folder: tempfile::TempDir,
     members: Vec<Member>,
     password: PathBuf,
@@ -48,7 +50,7 @@ pub(crate) struct Members {
 
 impl Members {
     /// One member as `geode serve` without configuration makes it.
-    pub(crate) fn embedded() -> Self {
+    pub fn embedded(geode: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let data = folder.path().join("data");
         let address = format!("127.0.0.1:{}", free_ports()[0]);
@@ -63,6 +65,7 @@ impl Members {
         .to_vec();
         let (password, ca) = (data.join("admin-password"), data.join("tls/ca.crt"));
         let mut members = Self {
+            geode: geode.to_owned(),
             folder,
             members: vec![Member {
                 process: None,
@@ -79,13 +82,14 @@ impl Members {
     }
 
     /// Members that find each other as the guides say: the first with `--cluster-init`, the others with `--join`.
-    pub(crate) fn cluster(count: usize) -> Self {
+    pub fn cluster(geode: &str, count: usize) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let root = folder.path().to_owned();
         certificates(&root);
         let password = root.join("password");
         std::fs::write(&password, "correct horse battery staple").expect("write the password");
         let mut members = Self {
+            geode: geode.to_owned(),
             folder,
             members: Vec::new(),
             password,
@@ -122,21 +126,21 @@ impl Members {
     }
 
     /// Writes a file into the test's folder and returns its path.
-    pub(crate) fn write(&self, name: &str, text: &str) -> String {
+    pub fn write(&self, name: &str, text: &str) -> String {
         let path = self.folder.path().join(name);
         std::fs::write(&path, text).expect("write a file of the test");
         path.display().to_string()
     }
 
     /// Starts a member; its log goes to `<data>.log`.
-    pub(crate) fn start(&mut self, member: usize) {
+    pub fn start(&mut self, member: usize) {
+        let mut command = Command::new(&self.geode);
         let member = &mut self.members[member];
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(member.data.with_extension("log"))
             .expect("a log file");
-        let mut command = Command::new(GEODE);
         command
             .args(&member.arguments)
             .stdin(Stdio::null())
@@ -146,21 +150,28 @@ impl Members {
     }
 
     /// SIGKILL, and the process is gone when this returns.
-    pub(crate) fn kill(&mut self, member: usize) {
+    pub fn kill(&mut self, member: usize) {
         let mut process = self.members[member].process.take().expect("the member runs");
         process.kill().expect("kill");
         process.wait().expect("wait");
     }
 
-    pub(crate) fn is_running(&mut self, member: usize) -> bool {
+    /// Whether its process is there.
+    pub fn is_running(&mut self, member: usize) -> bool {
         self.members[member]
             .process
             .as_mut()
             .is_some_and(|process| matches!(process.try_wait(), Ok(None)))
     }
 
+    /// The processes that run.
+    pub fn pids(&self) -> Vec<u32> {
+        let processes = self.members.iter().filter_map(|member| member.process.as_ref());
+        processes.map(Child::id).collect()
+    }
+
     /// Until `geode ready` says so.
-    pub(crate) fn wait_ready(&self, member: usize) {
+    pub fn wait_ready(&self, member: usize) {
         let start = Instant::now();
         loop {
             let output = self.command(member, "ready").output().expect("geode starts");
@@ -181,7 +192,7 @@ impl Members {
     }
 
     /// Which member leads.
-    pub(crate) fn leader(&self) -> usize {
+    pub fn leader(&self) -> usize {
         let table = self.query(0, "SELECT name, role FROM system.cluster_nodes");
         let rows = table["rows"].as_array().expect("rows");
         let leader = rows.iter().find(|row| row[1] == "leader").expect("a leader");
@@ -193,18 +204,18 @@ impl Members {
     }
 
     /// The answer to a statement.
-    pub(crate) fn query(&self, member: usize, text: &str) -> Value {
+    pub fn query(&self, member: usize, text: &str) -> Value {
         self.query_with(member, text, &[])
     }
 
     /// The answer to a statement, with further flags.
-    pub(crate) fn query_with(&self, member: usize, text: &str, flags: &[&str]) -> Value {
+    pub fn query_with(&self, member: usize, text: &str, flags: &[&str]) -> Value {
         self.try_query(member, text, flags)
             .unwrap_or_else(|said| panic!("{text}: {said}"))
     }
 
     /// The answer, or all that was said.
-    pub(crate) fn try_query(&self, member: usize, text: &str, flags: &[&str]) -> Result<Value, String> {
+    pub fn try_query(&self, member: usize, text: &str, flags: &[&str]) -> Result<Value, String> {
         let output = self
             .command(member, "query")
             .arg(text)
@@ -222,11 +233,19 @@ impl Members {
         serde_json::from_str(&said).map_err(|error| format!("{error}: {said}"))
     }
 
+    /// `geode SUBCOMMAND` for one member.
     fn command(&self, member: usize, subcommand: &str) -> Command {
-        let mut command = Command::new(GEODE);
-        command
-            .arg(subcommand)
-            .args(["--host", &self.members[member].address]);
+        self.command_for(&[member], subcommand)
+    }
+
+    /// `geode SUBCOMMAND` that knows these members and may ask them.
+    pub fn command_for(&self, members: &[usize], subcommand: &str) -> Command {
+        let hosts: Vec<&str> = members
+            .iter()
+            .map(|member| self.members[*member].address.as_str())
+            .collect();
+        let mut command = Command::new(&self.geode);
+        command.args([subcommand, "--host", &hosts.join(",")]);
         command
             .arg("--password-file")
             .arg(&self.password)
@@ -253,26 +272,18 @@ impl Drop for Members {
 }
 
 /// `geode shell --format jsonl` that knows several members.
-pub(crate) struct Shell {
+pub struct Shell {
     process: Child,
     to: ChildStdin,
     from: BufReader<ChildStdout>,
 }
 
 impl Shell {
-    pub(crate) fn open(members: &Members, hosts: &[usize]) -> Self {
-        let hosts: Vec<&str> = hosts
-            .iter()
-            .map(|host| members.members[*host].address.as_str())
-            .collect();
-        let mut command = Command::new(GEODE);
-        command.args(["shell", "--format", "jsonl", "--host", &hosts.join(",")]);
-        command
-            .arg("--password-file")
-            .arg(&members.password)
-            .arg("--ca")
-            .arg(&members.ca);
+    /// A shell that knows these members.
+    pub fn open(members: &Members, hosts: &[usize]) -> Self {
+        let mut command = members.command_for(hosts, "shell");
         let mut process = command
+            .args(["--format", "jsonl"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -282,7 +293,8 @@ impl Shell {
         Self { process, to, from }
     }
 
-    pub(crate) fn ask(&mut self, request: &Value) -> Value {
+    /// A request, and its answer.
+    pub fn ask(&mut self, request: &Value) -> Value {
         writeln!(self.to, "{request}").expect("the shell reads");
         let mut line = String::new();
         self.from.read_line(&mut line).expect("the shell answers");
@@ -314,8 +326,8 @@ fn config(root: &std::path::Path, number: usize, client: u16, internal: u16) -> 
     )
 }
 
-/// A CA and one certificate for everybody on loopback.
-fn certificates(root: &std::path::Path) {
+/// A CA and one certificate for everybody on loopback: `ca.crt`, `tls.crt`, `tls.key`.
+pub fn certificates(root: &std::path::Path) {
     let mut ca = CertificateParams::new(Vec::<String>::new()).expect("no names");
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let ca_key = KeyPair::generate().expect("a key");

@@ -1,0 +1,200 @@
+//! `cargo xtask mutants [NAME]`: does a test fail when something is broken on purpose? Builds the tests with the feature
+//! `geode-mutation/on`, switches one defect on at a time, and writes down which tests notice it.
+
+use crate::cargo::{EVERYTHING, cargo};
+use crate::command::output;
+use crate::progress::{note, step};
+use crate::{paths, prerequisites};
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::process::{Command, Stdio};
+
+/// What is run, from the least powerful level up.
+const SUITES: [(&str, &[&str]); 4] = [
+    ("unit", &["--lib", "--bins"]),
+    ("log", &["--test", "log", "--test", "crash"]),
+    ("graph", &["--test", "graph"]),
+    ("simulation", &["--test", "simulation"]),
+];
+const SOURCE: &str = "crates/geode-mutation/src/lib.rs";
+const REPORT: &str = "docs/mutations.md";
+/// A suite that takes longer hangs, which is a way to notice, seconds.
+const PATIENCE_SECONDS: &str = "600";
+/// How many tests are named in a cell.
+const NAMED: usize = 3;
+
+/// A defect, as `geode-mutation` declares it.
+struct Mutation {
+    name: String,
+    what: String,
+}
+
+/// Runs the suites under every defect, or under one.
+pub(crate) fn run(only: Option<&str>) -> Result<()> {
+    prerequisites::for_builds()?;
+    let source = fs::read_to_string(paths::repository().join(SOURCE)).context(SOURCE)?;
+    let all = declared(&source);
+    let chosen: Vec<&Mutation> = all
+        .iter()
+        .filter(|mutation| only.is_none_or(|only| mutation.name == only))
+        .collect();
+    if chosen.is_empty() {
+        let names: Vec<&str> = all.iter().map(|mutation| mutation.name.as_str()).collect();
+        bail!("there is no such mutation; choose one of {}", names.join(", "));
+    }
+    step("building the tests with mutations", || {
+        output(suite(&["--no-run"])?.args(["--lib", "--bins", "--tests"])).map(drop)
+    })?;
+    step("nothing is broken: everything passes", || {
+        for (name, arguments) in SUITES {
+            let failed = failures(arguments, None)?;
+            if !failed.is_empty() {
+                bail!("{name} fails without a mutation: {}", failed.join(", "));
+            }
+        }
+        Ok(())
+    })?;
+    let mut rows = Vec::new();
+    for mutation in chosen {
+        let cells = step(&mutation.name, || {
+            SUITES
+                .iter()
+                .map(|(_, arguments)| failures(arguments, Some(&mutation.name)))
+                .collect::<Result<Vec<_>>>()
+        })?;
+        rows.push((mutation, cells));
+    }
+    let report = report(&rows);
+    println!("{report}");
+    if only.is_none() {
+        fs::write(paths::repository().join(REPORT), &report).context(REPORT)?;
+        note(&format!("wrote {REPORT}"));
+    }
+    let unseen = rows.iter().filter(|(_, cells)| cells.iter().all(Vec::is_empty));
+    let unseen: Vec<&str> = unseen.map(|(mutation, _)| mutation.name.as_str()).collect();
+    if !unseen.is_empty() {
+        bail!("no test notices {}", unseen.join(", "));
+    }
+    Ok(())
+}
+
+fn suite(arguments: &[&str]) -> Result<Command> {
+    let mut command = cargo("test")?;
+    command
+        .args(EVERYTHING)
+        .args(["--exclude", "geode-e2e", "--features", "geode-mutation/on"]);
+    command.args(arguments);
+    Ok(command)
+}
+
+/// The tests that fail under a mutation.
+fn failures(arguments: &[&str], mutation: Option<&str>) -> Result<Vec<String>> {
+    let cargo = suite(&["--no-fail-fast"])?;
+    let mut command = Command::new("timeout");
+    command.arg(PATIENCE_SECONDS).arg(cargo.get_program());
+    command.args(cargo.get_args()).args(arguments);
+    for (name, value) in cargo.get_envs() {
+        command.envs(value.map(|value| (name, value)));
+    }
+    if let Some(mutation) = mutation {
+        command.env("GEODE_MUTATION", mutation);
+    }
+    let ended = command
+        .current_dir(paths::repository())
+        .stdin(Stdio::null())
+        .output()
+        .context("run the tests")?;
+    let said = String::from_utf8_lossy(&ended.stdout);
+    let mut failed: Vec<String> = said.lines().filter_map(failed_test).collect();
+    if failed.is_empty() && !ended.status.success() {
+        failed.push(match ended.status.code() {
+            Some(124) => format!("no end within {PATIENCE_SECONDS} s"),
+            _ => format!("the tests ended with {}", ended.status),
+        });
+    }
+    Ok(failed)
+}
+
+fn failed_test(line: &str) -> Option<String> {
+    let test = line.strip_prefix("test ")?.strip_suffix(" ... FAILED")?;
+    Some(test.to_owned())
+}
+
+/// Names and sentences of the variants, in their order.
+fn declared(source: &str) -> Vec<Mutation> {
+    let body = source
+        .split_once("pub enum Mutation {")
+        .map_or("", |(_, body)| body);
+    let body = body.split_once("\n}").map_or(body, |(body, _)| body);
+    let mut what = String::new();
+    let mut found = Vec::new();
+    for line in body.lines().map(str::trim) {
+        match (line.strip_prefix("/// "), line.strip_suffix(',')) {
+            (Some(sentence), _) => sentence.clone_into(&mut what),
+            (None, Some(name)) => found.push(Mutation {
+                name: name.to_owned(),
+                what: std::mem::take(&mut what),
+            }),
+            (None, None) => {}
+        }
+    }
+    found
+}
+
+fn report(rows: &[(&Mutation, Vec<Vec<String>>)]) -> String {
+    let mut text = "# Deliberate defects\n\nWritten by `cargo xtask mutants`: each defect is switched on alone, by `GEODE_MUTATION`, in tests \
+        that are built with the feature `geode-mutation/on`. A cell names the tests that fail then.\n\n| defect | what is broken |"
+        .to_owned();
+    for (name, _) in SUITES {
+        text += &format!(" {name} |");
+    }
+    text += "\n|---|---|---|---|---|---|\n";
+    for (mutation, cells) in rows {
+        text += &format!("| `{}` | {} |", mutation.name, mutation.what);
+        for failed in cells {
+            text += &format!(" {} |", cell(failed));
+        }
+        text += "\n";
+    }
+    text
+}
+
+fn cell(failed: &[String]) -> String {
+    let mut names: Vec<String> = failed
+        .iter()
+        .take(NAMED)
+        .map(|test| format!("`{test}`"))
+        .collect();
+    if failed.len() > NAMED {
+        names.push(format!("{} more", failed.len() - NAMED));
+    }
+    if names.is_empty() {
+        "–".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variants_are_found_with_their_sentences() {
+        let source =
+            "pub enum Mutation {\n    /// Bad.\n    One,\n    /// Worse.\n    Two,\n}\n\nimpl Mutation {}";
+        let found: Vec<_> = declared(source)
+            .into_iter()
+            .map(|mutation| (mutation.name, mutation.what))
+            .collect();
+        let expected =
+            [("One", "Bad."), ("Two", "Worse.")].map(|(name, what)| (name.to_owned(), what.to_owned()));
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn failing_tests_are_read_from_what_the_runner_prints() {
+        assert_eq!(failed_test("test raft::a ... FAILED").as_deref(), Some("raft::a"));
+        assert_eq!(failed_test("test raft::a ... ok"), None);
+    }
+}
