@@ -24,7 +24,7 @@ struct Row {
     etcd: Vec<Figures>,
 }
 
-/// Prints the ratios. Arguments: rounds and seconds of a run, when others than usual are wanted.
+/// Prints the ratios. Arguments: rounds and seconds of a run, and the rows (`read/64`), when others than usual are wanted.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let number = |at: usize, usual: u64| match arguments.get(at) {
         Some(text) => text.parse().with_context(|| format!("{text:?} is not a number")),
@@ -41,6 +41,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let mut rows: Vec<Row> = ["write", "read"]
         .into_iter()
         .flat_map(|operation| CLIENTS.map(|clients| (operation, clients)))
+        .filter(|(operation, clients)| {
+            let name = format!("{operation}/{clients}");
+            arguments.len() < 3 || arguments[2..].contains(&name)
+        })
         .map(|(operation, clients)| Row {
             operation,
             clients,
@@ -73,7 +77,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         }
     }
     println!("{}", report(&rows, rounds, seconds));
-    println!("{}", crate::failover::run(&mut geode, &mut etcd, rounds)?);
+    if arguments.len() < 3 {
+        println!("{}", crate::failover::run(&mut geode, &mut etcd, rounds)?);
+    }
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 const PERCENTILES: [(&str, f64); 4] = [("p50", 0.50), ("p90", 0.90), ("p99", 0.99), ("max", 1.0)];
 const WRITE: &str = "INSERT (:GeodeBench {run: $run, n: $n, payload: $payload})";
-const READ: &str = "MATCH (b:GeodeBench) RETURN b.n AS n LIMIT 1";
+const READ: &str = "MATCH (b:GeodeBench) RETURN b.payload AS payload LIMIT 1";
 const CLEAN_UP: &str = "MATCH (b:GeodeBench) DETACH DELETE b";
 
 /// What one client saw.
@@ -30,11 +30,12 @@ struct Samples {
 
 pub(crate) async fn run(args: BenchArgs) -> Result<(), Failure> {
     let client = args.connect.client()?;
-    client.execute(READ).await?;
-    let start = Instant::now();
-    let turn = Arc::new(AtomicU64::new(0));
     let run = rand::random::<u32>();
     let payload: Arc<str> = "x".repeat(args.value_bytes as usize).into();
+    // There must be something to read.
+    client.execute(write(run, -1, &payload)).await?;
+    let start = Instant::now();
+    let turn = Arc::new(AtomicU64::new(0));
     let workers: Vec<_> = (0..args.clients)
         .map(|_| {
             let plan = Plan {
@@ -98,6 +99,13 @@ impl Plan {
     }
 }
 
+fn write(run: u32, number: i64, payload: &str) -> Statement {
+    Statement::new(WRITE)
+        .param("run", i64::from(run))
+        .param("n", number)
+        .param("payload", payload)
+}
+
 async fn work(client: Client, plan: Plan, turns: Arc<AtomicU64>) -> Samples {
     let mut samples = Samples::default();
     loop {
@@ -106,11 +114,7 @@ async fn work(client: Client, plan: Plan, turns: Arc<AtomicU64>) -> Samples {
         tokio::time::sleep_until(due.into()).await;
         let is_write = plan.is_write(turn);
         let statement = if is_write {
-            let number = i64::try_from(turn).unwrap_or(i64::MAX);
-            Statement::new(WRITE)
-                .param("run", i64::from(plan.run))
-                .param("n", number)
-                .param("payload", &*plan.payload)
+            write(plan.run, i64::try_from(turn).unwrap_or(i64::MAX), &plan.payload)
         } else {
             Statement::new(READ)
         };

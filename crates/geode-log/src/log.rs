@@ -104,7 +104,9 @@ impl Log {
             state.admit(&records)?;
             state.epoch
         };
-        self.write(&mut records.into(), epoch)
+        let written = self.write(&mut records.into(), epoch);
+        self.note_synced()?;
+        written
     }
 
     /// Writes admitted records; takes from the queue what is durable, so that after [`LogError::Full`] the rest can be tried again.
@@ -157,21 +159,26 @@ impl Log {
         open.count += offsets.len() as u64;
         open.last = Some(last);
         open.complete = complete;
-        let mark = SyncedMark {
-            first: open.header.first,
-            offset: open.bytes,
-        };
         queue.drain(..offsets.len());
         self.stored = Some(last);
-        {
-            let mut state = self.shared.write();
-            if let Some(view) = state.open.as_mut() {
-                view.bytes = mark.offset;
-                view.offsets.append(&mut offsets);
-            }
-            state.wrote(last, epoch, self.shared.options.cache_bytes);
+        let mut state = self.shared.write();
+        if let Some(view) = state.open.as_mut() {
+            view.bytes = open.bytes;
+            view.offsets.append(&mut offsets);
         }
-        self.note(mark)
+        state.wrote(last, epoch, self.shared.options.cache_bytes);
+        Ok(())
+    }
+
+    /// Notes how far the open segment is durable. Nobody's answer waits for it.
+    pub(crate) fn note_synced(&self) -> Result<(), LogError> {
+        match &self.open {
+            Some(open) => self.note(SyncedMark {
+                first: open.header.first,
+                offset: open.bytes,
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Notes how far the open segment is durable. The note itself is not synced: a lower bound is enough.

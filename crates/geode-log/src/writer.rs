@@ -322,6 +322,7 @@ impl Worker {
                 done(Ok(()));
             }
         }
+        self.log.note_synced()?;
         result.map(|()| Step::Busy)
     }
 

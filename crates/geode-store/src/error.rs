@@ -56,6 +56,10 @@ impl StoreError {
                 act,
                 detail: source.to_string(),
             },
+            io::ErrorKind::InvalidData => Self::Corrupt {
+                act,
+                detail: source.to_string(),
+            },
             _ => Self::Io { act, source },
         }
     }

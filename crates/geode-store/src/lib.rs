@@ -50,7 +50,7 @@ pub trait WriteTxn: Reader {
     /// Removes a key; whether it was there.
     fn delete(&mut self, key: &[u8]) -> Result<bool>;
 
-    /// Makes all writes visible at once, and durable except that a power cut may take back the last commit (see [`Store::sync`]).
+    /// Makes all writes visible at once. A crash may take back everything since the last [`Store::sync`], whole commits from the end.
     fn commit(self) -> Result<()>;
 }
 
@@ -97,7 +97,7 @@ pub trait Store: Send + Sync + 'static {
     /// Begins to load a new content (see [`Loader`]). Nothing else may write until it is finished or dropped.
     fn load(&self) -> Result<Self::Loader<'_>>;
 
-    /// Makes every commit so far survive a power cut. Log purge and snapshot positions may only follow what was applied
+    /// Makes every commit so far survive a crash of the process or the machine. Log purge and snapshot positions may only follow what was applied
     /// before a `sync`.
     fn sync(&self) -> Result<()>;
 

@@ -1,5 +1,5 @@
 //! The store in memory, for simulations, tests and throw-away shells. It can be told to fail, and to lose what a power cut
-//! may take from [`crate::LmdbStore`] (the last commit, until [`Store::sync`]).
+//! may take from [`crate::LmdbStore`]: what was committed since the last [`Store::sync`].
 
 use crate::tree::{Tree, TreeRange};
 use crate::{Entry, Loader, ReadTxn, Reader, Result, Store, StoreError, StoreSize, WriteTxn, check_key};
@@ -22,7 +22,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     live: Tree,
-    /// What a power cut falls back to: the state before the last commit, or the live one after a sync.
+    /// What a power cut falls back to: the state of the last sync.
     durable: Tree,
     failure: Option<Failure>,
     limit_bytes: Option<u64>,
@@ -72,7 +72,7 @@ impl MemStore {
         self.shared.state().limit_bytes = limit;
     }
 
-    /// What a power cut does at worst: the last commit is gone unless it was synced.
+    /// What a crash does: what was not synced is gone.
     pub fn lose_power(&self) {
         let mut state = self.shared.state();
         state.live = state.durable.clone();
@@ -89,7 +89,7 @@ impl Shared {
         if let Some(Failure::Commit(kind)) = state.failure.take() {
             return Err(StoreError::io("commit", io::Error::new(kind, "injected failure")));
         }
-        state.durable = std::mem::replace(&mut state.live, tree);
+        state.live = tree;
         Ok(())
     }
 }

@@ -45,6 +45,85 @@ fn a_full_map_is_told_apart_and_reads_go_on() {
     tx.commit().unwrap();
 }
 
+fn put(store: &LmdbStore, key: &[u8]) {
+    let mut tx = store.write().unwrap();
+    tx.put(key, b"x").unwrap();
+    tx.commit().unwrap();
+}
+
+/// Copies the files as a crash would leave them, with everything that is in the system's cache.
+fn crash(from: &std::path::Path) -> tempfile::TempDir {
+    let to = tempfile::tempdir().unwrap();
+    for file in ["data.mdb", "anchor"] {
+        std::fs::copy(from.join(file), to.path().join(file)).unwrap();
+    }
+    to
+}
+
+#[test]
+fn a_crash_takes_back_whole_commits_to_the_last_sync() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    put(&store, b"a");
+    store.sync().unwrap();
+    for key in 0..200u8 {
+        put(&store, &[b'b', key]);
+    }
+    let crashed = crash(directory.path());
+    let reopened = open(crashed.path());
+    assert_eq!(reopened.size().unwrap().entries, 1);
+    // What is written after a crash survives the next one.
+    put(&reopened, b"c");
+    reopened.sync().unwrap();
+    put(&reopened, b"d");
+    let crashed = crash(crashed.path());
+    let read = open(crashed.path()).read().unwrap();
+    let there = [b"a", b"c", b"d"].map(|key| read.get(key).unwrap().is_some());
+    assert_eq!(there, [true, true, false]);
+}
+
+#[test]
+fn a_torn_meta_page_beside_the_anchored_one_is_mended() {
+    use std::os::unix::fs::FileExt;
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    put(&store, b"a");
+    store.sync().unwrap();
+    put(&store, b"b");
+    for slot in 0..2 {
+        let crashed = crash(directory.path());
+        let data = std::fs::OpenOptions::new()
+            .write(true)
+            .open(crashed.path().join("data.mdb"))
+            .unwrap();
+        data.write_all_at(&[0xff; 4096], slot * 4096).unwrap();
+        assert_eq!(open(crashed.path()).size().unwrap().entries, 1);
+    }
+}
+
+#[test]
+fn a_store_without_its_anchor_or_with_a_damaged_one_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(open(directory.path()));
+    let refused = |directory: &std::path::Path| {
+        let opened = LmdbStore::open(directory, LmdbOptions::default());
+        opened.err().expect("it is refused").to_string()
+    };
+    let (without, altered, alone) = (
+        crash(directory.path()),
+        crash(directory.path()),
+        crash(directory.path()),
+    );
+    std::fs::remove_file(without.path().join("anchor")).unwrap();
+    assert!(refused(without.path()).contains("`anchor` beside data.mdb is missing"));
+    let mut bytes = std::fs::read(altered.path().join("anchor")).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(altered.path().join("anchor"), bytes).unwrap();
+    assert!(refused(altered.path()).contains("checksum"));
+    std::fs::remove_file(alone.path().join("data.mdb")).unwrap();
+    assert!(refused(alone.path()).contains("`data.mdb` beside `anchor` is missing"));
+}
+
 /// Runs as the child of the next test: loads and switches for ever, each time with another byte.
 #[test]
 fn child_that_loads_for_ever() {

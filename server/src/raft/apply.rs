@@ -24,6 +24,8 @@ pub(super) enum Act {
 /// An entry that is ready to be applied.
 pub(super) struct Item {
     pub(super) position: Position,
+    /// Size of its command.
+    pub(super) bytes: usize,
     pub(super) act: Act,
 }
 
@@ -68,6 +70,10 @@ impl ApplyError {
 /// Decodes an entry.
 pub(super) fn item<R: AsyncRuntime>(entry: EntryOf<Types<R>>) -> io::Result<Item> {
     let position = position::<R>(&entry.log_id);
+    let bytes = match &entry.payload {
+        EntryPayload::Normal(proposal) => proposal.command.len(),
+        EntryPayload::Blank | EntryPayload::Membership(_) => 0,
+    };
     let act = match entry.payload {
         EntryPayload::Blank => Act::Blank,
         EntryPayload::Membership(membership) => Act::Membership(membership),
@@ -83,7 +89,7 @@ pub(super) fn item<R: AsyncRuntime>(entry: EntryOf<Types<R>>) -> io::Result<Item
             })?)
         }
     };
-    Ok(Item { position, act })
+    Ok(Item { position, bytes, act })
 }
 
 /// Applies all of `items` or nothing.

@@ -1,5 +1,6 @@
 //! The handle on consensus that the rest of the server holds.
 
+use super::blocking::Blocking;
 use super::inbound::{Belonging, RaftService};
 use super::settings::{Limits, Timing};
 use super::state_machine::{Progress, StateMachine};
@@ -49,6 +50,7 @@ pub(super) struct Inner<S: Store, R: AsyncRuntime> {
     pub(super) service: Arc<dyn RaftService>,
     pub(super) writer: Writer,
     pub(super) log: LogReader,
+    pub(super) blocking: Blocking,
     pub(super) progress: Arc<Progress<R>>,
     pub(super) applied: WatchReceiverOf<Types<R>, u64>,
     pub(super) archive_configured: AtomicBool,

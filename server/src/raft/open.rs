@@ -158,6 +158,7 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
             service,
             log: writer.reader(),
             writer,
+            blocking,
             applied: progress.applied(),
             progress,
             archive_configured: AtomicBool::new(settings.archive_configured),
@@ -165,10 +166,7 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
             status: watch::Sender::new(first),
             fatal: watch::Sender::new(None),
         });
-        drop(Types::<R>::spawn(upkeep::run(
-            Arc::downgrade(&inner),
-            raft.clone(),
-        )));
+        upkeep::start(&inner, raft.clone());
         prepare_elections(raft, &voters, identity.member, settings.timing).await;
         Ok(Self(inner))
     }

@@ -1,4 +1,4 @@
-//! What goes on beside proposals: the status that others watch, snapshot points, purging the log, noticing the end.
+//! What goes on beside proposals: the status that others watch, syncing the store, snapshot points, purging the log, noticing the end.
 
 use super::handle::{Fatal, Inner};
 use super::state_machine::StateMachine;
@@ -9,13 +9,15 @@ use geode_types::LogIndex;
 use openraft::async_runtime::WatchReceiver;
 use openraft::type_config::TypeConfigExt;
 use openraft::{AsyncRuntime, LogId};
-use std::sync::Weak;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// The status is renewed at least this often, and not much more often than every [`PAUSE`].
 const PERIOD: Duration = Duration::from_millis(100);
 const PAUSE: Duration = Duration::from_millis(10);
+/// How often the store is synced: what was applied since is applied again after a crash, and its pages are not reused before.
+const SYNC_PERIOD: Duration = Duration::from_millis(200);
 
 /// What upkeep remembers between rounds.
 #[derive(Default)]
@@ -27,8 +29,17 @@ struct Memory {
     purge_asked: Option<u64>,
 }
 
+/// Begins; both tasks end with the member.
+pub(super) fn start<S: Store, R: AsyncRuntime>(
+    inner: &Arc<Inner<S, R>>,
+    raft: openraft::Raft<Types<R>, StateMachine<S, R>>,
+) {
+    drop(Types::<R>::spawn(run(Arc::downgrade(inner), raft)));
+    drop(Types::<R>::spawn(sync_store(Arc::downgrade(inner))));
+}
+
 /// Works until the member is shut down.
-pub(super) async fn run<S: Store, R: AsyncRuntime>(
+async fn run<S: Store, R: AsyncRuntime>(
     inner: Weak<Inner<S, R>>,
     raft: openraft::Raft<Types<R>, StateMachine<S, R>>,
 ) {
@@ -67,6 +78,26 @@ pub(super) async fn run<S: Store, R: AsyncRuntime>(
         }
         drop(inner);
         Types::<R>::sleep(PAUSE).await;
+    }
+}
+
+/// Syncs the store until the member is shut down. Nobody waits for it.
+async fn sync_store<S: Store, R: AsyncRuntime>(inner: Weak<Inner<S, R>>) {
+    let mut synced = LogIndex(0);
+    loop {
+        Types::<R>::sleep(SYNC_PERIOD).await;
+        let Some(inner) = inner.upgrade() else { return };
+        let applied = inner.applied();
+        if applied == synced {
+            continue;
+        }
+        let store = inner.store.clone();
+        match inner.blocking.run(move || store.sync()).await {
+            Ok(Ok(())) => synced = applied,
+            Ok(Err(error)) if error.is_full() => tracing::warn!(%error, "the store is synced later"),
+            Ok(Err(error)) => return inner.end(Fatal(error.to_string())),
+            Err(error) => return inner.end(Fatal(error.to_string())),
+        }
     }
 }
 

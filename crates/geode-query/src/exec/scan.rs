@@ -7,6 +7,9 @@ use crate::datum::Datum;
 use crate::names::NameIndex;
 use geode_types::{NodeId, QueryError};
 
+/// The first page is small, the next twice as large and so on: a LIMIT behind often needs no more than the first.
+const FIRST_PAGE_ROWS: usize = 16;
+
 /// Reads page by page for a single row; for several rows it reads the ids once and keeps them.
 pub(super) struct Scan {
     slot: usize,
@@ -16,6 +19,7 @@ pub(super) struct Scan {
     after: Option<NodeId>,
     kept: Option<Vec<NodeId>>,
     kept_at: usize,
+    page_rows: usize,
 }
 
 impl Scan {
@@ -28,10 +32,11 @@ impl Scan {
             after: None,
             kept: None,
             kept_at: 0,
+            page_rows: FIRST_PAGE_ROWS,
         }
     }
 
-    /// Up to a batch of ids for the current row; fewer means that the row is done.
+    /// Up to a page of ids for the current row; fewer means that the row is done.
     fn page(
         &mut self,
         label: Option<u32>,
@@ -54,12 +59,18 @@ impl Scan {
             self.kept_at = 0;
         }
         if let Some(ids) = &self.kept {
-            let page: Vec<NodeId> = ids.iter().skip(self.kept_at).take(BATCH_ROWS).copied().collect();
+            let page: Vec<NodeId> = ids
+                .iter()
+                .skip(self.kept_at)
+                .take(self.page_rows)
+                .copied()
+                .collect();
             self.kept_at += page.len();
             return Ok(page);
         }
         let mut page = Vec::new();
-        cx.graph.scan_nodes(label, self.after, BATCH_ROWS, &mut page)?;
+        cx.graph
+            .scan_nodes(label, self.after, self.page_rows, &mut page)?;
         self.after = page.last().copied().or(self.after);
         Ok(page)
     }
@@ -90,16 +101,17 @@ impl Operator for Scan {
         };
         let several = rows.len() > 1;
         let mut out = Rows::new(rows.width());
-        while self.at < rows.len() && out.len() < BATCH_ROWS {
+        while self.at < rows.len() && out.len() < self.page_rows {
             let page = self.page(label, several, cx)?;
             for id in &page {
                 out.push(rows.row(self.at))[self.slot] = Datum::Node(*id);
             }
-            if page.len() < BATCH_ROWS {
+            if page.len() < self.page_rows {
                 self.at += 1;
                 (self.after, self.kept_at) = (None, 0);
             }
         }
+        self.page_rows = BATCH_ROWS.min(self.page_rows * 2);
         if self.at < rows.len() {
             self.input = Some(rows);
         }

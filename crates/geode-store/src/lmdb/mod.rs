@@ -1,14 +1,17 @@
 //! The store on LMDB (by heed): memory-mapped, so that reads borrow pages without copying.
 //!
 //! The file holds two key spaces, `a` and `b`, and a control table that names the live one; every transaction reads that name
-//! in its own snapshot. Loading fills the idle space in batches and switches in one commit. Commits run with `NO_META_SYNC`:
-//! data pages are synced before the meta page is written, so the file is always consistent and a power cut can at most undo
-//! the last commit; [`Store::sync`] closes that gap.
+//! in its own snapshot. Loading fills the idle space in batches and switches in one commit. Commits run with `NO_SYNC`: they wait for
+//! no disk. After a crash the store is as it was at the last [`Store::sync`], see `anchor`.
+
+mod anchor;
 
 use crate::{Entry, Loader, ReadTxn, Reader, Result, Store, StoreError, StoreSize, WriteTxn, check_key};
+use anchor::Anchor;
 use heed::types::Bytes;
 use heed::{
-    CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, PutFlags, RoRange, RoTxn, RwTxn, WithoutTls,
+    CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, FlagSetMode, PutFlags, RoRange, RoTxn, RwTxn,
+    WithoutTls,
 };
 use std::fs::File;
 use std::ops::Bound;
@@ -21,10 +24,13 @@ pub const DEFAULT_MAX_READERS: u32 = 4096;
 /// A loader commits each time it has written this much, which bounds its memory.
 const LOAD_BATCH_BYTES: usize = 16 << 20;
 const ACTIVE: &[u8] = b"active";
+/// Present in every store that may be whole only together with its anchor.
+const ANCHORED: &[u8] = b"anchored";
 const DATABASES: u32 = 3;
 const MAP_GRANULE: u64 = 1 << 20;
 
 type Table = Database<'static, Bytes, Bytes>;
+type Txn = RoTxn<'static, WithoutTls>;
 
 /// How to open an LMDB store.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +53,7 @@ impl Default for LmdbOptions {
 /// A store in a directory.
 pub struct LmdbStore {
     env: Env<WithoutTls>,
+    anchor: Anchor,
     spaces: [Table; 2],
     control: Table,
     limit_bytes: u64,
@@ -54,7 +61,7 @@ pub struct LmdbStore {
 
 /// A snapshot of an [`LmdbStore`].
 pub struct LmdbRead {
-    txn: RoTxn<'static, WithoutTls>,
+    txn: Txn,
     live: Table,
 }
 
@@ -80,29 +87,36 @@ impl LmdbStore {
     pub fn open(directory: &Path, options: LmdbOptions) -> Result<Self> {
         let act = "open the store";
         std::fs::create_dir_all(directory).map_err(|source| StoreError::io(act, source))?;
+        let restored = anchor::restore(directory).map_err(|source| StoreError::io(act, source))?;
         let limit_bytes = options.map_size.next_multiple_of(MAP_GRANULE);
         let mut builder = EnvOpenOptions::new().read_txn_without_tls();
         builder
             .map_size(limit_bytes as usize)
             .max_readers(options.max_readers)
             .max_dbs(DATABASES);
+        // Until there is an anchor, LMDB itself keeps the file whole.
+        let flags = if restored {
+            EnvFlags::NO_SYNC
+        } else {
+            EnvFlags::empty()
+        };
         #[allow(
             unsafe_code,
-            reason = "LMDB maps a file; the data directory's lock keeps other processes off it, and \
-            NO_META_SYNC keeps the file consistent at any crash"
+            reason = "LMDB maps a file; the data directory's lock keeps other processes off it, and the anchor is put back after a crash"
         )]
         // SAFETY: nobody but this environment writes the file while it is mapped (one process owns the data directory).
-        let env = unsafe { builder.flags(EnvFlags::NO_META_SYNC).open(directory) }
+        let env = unsafe { builder.flags(flags).open(directory) }
             .map_err(|error| StoreError::from_heed(act, error))?;
-        Self::with_tables(env, limit_bytes)
-            .map_err(|error| StoreError::from_heed(act, error))
-            .and_then(|store| {
-                sync_directory(directory).map_err(|source| StoreError::io(act, source))?;
-                Ok(store)
-            })
+        let store = Anchor::pin(&env, directory, restored)
+            .and_then(|anchor| Self::with_tables(env, anchor, limit_bytes))
+            .map_err(|error| StoreError::from_heed(act, error))?;
+        if !restored {
+            store.begin_anchoring(directory)?;
+        }
+        Ok(store)
     }
 
-    fn with_tables(env: Env<WithoutTls>, limit_bytes: u64) -> heed::Result<Self> {
+    fn with_tables(env: Env<WithoutTls>, anchor: Anchor, limit_bytes: u64) -> heed::Result<Self> {
         env.clear_stale_readers()?;
         let (a, b, control) = env
             .create_databases_and_commit(env.write_txn()?, |opener, txn| {
@@ -117,12 +131,44 @@ impl LmdbStore {
             .expect("invariant: the closure always commits");
         let store = Self {
             env,
+            anchor,
             spaces: [a, b],
             control,
             limit_bytes,
         };
         store.clear_idle()?;
         Ok(store)
+    }
+
+    /// From here on commits need not wait for the disk. The anchor comes first: a store that says that it needs one has one.
+    fn begin_anchoring(&self, directory: &Path) -> Result<()> {
+        let act = "open the store";
+        let begin = || {
+            let read = self.env.read_txn()?;
+            if self.control.get(&read, ANCHORED)?.is_some() {
+                return Ok(false);
+            }
+            drop(read);
+            self.anchor.take(&self.env)?;
+            let mut txn = self.env.write_txn()?;
+            self.control.put(&mut txn, ANCHORED, b"1")?;
+            txn.commit()?;
+            self.anchor.take(&self.env)?;
+            #[allow(unsafe_code, reason = "LMDB takes this flag from a single thread only")]
+            // SAFETY: the store is being opened, nobody else has it yet; the anchor keeps it whole.
+            unsafe {
+                self.env.set_flags(EnvFlags::NO_SYNC, FlagSetMode::Enable)?;
+            }
+            heed::Result::Ok(true)
+        };
+        if begin().map_err(|error| StoreError::from_heed(act, error))? {
+            // The new files' names must survive a power cut as well as their content.
+            return sync_directory(directory).map_err(|source| StoreError::io(act, source));
+        }
+        Err(StoreError::Corrupt {
+            act,
+            detail: "the file `anchor` beside data.mdb is missing".to_owned(),
+        })
     }
 
     /// What a loader left behind when it was interrupted gives its room back.
@@ -141,7 +187,13 @@ impl LmdbStore {
     }
 }
 
-/// The new file's name must survive a power cut as well as its content.
+impl Drop for LmdbStore {
+    fn drop(&mut self) {
+        // What is not anchored is applied again from the log; this only makes the next start shorter.
+        let _ = self.anchor.take(&self.env);
+    }
+}
+
 fn sync_directory(directory: &Path) -> std::io::Result<()> {
     File::open(directory)?.sync_all()
 }
@@ -185,8 +237,8 @@ impl Store for LmdbStore {
     }
 
     fn sync(&self) -> Result<()> {
-        self.env
-            .force_sync()
+        self.anchor
+            .take(&self.env)
             .map_err(|error| StoreError::from_heed("sync the store", error))
     }
 
@@ -335,7 +387,7 @@ impl LmdbLoader<'_> {
             .put(&mut txn, ACTIVE, if self.idle == 1 { b"b" } else { b"a" })?;
         self.store.spaces[1 - self.idle].clear(&mut txn)?;
         txn.commit()?;
-        self.store.env.force_sync()
+        self.store.anchor.take(&self.store.env)
     }
 }
 

@@ -1,0 +1,212 @@
+//! What makes commits safe that nobody waits for: LMDB with `NO_SYNC`, and a copy of a meta page whose tree is known to be on the disk.
+//!
+//! LMDB never reuses a page that a reader can reach (`mdb_page_alloc`). So a reader is kept open at the anchored commit, and its tree
+//! stays whole on the disk, whatever is written around it and in whatever order the system writes it back. After a crash of the process
+//! or the machine the anchored meta page is put back, and the store is as it was at the last [`Anchor::take`]; what came after is applied
+//! again from the log. Without `WRITEMAP` alone: with it, LMDB writes into live pages.
+
+use super::Txn;
+use heed::{Env, WithoutTls};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// The file that holds the anchored page.
+const FILE: &str = "anchor";
+const FILE_NEW: &str = "anchor.new";
+const DATA: &str = "data.mdb";
+const MAGIC: [u8; 8] = *b"GEODEANC";
+const VERSION: u32 = 1;
+const HEAD_BYTES: usize = 16;
+
+// Where things stand in a meta page of LMDB 0.9 on 64 bits (`MDB_page`, `MDB_meta` in mdb.c). `MetaPage::new` checks magic and version.
+const PAGE_NUMBER: usize = 0;
+const META_MAGIC: usize = 16;
+const META_VERSION: usize = 20;
+const PAGE_SIZE: usize = 40;
+const TXN_ID: usize = 144;
+const META_BYTES: usize = 152;
+const LMDB_MAGIC: u32 = 0xBEEF_C0DE;
+const LMDB_VERSION: u32 = 1;
+const LARGEST_PAGE: usize = 64 * 1024;
+
+/// A meta page: it names the roots of the tree of one commit.
+#[derive(Clone, PartialEq, Eq)]
+struct MetaPage(Vec<u8>);
+
+impl MetaPage {
+    fn new(bytes: Vec<u8>) -> io::Result<Self> {
+        let known = bytes.len() >= META_BYTES
+            && u32_at(&bytes, META_MAGIC) == LMDB_MAGIC
+            && u32_at(&bytes, META_VERSION) == LMDB_VERSION
+            && u32_at(&bytes, PAGE_SIZE) as usize == bytes.len();
+        known
+            .then_some(Self(bytes))
+            .ok_or_else(|| damaged("a meta page is not one of LMDB 0.9"))
+    }
+
+    /// The page of a slot, 0 or 1, as it is in the file.
+    fn read(data: &File, slot: u64, size: usize) -> io::Result<Self> {
+        let mut bytes = vec![0; size];
+        data.read_exact_at(&mut bytes, slot * size as u64)?;
+        Self::new(bytes)
+    }
+
+    fn txn(&self) -> u64 {
+        u64_at(&self.0, TXN_ID)
+    }
+
+    /// The same page for a slot.
+    fn numbered(&self, slot: u64) -> Vec<u8> {
+        let mut bytes = self.0.clone();
+        bytes[PAGE_NUMBER..PAGE_NUMBER + 8].copy_from_slice(&slot.to_le_bytes());
+        bytes
+    }
+}
+
+/// Puts the anchored state back, if the file is not in it. True when there is an anchor.
+pub(super) fn restore(directory: &Path) -> io::Result<bool> {
+    let page = match std::fs::read(directory.join(FILE)) {
+        Ok(bytes) => decode(&bytes)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let data = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(directory.join(DATA))
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => damaged("the file `data.mdb` beside `anchor` is missing"),
+            _ => error,
+        })?;
+    let size = page.0.len();
+    // The slot that is not the anchor's may be torn by the crash; then it is no meta page at all.
+    let slots: Vec<_> = (0..2)
+        .map(|slot| MetaPage::read(&data, slot, size).ok())
+        .collect();
+    let newest = slots.iter().flatten().max_by_key(|slot| slot.txn());
+    if slots.iter().all(Option::is_some)
+        && newest.is_some_and(|newest| newest.numbered(0) == page.numbered(0))
+    {
+        return Ok(true);
+    }
+    for slot in 0..2 {
+        data.write_all_at(&page.numbered(slot), slot * size as u64)?;
+    }
+    data.sync_data()?;
+    Ok(true)
+}
+
+/// Keeps the anchor of an open store.
+pub(super) struct Anchor {
+    directory: PathBuf,
+    data: File,
+    page_bytes: usize,
+    /// Locked while an anchor is taken.
+    pinned: Mutex<Pinned>,
+}
+
+/// The reader that keeps the anchored tree; before the first anchor, what the store was opened with.
+struct Pinned {
+    reader: Txn,
+    anchored: bool,
+}
+
+impl Anchor {
+    /// Pins what a store holds that was just opened, before anything is written to it. `restored`: that is the anchored state.
+    pub(super) fn pin(env: &Env<WithoutTls>, directory: &Path, restored: bool) -> heed::Result<Self> {
+        let data = File::open(directory.join(DATA))?;
+        let mut head = vec![0; META_BYTES];
+        data.read_exact_at(&mut head, 0)?;
+        let page_bytes = u32_at(&head, PAGE_SIZE) as usize;
+        if !(META_BYTES..=LARGEST_PAGE).contains(&page_bytes) {
+            return Err(damaged("the size of a page is not known").into());
+        }
+        let pinned = Pinned {
+            reader: env.clone().static_read_txn()?,
+            anchored: restored,
+        };
+        Ok(Self {
+            directory: directory.to_owned(),
+            data,
+            page_bytes,
+            pinned: Mutex::new(pinned),
+        })
+    }
+
+    /// Makes every commit so far survive a crash.
+    pub(super) fn take(&self, env: &Env<WithoutTls>) -> heed::Result<()> {
+        let mut pinned = self.pinned.lock().unwrap_or_else(PoisonError::into_inner);
+        // While nobody can commit, reader and page are of the same commit, and no page is half-written.
+        let writer = env.write_txn()?;
+        let reader = env.clone().static_read_txn()?;
+        let txn = reader.id() as u64;
+        if pinned.anchored && pinned.reader.id() as u64 == txn {
+            return Ok(());
+        }
+        let page = MetaPage::read(&self.data, txn & 1, self.page_bytes)?;
+        writer.abort();
+        if page.txn() != txn {
+            return Err(damaged("a meta page is not where LMDB 0.9 keeps it").into());
+        }
+        // Whatever the error is, also "no space": nothing may be assumed of the pages that were to be written.
+        self.data.sync_data().map_err(io::Error::other)?;
+        self.write(&page)?;
+        // Only now may pages of the state before be reused.
+        *pinned = Pinned {
+            reader,
+            anchored: true,
+        };
+        Ok(())
+    }
+
+    fn write(&self, page: &MetaPage) -> io::Result<()> {
+        let path = self.directory.join(FILE_NEW);
+        let mut file = File::create(&path)?;
+        file.write_all(&encode(page))?;
+        file.sync_all()?;
+        std::fs::rename(&path, self.directory.join(FILE))?;
+        super::sync_directory(&self.directory)
+    }
+}
+
+fn encode(page: &MetaPage) -> Vec<u8> {
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend_from_slice(&VERSION.to_le_bytes());
+    bytes.extend_from_slice(&crc32c::crc32c(&page.0).to_le_bytes());
+    bytes.extend_from_slice(&page.0);
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> io::Result<MetaPage> {
+    let sound = bytes.len() > HEAD_BYTES && bytes[..8] == MAGIC;
+    if !sound {
+        return Err(damaged("the file `anchor` is not one"));
+    }
+    if u32_at(bytes, 8) != VERSION {
+        return Err(damaged("the file `anchor` was written by a newer version"));
+    }
+    let page = &bytes[HEAD_BYTES..];
+    if u32_at(bytes, 12) != crc32c::crc32c(page) {
+        return Err(damaged("the checksum of the file `anchor` does not match"));
+    }
+    MetaPage::new(page.to_vec())
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    let mut number = [0; 4];
+    number.copy_from_slice(&bytes[at..at + 4]);
+    u32::from_le_bytes(number)
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    let mut number = [0; 8];
+    number.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_le_bytes(number)
+}
+
+fn damaged(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
