@@ -26,7 +26,7 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Compares the entries after `from` in a member's files with what is known, up to what that member calls committed. Up to where
+    /// Compares the entries after `from` in a member's files with what is known, up to what is committed and durable there. Up to where
     /// they were compared: the last ones may not be in the files yet.
     pub(crate) fn check(&mut self, member: &Member, from: u64, committed: u64) -> u64 {
         let mut compared = from;

@@ -50,8 +50,10 @@ impl Oracle {
                 member.id,
                 seen.committed
             );
-            if committed > seen.compared {
-                seen.compared = self.ledger.check(member, seen.compared, committed);
+            let (purged, durable) = process.raft.durable();
+            seen.compared = seen.compared.max(purged.0);
+            if committed.min(durable.0) > seen.compared {
+                seen.compared = self.ledger.check(member, seen.compared, committed.min(durable.0));
             }
             seen.committed = committed;
             if seen.applied != Some(member.applied()) {

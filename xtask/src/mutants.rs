@@ -7,15 +7,18 @@ use crate::progress::{note, step};
 use crate::{paths, prerequisites};
 use anyhow::{Context, Result, bail};
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What is run, from the least powerful level up.
+/// What is run, from the least powerful level up: names of test programs, as cargo calls their targets.
 const SUITES: [(&str, &[&str]); 4] = [
-    ("unit", &["--lib", "--bins"]),
-    ("log", &["--test", "log", "--test", "crash"]),
-    ("graph", &["--test", "graph"]),
-    ("simulation", &["--test", "simulation"]),
+    ("unit", &["geode_log", "geode_graph", "geode_server"]),
+    ("log", &["log"]),
+    ("graph", &["graph"]),
+    ("simulation", &["simulation"]),
 ];
+/// Seeds of the simulation under each defect.
+const SEEDS: &str = "24";
 const SOURCE: &str = "crates/geode-mutation/src/lib.rs";
 const REPORT: &str = "docs/mutations.md";
 /// A suite that takes longer hangs, which is a way to notice, seconds.
@@ -42,14 +45,12 @@ pub(crate) fn run(only: Option<&str>) -> Result<()> {
         let names: Vec<&str> = all.iter().map(|mutation| mutation.name.as_str()).collect();
         bail!("there is no such mutation; choose one of {}", names.join(", "));
     }
-    step("building the tests with mutations", || {
-        output(suite(&["--no-run"])?.args(["--lib", "--bins", "--tests"])).map(drop)
-    })?;
+    let programs = step("building the tests with mutations", programs)?;
     step("nothing is broken: everything passes", || {
-        for (name, arguments) in SUITES {
-            let failed = failures(arguments, None)?;
+        for (suite, names) in SUITES {
+            let failed = failures(&programs, names, None)?;
             if !failed.is_empty() {
-                bail!("{name} fails without a mutation: {}", failed.join(", "));
+                bail!("{suite} fails without a mutation: {}", failed.join(", "));
             }
         }
         Ok(())
@@ -59,7 +60,7 @@ pub(crate) fn run(only: Option<&str>) -> Result<()> {
         let cells = step(&mutation.name, || {
             SUITES
                 .iter()
-                .map(|(_, arguments)| failures(arguments, Some(&mutation.name)))
+                .map(|(_, names)| failures(&programs, names, Some(&mutation.name)))
                 .collect::<Result<Vec<_>>>()
         })?;
         rows.push((mutation, cells));
@@ -78,24 +79,39 @@ pub(crate) fn run(only: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-fn suite(arguments: &[&str]) -> Result<Command> {
-    let mut command = cargo("test")?;
-    command
+/// The test programs by the names of their targets.
+fn programs() -> Result<Vec<(String, PathBuf)>> {
+    let mut build = cargo("test")?;
+    build
         .args(EVERYTHING)
-        .args(["--exclude", "geode-e2e", "--features", "geode-mutation/on"]);
-    command.args(arguments);
-    Ok(command)
+        .args(["--exclude", "geode-e2e", "--features", "geode-mutation/on"])
+        .args(["--no-run", "--message-format", "json", "--lib", "--tests"]);
+    let messages = output(&mut build)?;
+    let program = |line: &str| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        let name = message["target"]["name"].as_str()?;
+        Some((name.to_owned(), message["executable"].as_str()?.into()))
+    };
+    Ok(messages.lines().filter_map(program).collect())
 }
 
-/// The tests that fail under a mutation.
-fn failures(arguments: &[&str], mutation: Option<&str>) -> Result<Vec<String>> {
-    let cargo = suite(&["--no-fail-fast"])?;
-    let mut command = Command::new("timeout");
-    command.arg(PATIENCE_SECONDS).arg(cargo.get_program());
-    command.args(cargo.get_args()).args(arguments);
-    for (name, value) in cargo.get_envs() {
-        command.envs(value.map(|value| (name, value)));
+/// The tests of these programs that fail under a mutation.
+fn failures(programs: &[(String, PathBuf)], names: &[&str], mutation: Option<&str>) -> Result<Vec<String>> {
+    let mut failed = Vec::new();
+    for name in names {
+        let program = programs.iter().find(|(known, _)| known == name);
+        let (_, program) = program.with_context(|| format!("cargo built no test program {name}"))?;
+        failed.extend(failures_of(program, mutation)?);
     }
+    Ok(failed)
+}
+
+fn failures_of(program: &Path, mutation: Option<&str>) -> Result<Vec<String>> {
+    let mut command = Command::new("timeout");
+    command
+        .arg(PATIENCE_SECONDS)
+        .arg(program)
+        .env("GEODE_SEEDS", SEEDS);
     if let Some(mutation) = mutation {
         command.env("GEODE_MUTATION", mutation);
     }

@@ -145,8 +145,12 @@ impl Samples {
         self.last_error = other.last_error.or(self.last_error.take());
     }
 
-    fn longest_write_gap(&self) -> Option<Duration> {
+    /// Silence up to the end counts too.
+    fn longest_write_gap(&self, took: Duration) -> Option<Duration> {
         let mut times = self.acknowledged.clone();
+        if !times.is_empty() {
+            times.push(took);
+        }
         times.sort_unstable();
         times.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).max()
     }
@@ -154,7 +158,7 @@ impl Samples {
 
 fn print(samples: &Samples, took: Duration, format: Format) {
     let gap = samples
-        .longest_write_gap()
+        .longest_write_gap(took)
         .map_or(Json::Null, |gap| json!(millis(gap)));
     let rows = [("write", &samples.writes), ("read", &samples.reads)]
         .map(|(name, times)| (name, summary(times, took)));
@@ -256,6 +260,8 @@ mod tests {
             acknowledged,
             ..Samples::default()
         };
-        assert_eq!(samples.longest_write_gap(), Some(Duration::from_millis(860)));
+        let gap = |took| samples.longest_write_gap(Duration::from_millis(took));
+        assert_eq!(gap(910), Some(Duration::from_millis(860)));
+        assert_eq!(gap(2000), Some(Duration::from_millis(1100)));
     }
 }

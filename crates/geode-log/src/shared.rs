@@ -19,6 +19,8 @@ pub struct LogState {
     pub purged: Option<Position>,
     /// The last record, written or about to be; `purged` when there is none.
     pub last: Option<Position>,
+    /// The last record of it that is in the files and durable.
+    pub written: Option<Position>,
     /// Bytes in segments.
     pub bytes: u64,
 }
@@ -210,6 +212,7 @@ impl Shared {
         LogState {
             purged: state.purged,
             last: state.last,
+            written: state.written,
             bytes: state.bytes(),
         }
     }

@@ -33,6 +33,7 @@ func main() {
 	duration := flag.Duration("duration", 5*time.Second, "how long")
 	read := flag.Bool("read", false, "linearizable reads of one key instead of writes")
 	size := flag.Int("value-bytes", 256, "size of a value")
+	timeout := flag.Duration("timeout", 5*time.Second, "how long a request may take")
 	leader := flag.Bool("leader", false, "print which of the endpoints leads, and do nothing else")
 	flag.Parse()
 	if *leader {
@@ -42,7 +43,7 @@ func main() {
 		}
 		return
 	}
-	if err := run(strings.Split(*endpoints, ","), *directory, *clients, *duration, *read, *size); err != nil {
+	if err := run(strings.Split(*endpoints, ","), *directory, *clients, *duration, *timeout, *read, *size); err != nil {
 		fmt.Fprintln(os.Stderr, "etcdload:", err)
 		os.Exit(1)
 	}
@@ -70,7 +71,7 @@ func printLeader(endpoints []string, directory string) error {
 	return fmt.Errorf("none of %v leads", endpoints)
 }
 
-func run(endpoints []string, directory string, clients int, duration time.Duration, read bool, size int) error {
+func run(endpoints []string, directory string, clients int, duration, timeout time.Duration, read bool, size int) error {
 	config, err := tlsConfig(directory)
 	if err != nil {
 		return err
@@ -94,7 +95,7 @@ func run(endpoints []string, directory string, clients int, duration time.Durati
 		workers.Go(func() {
 			for turn := 0; time.Since(start) < duration; turn++ {
 				key := fmt.Sprintf("%d/%d/%d", start.UnixNano(), worker, turn)
-				all[worker].ask(client, start, read, key, string(value))
+				all[worker].ask(client, start, timeout, read, key, string(value))
 			}
 		})
 	}
@@ -102,8 +103,8 @@ func run(endpoints []string, directory string, clients int, duration time.Durati
 	return report(all, time.Since(start), read)
 }
 
-func (s *samples) ask(client *clientv3.Client, start time.Time, read bool, key, value string) {
-	context, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+func (s *samples) ask(client *clientv3.Client, start time.Time, timeout time.Duration, read bool, key, value string) {
+	context, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	began := time.Now()
 	var err error
@@ -129,6 +130,8 @@ func report(all []samples, took time.Duration, read bool) error {
 	}
 	slices.Sort(sum.times)
 	slices.Sort(sum.acknowledged)
+	// Silence up to the end counts too.
+	sum.acknowledged = append(sum.acknowledged, took)
 	gap := time.Duration(0)
 	for at := 1; at < len(sum.acknowledged); at++ {
 		gap = max(gap, sum.acknowledged[at]-sum.acknowledged[at-1])

@@ -209,6 +209,18 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
         (first <= last.0).then_some((LogIndex(first), last))
     }
 
+    /// The entries that are durable in this member's own log: after the first index, up to the second. Outside of them its files may hold
+    /// others, which another leader's entries or a snapshot that is being installed replace.
+    pub fn durable(&self) -> (LogIndex, LogIndex) {
+        let state = self.0.log.state();
+        let index = |at: Option<geode_log::Position>| at.map_or(LogIndex(0), |at| at.index);
+        let purged = index(state.purged);
+        if index(state.last) < self.status().last_log {
+            return (purged, purged);
+        }
+        (purged, index(state.written))
+    }
+
     /// Everything up to here is archived; the log may be purged up to there.
     pub fn set_archived(&self, index: LogIndex) {
         self.0.archived.fetch_max(index.0, Ordering::Relaxed);
