@@ -152,7 +152,11 @@ impl<R: Replication> Pipeline<R> {
             None => None,
         };
         for attempt in 0.. {
-            let begun = self.begin(read, writes, id, request.deadline).await?;
+            let begun = if writes {
+                self.begin_write(id, request.deadline).await?
+            } else {
+                self.begin(read, false, None, request.deadline).await?
+            };
             if let Some(done) = begun.recorded {
                 send_held(out, &prepared, None).await;
                 return Ok(done);
@@ -164,6 +168,10 @@ impl<R: Replication> Pipeline<R> {
             } = self
                 .run(prepared.clone(), begun.transaction, request, out, writes)
                 .await?;
+            if writes && (result.is_err() || !transaction.has_writes()) {
+                // No commit will show that this member led all the time, so a majority has to say it.
+                self.read_index(request.deadline).await?;
+            }
             let summary = result?;
             let done = if transaction.has_writes() {
                 match self.commit(transaction.finish(), id, &mut ticket).await {
@@ -180,7 +188,9 @@ impl<R: Replication> Pipeline<R> {
                     repeated: false,
                 }
             };
-            send_held(out, &prepared, held.filter(|_| !done.repeated)).await;
+            if writes {
+                send_held(out, &prepared, held.filter(|_| !done.repeated)).await;
+            }
             return Ok(done);
         }
         Err(internal("a loop without end ended").into())
@@ -233,10 +243,6 @@ impl<R: Replication> Pipeline<R> {
         id: Option<RequestId>,
         deadline: Instant,
     ) -> Result<Begun<R>, Refusal> {
-        if writes && let Some(reason) = self.gate.read_only() {
-            return Err(refusal::read_only(&reason).into());
-        }
-        let mut ids = None;
         match read {
             ReadMode::AtLeast(lsn) if !writes => {
                 let until = deadline.min(Instant::now() + LSN_TIMEOUT);
@@ -245,30 +251,39 @@ impl<R: Replication> Pipeline<R> {
                 }
             }
             ReadMode::Local if !writes => {}
-            _ => {
-                self.read_index(deadline).await?;
-                if writes {
-                    ids = Some(self.lead(deadline).await?);
-                }
-            }
+            _ => self.read_index(deadline).await?,
         }
-        let read = self
-            .replication
-            .store()
-            .read()
-            .map_err(geode_graph::GraphError::from)?;
+        if writes {
+            return self.begin_write(id, deadline).await;
+        }
+        let transaction = Transaction::read_only(self.snapshot()?)?;
+        Ok(Begun {
+            transaction,
+            recorded: None,
+        })
+    }
+
+    /// A transaction that may write, on this leader's snapshot. The snapshot has everything that was acknowledged before only if this
+    /// member leads still: its commit shows that, or else a read index must.
+    async fn begin_write(&self, id: Option<RequestId>, deadline: Instant) -> Result<Begun<R>, Refusal> {
+        if let Some(reason) = self.gate.read_only() {
+            return Err(refusal::read_only(&reason).into());
+        }
+        let ids = self.lead(deadline).await?;
+        let read = self.snapshot()?;
         let recorded = match id {
             Some(id) => recorded(&read, id)?,
             None => None,
         };
-        let transaction = match ids {
-            Some(ids) => Transaction::begin(read, ids)?,
-            None => Transaction::read_only(read)?,
-        };
         Ok(Begun {
-            transaction,
+            transaction: Transaction::begin(read, ids)?,
             recorded,
         })
+    }
+
+    fn snapshot(&self) -> Result<ReadOf<R>, Refusal> {
+        let read = self.replication.store().read();
+        Ok(read.map_err(geode_graph::GraphError::from)?)
     }
 
     /// What became of a request, when nothing of it is under way: its recorded result, or nothing.
@@ -276,11 +291,7 @@ impl<R: Replication> Pipeline<R> {
         let _ticket = self.enter(id, deadline).await?;
         self.read_index(deadline).await?;
         self.lead(deadline).await?;
-        let read = self
-            .replication
-            .store()
-            .read()
-            .map_err(geode_graph::GraphError::from)?;
+        let read = self.snapshot()?;
         recorded(&read, id)
     }
 
@@ -319,11 +330,7 @@ impl<R: Replication> Pipeline<R> {
         {
             return Err(refusal::no_leader("the new leader has not applied its log yet").into());
         }
-        let read = self
-            .replication
-            .store()
-            .read()
-            .map_err(geode_graph::GraphError::from)?;
+        let read = self.snapshot()?;
         let applied = position(&read)?;
         if applied.term != term || self.replication.leader_term() != Some(term) {
             return Err(self.not_leader());

@@ -192,7 +192,9 @@ async fn attempt(
     let Some(term) = raft.leader_term() else {
         return Attempt::Refused;
     };
-    if raft.read_index().await.is_err() {
+    // A transaction of several statements begins with a read index; a single statement relies on its commit alone.
+    let several = dice.random_range(0..2) == 0;
+    if several && raft.read_index().await.is_err() {
         return Attempt::Refused;
     }
     let Some(ids) = begin_term(process, term) else {

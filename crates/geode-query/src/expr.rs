@@ -54,6 +54,18 @@ pub(crate) enum Expr {
     },
 }
 
+impl Expr {
+    /// Whether it only names values that are there.
+    pub(crate) fn is_plain(&self) -> bool {
+        match self {
+            Self::Const(_) | Self::Param(_) | Self::Slot(_) => true,
+            Self::List(items) => items.iter().all(Self::is_plain),
+            Self::Map(entries) => entries.iter().all(|(_, value)| value.is_plain()),
+            _ => false,
+        }
+    }
+}
+
 /// One step into a value.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {

@@ -68,6 +68,11 @@ impl Prepared {
             .flat_map(|query| query.params.iter().map(|param| param.name.as_ref()))
     }
 
+    /// Whether it only creates what it names: no pattern is matched and no expression can take long, whatever is in the graph.
+    pub fn is_short(&self) -> bool {
+        self.query.as_ref().is_some_and(|query| query.plan.is_short())
+    }
+
     /// The statement as written.
     pub fn text(&self) -> &str {
         &self.text

@@ -62,8 +62,10 @@ pub async fn read_frame<R: AsyncRead + Unpin>(
     Ok(Some(Bytes::from(body)))
 }
 
-/// Writes one frame. Its length must be within the peer's limit: senders split what may be large.
-pub async fn write_frame<W: AsyncWrite + Unpin>(to: &mut W, body: &[u8]) -> Result<(), WireError> {
+/// Frames up to this size are copied, so that length and body leave in one write and, over QUIC, in one packet.
+const COPIED_BYTES_MAX: usize = 16 << 10;
+
+fn announced(body: &[u8]) -> Result<[u8; 4], WireError> {
     let length = u32::try_from(body.len())
         .ok()
         .filter(|length| *length as usize <= super::FRAME_BYTES_MAX);
@@ -71,8 +73,25 @@ pub async fn write_frame<W: AsyncWrite + Unpin>(to: &mut W, body: &[u8]) -> Resu
         announced: body.len(),
         limit: super::FRAME_BYTES_MAX,
     })?;
-    // Two writes, no copy: both transports buffer.
-    to.write_all(&length.to_le_bytes()).await?;
+    Ok(length.to_le_bytes())
+}
+
+/// Appends a frame to others that are to be written together.
+pub fn append_frame(to: &mut Vec<u8>, body: &[u8]) -> Result<(), WireError> {
+    to.extend_from_slice(&announced(body)?);
+    to.extend_from_slice(body);
+    Ok(())
+}
+
+/// Writes one frame. Its length must be within the peer's limit: senders split what may be large.
+pub async fn write_frame<W: AsyncWrite + Unpin>(to: &mut W, body: &[u8]) -> Result<(), WireError> {
+    if body.len() <= COPIED_BYTES_MAX {
+        let mut frame = Vec::with_capacity(4 + body.len());
+        append_frame(&mut frame, body)?;
+        to.write_all(&frame).await?;
+        return Ok(());
+    }
+    to.write_all(&announced(body)?).await?;
     to.write_all(body).await?;
     Ok(())
 }

@@ -10,7 +10,7 @@ pub mod client;
 mod frame;
 pub mod internal;
 
-pub use frame::{WireError, decode, encode, read_frame, write_frame};
+pub use frame::{WireError, append_frame, decode, encode, read_frame, write_frame};
 
 /// ALPN of the client protocol. A change that older peers cannot read gets a new number.
 pub const CLIENT_ALPN: &[u8] = b"geode/1";

@@ -40,8 +40,9 @@ pub(super) struct RowSink {
 }
 
 pub(super) enum Destination {
-    /// Straight to the reader.
+    /// Straight to the reader, after the names of the columns.
     Stream {
+        columns: Option<Vec<String>>,
         out: OutputSender,
         handle: Handle,
         deadline: Instant,
@@ -126,21 +127,38 @@ impl RowSink {
                 }
                 ControlFlow::Continue(())
             }
-            Destination::Stream {
-                out,
-                handle,
-                deadline,
-            } => {
-                let sent = handle.block_on(tokio::time::timeout_at(
-                    (*deadline).into(),
-                    out.send(Output::Rows(frame)),
-                ));
-                match sent {
-                    Ok(Ok(())) => ControlFlow::Continue(()),
-                    Ok(Err(_)) => ControlFlow::Break(()),
-                    Err(_) => self.stop(refusal::too_slow("the reader did not take the rows in time")),
-                }
+            Destination::Stream { .. } => {
+                self.send_columns()?;
+                self.send(Output::Rows(frame))
             }
+        }
+    }
+
+    /// All rows were taken: a reader of none learns the names of the columns all the same.
+    pub(super) fn send_columns(&mut self) -> ControlFlow<()> {
+        match &mut self.to {
+            Destination::Stream { columns, .. } => match columns.take() {
+                Some(columns) => self.send(Output::Columns(columns)),
+                None => ControlFlow::Continue(()),
+            },
+            Destination::Hold { .. } => ControlFlow::Continue(()),
+        }
+    }
+
+    fn send(&mut self, piece: Output) -> ControlFlow<()> {
+        let Destination::Stream {
+            out,
+            handle,
+            deadline,
+            ..
+        } = &self.to
+        else {
+            return ControlFlow::Continue(());
+        };
+        match handle.block_on(tokio::time::timeout_at((*deadline).into(), out.send(piece))) {
+            Ok(Ok(())) => ControlFlow::Continue(()),
+            Ok(Err(_)) => ControlFlow::Break(()),
+            Err(_) => self.stop(refusal::too_slow("the reader did not take the rows in time")),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::output::{Destination, RowSink};
 use super::refusal::{internal, too_slow};
-use super::{Output, OutputSender, Pipeline, ReadOf, Replication};
+use super::{OutputSender, Pipeline, ReadOf, Replication};
 use geode_graph::Transaction;
 use geode_query::{Cancel, Context, Dialect, Limits, Params, Prepared};
 use geode_types::{ErrorClass, QueryError, RequestId, Summary, Value, decode_value};
@@ -11,12 +11,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
+/// A statement with more parameters than this is never run on a thread that others wait for.
+const SHORT_PARAMS_BYTES: usize = 16 << 10;
+
 /// A decoded statement.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) text: String,
     pub(crate) dialect: Dialect,
     pub(crate) params: Arc<Params>,
+    /// Size of the parameters as they came.
+    pub(crate) params_bytes: usize,
     pub(crate) id: Option<RequestId>,
     pub(crate) read: ReadMode,
     /// When the statement must have ended.
@@ -33,6 +38,7 @@ impl Request {
         };
         Ok(Self {
             params: Arc::new(read_params(&execute.params)?),
+            params_bytes: execute.params.len(),
             text: execute.text,
             dialect,
             id: execute.request_id,
@@ -74,7 +80,8 @@ impl Drop for CancelOnDrop {
 }
 
 impl<R: Replication> Pipeline<R> {
-    /// Runs a statement. Rows are streamed, or with `hold` kept until the caller has committed.
+    /// Runs a statement. Rows are streamed, or with `hold` kept until the caller has committed. A statement that only creates what it names
+    /// runs right here: that takes less time than waking a thread.
     pub(crate) async fn run(
         &self,
         prepared: Arc<Prepared>,
@@ -84,10 +91,7 @@ impl<R: Replication> Pipeline<R> {
         hold: bool,
     ) -> Result<Ran<R>, QueryError> {
         let deadline = request.deadline;
-        let slot = tokio::time::timeout_at(deadline.into(), self.workers.clone().acquire_owned()).await;
-        let Ok(Ok(slot)) = slot else {
-            return Err(too_slow("too many statements run; no thread was free in time"));
-        };
+        let short = hold && prepared.is_short() && request.params_bytes <= SHORT_PARAMS_BYTES;
         let cancel = CancelOnDrop(Cancel::default());
         let limits = Limits {
             deadline: Some(deadline),
@@ -101,16 +105,14 @@ impl<R: Replication> Pipeline<R> {
                 bytes: 0,
             }
         } else {
-            // Nobody to tell any more is found out with the first row.
-            let _ = out.send(Output::Columns(prepared.columns().to_vec())).await;
             Destination::Stream {
+                columns: Some(prepared.columns().to_vec()),
                 out: out.clone(),
                 handle: Handle::current(),
                 deadline,
             }
         };
         let work = move || {
-            let _slot = slot;
             let mut sink = RowSink::new(to);
             let context = Context {
                 now_micros: super::now_micros(),
@@ -121,6 +123,9 @@ impl<R: Replication> Pipeline<R> {
             let result = geode_query::execute(&prepared, &mut transaction, &params, &context, &mut |rows| {
                 sink.take(rows)
             });
+            if result.is_ok() {
+                let _ = sink.send_columns();
+            }
             let result = match sink.stopped.take() {
                 Some(reason) => Err(reason),
                 None => result,
@@ -131,7 +136,18 @@ impl<R: Replication> Pipeline<R> {
                 held: hold.then(|| sink.into_held()),
             }
         };
-        let ran = tokio::task::spawn_blocking(work).await;
+        if short {
+            return Ok(work());
+        }
+        let slot = tokio::time::timeout_at(deadline.into(), self.workers.clone().acquire_owned()).await;
+        let Ok(Ok(slot)) = slot else {
+            return Err(too_slow("too many statements run; no thread was free in time"));
+        };
+        let ran = tokio::task::spawn_blocking(move || {
+            let _slot = slot;
+            work()
+        })
+        .await;
         drop(cancel);
         ran.map_err(|error| internal(format!("the statement broke the executor: {error}")))
     }

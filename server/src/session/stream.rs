@@ -8,7 +8,7 @@ use crate::pipeline::{FRAMES_WAITING, Output, Pipeline, Refusal, Replication};
 use geode_graph::UserRecord;
 use geode_types::{ErrorClass, QueryError};
 use geode_wire::client::{ClientReply, ClientRequest, ClusterView, Done, Execute, MemberAddress};
-use geode_wire::{FRAME_BYTES_MAX, WireError, close_code, decode, encode, read_frame, write_frame};
+use geode_wire::{FRAME_BYTES_MAX, WireError, append_frame, close_code, decode, encode, read_frame};
 use quinn::{Connection, RecvStream, SendStream, VarInt};
 use std::future::Future;
 use std::pin::Pin;
@@ -16,12 +16,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
 
 /// How long a frame may take from its first byte to its last.
 const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a frame may wait for a client that does not read.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Pieces of an answer that are there at the same time are sent together, up to this size.
+const TOGETHER_BYTES: usize = 32 << 10;
 
 /// What sessions ask of the member as a whole.
 pub(crate) trait ClusterAccess: Send + Sync + 'static {
@@ -190,20 +194,32 @@ impl<R: Replication> Stream<'_, R> {
             Ok(ended)
         };
         let sending = async {
-            while let Some(piece) = pieces.recv().await {
-                let reply = match piece {
-                    Output::Columns(columns) => ClientReply::Columns(columns),
-                    Output::Rows(rows) => ClientReply::Rows(rows),
+            let mut waiting = Vec::new();
+            loop {
+                let piece = match pieces.try_recv() {
+                    Ok(piece) => Some(piece),
+                    Err(TryRecvError::Disconnected) => None,
+                    Err(TryRecvError::Empty) => {
+                        flush(send, &mut waiting).await?;
+                        pieces.recv().await
+                    }
                 };
-                write(send, &reply).await?;
+                let reply = match piece {
+                    Some(Output::Columns(columns)) => ClientReply::Columns(columns),
+                    Some(Output::Rows(rows)) => ClientReply::Rows(rows),
+                    None => return Ok(waiting),
+                };
+                append(&mut waiting, &reply)?;
+                if waiting.len() >= TOGETHER_BYTES {
+                    flush(send, &mut waiting).await?;
+                }
             }
-            Ok(())
         };
         let answered = async { tokio::try_join!(running, sending) };
-        let ended = tokio::select! {
+        let (ended, mut waiting) = tokio::select! {
             biased;
             answered = answered => match answered {
-                Ok((ended, ())) => ended,
+                Ok(answered) => answered,
                 Err(Stopped::Gone) => return Ok(false),
                 Err(Stopped::Offence(offence)) => return Err(offence),
             },
@@ -218,7 +234,8 @@ impl<R: Replication> Stream<'_, R> {
         if let (Some(ended), None) = (before, self.session.transaction()) {
             self.service.metrics.transaction(ended.began.elapsed());
         }
-        self.reply(&answer(ended)).await
+        told(append(&mut waiting, &answer(ended)))?;
+        told(flush(&mut self.send, &mut waiting).await)
     }
 
     async fn transfer_leader(&mut self, to: Option<String>) -> Result<bool, Offence> {
@@ -242,11 +259,9 @@ impl<R: Replication> Stream<'_, R> {
 
     /// Sends an answer; false when the peer is gone.
     async fn reply(&mut self, reply: &ClientReply) -> Result<bool, Offence> {
-        match write(&mut self.send, reply).await {
-            Ok(()) => Ok(true),
-            Err(Stopped::Gone) => Ok(false),
-            Err(Stopped::Offence(offence)) => Err(offence),
-        }
+        let mut frame = Vec::new();
+        told(append(&mut frame, reply))?;
+        told(flush(&mut self.send, &mut frame).await)
     }
 }
 
@@ -255,9 +270,32 @@ enum Stopped {
     Offence(Offence),
 }
 
-async fn write(send: &mut SendStream, reply: &ClientReply) -> Result<(), Stopped> {
-    let frame = encode(reply);
-    match tokio::time::timeout(WRITE_TIMEOUT, write_frame(send, &frame)).await {
+/// Whether the peer is still there.
+fn told(sent: Result<(), Stopped>) -> Result<bool, Offence> {
+    match sent {
+        Ok(()) => Ok(true),
+        Err(Stopped::Gone) => Ok(false),
+        Err(Stopped::Offence(offence)) => Err(offence),
+    }
+}
+
+fn append(waiting: &mut Vec<u8>, reply: &ClientReply) -> Result<(), Stopped> {
+    append_frame(waiting, &encode(reply)).map_err(|error| {
+        Stopped::Offence(Offence {
+            code: close_code::TOO_LARGE,
+            reason: error.to_string(),
+        })
+    })
+}
+
+/// Sends what waits.
+async fn flush(send: &mut SendStream, waiting: &mut Vec<u8>) -> Result<(), Stopped> {
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    let sent = tokio::time::timeout(WRITE_TIMEOUT, send.write_all(waiting)).await;
+    waiting.clear();
+    match sent {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) => Err(Stopped::Gone),
         Err(_) => Err(Stopped::Offence(Offence {

@@ -210,6 +210,33 @@ pub(crate) enum SetAction {
     },
 }
 
+impl Plan {
+    /// Whether it only creates what it names, from values that are there.
+    pub(crate) fn is_short(&self) -> bool {
+        let mut steps = self.parts.iter().flat_map(|part| &part.steps);
+        steps.all(|step| match step {
+            Step::Unit { .. } | Step::Compact { .. } | Step::Discard => true,
+            Step::Extend(cells) => cells.iter().all(|(_, expr)| expr.is_plain()),
+            Step::Insert(elements) => elements.iter().all(|element| match element {
+                CreateElement::Node { properties, .. } | CreateElement::Edge { properties, .. } => {
+                    properties.are_plain()
+                }
+                CreateElement::Path { .. } => true,
+            }),
+            _ => false,
+        })
+    }
+}
+
+impl Properties {
+    fn are_plain(&self) -> bool {
+        match self {
+            Self::Entries(entries) => entries.iter().all(|(_, expr)| expr.is_plain()),
+            Self::Dynamic(expr) => expr.is_plain(),
+        }
+    }
+}
+
 impl Step {
     /// Whether the step changes the graph.
     pub(crate) fn writes(&self) -> bool {
