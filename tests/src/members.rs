@@ -156,6 +156,26 @@ impl Members {
         process.wait().expect("wait");
     }
 
+    /// Where a member answers clients.
+    pub fn address(&self, member: usize) -> &str {
+        &self.members[member].address
+    }
+
+    /// Where a member keeps its data.
+    pub fn data_dir(&self, member: usize) -> &std::path::Path {
+        &self.members[member].data
+    }
+
+    /// The administrator's password.
+    pub fn password_file(&self) -> &std::path::Path {
+        &self.password
+    }
+
+    /// The certificate of the authority that clients trust.
+    pub fn ca_file(&self) -> &std::path::Path {
+        &self.ca
+    }
+
     /// Whether its process is there.
     pub fn is_running(&mut self, member: usize) -> bool {
         self.members[member]
