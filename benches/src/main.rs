@@ -5,6 +5,7 @@ mod etcd;
 mod failover;
 mod figures;
 mod graph;
+mod memory;
 mod process;
 mod write;
 
@@ -15,7 +16,8 @@ fn main() -> Result<()> {
     match arguments.next().as_deref() {
         Some("write") => write::run(&arguments.collect::<Vec<_>>()),
         Some("graph-small") => graph::run(&arguments.collect::<Vec<_>>()),
-        other => bail!("which benchmark? write or graph-small; not {other:?}"),
+        Some("memory") => memory::run(&arguments.collect::<Vec<_>>()),
+        other => bail!("which benchmark? write, graph-small or memory; not {other:?}"),
     }
 }
 

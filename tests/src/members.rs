@@ -83,6 +83,11 @@ impl Members {
 
     /// Members that find each other as the guides say: the first with `--cluster-init`, the others with `--join`.
     pub fn cluster(geode: &str, count: usize) -> Self {
+        Self::cluster_with(geode, count, "")
+    }
+
+    /// The same, with further lines in each one's configuration.
+    pub fn cluster_with(geode: &str, count: usize, more: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let root = folder.path().to_owned();
         certificates(&root);
@@ -98,7 +103,7 @@ impl Members {
         let ports: Vec<[u16; 2]> = (0..count).map(|_| free_ports()).collect();
         for (number, [client, internal]) in ports.iter().enumerate() {
             let data = root.join(format!("data-{number}"));
-            let config = config(&root, number, *client, *internal);
+            let config = config(&root, number, *client, *internal) + more;
             let path = members.write(&format!("geode-{number}.yaml"), &config);
             let mut arguments = ["serve", "--config", &path].map(str::to_owned).to_vec();
             match number {
@@ -159,6 +164,11 @@ impl Members {
     /// Where a member answers clients.
     pub fn address(&self, member: usize) -> &str {
         &self.members[member].address
+    }
+
+    /// A member's configuration.
+    pub fn config_file(&self, member: usize) -> PathBuf {
+        self.folder.path().join(format!("geode-{member}.yaml"))
     }
 
     /// Where a member keeps its data.

@@ -3,7 +3,7 @@
 use crate::cargo::{binary, build};
 use crate::command::passthrough;
 use crate::tools::{self, Tool};
-use crate::{peers, prerequisites};
+use crate::{images, paths, peers, prerequisites};
 use anyhow::{Context, Result};
 use std::process::Command;
 
@@ -25,6 +25,18 @@ pub(crate) fn run(name: &str, arguments: &[String]) -> Result<()> {
                 .env("PEER_PYTHON", peers.python)
                 .env("PEER_SCRIPTS", peers.scripts)
                 .env("PEER_JARS", peers.jars);
+        }
+        "memory" => {
+            images::run()?;
+            bench
+                .env("SIDECAR", binary("geode-sidecar")?)
+                .env("OPERATOR", binary("geode-operator")?)
+                .env("VERSITYGW", tools::ensure(Tool::Versitygw)?)
+                .env("ETCD", tools::ensure(Tool::Etcd)?)
+                .env("KUBE_APISERVER", tools::ensure(Tool::KubeApiserver)?)
+                .env("KUBECTL", tools::ensure(Tool::Kubectl)?)
+                .env("INSTALL", paths::repository().join("manifests/install.yaml"))
+                .env("IMAGES", paths::cache()?.join("images"));
         }
         // The program itself knows which there are.
         _ => {}

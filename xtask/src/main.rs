@@ -58,7 +58,7 @@ enum Task {
     Faults,
     /// Geode beside a peer, in ratios.
     Bench {
-        /// Which: write, graph-small.
+        /// Which: write, graph-small, memory.
         name: String,
         /// Its arguments.
         arguments: Vec<String>,
