@@ -5,7 +5,7 @@ use super::pages;
 use super::{Answer, Loaded, Query};
 use crate::program;
 use anyhow::{Context, Result, ensure};
-use geode_client::{Client, Statement};
+use geode_client::{Client, ReadMode, Statement};
 use geode_tests::members::Members;
 use geode_types::Value;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub(crate) struct GeodeLoaded {
 
 impl Geode {
     pub(crate) fn start() -> Result<Self> {
-        let members = Members::cluster(&program("GEODE")?, MEMBERS);
+        let members = Members::cluster_with(&program("GEODE")?, MEMBERS, "default", "");
         let runtime = Runtime::new()?;
         let password = std::fs::read_to_string(members.password_file())?;
         let builder = Client::builder()
@@ -115,8 +115,15 @@ impl Geode {
         pages::size(&found.with_context(|| format!("no data.mdb below {}", folder.display()))?)
     }
 
-    pub(crate) fn query(&self, query: Query, start: u32) -> Result<Answer> {
+    /// `local`: what the member that is asked has applied, instead of everything acknowledged before.
+    pub(crate) fn query(&self, query: Query, start: u32, local: bool) -> Result<Answer> {
+        let read = if local {
+            ReadMode::Local
+        } else {
+            ReadMode::Linearizable
+        };
         let statement = Statement::new(text(query)).param("start", self.numbers[start as usize]);
+        let statement = statement.read(read);
         let begin = Instant::now();
         let result = self.runtime.block_on(self.client.execute(statement))?;
         let seconds = begin.elapsed().as_secs_f64();

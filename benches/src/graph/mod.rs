@@ -22,6 +22,9 @@ const REPEATS: usize = 5;
 /// And before the first one: a JVM gets faster for a while.
 const WARM_UP: usize = 15;
 
+/// Geode twice: reads see everything acknowledged before, which the leader asks a majority for; or only what a member has applied.
+const OURS: [&str; 2] = ["Geode", "Geode, local reads"];
+
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Query {
@@ -125,8 +128,14 @@ fn compare(data: &Data, geode: &Geode, peers: &mut [Peer]) -> Result<Vec<f64>> {
         let starts = query.starts(data);
         let mut sum = 0;
         for start in starts {
-            let ours = geode.query(query, *start)?.count;
+            let ours = geode.query(query, *start, false)?.count;
             sum += ours;
+            let local = geode.query(query, *start, true)?.count;
+            ensure!(
+                ours == local,
+                "{} from {start}: {ours}, and {local} by a local read",
+                query.title()
+            );
             for peer in &mut *peers {
                 let theirs = peer.query(query, *start)?.count;
                 ensure!(
@@ -166,7 +175,7 @@ fn load_report(data: &Data, ours: &GeodeLoaded, peers: &[Peer], loads: &[Loaded]
 }
 
 fn query_report(data: &Data, geode: &mut Geode, peers: &mut [Peer], walks: &[f64]) -> Result<String> {
-    let engines = 1 + peers.len();
+    let engines = OURS.len() + peers.len();
     let mut latencies: Vec<Vec<Vec<Latency>>> = vec![vec![Vec::new(); engines]; Query::ALL.len()];
     for round in 0..=ROUNDS {
         let repeats = if round == 0 { WARM_UP } else { REPEATS };
@@ -176,8 +185,8 @@ fn query_report(data: &Data, geode: &mut Geode, peers: &mut [Peer], walks: &[f64
                 let engine = (turn + round) % engines;
                 let mut samples = Vec::new();
                 for start in std::iter::repeat_n(query.starts(data), repeats).flatten() {
-                    let answer = match engine.checked_sub(1) {
-                        None => geode.query(query, *start)?,
+                    let answer = match engine.checked_sub(OURS.len()) {
+                        None => geode.query(query, *start, engine == 1)?,
                         Some(peer) => peers[peer].query(query, *start)?,
                     };
                     samples.push(answer.seconds * 1000.0);
@@ -196,7 +205,10 @@ fn query_report(data: &Data, geode: &mut Geode, peers: &mut [Peer], walks: &[f64
     );
     for (at, query) in Query::ALL.into_iter().enumerate() {
         for engine in 0..engines {
-            let name = engine.checked_sub(1).map_or("Geode", |peer| &peers[peer].name);
+            let peer = engine.checked_sub(OURS.len());
+            let name = peer.map_or(OURS.get(engine).copied().unwrap_or_default(), |peer| {
+                &peers[peer].name
+            });
             let cells = |figure: fn(&Latency) -> f64| {
                 let (ours, theirs) = (&latencies[at][0], &latencies[at][engine]);
                 let ratio = ours

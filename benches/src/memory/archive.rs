@@ -38,7 +38,7 @@ pub(crate) fn measure(mebibytes: usize) -> Result<Archived> {
         s3.endpoint(),
         s3.keys().display()
     );
-    let members = Members::cluster_with(&program("GEODE")?, 1, &more);
+    let members = Members::cluster_with(&program("GEODE")?, 1, "default", &more);
     let begin = Instant::now();
     fill(&members, mebibytes)?;
     eprintln!(
