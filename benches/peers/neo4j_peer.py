@@ -50,6 +50,8 @@ def load(nodes, path):
             "UNWIND $edges AS e MATCH (a:Person {id: e[0]}), (b:Person {id: e[1]}) CREATE (a)-[:KNOWS]->(b)",
             edges=[list(pair) for pair in batch],
         )
+    # The data are in memory and in the log until then.
+    run("CALL db.checkpoint()")
     return folder_bytes(os.path.join(PATH, "data", "databases"))
 
 

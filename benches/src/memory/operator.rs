@@ -132,7 +132,8 @@ impl Cluster {
         geode_tests::members::certificates(&folder);
         let tokens = format!("{ADMIN},admin,1,system:masters\n{OPERATOR},{ACCOUNT},2\n");
         std::fs::write(folder.join("tokens.csv"), tokens)?;
-        let key = cluster.path("tls.key").display().to_string();
+        // Tokens of service accounts are not used, but the API server wants a pair of keys for them.
+        let [public, key] = ["tls.crt", "tls.key"].map(|name| cluster.path(name).display().to_string());
         let mut command = Command::new(program("KUBE_APISERVER")?);
         command
             .arg(format!("--etcd-servers={client}"))
@@ -147,7 +148,7 @@ impl Cluster {
                 "--token-auth-file={}",
                 folder.join("tokens.csv").display()
             ))
-            .arg(format!("--service-account-key-file={key}"))
+            .arg(format!("--service-account-key-file={public}"))
             .arg(format!("--service-account-signing-key-file={key}"))
             .args([
                 "--service-cluster-ip-range=10.200.0.0/16",
@@ -159,7 +160,8 @@ impl Cluster {
         while let Err(error) = cluster.kubectl(&["get", "--raw", "/readyz"]) {
             ensure!(
                 begin.elapsed() < READY_TIMEOUT,
-                "kube-apiserver is not ready: {error}"
+                "kube-apiserver is not ready: {error}\n{}",
+                std::fs::read_to_string(cluster.path("kube-apiserver.log")).unwrap_or_default()
             );
             std::thread::sleep(Duration::from_millis(500));
         }
