@@ -79,7 +79,9 @@ impl S3 {
             .args(["--aws-sigv4", "aws:amz:us-east-1:s3"])
             .args(["--user", &format!("{ACCESS}:{SECRET}")])
             // Without it curl waits a second for a permission to send.
-            .args(["--header", "Expect:"]);
+            .args(["--header", "Expect:"])
+            // Older versions of curl do not say by themselves that they have not hashed the file.
+            .args(["--header", "x-amz-content-sha256: UNSIGNED-PAYLOAD"]);
         for file in files {
             let name = file.file_name().map(Path::new).context("a file has a name")?;
             let url = format!("{}/{BUCKET}/{prefix}/{}", self.endpoint(), name.display());
