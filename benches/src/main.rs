@@ -1,9 +1,11 @@
 //! Measures Geode beside a peer, in one run and in turns, and prints ratios: the machine is shared and its figures wander, ratios less so.
-//! `cargo xtask bench write` builds what is needed and names it by variables: `GEODE`, `ETCD`, `ETCDLOAD`.
+//! `cargo xtask bench NAME` builds what is needed and names it by variables: `GEODE`, `ETCD`, …
 
 mod etcd;
 mod failover;
 mod figures;
+mod graph;
+mod memory;
 mod process;
 mod write;
 
@@ -13,11 +15,13 @@ fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     match arguments.next().as_deref() {
         Some("write") => write::run(&arguments.collect::<Vec<_>>()),
-        other => bail!("which benchmark? write; not {other:?}"),
+        Some("graph-small") => graph::run(&arguments.collect::<Vec<_>>()),
+        Some("memory") => memory::run(&arguments.collect::<Vec<_>>()),
+        other => bail!("which benchmark? write, graph-small or memory; not {other:?}"),
     }
 }
 
 /// A program that `cargo xtask bench` has built.
 fn program(variable: &str) -> Result<String> {
-    std::env::var(variable).with_context(|| format!("{variable} is not set; run `cargo xtask bench write`"))
+    std::env::var(variable).with_context(|| format!("{variable} is not set; run it by `cargo xtask bench`"))
 }

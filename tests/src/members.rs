@@ -83,6 +83,11 @@ impl Members {
 
     /// Members that find each other as the guides say: the first with `--cluster-init`, the others with `--join`.
     pub fn cluster(geode: &str, count: usize) -> Self {
+        Self::cluster_with(geode, count, "fast", "")
+    }
+
+    /// The same, with a timing of its own and further lines in each one's configuration.
+    pub fn cluster_with(geode: &str, count: usize, timing: &str, more: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let root = folder.path().to_owned();
         certificates(&root);
@@ -98,7 +103,7 @@ impl Members {
         let ports: Vec<[u16; 2]> = (0..count).map(|_| free_ports()).collect();
         for (number, [client, internal]) in ports.iter().enumerate() {
             let data = root.join(format!("data-{number}"));
-            let config = config(&root, number, *client, *internal);
+            let config = config(&root, number, *client, *internal, timing) + more;
             let path = members.write(&format!("geode-{number}.yaml"), &config);
             let mut arguments = ["serve", "--config", &path].map(str::to_owned).to_vec();
             match number {
@@ -154,6 +159,31 @@ impl Members {
         let mut process = self.members[member].process.take().expect("the member runs");
         process.kill().expect("kill");
         process.wait().expect("wait");
+    }
+
+    /// Where a member answers clients.
+    pub fn address(&self, member: usize) -> &str {
+        &self.members[member].address
+    }
+
+    /// A member's configuration.
+    pub fn config_file(&self, member: usize) -> PathBuf {
+        self.folder.path().join(format!("geode-{member}.yaml"))
+    }
+
+    /// Where a member keeps its data.
+    pub fn data_dir(&self, member: usize) -> &std::path::Path {
+        &self.members[member].data
+    }
+
+    /// The administrator's password.
+    pub fn password_file(&self) -> &std::path::Path {
+        &self.password
+    }
+
+    /// The certificate of the authority that clients trust.
+    pub fn ca_file(&self) -> &std::path::Path {
+        &self.ca
     }
 
     /// Whether its process is there.
@@ -315,10 +345,10 @@ fn free_ports() -> [u16; 2] {
     sockets.map(|socket| socket.local_addr().expect("bound").port())
 }
 
-fn config(root: &std::path::Path, number: usize, client: u16, internal: u16) -> String {
+fn config(root: &std::path::Path, number: usize, client: u16, internal: u16, timing: &str) -> String {
     let root = root.display();
     format!(
-        "cluster:\n  name: test\n  timing: fast\n  internal_address: 127.0.0.1:{internal}\n  node:\n    id: node-{number}\n    address: 127.0.0.1:{client}\n\
+        "cluster:\n  name: test\n  timing: {timing}\n  internal_address: 127.0.0.1:{internal}\n  node:\n    id: node-{number}\n    address: 127.0.0.1:{client}\n\
          server:\n  listen: 127.0.0.1:{client}\n  internal_listen: 127.0.0.1:{internal}\n  metrics_listen: \"\"\n  tls:\n    \
          cert_file: {root}/tls.crt\n    key_file: {root}/tls.key\n    client_ca: {root}/ca.crt\n\
          auth:\n  admin_password_file: {root}/password\n\

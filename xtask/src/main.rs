@@ -16,6 +16,7 @@ mod generate;
 mod images;
 mod mutants;
 mod paths;
+mod peers;
 mod prerequisites;
 mod progress;
 mod results;
@@ -57,7 +58,7 @@ enum Task {
     Faults,
     /// Geode beside a peer, in ratios.
     Bench {
-        /// Which: write.
+        /// Which: write, graph-small, memory.
         name: String,
         /// Its arguments.
         arguments: Vec<String>,

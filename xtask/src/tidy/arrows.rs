@@ -89,7 +89,10 @@ const ARROWS: &[(&str, Option<&[&str]>)] = &[
     ("kubectl-geode", Some(&["geode-api", "geode-types"])),
     ("geode-e2e", Some(&[])),
     ("geode-tests", None),
-    ("geode-benches", Some(&["geode-tests"])),
+    (
+        "geode-benches",
+        Some(&["geode-client", "geode-tests", "geode-types"]),
+    ),
     ("xtask", Some(&[])),
 ];
 

@@ -278,8 +278,28 @@ fn predicate(expr: Expr) -> Predicate {
     Predicate {
         slots: expr.slots(),
         equality_on: equality_on(&expr),
+        id_of: id_of(&expr),
         expr,
     }
+}
+
+/// The slot whose number is compared for equality, and with what.
+fn id_of(expr: &Expr) -> Option<(usize, Expr)> {
+    let Expr::Compare(left, rest) = expr else {
+        return None;
+    };
+    let [(CompareOp::Equal, right)] = rest.as_slice() else {
+        return None;
+    };
+    [(left.as_ref(), right), (right, left.as_ref())]
+        .into_iter()
+        .find_map(|(call, id)| match call {
+            Expr::Call(function, arguments, _) if function.name == "id" => match arguments.as_slice() {
+                [Expr::Slot(slot)] if !id.slots().contains(slot) => Some((*slot, id.clone())),
+                _ => None,
+            },
+            _ => None,
+        })
 }
 
 /// The slot of which one property is compared for equality with something.

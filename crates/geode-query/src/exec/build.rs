@@ -5,7 +5,7 @@ use super::collect::{Distinct, Group};
 use super::expand::{Expansion, endpoints};
 use super::merge::merge;
 use super::optional::Optional;
-use super::scan::Scan;
+use super::scan::{Scan, seek};
 use super::sort::{Page, Sort};
 use super::source::{Argument, Table, Unit};
 use super::{rowwise, write};
@@ -24,6 +24,7 @@ fn operator<'p>(op: &'p Op<'p>, widths: &[usize]) -> Box<dyn Operator + 'p> {
         Op::Top { keys, offset, limit } => Box::new(Sort::new(keys, Some((*offset, limit)))),
         Op::DrainingPage { offset, limit } => Box::new(Page::new(*offset, *limit, true)),
         Op::CheckNode { slot } => rowwise::check_node(*slot),
+        Op::Seek { slot, id } => Box::new(seek(*slot, id)),
         Op::Scan { slot, label } => Box::new(Scan::new(*slot, *label)),
         Op::Expand(spec) => Box::new(Expansion::new(spec.clone())),
         Op::Endpoints(spec) => Box::new(endpoints(spec.clone())),

@@ -1,9 +1,12 @@
-//! Scans: all nodes, or those with a label, for each incoming row.
+//! Where patterns begin: all nodes, those with a label, or the one with a number, for each incoming row.
 
 use super::Cx;
 use super::chain::{Input, Operator, Output};
+use super::eval::eval;
 use super::rows::{BATCH_ROWS, Rows};
+use super::rowwise::RowWise;
 use crate::datum::Datum;
+use crate::expr::Expr;
 use crate::names::NameIndex;
 use geode_types::{NodeId, QueryError};
 
@@ -121,4 +124,25 @@ impl Operator for Scan {
             Output::Rows(out)
         })
     }
+}
+
+/// The node with the number that the expression gives for the row. What equals no number of a node gives no row.
+pub(super) fn seek(slot: usize, id: &Expr) -> impl Operator + '_ {
+    RowWise(move |rows: Rows, cx: &mut Cx<'_>| {
+        let mut out = Rows::new(rows.width());
+        for row in rows.iter() {
+            let number = match eval(id, row, cx)? {
+                Datum::Int(number) => u64::try_from(number).ok(),
+                // Numbers are equal across their types; the predicate that follows decides about fractions.
+                Datum::Float(number) if number >= 0.0 => Some(number as u64),
+                _ => None,
+            };
+            if let Some(node) = number.map(NodeId)
+                && cx.graph.node_exists(node)?
+            {
+                out.push(row)[slot] = Datum::Node(node);
+            }
+        }
+        Ok(out)
+    })
 }

@@ -26,6 +26,7 @@ fn line(op: &Op<'_>, names: &Names) -> String {
         Op::Top { .. } => "Top".to_owned(),
         Op::DrainingPage { .. } => "DrainingPage".to_owned(),
         Op::CheckNode { slot } => format!("CheckNode {slot}"),
+        Op::Seek { slot, .. } => format!("NodeById {slot}"),
         Op::Scan { slot, label: None } => format!("AllNodesScan {slot}"),
         Op::Scan {
             slot,

@@ -151,6 +151,8 @@ impl EdgeDirection {
 pub(crate) struct Predicate {
     pub expr: Expr,
     pub slots: Vec<usize>,
+    /// `(slot, n)` when it is `id(slot) = n`, and `n` does not depend on the slot: the node can be looked up.
+    pub id_of: Option<(usize, Expr)>,
     /// `(slot)` when it compares a property of this slot for equality: a hint on selectivity.
     pub equality_on: Option<usize>,
 }

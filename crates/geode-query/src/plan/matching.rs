@@ -1,12 +1,12 @@
 //! The order in which a pattern is matched: greedily the step that multiplies rows least, by the counts of labels and types.
 //!
-//! Known nodes and edges come first; then edges whose two ends are known, then the edge with the fewest expected neighbours; only
+//! Known nodes and edges come first; then nodes whose number is given; then edges whose two ends are known, then the edge with the fewest expected neighbours; only
 //! when nothing is connected to what is known is a label scanned, the rarest. Every predicate is applied as soon as its variables
 //! are filled. Within one MATCH an edge is matched once (openCypher's rule, GQL's DIFFERENT EDGES).
 
 use super::logical::{EdgeTerm, Match};
 use super::physical::{Expand, Op};
-use crate::expr::LabelTest;
+use crate::expr::{Expr, LabelTest};
 use crate::names::NameIndex;
 use geode_types::QueryError;
 
@@ -30,6 +30,7 @@ pub(crate) fn order_match<'p>(
     ordering.start();
     while let Some(next) = ordering.next_step() {
         match next {
+            Next::Seek(node, id) => ordering.seek(node, id),
             Next::Scan(node) => ordering.scan(node),
             Next::Edge(edge) => ordering.follow(edge),
         }
@@ -44,7 +45,8 @@ pub(crate) fn order_match<'p>(
     Ok(ordering.ops)
 }
 
-enum Next {
+enum Next<'p> {
+    Seek(usize, &'p Expr),
     Scan(usize),
     Edge(usize),
 }
@@ -138,7 +140,10 @@ impl<'p> Ordering<'p> {
         self.apply_predicates();
     }
 
-    fn next_step(&self) -> Option<Next> {
+    fn next_step(&self) -> Option<Next<'p>> {
+        if let Some((node, id)) = self.seekable() {
+            return Some(Next::Seek(node, id));
+        }
         let edges = self
             .pattern
             .edges
@@ -155,6 +160,18 @@ impl<'p> Ordering<'p> {
             .map(Next::Scan)
     }
 
+    /// A node that is not known yet but whose number is.
+    fn seekable(&self) -> Option<(usize, &'p Expr)> {
+        let pattern = self.pattern;
+        let nodes = pattern.nodes.iter().enumerate();
+        nodes.filter(|(at, _)| !self.bound[*at]).find_map(|(at, node)| {
+            let given = pattern.predicates.iter().filter_map(|other| other.id_of.as_ref());
+            let mut given = given.filter(|(slot, _)| *slot == node.slot);
+            let (_, id) = given.find(|(_, id)| id.slots().iter().all(|slot| !self.pending.contains(slot)))?;
+            Some((at, id))
+        })
+    }
+
     /// By how much following the edge multiplies the rows; none when neither end is known.
     fn edge_cost(&self, at: usize, edge: &EdgeTerm) -> Option<f64> {
         if edge.bound {
@@ -166,6 +183,14 @@ impl<'p> Ordering<'p> {
             (true, false) => Some(self.degree[at] * self.cardinality[edge.to] / self.all_nodes),
             (false, true) => Some(self.degree[at] * self.cardinality[edge.from] / self.all_nodes),
         }
+    }
+
+    fn seek(&mut self, node: usize, id: &'p Expr) {
+        let slot = self.pattern.nodes[node].slot;
+        self.ops.push(Op::Seek { slot, id });
+        self.fill_node(node, None);
+        // The predicate itself is applied, too: the number may be no number at all.
+        self.apply_predicates();
     }
 
     fn scan(&mut self, node: usize) {

@@ -27,6 +27,8 @@ pub(crate) enum Op<'p> {
     },
     /// Drops rows where the cell is null, refuses those where it is no node.
     CheckNode { slot: usize },
+    /// The node of this number, if it is there.
+    Seek { slot: usize, id: &'p Expr },
     /// Every node with the label, or every node.
     Scan { slot: usize, label: Option<NameIndex> },
     /// The edges of a node.

@@ -1,0 +1,190 @@
+//! Geode as users have it: three members, TLS, every write synced by a majority, a client over QUIC.
+
+use super::data::Data;
+use super::pages;
+use super::{Answer, Loaded, Query};
+use crate::program;
+use anyhow::{Context, Result, ensure};
+use geode_client::{Client, ReadMode, Statement};
+use geode_tests::members::Members;
+use geode_types::Value;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+use tokio::runtime::Runtime;
+
+const MEMBERS: usize = 3;
+/// Nodes or edges a statement, which is a transaction.
+const BATCH: usize = 10_000;
+/// Statements at a time: while one waits for disks, the next one runs.
+const IN_FLIGHT: usize = 3;
+const NODES: &str = "FOR x IN $ids INSERT (n:Person {id: x}) RETURN x, id(n) AS number";
+const EDGES: &str =
+    "FOR e IN $edges MATCH (a), (b) WHERE id(a) = e[0] AND id(b) = e[1] INSERT (a)-[:KNOWS]->(b)";
+
+pub(crate) struct Geode {
+    members: Members,
+    runtime: Runtime,
+    client: Client,
+    /// The database's number of each node.
+    numbers: Vec<i64>,
+}
+
+/// A load, and the store's size before and after the edges.
+pub(crate) struct GeodeLoaded {
+    pub(crate) nodes_seconds: f64,
+    pub(crate) edges: Loaded,
+    pub(crate) live_bytes: f64,
+}
+
+impl Geode {
+    pub(crate) fn start() -> Result<Self> {
+        let members = Members::cluster_with(&program("GEODE")?, MEMBERS, "default", "");
+        let runtime = Runtime::new()?;
+        let password = std::fs::read_to_string(members.password_file())?;
+        let builder = Client::builder()
+            .endpoints((0..MEMBERS).map(|member| members.address(member).to_owned()))
+            .user("admin")
+            .password(password.trim_end())
+            .ca_pem(std::fs::read(members.ca_file())?);
+        let client = runtime.block_on(async { builder.build() })?;
+        Ok(Self {
+            members,
+            runtime,
+            client,
+            numbers: Vec::new(),
+        })
+    }
+
+    /// Nodes, then edges between them. The seconds are those of the edges.
+    pub(crate) fn load(&mut self, data: &Data) -> Result<GeodeLoaded> {
+        let begin = Instant::now();
+        let mut numbers = vec![-1; data.nodes as usize];
+        let all: Vec<i64> = (0..i64::from(data.nodes)).collect();
+        for batch in all.chunks(BATCH) {
+            let ids = batch.iter().map(|id| Value::Int(*id)).collect::<Vec<_>>();
+            let made = self.client.execute(Statement::new(NODES).param("ids", ids));
+            for row in self.runtime.block_on(made)?.rows {
+                let [Value::Int(id), Value::Int(number)] = row.as_slice() else {
+                    anyhow::bail!("a node's number is {row:?}");
+                };
+                numbers[usize::try_from(*id)?] = *number;
+            }
+        }
+        let nodes_seconds = begin.elapsed().as_secs_f64();
+        ensure!(!numbers.contains(&-1), "every node has a number");
+        let before = self.size()?;
+        let begin = Instant::now();
+        let statements: Arc<Vec<Vec<Value>>> = Arc::new(
+            data.edges
+                .chunks(BATCH)
+                .map(|batch| {
+                    let number = |node: u32| Value::Int(numbers[node as usize]);
+                    let pair = |(start, end): &(u32, u32)| Value::List(vec![number(*start), number(*end)]);
+                    batch.iter().map(pair).collect()
+                })
+                .collect(),
+        );
+        let next = Arc::new(AtomicUsize::new(0));
+        let workers: Vec<_> = (0..IN_FLIGHT)
+            .map(|_| {
+                let worker = insert(self.client.clone(), statements.clone(), next.clone());
+                self.runtime.spawn(worker)
+            })
+            .collect();
+        for worker in workers {
+            self.runtime.block_on(worker)??;
+        }
+        let seconds = begin.elapsed().as_secs_f64();
+        self.numbers = numbers;
+        let after = self.size()?;
+        Ok(GeodeLoaded {
+            nodes_seconds,
+            edges: Loaded {
+                seconds,
+                bytes: (after.file - before.file) as f64,
+            },
+            live_bytes: (after.live - before.live) as f64,
+        })
+    }
+
+    /// The leader's store.
+    fn size(&self) -> Result<pages::Size> {
+        let folder = self.members.data_dir(self.members.leader());
+        let found = find(folder, "data.mdb")?;
+        pages::size(&found.with_context(|| format!("no data.mdb below {}", folder.display()))?)
+    }
+
+    /// `local`: what the member that is asked has applied, instead of everything acknowledged before.
+    pub(crate) fn query(&self, query: Query, start: u32, local: bool) -> Result<Answer> {
+        let read = if local {
+            ReadMode::Local
+        } else {
+            ReadMode::Linearizable
+        };
+        let statement = Statement::new(text(query)).param("start", self.numbers[start as usize]);
+        let statement = statement.read(read);
+        let begin = Instant::now();
+        let result = self.runtime.block_on(self.client.execute(statement))?;
+        let seconds = begin.elapsed().as_secs_f64();
+        match result.rows.as_slice() {
+            [row] if matches!(row.as_slice(), [Value::Int(_)]) => {
+                let [Value::Int(count)] = row.as_slice() else {
+                    unreachable!("just matched")
+                };
+                Ok(Answer {
+                    count: *count,
+                    seconds,
+                })
+            }
+            other => anyhow::bail!("{query:?} answers {other:?}"),
+        }
+    }
+}
+
+/// Each hop is a MATCH of its own: within one, the edges of a walk must be different ones.
+fn text(query: Query) -> &'static str {
+    match query {
+        Query::Nothing => "RETURN 1 + 0 * $start AS n",
+        Query::Out1 => "MATCH (a)-[:KNOWS]->(b) WHERE id(a) = $start RETURN count(*) AS n",
+        Query::Out2 => {
+            "MATCH (a)-[:KNOWS]->(b) WHERE id(a) = $start MATCH (b)-[:KNOWS]->(c) RETURN count(*) AS n"
+        }
+        Query::Out3 => {
+            "MATCH (a)-[:KNOWS]->(b) WHERE id(a) = $start MATCH (b)-[:KNOWS]->(c) MATCH (c)-[:KNOWS]->(d) RETURN count(*) AS n"
+        }
+        Query::In2 => {
+            "MATCH (a)<-[:KNOWS]-(b) WHERE id(a) = $start MATCH (b)<-[:KNOWS]-(c) RETURN count(*) AS n"
+        }
+    }
+}
+
+async fn insert(client: Client, batches: Arc<Vec<Vec<Value>>>, next: Arc<AtomicUsize>) -> Result<()> {
+    while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+        let made = client
+            .execute(Statement::new(EDGES).param("edges", batch.clone()))
+            .await?;
+        ensure!(
+            made.repeated || made.summary.edges_created == batch.len() as u64,
+            "{} edges of {} were made",
+            made.summary.edges_created,
+            batch.len()
+        );
+    }
+    Ok(())
+}
+
+/// A file of this name below a folder.
+fn find(folder: &std::path::Path, name: &str) -> Result<Option<std::path::PathBuf>> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            if let Some(found) = find(&path, name)? {
+                return Ok(Some(found));
+            }
+        } else if path.file_name().is_some_and(|file| file == name) {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,104 @@
+//! An S3 server on loopback, and a plain copy to it.
+
+use super::free_port;
+use crate::program;
+use anyhow::{Context, Result, ensure};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+pub(crate) const BUCKET: &str = "archive";
+const ACCESS: &str = "geode-bench";
+const SECRET: &str = "geode-bench-secret";
+const READY_TIMEOUT: Duration = Duration::from_secs(20);
+
+pub(crate) struct S3 {
+    process: Child,
+    port: u16,
+    folder: tempfile::TempDir,
+}
+
+impl S3 {
+    pub(crate) fn start() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let (data, keys) = (folder.path().join("data"), folder.path().join("keys"));
+        std::fs::create_dir_all(data.join(BUCKET))?;
+        std::fs::create_dir_all(&keys)?;
+        std::fs::write(keys.join("access-key"), ACCESS)?;
+        std::fs::write(keys.join("secret-key"), SECRET)?;
+        let port = free_port()?;
+        let process = Command::new(program("VERSITYGW")?)
+            .args(["--access", ACCESS, "--secret", SECRET, "--region", "us-east-1"])
+            .args(["--port", &format!("127.0.0.1:{port}"), "--quiet", "posix"])
+            .arg(&data)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("start versitygw")?;
+        let server = Self {
+            process,
+            port,
+            folder,
+        };
+        let begin = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            ensure!(begin.elapsed() < READY_TIMEOUT, "versitygw does not answer");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(server)
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn keys(&self) -> PathBuf {
+        self.folder.path().join("keys")
+    }
+
+    /// The bytes of all objects below a prefix.
+    pub(crate) fn stored(&self, prefix: &str) -> Result<u64> {
+        let folder = self.folder.path().join("data").join(BUCKET).join(prefix);
+        let sizes = super::files(&folder, "")?;
+        let sizes = sizes.iter().map(|file| Ok(std::fs::metadata(file)?.len()));
+        sizes.sum()
+    }
+
+    /// Makes room.
+    pub(crate) fn forget(&self, prefix: &str) -> Result<()> {
+        let folder = self.folder.path().join("data").join(BUCKET).join(prefix);
+        std::fs::remove_dir_all(folder).context("remove what was archived")
+    }
+
+    /// Uploads files one after the other over one connection, as curl does it; returns the seconds.
+    pub(crate) fn copy(&self, files: &[PathBuf], prefix: &str) -> Result<f64> {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--show-error", "--fail"])
+            .args(["--aws-sigv4", "aws:amz:us-east-1:s3"])
+            .args(["--user", &format!("{ACCESS}:{SECRET}")])
+            // Without it curl waits a second for a permission to send.
+            .args(["--header", "Expect:"])
+            // Older versions of curl do not say by themselves that they have not hashed the file.
+            .args(["--header", "x-amz-content-sha256: UNSIGNED-PAYLOAD"]);
+        for file in files {
+            let name = file.file_name().map(Path::new).context("a file has a name")?;
+            let url = format!("{}/{BUCKET}/{prefix}/{}", self.endpoint(), name.display());
+            curl.arg("--upload-file").arg(file).arg(url);
+        }
+        let begin = Instant::now();
+        let output = curl.stdin(Stdio::null()).output().context("run curl")?;
+        let seconds = begin.elapsed().as_secs_f64();
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "curl failed: {said}");
+        Ok(seconds)
+    }
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
