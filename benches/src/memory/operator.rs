@@ -47,7 +47,7 @@ pub(crate) fn measure(clusters: usize) -> Result<Measured> {
         "crd",
         "--all",
     ])?;
-    let manifests: String = (0..clusters)
+    let manifests: Vec<String> = (0..clusters)
         .map(|number| {
             format!(
                 "---\napiVersion: geodedb.com/v1alpha1\nkind: GeodeCluster\nmetadata:\n  name: c{number}\n  namespace: default\nspec: {{}}\n"
@@ -55,7 +55,7 @@ pub(crate) fn measure(clusters: usize) -> Result<Measured> {
         })
         .collect();
     let file = cluster.path("clusters.yaml");
-    std::fs::write(&file, manifests)?;
+    std::fs::write(&file, manifests.concat())?;
     cluster.kubectl(&["apply", "--server-side", "-f", &file.display().to_string()])?;
     let port = free_port()?;
     let kubeconfig = cluster.kubeconfig("operator", OPERATOR)?;
