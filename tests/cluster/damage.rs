@@ -1,7 +1,7 @@
 //! What a power cut or a bad disk leaves in a member's files: what was never promised is cut off, everything else is said and never skipped.
 
 use crate::GEODE;
-use crate::ledger::{Account, Writer, wait_equal};
+use crate::ledger::{Account, Writer, wait_different, wait_equal};
 use geode_tests::members::Members;
 use std::fs;
 use std::io::Write;
@@ -95,4 +95,27 @@ fn a_member_with_damage_in_log_or_vote_refuses_to_start_and_joins_again_empty() 
     members.wait_ready(follower);
     account.check(&members, follower);
     wait_equal(&members, &[0, 1, 2]);
+}
+
+#[test]
+fn a_changed_byte_in_the_store_shows_in_the_state_hash() {
+    let (mut members, follower, _) = with_a_dead_follower();
+    let secret = "a value that nobody else has";
+    members.start(follower);
+    members.wait_ready(follower);
+    members.query(follower, &format!("INSERT (:Kept {{text: '{secret}'}})"));
+    wait_equal(&members, &[0, 1, 2]);
+    members.kill(follower);
+    let file = members.data(follower).join("graph/data.mdb");
+    let mut bytes = fs::read(&file).expect("a store");
+    let places: Vec<usize> = (0..bytes.len() - secret.len())
+        .filter(|at| bytes[*at..].starts_with(secret.as_bytes()))
+        .collect();
+    assert!(!places.is_empty(), "the value is not in the store");
+    // Pages are copied when they are written: all copies, as it is not known which one lives.
+    places.iter().for_each(|at| bytes[*at] ^= 4);
+    fs::write(&file, bytes).expect("a store that can be written");
+    members.start(follower);
+    members.wait_ready(follower);
+    wait_different(&members, follower, (follower + 1) % 3);
 }

@@ -133,6 +133,16 @@ pub(crate) fn wait_equal(members: &Members, which: &[usize]) {
     );
 }
 
+/// Until two members have applied the same log; then their graphs must differ.
+pub(crate) fn wait_different(members: &Members, one: usize, other: usize) {
+    let mut seen = Vec::new();
+    wait_for("both have applied everything", PATIENCE, || {
+        seen = vec![state(members, one), state(members, other)];
+        seen[0].0 == seen[1].0
+    });
+    assert_ne!(seen[0].1, seen[1].1);
+}
+
 /// What a member has applied, and the hash of its graph.
 fn state(members: &Members, member: usize) -> (Value, Value) {
     // With a position the member that is asked answers, whoever leads.

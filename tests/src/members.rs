@@ -299,6 +299,12 @@ impl Members {
         processes.map(Child::id).collect()
     }
 
+    /// What `geode ready` says.
+    pub fn is_ready(&self, member: usize) -> bool {
+        let output = self.command(member, "ready").output().expect("geode starts");
+        output.status.success()
+    }
+
     /// Until `geode ready` says so.
     pub fn wait_ready(&self, member: usize) {
         let start = Instant::now();
