@@ -242,22 +242,25 @@ async fn over_a_bad_line_everything_is_stored_once_and_read_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_upload_in_parts_that_breaks_leaves_no_object_and_the_next_one_is_whole() {
+async fn an_upload_in_parts_that_breaks_is_mended_or_leaves_no_object() {
     let server = s3::Server::start("wal");
     let line = Line::to(&server).await;
     let store = line.store(&server).await;
     let big: Vec<u8> = (0..20 << 20).map(|at: u32| (at % 251) as u8).collect();
-    for request in 1..4 {
+    let mut broken = 0;
+    for request in 0..5 {
         let key = format!("c/base/{request}/snapshot.zst");
         let mut mishaps = vec![None; request];
         mishaps.push(Some(Mishap::Broken));
         line.next(&mishaps);
-        let error = store.put_stream(&key, &mut big.as_slice()).await.unwrap_err();
-        assert_eq!(error.kind, ErrorKind::Unavailable, "{error}");
-        line.state.lock().unwrap().next.clear();
-        assert_eq!(store.head(&key).await.unwrap(), None, "half an object");
-        let stored = store.put_stream(&key, &mut big.as_slice()).await.unwrap();
-        assert_eq!(stored.bytes, big.len() as u64);
+        // Tidying up may fail and parts are sent again; a lost begin or completion ends the upload.
+        if let Err(error) = store.put_stream(&key, &mut big.as_slice()).await {
+            assert_eq!(error.kind, ErrorKind::Unavailable, "{error}");
+            assert_eq!(store.head(&key).await.unwrap(), None, "half an object");
+            let stored = store.put_stream(&key, &mut big.as_slice()).await.unwrap();
+            assert_eq!(stored.bytes, big.len() as u64);
+            broken += 1;
+        }
         let mut read = Vec::new();
         store
             .get(&key, 0)
@@ -268,6 +271,7 @@ async fn an_upload_in_parts_that_breaks_leaves_no_object_and_the_next_one_is_who
             .unwrap();
         assert!(read == big, "{key} differs");
     }
+    assert_eq!(broken, 2, "uploads that broke");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
