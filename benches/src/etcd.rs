@@ -22,7 +22,7 @@ impl Etcd {
     /// Starts them and waits for a leader. Timing as `timing: fast`: elections after 300 to 600 ms.
     pub(crate) fn start() -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        geode_tests::members::certificates(folder.path());
+        geode_tests::certificates::certificates(folder.path());
         let ports: Vec<[u16; 2]> = (0..MEMBERS).map(|_| free_ports()).collect::<Result<_>>()?;
         let mut etcd = Self {
             folder,

@@ -2,10 +2,12 @@
 //! `kubectl geode`, as a user's scripts would. `cargo xtask e2e` sets the environment.
 
 mod cluster;
+mod fault;
 mod kubectl;
 mod ledger;
 
 pub use cluster::Cluster;
+pub use fault::Fault;
 pub use kubectl::{S3, environment, kubectl, kubectl_input, kubectl_status};
 pub use ledger::{Account, Ledger};
 

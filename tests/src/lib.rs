@@ -1,3 +1,5 @@
-//! What tests and benchmarks share: real members on loopback.
+//! What tests and benchmarks share: real members on loopback, and a bad network between them.
 
+pub mod certificates;
 pub mod members;
+pub mod network;

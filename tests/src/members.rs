@@ -2,11 +2,12 @@
 
 #![expect(clippy::panic, reason = "a test stops at the first surprise")]
 
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use crate::certificates::certificates;
+use crate::network::Network;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
 use std::net::UdpSocket;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -36,7 +37,43 @@ struct Member {
     process: Option<Child>,
     arguments: Vec<String>,
     address: String,
+    internal: u16,
     data: PathBuf,
+    small: Option<Small>,
+}
+
+/// Folders that are volumes of their own for one member's process: small ones, in memory, that end with it.
+#[derive(Clone, Debug)]
+struct Small {
+    folders: Vec<PathBuf>,
+    mebibytes: u32,
+}
+
+/// A cluster that is to be started; the default is three members as a user has them.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// How many members.
+    pub members: usize,
+    /// `cluster.timing`.
+    pub timing: &'static str,
+    /// The seed of a bad network between them; it begins with fine weather.
+    pub network: Option<u64>,
+    /// The size of data and WAL volumes of member 0, MiB, when they are small volumes of its own.
+    pub small_volumes: Option<u32>,
+    /// Further lines of each one's configuration.
+    pub more: String,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            members: 3,
+            timing: "fast",
+            network: None,
+            small_volumes: None,
+            more: String::new(),
+        }
+    }
 }
 
 /// Members of one cluster, or a single embedded one.
@@ -46,6 +83,7 @@ pub struct Members {
     members: Vec<Member>,
     password: PathBuf,
     ca: PathBuf,
+    network: Option<Network>,
 }
 
 impl Members {
@@ -71,10 +109,13 @@ impl Members {
                 process: None,
                 arguments,
                 address,
+                internal: 0,
                 data,
+                small: None,
             }],
             password,
             ca,
+            network: None,
         };
         members.start(0);
         members.wait_ready(0);
@@ -83,51 +124,81 @@ impl Members {
 
     /// Members that find each other as the guides say: the first with `--cluster-init`, the others with `--join`.
     pub fn cluster(geode: &str, count: usize) -> Self {
-        Self::cluster_with(geode, count, "fast", "")
+        let plan = Plan {
+            members: count,
+            ..Plan::default()
+        };
+        Self::planned(geode, &plan)
     }
 
-    /// The same, with a timing of its own and further lines in each one's configuration.
-    pub fn cluster_with(geode: &str, count: usize, timing: &str, more: &str) -> Self {
+    /// As [`Members::cluster`], in other circumstances.
+    pub fn planned(geode: &str, plan: &Plan) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let root = folder.path().to_owned();
         certificates(&root);
         let password = root.join("password");
         std::fs::write(&password, "correct horse battery staple").expect("write the password");
+        let ports: Vec<[u16; 2]> = (0..plan.members).map(|_| free_ports()).collect();
+        let internal: Vec<u16> = ports.iter().map(|[_, internal]| *internal).collect();
         let mut members = Self {
             geode: geode.to_owned(),
             folder,
             members: Vec::new(),
             password,
             ca: root.join("ca.crt"),
+            network: plan.network.map(|seed| Network::new(seed, &internal)),
         };
-        let ports: Vec<[u16; 2]> = (0..count).map(|_| free_ports()).collect();
         for (number, [client, internal]) in ports.iter().enumerate() {
-            let data = root.join(format!("data-{number}"));
-            let config = config(&root, number, *client, *internal, timing) + more;
+            let reached = match &members.network {
+                Some(network) => network.address(number).port(),
+                None => *internal,
+            };
+            let config = config(&root, number, plan, [*client, *internal, reached]);
             let path = members.write(&format!("geode-{number}.yaml"), &config);
             let mut arguments = ["serve", "--config", &path].map(str::to_owned).to_vec();
             match number {
                 0 => arguments.push("--cluster-init".to_owned()),
                 _ => arguments.extend(["--join".to_owned(), format!("127.0.0.1:{}", ports[0][1])]),
             }
+            let (data, wal) = (data_folder(&root, number), wal_folder(&root, number));
             members.members.push(Member {
                 process: None,
                 arguments,
                 address: format!("127.0.0.1:{client}"),
-                data,
+                internal: *internal,
+                data: data.clone(),
+                small: plan.small_volumes.filter(|_| number == 0).map(|mebibytes| Small {
+                    folders: vec![data, wal],
+                    mebibytes,
+                }),
             });
             members.start(number);
         }
-        (0..count).for_each(|member| members.wait_ready(member));
+        (0..plan.members).for_each(|member| members.wait_ready(member));
         wait_for("every member votes", READY_TIMEOUT, || {
             let table = members.try_query(0, "SELECT role FROM system.cluster_nodes", &[]);
             let rows = table
                 .ok()
                 .and_then(|table| table["rows"].as_array().cloned())
                 .unwrap_or_default();
-            rows.len() == count && rows.iter().all(|row| row[0] == "leader" || row[0] == "follower")
+            rows.len() == plan.members && rows.iter().all(|row| row[0] == "leader" || row[0] == "follower")
         });
         members
+    }
+
+    /// The network between the members.
+    pub fn network(&self) -> &Network {
+        self.network.as_ref().expect("the plan has a network")
+    }
+
+    /// The data directory of a member.
+    pub fn data(&self, member: usize) -> &Path {
+        &self.members[member].data
+    }
+
+    /// The folder of a member's log.
+    pub fn wal(&self, member: usize) -> PathBuf {
+        wal_folder(self.folder.path(), member)
     }
 
     /// Writes a file into the test's folder and returns its path.
@@ -139,12 +210,15 @@ impl Members {
 
     /// Starts a member; its log goes to `<data>.log`.
     pub fn start(&mut self, member: usize) {
-        let mut command = Command::new(&self.geode);
         let member = &mut self.members[member];
+        let mut command = match &member.small {
+            Some(small) => on_small_volumes(&self.geode, small),
+            None => Command::new(&self.geode),
+        };
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
-            .open(member.data.with_extension("log"))
+            .open(log_file(&member.data))
             .expect("a log file");
         command
             .args(&member.arguments)
@@ -154,11 +228,64 @@ impl Members {
         member.process = Some(command.spawn().expect("geode starts"));
     }
 
+    /// Starts a member, whose directories must be gone, as a new one that joins the cluster of `seed`.
+    pub fn rejoin(&mut self, member: usize, seed: usize) {
+        let config = self.members[member].arguments[..3].to_vec();
+        let join = [
+            "--join".to_owned(),
+            format!("127.0.0.1:{}", self.members[seed].internal),
+        ];
+        self.members[member].arguments = config.into_iter().chain(join).collect();
+        self.start(member);
+    }
+
     /// SIGKILL, and the process is gone when this returns.
     pub fn kill(&mut self, member: usize) {
         let mut process = self.members[member].process.take().expect("the member runs");
         process.kill().expect("kill");
         process.wait().expect("wait");
+    }
+
+    /// SIGSTOP: the process keeps everything and does nothing, until [`Members::go_on`].
+    pub fn pause(&self, member: usize) {
+        self.signal(member, "-STOP");
+    }
+
+    /// SIGCONT.
+    pub fn go_on(&self, member: usize) {
+        self.signal(member, "-CONT");
+    }
+
+    fn signal(&self, member: usize, signal: &str) {
+        let process = self.members[member].process.as_ref().expect("the member runs");
+        let sent = Command::new("kill")
+            .args([signal, &process.id().to_string()])
+            .status();
+        assert!(
+            sent.is_ok_and(|status| status.success()),
+            "kill {signal} of member {member}"
+        );
+    }
+
+    /// Until its process has ended by itself with an error; what it said last.
+    pub fn wait_refused(&mut self, member: usize) -> String {
+        wait_for("the member ends", READY_TIMEOUT, || !self.is_running(member));
+        let mut process = self.members[member].process.take().expect("it was started");
+        let status = process.wait().expect("it has ended");
+        assert!(!status.success(), "member {member} ended with {status}");
+        self.log(member).lines().last().unwrap_or_default().to_owned()
+    }
+
+    /// All that a member has said.
+    pub fn log(&self, member: usize) -> String {
+        std::fs::read_to_string(log_file(&self.members[member].data)).unwrap_or_default()
+    }
+
+    /// Where another process reads and writes what this member's process has at `path`, on small volumes too.
+    pub fn seen_by(&self, member: usize, path: &Path) -> PathBuf {
+        let process = self.members[member].process.as_ref().expect("the member runs");
+        let root = PathBuf::from(format!("/proc/{}/root", process.id()));
+        root.join(path.strip_prefix("/").expect("an absolute path"))
     }
 
     /// Where a member answers clients.
@@ -169,11 +296,6 @@ impl Members {
     /// A member's configuration.
     pub fn config_file(&self, member: usize) -> PathBuf {
         self.folder.path().join(format!("geode-{member}.yaml"))
-    }
-
-    /// Where a member keeps its data.
-    pub fn data_dir(&self, member: usize) -> &std::path::Path {
-        &self.members[member].data
     }
 
     /// The administrator's password.
@@ -200,6 +322,12 @@ impl Members {
         processes.map(Child::id).collect()
     }
 
+    /// What `geode ready` says.
+    pub fn is_ready(&self, member: usize) -> bool {
+        let output = self.command(member, "ready").output().expect("geode starts");
+        output.status.success()
+    }
+
     /// Until `geode ready` says so.
     pub fn wait_ready(&self, member: usize) {
         let start = Instant::now();
@@ -209,8 +337,7 @@ impl Members {
                 return;
             }
             if start.elapsed() > READY_TIMEOUT {
-                let log = std::fs::read_to_string(self.members[member].data.with_extension("log"))
-                    .unwrap_or_default();
+                let log = self.log(member);
                 let tail: Vec<&str> = log.lines().rev().take(20).collect();
                 panic!(
                     "member {member} is not ready: {}\n{tail:#?}",
@@ -268,6 +395,18 @@ impl Members {
         self.command_for(&[member], subcommand)
     }
 
+    /// The term that the leader is in, and which member that is.
+    pub fn term(&self, via: usize) -> (u64, usize) {
+        let output = self
+            .command(via, "cluster status")
+            .args(["--format", "json"])
+            .output();
+        let output = output.expect("geode starts");
+        let said = String::from_utf8_lossy(&output.stdout);
+        let status: Value = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"));
+        (status["term"].as_u64().expect("a term"), self.leader())
+    }
+
     /// `geode SUBCOMMAND` that knows these members and may ask them.
     pub fn command_for(&self, members: &[usize], subcommand: &str) -> Command {
         let hosts: Vec<&str> = members
@@ -275,7 +414,9 @@ impl Members {
             .map(|member| self.members[*member].address.as_str())
             .collect();
         let mut command = Command::new(&self.geode);
-        command.args([subcommand, "--host", &hosts.join(",")]);
+        command
+            .args(subcommand.split(' '))
+            .args(["--host", &hosts.join(",")]);
         command
             .arg("--password-file")
             .arg(&self.password)
@@ -294,7 +435,7 @@ impl Drop for Members {
                 let _ = process.wait();
             }
             if std::thread::panicking() {
-                let log = std::fs::read_to_string(member.data.with_extension("log")).unwrap_or_default();
+                let log = std::fs::read_to_string(log_file(&member.data)).unwrap_or_default();
                 eprintln!("--- {}\n{log}", member.address);
             }
         }
@@ -345,38 +486,44 @@ fn free_ports() -> [u16; 2] {
     sockets.map(|socket| socket.local_addr().expect("bound").port())
 }
 
-fn config(root: &std::path::Path, number: usize, client: u16, internal: u16, timing: &str) -> String {
-    let root = root.display();
+fn data_folder(root: &Path, number: usize) -> PathBuf {
+    root.join(format!("data-{number}"))
+}
+
+fn wal_folder(root: &Path, number: usize) -> PathBuf {
+    root.join(format!("wal-{number}"))
+}
+
+fn log_file(data: &Path) -> PathBuf {
+    data.with_extension("log")
+}
+
+/// `geode` in namespaces of its own, in which some folders are volumes of their own. Any user may do that.
+fn on_small_volumes(geode: &str, small: &Small) -> Command {
+    let mut script = String::new();
+    for folder in &small.folders {
+        let (folder, size) = (folder.display(), small.mebibytes);
+        script += &format!("mkdir -p '{folder}' && mount -t tmpfs -o size={size}m tmpfs '{folder}' && ");
+    }
+    let mut command = Command::new("unshare");
+    command
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
+        .arg(script + "exec \"$0\" \"$@\"")
+        .arg(geode);
+    command
+}
+
+/// `ports`: for clients, for members, and the one by which other members reach it.
+fn config(root: &Path, number: usize, plan: &Plan, ports: [u16; 3]) -> String {
+    let ([client, internal, reached], timing) = (ports, plan.timing);
+    let (data, wal) = (data_folder(root, number), wal_folder(root, number));
+    let (data, wal, root) = (data.display(), wal.display(), root.display());
     format!(
-        "cluster:\n  name: test\n  timing: {timing}\n  internal_address: 127.0.0.1:{internal}\n  node:\n    id: node-{number}\n    address: 127.0.0.1:{client}\n\
+        "cluster:\n  name: test\n  timing: {timing}\n  internal_address: 127.0.0.1:{reached}\n  node:\n    id: node-{number}\n    address: 127.0.0.1:{client}\n\
          server:\n  listen: 127.0.0.1:{client}\n  internal_listen: 127.0.0.1:{internal}\n  metrics_listen: \"\"\n  tls:\n    \
          cert_file: {root}/tls.crt\n    key_file: {root}/tls.key\n    client_ca: {root}/ca.crt\n\
          auth:\n  admin_password_file: {root}/password\n\
-         storage:\n  data_dir: {root}/data-{number}\n"
+         storage:\n  data_dir: {data}\n  wal_dir: {wal}\n{}",
+        plan.more
     )
-}
-
-/// A CA and one certificate for everybody on loopback: `ca.crt`, `tls.crt`, `tls.key`.
-pub fn certificates(root: &std::path::Path) {
-    let mut ca = CertificateParams::new(Vec::<String>::new()).expect("no names");
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca_key = KeyPair::generate().expect("a key");
-    let ca_pem = ca.self_signed(&ca_key).expect("a CA").pem();
-    let names = ["localhost", "127.0.0.1", "internal.geodedb.com"].map(str::to_owned);
-    let mut leaf = CertificateParams::new(names).expect("valid names");
-    leaf.extended_key_usages = vec![
-        ExtendedKeyUsagePurpose::ServerAuth,
-        ExtendedKeyUsagePurpose::ClientAuth,
-    ];
-    let key = KeyPair::generate().expect("a key");
-    let leaf = leaf
-        .signed_by(&key, &Issuer::new(ca, ca_key))
-        .expect("a certificate");
-    for (name, text) in [
-        ("ca.crt", ca_pem),
-        ("tls.crt", leaf.pem()),
-        ("tls.key", key.serialize_pem()),
-    ] {
-        std::fs::write(root.join(name), text).expect("write a certificate");
-    }
 }

@@ -34,6 +34,9 @@ pub(crate) fn install(nodes: u32) -> Result<Environment> {
     cluster::load()?;
     let helm = tools::ensure(Tool::Helm)?;
     let mut environment = cluster::environment()?;
+    // Faults of nodes and services are this program's.
+    let own = std::env::current_exe().context("the path of xtask")?;
+    environment.insert("XTASK".to_owned(), own.display().to_string());
     environment.insert(
         "GEODE_OPERATOR_NAMESPACE".to_owned(),
         OPERATOR_NAMESPACE.to_owned(),

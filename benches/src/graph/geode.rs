@@ -6,7 +6,7 @@ use super::{Answer, Loaded, Query};
 use crate::program;
 use anyhow::{Context, Result, ensure};
 use geode_client::{Client, ReadMode, Statement};
-use geode_tests::members::Members;
+use geode_tests::members::{Members, Plan};
 use geode_types::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -39,7 +39,14 @@ pub(crate) struct GeodeLoaded {
 
 impl Geode {
     pub(crate) fn start() -> Result<Self> {
-        let members = Members::cluster_with(&program("GEODE")?, MEMBERS, "default", "");
+        let members = Members::planned(
+            &program("GEODE")?,
+            &Plan {
+                members: MEMBERS,
+                timing: "default",
+                ..Plan::default()
+            },
+        );
         let runtime = Runtime::new()?;
         let password = std::fs::read_to_string(members.password_file())?;
         let builder = Client::builder()
@@ -110,7 +117,7 @@ impl Geode {
 
     /// The leader's store.
     fn size(&self) -> Result<pages::Size> {
-        let folder = self.members.data_dir(self.members.leader());
+        let folder = self.members.data(self.members.leader());
         let found = find(folder, "data.mdb")?;
         pages::size(&found.with_context(|| format!("no data.mdb below {}", folder.display()))?)
     }

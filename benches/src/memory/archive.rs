@@ -7,7 +7,7 @@ use crate::process::{Resident, resident};
 use crate::program;
 use anyhow::{Context, Result, ensure};
 use geode_client::{Client, Statement};
-use geode_tests::members::Members;
+use geode_tests::members::{Members, Plan};
 use geode_types::Value;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -38,7 +38,15 @@ pub(crate) fn measure(mebibytes: usize) -> Result<Archived> {
         s3.endpoint(),
         s3.keys().display()
     );
-    let members = Members::cluster_with(&program("GEODE")?, 1, "default", &more);
+    let members = Members::planned(
+        &program("GEODE")?,
+        &Plan {
+            members: 1,
+            timing: "default",
+            more,
+            ..Plan::default()
+        },
+    );
     let begin = Instant::now();
     fill(&members, mebibytes)?;
     eprintln!(
@@ -46,7 +54,7 @@ pub(crate) fn measure(mebibytes: usize) -> Result<Archived> {
         begin.elapsed().as_secs_f64()
     );
     std::thread::sleep(SEALED_AFTER);
-    let segments = files(members.data_dir(0), ".seg")?;
+    let segments = files(&members.wal(0), ".seg")?;
     let bytes: u64 = segments
         .iter()
         .map(|file| Ok(std::fs::metadata(file)?.len()))

@@ -129,7 +129,7 @@ impl Cluster {
                 "--unsafe-no-fsync",
             ]);
         cluster.spawn("etcd", &mut command)?;
-        geode_tests::members::certificates(&folder);
+        geode_tests::certificates::certificates(&folder);
         let tokens = format!("{ADMIN},admin,1,system:masters\n{OPERATOR},{ACCOUNT},2\n");
         std::fs::write(folder.join("tokens.csv"), tokens)?;
         // Tokens of service accounts are not used, but the API server wants a pair of keys for them.

@@ -1,25 +1,17 @@
 //! The archive holds every write, a base backup can be taken, and the graph comes back from both in a new cluster.
 
+use crate::archive;
 use anyhow::{Context, Result, ensure};
-use geode_e2e::{Cluster, S3, environment, kubectl, kubectl_input, wait_for};
+use geode_e2e::{Cluster, S3, kubectl, kubectl_input, wait_for};
 use serde_json::{Value, json};
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
-
-fn index(lsn: &str) -> Option<u64> {
-    lsn.rsplit_once('/')?.1.parse().ok()
-}
 
 #[test]
 fn a_cluster_comes_back_from_its_base_backup_and_the_wal_after_it() -> Result<()> {
     let cluster = Cluster::new("archive")?;
     let s3 = S3::from_environment()?;
     s3.secret(&cluster.namespace, "s3")?;
-    let place = |prefix: &str| {
-        json!({"s3": {"bucket": s3.bucket, "prefix": format!("{}/{prefix}", cluster.namespace), "endpoint": s3.endpoint,
-                      "region": "us-east-1", "credentials": {"secretName": "s3"}}, "maxLag": "2s"})
-    };
+    let place = |prefix: &str| archive::place(&s3, &cluster, prefix);
     cluster.apply(&json!({"timing": "fast", "storage": {"size": "1Gi"}, "archive": place("source")}))?;
     cluster.wait_ready()?;
     cluster.query(
@@ -31,16 +23,7 @@ fn a_cluster_comes_back_from_its_base_backup_and_the_wal_after_it() -> Result<()
         .as_str()
         .unwrap_or_default()
         .to_owned();
-    let (_, took) = wait_for(
-        "the archive reaches the last write",
-        Duration::from_secs(60),
-        || {
-            let archived = cluster.status()?["archive"]["archivedUpTo"]
-                .as_str()
-                .and_then(index);
-            Ok((archived >= index(&last)).then_some(()))
-        },
-    )?;
+    let took = archive::wait_archived(&cluster, &last, Duration::from_secs(60))?;
     println!(
         "archive: the last write is in S3 after {:.1} s",
         took.as_secs_f64()
@@ -58,45 +41,9 @@ fn a_cluster_comes_back_from_its_base_backup_and_the_wal_after_it() -> Result<()
     let (original, again) = (cluster.query(question, &[])?, restored.query(question, &[])?);
     ensure!(original["rows"] == again["rows"], "{original} became {again}");
     // The restored cluster has its own administrator's password, which is part of its state; the bare restore has equal state.
-    let hash = cluster.query("SELECT hash FROM system.state_hash", &[])?["rows"][0][0].clone();
-    let target = std::env::temp_dir().join(format!("geode-e2e-restore-{}", std::process::id()));
-    let bare = bare_restore(&s3, &source, &target);
-    std::fs::remove_dir_all(&target)?;
-    let bare = bare?;
-    ensure!(hash == bare["state_hash"], "the state hash {hash} became {bare}");
+    let hash = archive::check_restore(&s3, &cluster, &source)?;
     println!("restore: equal state hashes {hash}");
     Ok(())
-}
-
-/// What `geode verify` says about a data directory that `geode restore` made.
-fn bare_restore(s3: &S3, source: &str, target: &Path) -> Result<Value> {
-    let geode = |arguments: &[&str]| -> Result<String> {
-        let mut command = Command::new(environment("GEODE")?);
-        let output = s3.give_credentials(command.args(arguments)).output()?;
-        ensure!(
-            output.status.success(),
-            "geode {arguments:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    };
-    let folder = target.to_str().context("a path in UTF-8")?;
-    geode(&[
-        "restore",
-        "--source",
-        source,
-        "--endpoint",
-        &s3.endpoint,
-        "--target",
-        folder,
-    ])?;
-    Ok(serde_json::from_str(&geode(&[
-        "verify",
-        "--format",
-        "json",
-        "--data-dir",
-        folder,
-    ])?)?)
 }
 
 fn backup(cluster: &Cluster) -> Result<()> {

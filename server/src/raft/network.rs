@@ -30,6 +30,9 @@ use std::time::Duration;
 
 /// How much of a snapshot is read and sent at once.
 const CHUNK_BYTES: usize = 256 * 1024;
+/// The slowest line that a member may be behind, bytes a second: a large message gets time on top for its size, or a member behind a thin
+/// line would be sent the same entries for ever, and never have them all in time. Whether the peer lives is for the connection to know.
+const RATE_MIN: usize = 64 * 1024;
 
 /// A future on the heap.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -173,10 +176,11 @@ impl<S: Store, R: AsyncRuntime> Network<S, R> {
         option: &RPCOption,
     ) -> Result<Response, RPCError<Types<R>>> {
         let message = self.message(body)?;
+        let timeout = time_for(option.soft_ttl(), message.len());
         let answer = self
             .context
             .transport
-            .call(&self.address, lane, message, option.soft_ttl())
+            .call(&self.address, lane, message, timeout)
             .await;
         self.response(answer)
     }
@@ -343,5 +347,24 @@ where
 
     fn backoff(&self) -> Option<Backoff> {
         Some(Backoff::new(std::iter::repeat(self.context.retry)))
+    }
+}
+
+/// How long a message of this size may take.
+fn time_for(small: Duration, bytes: usize) -> Duration {
+    small + Duration::from_secs_f64(bytes as f64 / RATE_MIN as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_message_has_time_on_a_line_of_one_mbit_and_a_heartbeat_has_no_more_than_before() {
+        let small = Duration::from_millis(75);
+        assert!(
+            time_for(small, geode_wire::FRAME_BYTES_MAX) > Duration::from_secs(16 * 1024 * 1024 / 125_000)
+        );
+        assert!(time_for(small, 100) < small + Duration::from_millis(5));
     }
 }

@@ -74,6 +74,16 @@ pub(crate) enum Command {
         /// The node's name.
         node: String,
     },
+    /// Cut all nodes and pods off from a service of the control plane; this machine still reaches it.
+    Cut {
+        /// Which.
+        service: fault::Service,
+    },
+    /// End such a cut.
+    Restore {
+        /// Which.
+        service: fault::Service,
+    },
     /// End everything on a node, as a power cut would.
     KillNode {
         /// The node's name.
@@ -129,6 +139,8 @@ pub(crate) fn run(command: Command) -> Result<()> {
         }
         Command::Partition { node: name } => fault::partition(&node(&name)?),
         Command::Heal { node: name } => fault::heal(&node(&name)?),
+        Command::Cut { service } => fault::cut(service),
+        Command::Restore { service } => fault::restore(service),
         Command::KillNode { node: name } => fault::kill(&layout, &node(&name)?),
         Command::StartNode { node: name } => fault::start(&layout, &node(&name)?),
     }
@@ -143,6 +155,7 @@ pub(crate) fn up(nodes: u32) -> Result<()> {
     let _lock = lock()?;
     prerequisites::for_clusters()?;
     tools::ensure_all(&CLUSTER_TOOLS)?;
+    fault::restore_all()?;
     let made_of = health::made_of()?;
     match health::decide(health::observe(&layout)?, nodes, &made_of) {
         Action::Create => {}

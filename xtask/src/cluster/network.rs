@@ -18,6 +18,8 @@ const NAMESPACE_FOLDER: &str = "/run/netns";
 const BRIDGE: &str = "bridge";
 const NODE_LINK: &str = "eth0";
 const PARTITION_TABLE: &str = "inet geode_partition";
+/// A table in the control plane's namespace; the port follows.
+const CUT_TABLE: &str = "inet geode_cut_";
 /// Settings that a router between pods needs; written inside the namespace.
 const ROUTER_SETTINGS: &str = "echo 1 > /proc/sys/net/ipv4/ip_forward; \
      for file in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 > $file; done";
@@ -181,6 +183,30 @@ pub(crate) fn heal(node: &Node) -> Result<()> {
 pub(crate) fn is_partitioned(node: &Node) -> bool {
     let list = format!("list table {PARTITION_TABLE}");
     inside(&node.namespace(), &["nft", &list]).is_ok()
+}
+
+/// Cuts a port of the control plane off from all nodes and pods; this machine still reaches it, to see what happens.
+pub(crate) fn cut(port: u16) -> Result<()> {
+    restore(port)?;
+    let rules = format!(
+        "table {CUT_TABLE}{port} {{ chain input {{ type filter hook input priority -300; \
+         iifname \"{BRIDGE}\" ip saddr != {HOST_ADDRESS} tcp dport {port} drop; }} }}\n"
+    );
+    let mut nft = enter(CONTROL_PLANE_NAMESPACE, &["nft", "-f", "-"]);
+    command::output_with_input(&mut nft, &rules)
+        .with_context(|| format!("cut port {port}"))
+        .map(drop)
+}
+
+/// Ends what [`cut`] did, if it did.
+pub(crate) fn restore(port: u16) -> Result<()> {
+    let table = |verb: &str| format!("{verb} table {CUT_TABLE}{port}");
+    if inside(CONTROL_PLANE_NAMESPACE, &["nft", &table("list")]).is_err() {
+        return Ok(());
+    }
+    inside(CONTROL_PLANE_NAMESPACE, &["nft", &table("delete")])
+        .with_context(|| format!("restore port {port}"))
+        .map(drop)
 }
 
 fn ip(arguments: &[&str]) -> Result<String> {

@@ -7,5 +7,6 @@
 
 mod history;
 mod journeys;
+mod line;
 mod s3;
 mod stores;

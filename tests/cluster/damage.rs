@@ -1,0 +1,123 @@
+//! What a power cut or a bad disk leaves in a member's files: what was never promised is cut off, everything else is said and never skipped.
+
+use crate::GEODE;
+use crate::ledger::{Account, Writer, wait_different, wait_equal};
+use geode_tests::members::Members;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Three members with some writes, and a follower that was killed meanwhile.
+fn with_a_dead_follower() -> (Members, usize, Account) {
+    let mut members = Members::cluster(GEODE, 3);
+    let follower = (members.leader() + 1) % 3;
+    let writer = Writer::start(&members, &[0, 1, 2]);
+    writer.wait(200);
+    members.kill(follower);
+    writer.wait(20);
+    let account = writer.finish();
+    (members, follower, account)
+}
+
+/// The file of a member's log whose name ends with this.
+fn segment(members: &Members, member: usize, suffix: &str) -> PathBuf {
+    let mut files: Vec<PathBuf> = fs::read_dir(members.wal(member).join("group-0"))
+        .expect("a log")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.to_string_lossy().ends_with(suffix))
+        .collect();
+    files.sort();
+    files.pop().unwrap_or_else(|| panic!("no file *{suffix}"))
+}
+
+/// Turns one bit over, in the middle.
+fn flip(path: &Path) -> Vec<u8> {
+    let sound = fs::read(path).expect("a file");
+    let mut bytes = sound.clone();
+    bytes[sound.len() / 2] ^= 4;
+    fs::write(path, bytes).expect("a file that can be written");
+    sound
+}
+
+/// The member does not start, names the file and says what to do.
+fn refuses(members: &mut Members, member: usize, file: &Path) {
+    members.start(member);
+    let said = members.wait_refused(member);
+    assert!(said.contains(&file.display().to_string()), "{said}");
+    assert!(
+        said.contains("remove this member's data and WAL directories"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_torn_end_of_the_log_is_cut_off_and_the_member_goes_on() {
+    let (mut members, follower, account) = with_a_dead_follower();
+    let open = segment(&members, follower, ".open");
+    let bytes = fs::read(&open).expect("a segment");
+    let mut file = fs::OpenOptions::new()
+        .append(true)
+        .open(&open)
+        .expect("a segment");
+    // What the end of a write looks like that the power cut in the middle.
+    file.write_all(&bytes[bytes.len() / 3..bytes.len() / 2])
+        .expect("append");
+    members.start(follower);
+    members.wait_ready(follower);
+    account.check(&members, follower);
+    wait_equal(&members, &[0, 1, 2]);
+}
+
+#[test]
+fn a_member_with_damage_in_log_or_vote_refuses_to_start_and_joins_again_empty() {
+    let (mut members, follower, account) = with_a_dead_follower();
+    let (open, vote) = (
+        segment(&members, follower, ".open"),
+        segment(&members, follower, "vote"),
+    );
+    for file in [&open, &vote] {
+        let sound = flip(file);
+        refuses(&mut members, follower, file);
+        fs::write(file, sound).expect("a file that can be written");
+    }
+    let kept = fs::read(&vote).expect("a vote");
+    fs::remove_file(&vote).expect("a vote");
+    refuses(&mut members, follower, &vote);
+    fs::write(&vote, kept).expect("a vote");
+    let kept = fs::read(&open).expect("a segment");
+    fs::write(&open, &kept[..kept.len() / 2]).expect("a segment");
+    refuses(&mut members, follower, &open);
+
+    // What the message says.
+    fs::remove_dir_all(members.data(follower)).expect("data");
+    fs::remove_dir_all(members.wal(follower)).expect("a log");
+    members.rejoin(follower, (follower + 1) % 3);
+    members.wait_ready(follower);
+    account.check(&members, follower);
+    wait_equal(&members, &[0, 1, 2]);
+}
+
+#[test]
+fn a_changed_byte_in_the_store_shows_in_the_state_hash() {
+    let (mut members, follower, _) = with_a_dead_follower();
+    let secret = "a value that nobody else has";
+    members.start(follower);
+    members.wait_ready(follower);
+    members.query(follower, &format!("INSERT (:Kept {{text: '{secret}'}})"));
+    wait_equal(&members, &[0, 1, 2]);
+    members.kill(follower);
+    let file = members.data(follower).join("graph/data.mdb");
+    let mut bytes = fs::read(&file).expect("a store");
+    let places: Vec<usize> = (0..bytes.len() - secret.len())
+        .filter(|at| bytes[*at..].starts_with(secret.as_bytes()))
+        .collect();
+    assert!(!places.is_empty(), "the value is not in the store");
+    // Pages are copied when they are written: all copies, as it is not known which one lives.
+    for at in &places {
+        bytes[*at] ^= 4;
+    }
+    fs::write(&file, bytes).expect("a store that can be written");
+    members.start(follower);
+    members.wait_ready(follower);
+    wait_different(&members, follower, (follower + 1) % 3);
+}
