@@ -83,6 +83,29 @@ fn a_crash_takes_back_whole_commits_to_the_last_sync() {
 }
 
 #[test]
+fn a_torn_slot_of_the_anchor_leaves_the_state_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    for key in [b"a", b"b", b"c"] {
+        put(&store, key);
+        store.sync().unwrap();
+    }
+    let bytes = std::fs::read(directory.path().join("anchor")).unwrap();
+    let mut found: Vec<u64> = [0, bytes.len() / 2]
+        .iter()
+        .map(|at| {
+            let crashed = crash(directory.path());
+            let mut torn = bytes.clone();
+            torn[at + 200..at + 300].fill(0xff);
+            std::fs::write(crashed.path().join("anchor"), torn).unwrap();
+            open(crashed.path()).size().unwrap().entries
+        })
+        .collect();
+    found.sort_unstable();
+    assert_eq!(found, [2, 3]);
+}
+
+#[test]
 fn a_torn_meta_page_beside_the_anchored_one_is_mended() {
     use std::os::unix::fs::FileExt;
     let directory = tempfile::tempdir().unwrap();
@@ -117,7 +140,9 @@ fn a_store_without_its_anchor_or_with_a_damaged_one_is_refused() {
     std::fs::remove_file(without.path().join("anchor")).unwrap();
     assert!(refused(without.path()).contains("`anchor` beside data.mdb is missing"));
     let mut bytes = std::fs::read(altered.path().join("anchor")).unwrap();
+    let second = bytes.len() / 2;
     bytes[100] ^= 1;
+    bytes[second + 100] ^= 1;
     std::fs::write(altered.path().join("anchor"), bytes).unwrap();
     assert!(refused(altered.path()).contains("checksum"));
     std::fs::remove_file(alone.path().join("data.mdb")).unwrap();

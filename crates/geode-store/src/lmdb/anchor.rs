@@ -4,22 +4,27 @@
 //! stays whole on the disk, whatever is written around it and in whatever order the system writes it back. After a crash of the process
 //! or the machine the anchored meta page is put back, and the store is as it was at the last [`Anchor::take`]; what came after is applied
 //! again from the log. Without `WRITEMAP` alone: with it, LMDB writes into live pages.
+//!
+//! The file has two slots that are written in turn, in place: on a full volume an anchor is what lets pages be reused, so it must not
+//! need room itself.
 
 use super::Txn;
 use heed::{Env, WithoutTls};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// The file that holds the anchored page.
+/// The file that holds the anchored page, and the one before it.
 const FILE: &str = "anchor";
 const FILE_NEW: &str = "anchor.new";
 const DATA: &str = "data.mdb";
 const MAGIC: [u8; 8] = *b"GEODEANC";
 const VERSION: u32 = 1;
-const HEAD_BYTES: usize = 16;
+/// Magic, version, checksum, generation.
+const HEAD_BYTES: usize = 24;
+const BLOCK_BYTES: usize = 4096;
 
 // Where things stand in a meta page of LMDB 0.9 on 64 bits (`MDB_page`, `MDB_meta` in mdb.c). `MetaPage::new` checks magic and version.
 const PAGE_NUMBER: usize = 0;
@@ -69,7 +74,7 @@ impl MetaPage {
 /// Puts the anchored state back, if the file is not in it. True when there is an anchor.
 pub(super) fn restore(directory: &Path) -> io::Result<bool> {
     let page = match std::fs::read(directory.join(FILE)) {
-        Ok(bytes) => decode(&bytes)?,
+        Ok(bytes) => newest(&bytes)?.1,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error),
     };
@@ -111,7 +116,14 @@ pub(super) struct Anchor {
 /// The reader that keeps the anchored tree; before the first anchor, what the store was opened with.
 struct Pinned {
     reader: Txn,
-    anchored: bool,
+    slots: Option<Slots>,
+}
+
+/// The file.
+struct Slots {
+    file: File,
+    /// Of the newest slot; odd ones are in the second.
+    generation: u64,
 }
 
 impl Anchor {
@@ -124,9 +136,14 @@ impl Anchor {
         if !(META_BYTES..=LARGEST_PAGE).contains(&page_bytes) {
             return Err(damaged("the size of a page is not known").into());
         }
+        let slots = if restored {
+            Some(Slots::open(directory)?)
+        } else {
+            None
+        };
         let pinned = Pinned {
             reader: env.clone().static_read_txn()?,
-            anchored: restored,
+            slots,
         };
         Ok(Self {
             directory: directory.to_owned(),
@@ -143,7 +160,7 @@ impl Anchor {
         let writer = env.write_txn()?;
         let reader = env.clone().static_read_txn()?;
         let txn = reader.id() as u64;
-        if pinned.anchored && pinned.reader.id() as u64 == txn {
+        if pinned.slots.is_some() && pinned.reader.id() as u64 == txn {
             return Ok(());
         }
         let page = MetaPage::read(&self.data, txn & 1, self.page_bytes)?;
@@ -153,46 +170,85 @@ impl Anchor {
         }
         // Whatever the error is, also "no space": nothing may be assumed of the pages that were to be written.
         self.data.sync_data().map_err(io::Error::other)?;
-        self.write(&page)?;
+        match &mut pinned.slots {
+            Some(slots) => slots.write(&page)?,
+            none => *none = Some(Slots::create(&self.directory, &page)?),
+        }
         // Only now may pages of the state before be reused.
-        *pinned = Pinned {
-            reader,
-            anchored: true,
-        };
+        pinned.reader = reader;
         Ok(())
-    }
-
-    fn write(&self, page: &MetaPage) -> io::Result<()> {
-        let path = self.directory.join(FILE_NEW);
-        let mut file = File::create(&path)?;
-        file.write_all(&encode(page))?;
-        file.sync_all()?;
-        std::fs::rename(&path, self.directory.join(FILE))?;
-        super::sync_directory(&self.directory)
     }
 }
 
-fn encode(page: &MetaPage) -> Vec<u8> {
+impl Slots {
+    /// The first anchor, in both slots.
+    fn create(directory: &Path, page: &MetaPage) -> io::Result<Self> {
+        let path = directory.join(FILE_NEW);
+        let file = File::create(&path)?;
+        let first = slot(page, 0);
+        file.write_all_at(&first, 0)?;
+        file.write_all_at(&slot(page, 1), first.len() as u64)?;
+        file.sync_all()?;
+        std::fs::rename(&path, directory.join(FILE))?;
+        super::sync_directory(directory)?;
+        Ok(Self { file, generation: 1 })
+    }
+
+    fn open(directory: &Path) -> io::Result<Self> {
+        let path = directory.join(FILE);
+        let (generation, _) = newest(&std::fs::read(&path)?)?;
+        let file = OpenOptions::new().write(true).open(path)?;
+        Ok(Self { file, generation })
+    }
+
+    /// Writes the older slot.
+    fn write(&mut self, page: &MetaPage) -> io::Result<()> {
+        let next = slot(page, self.generation + 1);
+        let at = (self.generation + 1) % 2 * next.len() as u64;
+        self.file.write_all_at(&next, at)?;
+        self.file.sync_data().map_err(io::Error::other)?;
+        self.generation += 1;
+        Ok(())
+    }
+}
+
+/// The bytes of a slot, whole blocks of the disk.
+fn slot(page: &MetaPage, generation: u64) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     bytes.extend_from_slice(&VERSION.to_le_bytes());
-    bytes.extend_from_slice(&crc32c::crc32c(&page.0).to_le_bytes());
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&generation.to_le_bytes()), &page.0);
+    bytes.extend_from_slice(&crc.to_le_bytes());
+    bytes.extend_from_slice(&generation.to_le_bytes());
     bytes.extend_from_slice(&page.0);
+    bytes.resize(bytes.len().next_multiple_of(BLOCK_BYTES), 0);
     bytes
 }
 
-fn decode(bytes: &[u8]) -> io::Result<MetaPage> {
-    let sound = bytes.len() > HEAD_BYTES && bytes[..8] == MAGIC;
-    if !sound {
+/// The newest slot that was written whole, and its generation. A crash tears at most the one that was being written.
+fn newest(file: &[u8]) -> io::Result<(u64, MetaPage)> {
+    let slots = file.split_at_checked(file.len() / 2);
+    let (first, second) = slots.ok_or_else(|| damaged("the file `anchor` is not one"))?;
+    match (read_slot(first), read_slot(second)) {
+        (Ok(first), Ok(second)) => Ok(if first.0 > second.0 { first } else { second }),
+        (Ok(whole), Err(_)) | (Err(_), Ok(whole)) => Ok(whole),
+        (Err(error), Err(_)) => Err(error),
+    }
+}
+
+fn read_slot(bytes: &[u8]) -> io::Result<(u64, MetaPage)> {
+    if bytes.len() < HEAD_BYTES + META_BYTES || bytes[..8] != MAGIC {
         return Err(damaged("the file `anchor` is not one"));
     }
     if u32_at(bytes, 8) != VERSION {
         return Err(damaged("the file `anchor` was written by a newer version"));
     }
-    let page = &bytes[HEAD_BYTES..];
-    if u32_at(bytes, 12) != crc32c::crc32c(page) {
+    let page_bytes = u32_at(bytes, HEAD_BYTES + PAGE_SIZE) as usize;
+    let page = bytes.get(HEAD_BYTES..HEAD_BYTES + page_bytes);
+    let page = page.ok_or_else(|| damaged("the file `anchor` is cut off"))?;
+    if u32_at(bytes, 12) != crc32c::crc32c_append(crc32c::crc32c(&bytes[16..HEAD_BYTES]), page) {
         return Err(damaged("the checksum of the file `anchor` does not match"));
     }
-    MetaPage::new(page.to_vec())
+    Ok((u64_at(bytes, 16), MetaPage::new(page.to_vec())?))
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
