@@ -190,7 +190,7 @@ pub(crate) fn cut(port: u16) -> Result<()> {
     restore(port)?;
     let rules = format!(
         "table {CUT_TABLE}{port} {{ chain input {{ type filter hook input priority -300; \
-         iifname \"{BRIDGE}\" ip saddr != {HOST_ADDRESS} tcp dport {port} drop; }} }}\n"
+         iifname \"{BRIDGE}\" ip saddr != {HOST_ADDRESS} tcp dport {port} drop;\n}}\n}}\n"
     );
     let mut nft = enter(CONTROL_PLANE_NAMESPACE, &["nft", "-f", "-"]);
     command::output_with_input(&mut nft, &rules)
