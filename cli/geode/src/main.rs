@@ -86,7 +86,11 @@ fn main() -> ExitCode {
     // Libraries below would otherwise have to guess; an error only says that one is installed already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let command = Cli::parse().command;
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(messaging_threads())
+        .enable_all()
+        .build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("error: cannot start threads: {error}");
@@ -100,6 +104,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Connections and consensus get half of the cores: statements run on threads of their own, and more of these would mostly wake each other
+/// (docs/performance.md).
+fn messaging_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
 }
 
 async fn run(command: Command) -> Result<(), Failure> {
