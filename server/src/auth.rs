@@ -1,15 +1,16 @@
 //! Who may enter. A password is checked against the argon2id hash in the replicated user table; an unknown user costs as much time as
 //! a wrong password, every refusal waits, and one check runs at a time, so that guessing is slow and cannot starve the server.
 
-use argon2::password_hash::PasswordHasher;
-use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use geode_graph::UserRecord;
 use geode_store::Store;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::Semaphore;
 
+/// One password at a time: what argon2id fills, 19 MiB, would be the largest piece of an idle server.
+static ALONE: Mutex<()> = Mutex::new(());
 /// How long a refusal waits.
 const REFUSAL_DELAY: Duration = Duration::from_secs(1);
 /// Longer passwords are refused unread.
@@ -35,9 +36,8 @@ pub enum Refused {
 
 /// Checks passwords.
 pub struct Auth {
-    /// What argon2id fills: 19 MiB, the largest piece of an idle server. So there is one, and a check waits for the one before; each takes
-    /// some tens of milliseconds.
-    memory: Arc<Mutex<Vec<Block>>>,
+    /// Checks wait here, not on a thread, until it is their turn.
+    turn: Arc<Semaphore>,
     /// What an unknown user's password is checked against.
     decoy: Arc<str>,
 }
@@ -46,7 +46,7 @@ impl Auth {
     /// Ready to check.
     pub fn new() -> Self {
         Self {
-            memory: Arc::default(),
+            turn: Arc::new(Semaphore::new(1)),
             decoy: DECOY.into(),
         }
     }
@@ -81,9 +81,14 @@ impl Auth {
         if password.len() > MAX_PASSWORD_BYTES {
             return false;
         }
-        let mut memory = self.memory.clone().lock_owned().await;
+        let Ok(turn) = self.turn.clone().acquire_owned().await else {
+            return false;
+        };
         let password = password.to_owned();
-        let check = tokio::task::spawn_blocking(move || verify_with(&hash, &password, &mut memory));
+        let check = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            verify_password(&hash, &password)
+        });
         check.await.unwrap_or(false)
     }
 }
@@ -96,35 +101,43 @@ impl Default for Auth {
 
 /// The argon2id hash of a password with a new salt, in PHC form: what the user table holds.
 pub fn hash_password(password: &str) -> Result<String, argon2::password_hash::Error> {
-    Ok(Argon2::default().hash_password(password.as_bytes())?.to_string())
+    let params = Params::default();
+    let mut hash = PasswordHash {
+        algorithm: Algorithm::default().ident(),
+        version: Some(Version::default().into()),
+        params: ParamsString::try_from(&params)?,
+        salt: Some(Salt::generate()),
+        hash: Some(Output::new(&[0; Params::DEFAULT_OUTPUT_LEN])?),
+    };
+    hash.hash = Some(derive(&hash, password)?);
+    Ok(hash.to_string())
 }
 
 /// Whether a password fits a hash of the user table. Takes tens of milliseconds: it is meant to be slow.
 pub(crate) fn verify_password(hash: &str, password: &str) -> bool {
-    verify_with(hash, password, &mut Vec::new())
+    let Ok(hash) = PasswordHash::new(hash) else {
+        return false;
+    };
+    // Outputs are compared in constant time.
+    derive(&hash, password).is_ok_and(|found| hash.hash == Some(found))
 }
 
-/// The same in memory that is kept for the next time.
-fn verify_with(hash: &str, password: &str, memory: &mut Vec<Block>) -> bool {
-    let mut computed = || -> Option<bool> {
-        let hash = PasswordHash::new(hash).ok()?;
-        let (salt, expected) = (hash.salt.as_ref()?, hash.hash.as_ref()?);
-        let algorithm = Algorithm::try_from(hash.algorithm.as_str()).ok()?;
-        let version = match hash.version {
-            Some(version) => Version::try_from(version).ok()?,
-            None => Version::default(),
-        };
-        let params = Params::try_from(&hash).ok()?;
-        memory.resize(memory.len().max(params.block_count()), Block::default());
-        let mut found = vec![0; expected.len()];
-        let blocks = memory.get_mut(..params.block_count())?;
-        Argon2::new(algorithm, version, params)
-            .hash_password_into_with_memory(password.as_bytes(), salt, &mut found, blocks)
-            .ok()?;
-        // Output compares in constant time.
-        Some(argon2::password_hash::phc::Output::new(&found).ok()? == *expected)
+/// What a password gives with the salt, costs and length of a hash.
+fn derive(hash: &PasswordHash, password: &str) -> Result<Output, argon2::password_hash::Error> {
+    let invalid = argon2::password_hash::Error::PasswordInvalid;
+    let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else {
+        return Err(invalid);
     };
-    computed().unwrap_or(false)
+    let algorithm = Algorithm::try_from(hash.algorithm.as_str())?;
+    let version = hash.version.map(Version::try_from).transpose()?;
+    let params = Params::try_from(hash)?;
+    let blocks = params.block_count();
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut memory = vec![Block::default(); blocks];
+    let mut found = vec![0; expected.len()];
+    let argon2 = Argon2::new(algorithm, version.unwrap_or_default(), params);
+    argon2.hash_password_into_with_memory(password.as_bytes(), salt, &mut found, &mut memory)?;
+    Ok(Output::new(&found)?)
 }
 
 #[cfg(test)]
@@ -194,13 +207,16 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_is_kept_gives_the_same_verdicts_and_the_decoy_costs_as_much() {
+    fn only_the_right_password_fits_and_the_decoy_costs_as_much() {
         let hash = hash_password("engine").unwrap();
-        let mut memory = Vec::new();
-        for (password, fits) in [("engine", true), ("wrong", false), ("engine", true)] {
-            assert_eq!(verify_with(&hash, password, &mut memory), fits, "{password}");
+        for (password, fits) in [("engine", true), ("wrong", false), ("engine", true), ("", false)] {
+            assert_eq!(verify_password(&hash, password), fits, "{password}");
         }
-        assert!(!verify_with("not a hash", "engine", &mut memory));
+        assert!(!verify_password("not a hash", "engine"));
+        // Made by argon2-cffi 25 (the reference implementation in C).
+        let foreign = "$argon2id$v=19$m=19456,t=2,p=1$ZXhhbXBsZS1zYWx0LTE2Yg$1ym6gFzJshopmrvKVpasVICY519uzsBKm8MzcePjZY8";
+        assert!(verify_password(foreign, "hunter42") && !verify_password(foreign, "hunter43"));
+        assert!(!verify_password(DECOY, "engine"));
         let costs = |hash: &str| Params::try_from(&PasswordHash::new(hash).unwrap()).unwrap();
         let (decoy, real) = (costs(DECOY), costs(&hash));
         assert_eq!(

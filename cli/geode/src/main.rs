@@ -85,6 +85,8 @@ impl From<std::io::Error> for Failure {
 fn main() -> ExitCode {
     // Libraries below would otherwise have to guess; an error only says that one is installed already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    // With huge pages an idle server has 20 MiB more resident: the allocator's pieces lie far apart. A kernel without them refuses this.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     let command = Cli::parse().command;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(messaging_threads())
