@@ -260,7 +260,9 @@ impl PeerTransport for End {
                 Err(refusal) => return Box::pin(std::future::ready(refusal)),
             };
             Box::pin(async move {
-                while let Ok(Some(chunk)) = body.chunk() {
+                loop {
+                    // A sender that cannot read on: what came so far ends like a whole one, the worst that a transport could do.
+                    let Ok(Some(chunk)) = body.chunk() else { break };
                     // A sender that died in the middle leaves the receiver with a part of it.
                     if receiver.chunk(&chunk).is_err() || !alive.load(Ordering::Relaxed) {
                         return Bytes::new();

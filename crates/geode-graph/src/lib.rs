@@ -43,6 +43,6 @@ pub use readset::{MAX_POINT_READS, ReadSet, Touch, WriteSet};
 pub use record::{EdgeRecord, EdgeRef, Labels, NodeRecord, PropertyList};
 pub use session::{MAX_SESSIONS, RequestState, SESSION_REQUESTS, request_state};
 pub use snapshot::Snapshot;
-pub use stream::{SnapshotHeader, SnapshotInfo, StreamError, export, import};
+pub use stream::{SnapshotHeader, SnapshotInfo, StreamError, check, export, import};
 pub use transaction::{DEFAULT_WRITE_LIMIT_BYTES, Finished, MAX_VALUE_BYTES, Savepoint, Transaction};
 pub use users::{UserRecord, user, users};

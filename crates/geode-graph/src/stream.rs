@@ -212,13 +212,7 @@ pub fn import(
         loading.chunk(&chunk)?;
         number += 1;
     }
-    let hash: [u8; 32] = source.hash.clone().finalize().into();
-    let footer: [u8; 40] = source.array()?;
-    if footer[..8] != loading.entries.to_be_bytes() || footer[8..] != hash {
-        return Err(StreamError::Damaged(
-            "its footer does not match its content".to_owned(),
-        ));
-    }
+    source.footer(loading.entries)?;
     if loading.position != header.position {
         return Err(StreamError::Damaged(
             "its position does not match its header".to_owned(),
@@ -231,6 +225,29 @@ pub fn import(
     };
     loading.finish()?;
     Ok(info)
+}
+
+/// Reads a stream to its end and compares its checksums, without a store. What passes is whole: a sender that ended in the middle, or a
+/// changed byte, is found.
+pub fn check(source: &mut impl Read) -> Result<SnapshotHeader> {
+    let mut source = Source {
+        inner: source,
+        hash: Sha256::new(),
+        bytes: 0,
+    };
+    let header = source.header()?;
+    let (mut chunk, mut number, mut entries) = (Vec::new(), 0, 0u64);
+    while source.chunk(number, &mut chunk)? {
+        let mut rest = chunk.as_slice();
+        while !rest.is_empty() {
+            take_bytes(&mut rest)?;
+            take_bytes(&mut rest)?;
+            entries += 1;
+        }
+        number += 1;
+    }
+    source.footer(entries)?;
+    Ok(header)
 }
 
 struct Sink<'a, W> {
@@ -309,6 +326,18 @@ impl<R: Read> Source<'_, R> {
         self.hash.update(length.to_be_bytes());
         self.hash.update(&head);
         Ok(SnapshotHeader::decode(&head)?)
+    }
+
+    /// Reads the footer and compares it with what came before.
+    fn footer(&mut self, entries: u64) -> Result<()> {
+        let hash: [u8; 32] = self.hash.clone().finalize().into();
+        let footer: [u8; 40] = self.array()?;
+        if footer[..8] != entries.to_be_bytes() || footer[8..] != hash {
+            return Err(StreamError::Damaged(
+                "its footer does not match its content".to_owned(),
+            ));
+        }
+        Ok(())
     }
 
     /// Reads and checks the next chunk; false at the end.

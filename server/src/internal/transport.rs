@@ -224,11 +224,16 @@ async fn send_snapshot(
     mut body: SnapshotBody,
     idle: Duration,
 ) -> Result<Bytes, WireError> {
-    let (mut send, mut receive) = connection.open_bi().await.map_err(io::Error::from)?;
+    let (send, mut receive) = connection.open_bi().await.map_err(io::Error::from)?;
+    let mut whole = Whole {
+        send,
+        finished: false,
+    };
+    let send = &mut whole.send;
     send.write_all(&[StreamKind::Raft as u8, SNAPSHOT])
         .await
         .map_err(io::Error::from)?;
-    write_frame(&mut send, &message).await?;
+    write_frame(send, &message).await?;
     while let Some(chunk) = body.chunk()? {
         let sent = within(idle, async {
             send.write_chunk(chunk)
@@ -241,8 +246,23 @@ async fn send_snapshot(
             return reply(&mut receive).await.map_err(|_| error);
         }
     }
-    finish(&mut send)?;
+    finish(send)?;
+    whole.finished = true;
     within(idle, reply(&mut receive)).await
+}
+
+/// A stream whose end says that all was sent. quinn finishes a stream that is dropped, so one that is given up must be reset.
+struct Whole {
+    send: SendStream,
+    finished: bool,
+}
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        if !self.finished {
+            let _ = self.send.reset(VarInt::from_u32(0));
+        }
+    }
 }
 
 async fn reply(receive: &mut RecvStream) -> Result<Bytes, WireError> {

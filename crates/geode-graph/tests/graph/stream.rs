@@ -125,6 +125,7 @@ fn a_damaged_snapshot_is_refused_and_the_store_keeps_what_it_had() {
             matches!(result, Err(StreamError::Damaged(_))),
             "cut at {cut}: {result:?}"
         );
+        assert!(geode_graph::check(&mut &bytes[..cut]).is_err(), "cut at {cut}");
     }
     for flip in (0..bytes.len())
         .step_by(step)
@@ -134,10 +135,13 @@ fn a_damaged_snapshot_is_refused_and_the_store_keeps_what_it_had() {
         damaged[flip] ^= 0x10;
         let result = import(&target.store, &mut damaged.as_slice(), None, &[]);
         assert!(result.is_err(), "flip at {flip}: {result:?}");
+        let checked = geode_graph::check(&mut damaged.as_slice());
+        assert!(checked.is_err(), "flip at {flip}: {checked:?}");
     }
     let other = import(&target.store, &mut bytes.as_slice(), Some(cluster(2)), &[]);
     assert!(matches!(other, Err(StreamError::OtherCluster { .. })));
     assert_eq!(hash(&target.store), before);
+    geode_graph::check(&mut bytes.as_slice()).unwrap();
     import(&target.store, &mut bytes.as_slice(), Some(cluster(1)), &[]).unwrap();
     assert_eq!(hash(&target.store), hash(&source.store));
 }
