@@ -403,3 +403,38 @@ async fn the_log_is_kept_until_it_is_archived() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_segment_is_offered_to_the_archive_only_when_all_of_it_is_committed() {
+    let directory = tempfile::tempdir().unwrap();
+    let net = Net::default();
+    let members = three(&net, directory.path()).await;
+    let at = leader(&members.each_ref()).await;
+    let first = &members[at];
+    write(first, 1..10).await;
+    let others = members.iter().filter(|member| member.member() != first.member());
+    net.0.lock().unwrap().cut.extend(others.map(Raft::member));
+    let (committed, term) = (first.status().committed, first.leader_term().unwrap());
+    // Into its own log, where segments of eight entries end, and no further.
+    let waiting: Vec<_> = (10..40)
+        .map(|sequence| first.submit(&command(term, sequence)))
+        .collect();
+    let sealed = || {
+        first
+            .0
+            .log
+            .sealed()
+            .last()
+            .map_or(LogIndex(0), |(_, last, _, _)| *last)
+    };
+    until("a sealed segment beyond what is committed", || {
+        sealed().0 > committed.0 + 8
+    })
+    .await;
+    let offered = first.segments(LogIndex(0));
+    assert!(
+        offered.iter().all(|segment| segment.last <= committed),
+        "{offered:?}"
+    );
+    drop(waiting);
+}
