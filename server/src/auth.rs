@@ -1,22 +1,21 @@
 //! Who may enter. A password is checked against the argon2id hash in the replicated user table; an unknown user costs as much time as
 //! a wrong password, every refusal waits, and one check runs at a time, so that guessing is slow and cannot starve the server.
 
-use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
-use argon2::{Algorithm, Argon2, Block, Params, Version};
+use argon2::Argon2;
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use geode_graph::UserRecord;
 use geode_store::Store;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// One password at a time: what argon2id fills, 19 MiB, would be the largest piece of an idle server.
-static ALONE: Mutex<()> = Mutex::new(());
 /// How long a refusal waits.
 const REFUSAL_DELAY: Duration = Duration::from_secs(1);
 /// Longer passwords are refused unread.
 pub const MAX_PASSWORD_BYTES: usize = 1024;
 
-/// A hash with the costs of [`hash_password`] that no password is known to have.
+/// What an unknown user's password is checked against: a hash with the costs of [`hash_password`] that no password is known to have.
 const DECOY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGhhcyB0aGlz$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
@@ -36,10 +35,8 @@ pub enum Refused {
 
 /// Checks passwords.
 pub struct Auth {
-    /// Checks wait here, not on a thread, until it is their turn.
+    /// One check at a time: what argon2id fills, 19 MiB, would be the largest piece of an idle server.
     turn: Arc<Semaphore>,
-    /// What an unknown user's password is checked against.
-    decoy: Arc<str>,
 }
 
 impl Auth {
@@ -47,7 +44,6 @@ impl Auth {
     pub fn new() -> Self {
         Self {
             turn: Arc::new(Semaphore::new(1)),
-            decoy: DECOY.into(),
         }
     }
 
@@ -64,9 +60,7 @@ impl Auth {
             .and_then(|read| {
                 geode_graph::user(&read, user).map_err(|error| Refused::Table(error.to_string()))
             })?;
-        let hash: Arc<str> = found
-            .as_ref()
-            .map_or_else(|| self.decoy.clone(), |record| record.hash.as_str().into());
+        let hash: Arc<str> = found.as_ref().map_or(DECOY, |record| &record.hash).into();
         let is_right = self.matches(hash, password).await;
         match found {
             Some(record) if is_right => Ok(record),
@@ -101,48 +95,22 @@ impl Default for Auth {
 
 /// The argon2id hash of a password with a new salt, in PHC form: what the user table holds.
 pub fn hash_password(password: &str) -> Result<String, argon2::password_hash::Error> {
-    let params = Params::default();
-    let mut hash = PasswordHash {
-        algorithm: Algorithm::default().ident(),
-        version: Some(Version::default().into()),
-        params: ParamsString::try_from(&params)?,
-        salt: Some(Salt::generate()),
-        hash: Some(Output::new(&[0; Params::DEFAULT_OUTPUT_LEN])?),
-    };
-    hash.hash = Some(derive(&hash, password)?);
-    Ok(hash.to_string())
+    Ok(Argon2::default().hash_password(password.as_bytes())?.to_string())
 }
 
 /// Whether a password fits a hash of the user table. Takes tens of milliseconds: it is meant to be slow.
 pub(crate) fn verify_password(hash: &str, password: &str) -> bool {
-    let Ok(hash) = PasswordHash::new(hash) else {
-        return false;
-    };
-    // Outputs are compared in constant time.
-    derive(&hash, password).is_ok_and(|found| hash.hash == Some(found))
-}
-
-/// What a password gives with the salt, costs and length of a hash.
-fn derive(hash: &PasswordHash, password: &str) -> Result<Output, argon2::password_hash::Error> {
-    let invalid = argon2::password_hash::Error::PasswordInvalid;
-    let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else {
-        return Err(invalid);
-    };
-    let algorithm = Algorithm::try_from(hash.algorithm.as_str())?;
-    let version = hash.version.map(Version::try_from).transpose()?;
-    let params = Params::try_from(hash)?;
-    let blocks = params.block_count();
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut memory = vec![Block::default(); blocks];
-    let mut found = vec![0; expected.len()];
-    let argon2 = Argon2::new(algorithm, version.unwrap_or_default(), params);
-    argon2.hash_password_into_with_memory(password.as_bytes(), salt, &mut found, &mut memory)?;
-    Ok(Output::new(&found)?)
+    PasswordHash::new(hash).is_ok_and(|hash| {
+        Argon2::default()
+            .verify_password(password.as_bytes(), &hash)
+            .is_ok()
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use argon2::Params;
     use geode_graph::{Command, Commit, CommitSummary, Effect, LogPosition, apply};
     use geode_store::{MemStore, WriteTxn};
     use geode_types::{LogIndex, Term};

@@ -155,7 +155,7 @@ impl<R: Replication> Pipeline<R> {
             let begun = if writes {
                 self.begin_write(id, request.deadline).await?
             } else {
-                self.begin(read, false, None, request.deadline).await?
+                self.begin(read, false, request.deadline).await?
             };
             if let Some(done) = begun.recorded {
                 send_held(out, &prepared, None).await;
@@ -240,7 +240,6 @@ impl<R: Replication> Pipeline<R> {
         &self,
         read: ReadMode,
         writes: bool,
-        id: Option<RequestId>,
         deadline: Instant,
     ) -> Result<Begun<R>, Refusal> {
         match read {
@@ -254,7 +253,7 @@ impl<R: Replication> Pipeline<R> {
             _ => self.read_index(deadline).await?,
         }
         if writes {
-            return self.begin_write(id, deadline).await;
+            return self.begin_write(None, deadline).await;
         }
         let transaction = Transaction::read_only(self.snapshot()?)?;
         Ok(Begun {
@@ -415,7 +414,7 @@ impl<R: Replication> Pipeline<R> {
     ) -> Result<Lsn, Refusal> {
         let deadline = Instant::now() + self.limits.transaction_timeout;
         for attempt in 0.. {
-            let mut begun = self.begin(ReadMode::Linearizable, true, None, deadline).await?;
+            let mut begun = self.begin(ReadMode::Linearizable, true, deadline).await?;
             change(&mut begun.transaction)?;
             match self.commit(begun.transaction.finish(), None, &mut None).await {
                 Err(Refusal::Failed(error)) if is_conflict(&error) && attempt < CONFLICT_RETRIES => {

@@ -49,12 +49,16 @@ func main() {
 	}
 }
 
-func printLeader(endpoints []string, directory string) error {
+func connect(endpoints []string, directory string) (*clientv3.Client, error) {
 	config, err := tlsConfig(directory)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	client, err := clientv3.New(clientv3.Config{Endpoints: endpoints, TLS: config, DialTimeout: 5 * time.Second})
+	return clientv3.New(clientv3.Config{Endpoints: endpoints, TLS: config, DialTimeout: 5 * time.Second})
+}
+
+func printLeader(endpoints []string, directory string) error {
+	client, err := connect(endpoints, directory)
 	if err != nil {
 		return err
 	}
@@ -72,11 +76,7 @@ func printLeader(endpoints []string, directory string) error {
 }
 
 func run(endpoints []string, directory string, clients int, duration, timeout time.Duration, read bool, size int) error {
-	config, err := tlsConfig(directory)
-	if err != nil {
-		return err
-	}
-	client, err := clientv3.New(clientv3.Config{Endpoints: endpoints, TLS: config, DialTimeout: 5 * time.Second})
+	client, err := connect(endpoints, directory)
 	if err != nil {
 		return err
 	}

@@ -124,7 +124,7 @@ impl<R: Replication> Session<R> {
                 let writes = !read_only && request.read == ReadMode::Linearizable;
                 let begun = self
                     .pipeline
-                    .begin(request.read, writes, None, request.deadline)
+                    .begin(request.read, writes, request.deadline)
                     .await?;
                 let now = Instant::now();
                 let until = now + self.pipeline.limits().transaction_timeout;

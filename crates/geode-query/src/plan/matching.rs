@@ -1,8 +1,8 @@
 //! The order in which a pattern is matched: greedily the step that multiplies rows least, by the counts of labels and types.
 //!
-//! Known nodes and edges come first; then nodes whose number is given; then edges whose two ends are known, then the edge with the fewest expected neighbours; only
-//! when nothing is connected to what is known is a label scanned, the rarest. Every predicate is applied as soon as its variables
-//! are filled. Within one MATCH an edge is matched once (openCypher's rule, GQL's DIFFERENT EDGES).
+//! Known nodes and edges come first; then nodes whose number is given; then edges whose two ends are known, then the edge with the
+//! fewest expected neighbours; only when nothing is connected to what is known is a label scanned, the rarest. Every predicate is
+//! applied as soon as its variables are filled. Within one MATCH an edge is matched once (openCypher's rule, GQL's DIFFERENT EDGES).
 
 use super::logical::{EdgeTerm, Match};
 use super::physical::{Expand, Op};

@@ -71,12 +71,17 @@ impl MetaPage {
     }
 }
 
-/// Puts the anchored state back, if the file is not in it. True when there is an anchor.
-pub(super) fn restore(directory: &Path) -> io::Result<bool> {
-    let page = match std::fs::read(directory.join(FILE)) {
-        Ok(bytes) => newest(&bytes)?.1,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+/// Puts the anchored state back, if the file is not in it. The anchor, when there is one.
+pub(super) fn restore(directory: &Path) -> io::Result<Option<Slots>> {
+    let path = directory.join(FILE);
+    let (generation, page) = match std::fs::read(&path) {
+        Ok(bytes) => newest(&bytes)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
+    };
+    let anchor = Slots {
+        file: OpenOptions::new().write(true).open(path)?,
+        generation,
     };
     let data = OpenOptions::new()
         .read(true)
@@ -95,13 +100,13 @@ pub(super) fn restore(directory: &Path) -> io::Result<bool> {
     if slots.iter().all(Option::is_some)
         && newest.is_some_and(|newest| newest.numbered(0) == page.numbered(0))
     {
-        return Ok(true);
+        return Ok(Some(anchor));
     }
     for slot in 0..2 {
         data.write_all_at(&page.numbered(slot), slot * size as u64)?;
     }
     data.sync_data()?;
-    Ok(true)
+    Ok(Some(anchor))
 }
 
 /// Keeps the anchor of an open store.
@@ -120,15 +125,15 @@ struct Pinned {
 }
 
 /// The file.
-struct Slots {
+pub(super) struct Slots {
     file: File,
     /// Of the newest slot; odd ones are in the second.
     generation: u64,
 }
 
 impl Anchor {
-    /// Pins what a store holds that was just opened, before anything is written to it. `restored`: that is the anchored state.
-    pub(super) fn pin(env: &Env<WithoutTls>, directory: &Path, restored: bool) -> heed::Result<Self> {
+    /// Pins what a store holds that was just opened, before anything is written to it. `slots`: that is this anchor's state.
+    pub(super) fn pin(env: &Env<WithoutTls>, directory: &Path, slots: Option<Slots>) -> heed::Result<Self> {
         let data = File::open(directory.join(DATA))?;
         let mut head = vec![0; META_BYTES];
         data.read_exact_at(&mut head, 0)?;
@@ -136,11 +141,6 @@ impl Anchor {
         if !(META_BYTES..=LARGEST_PAGE).contains(&page_bytes) {
             return Err(damaged("the size of a page is not known").into());
         }
-        let slots = if restored {
-            Some(Slots::open(directory)?)
-        } else {
-            None
-        };
         let pinned = Pinned {
             reader: env.clone().static_read_txn()?,
             slots,
@@ -192,13 +192,6 @@ impl Slots {
         std::fs::rename(&path, directory.join(FILE))?;
         super::sync_directory(directory)?;
         Ok(Self { file, generation: 1 })
-    }
-
-    fn open(directory: &Path) -> io::Result<Self> {
-        let path = directory.join(FILE);
-        let (generation, _) = newest(&std::fs::read(&path)?)?;
-        let file = OpenOptions::new().write(true).open(path)?;
-        Ok(Self { file, generation })
     }
 
     /// Writes the older slot.

@@ -87,13 +87,14 @@ impl LmdbStore {
     pub fn open(directory: &Path, options: LmdbOptions) -> Result<Self> {
         let act = "open the store";
         std::fs::create_dir_all(directory).map_err(|source| StoreError::io(act, source))?;
-        let restored = anchor::restore(directory).map_err(|source| StoreError::io(act, source))?;
+        let slots = anchor::restore(directory).map_err(|source| StoreError::io(act, source))?;
         let limit_bytes = options.map_size.next_multiple_of(MAP_GRANULE);
         let mut builder = EnvOpenOptions::new().read_txn_without_tls();
         builder
             .map_size(limit_bytes as usize)
             .max_readers(options.max_readers)
             .max_dbs(DATABASES);
+        let restored = slots.is_some();
         // Until there is an anchor, LMDB itself keeps the file whole.
         let flags = if restored {
             EnvFlags::NO_SYNC
@@ -107,7 +108,7 @@ impl LmdbStore {
         // SAFETY: nobody but this environment writes the file while it is mapped (one process owns the data directory).
         let env = unsafe { builder.flags(flags).open(directory) }
             .map_err(|error| StoreError::from_heed(act, error))?;
-        let store = Anchor::pin(&env, directory, restored)
+        let store = Anchor::pin(&env, directory, slots)
             .and_then(|anchor| Self::with_tables(env, anchor, limit_bytes))
             .map_err(|error| StoreError::from_heed(act, error))?;
         if !restored {
