@@ -150,7 +150,7 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
         let sent = send_now(self.raft(), proposal, responder);
         let patience = Patience::<R> {
             metrics: self.raft().metrics(),
-            lease: self.timing().election_max,
+            lease: self.timing().lease(),
             doubtful_rounds: 0,
         };
         let wait_max = self.limits().wait_max;

@@ -4,23 +4,25 @@ use geode_types::{ClusterId, Incarnation, MemberId};
 use geode_wire::client::MemberAddress;
 use openraft::{Config, SnapshotPolicy, StepDownPolicy};
 use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Heartbeat and election timing. A follower elects after the leader's lease (`election_max`) and a random time between the two bounds.
+/// Heartbeat and election timing. A follower that hears no leader stands for election after a random time between the two bounds, as in
+/// Raft (Ongaro 2014, section 3.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
     /// How often a leader is heard.
     pub heartbeat: Duration,
-    /// Shortest random wait.
+    /// Shortest wait.
     pub election_min: Duration,
-    /// Longest random wait, and the leader's lease.
+    /// Longest wait.
     pub election_max: Duration,
 }
 
 impl Timing {
-    /// For disks and networks that answer in few milliseconds: about a second without a leader.
+    /// For disks and networks that answer in few milliseconds: about half a second without a leader.
     pub const FAST: Self = Self::new(100, 300, 600);
     /// For ordinary clouds.
     pub const DEFAULT: Self = Self::new(250, 1000, 2000);
@@ -34,6 +36,23 @@ impl Timing {
             election_max: Duration::from_millis(election_max),
         }
     }
+
+    /// How long a leader is heard for: until then nobody else is voted for, and a leader that hears no majority for as long has lost it.
+    pub(super) fn lease(&self) -> Duration {
+        self.election_max / 2
+    }
+
+    /// What openraft draws a random time from, milliseconds. It waits for the lease first, so the two together end at `election_max`. It
+    /// refuses a time below a heartbeat.
+    fn after_lease(&self) -> Range<u64> {
+        let shortest = self.election_min.saturating_sub(self.lease());
+        let above_heartbeat = self.heartbeat + Duration::from_millis(1);
+        millis(shortest.max(above_heartbeat))..millis(self.lease())
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    duration.as_millis() as u64
 }
 
 impl Default for Timing {
@@ -118,12 +137,13 @@ pub struct RaftIdentity {
 impl RaftSettings {
     /// openraft's configuration. Snapshots and purges are triggered by `upkeep`, not by openraft.
     pub(super) fn config(&self) -> Config {
-        let millis = |duration: Duration| duration.as_millis() as u64;
+        let elections = self.timing.after_lease();
         Config {
             cluster_name: "geode".to_owned(),
             heartbeat_interval: millis(self.timing.heartbeat),
-            election_timeout_min: millis(self.timing.election_min),
-            election_timeout_max: millis(self.timing.election_max),
+            election_timeout_min: elections.start,
+            // Also the lease, by openraft's rule.
+            election_timeout_max: elections.end,
             install_snapshot_timeout: millis(self.limits.snapshot_timeout),
             max_payload_entries: self.limits.message_entries,
             snapshot_policy: SnapshotPolicy::Never,
@@ -137,6 +157,22 @@ impl RaftSettings {
             allow_log_reversion: Some(false),
             backoff: format!("{0}ms {0}ms {0}ms ...{0}ms", millis(self.timing.heartbeat)),
             ..Config::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_profile_elects_within_its_bounds_and_outlives_a_lost_heartbeat() {
+        for timing in [Timing::FAST, Timing::DEFAULT, Timing::WAN] {
+            let elections = timing.after_lease();
+            let whole = |after: u64| timing.lease() + Duration::from_millis(after);
+            assert!(whole(elections.start) >= timing.election_min, "{timing:?}");
+            assert!(whole(elections.end) <= timing.election_max, "{timing:?}");
+            assert!(timing.lease() > timing.heartbeat * 2, "{timing:?}");
         }
     }
 }
