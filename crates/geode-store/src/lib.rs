@@ -15,6 +15,10 @@ pub use memory::{MemRead, MemStore};
 /// The longest key, LMDB's limit. Longer keys are refused by every implementation.
 pub const MAX_KEY_BYTES: usize = 511;
 
+/// Tables of which each may be large, by the first byte of their keys. A store may keep each of them apart from the others; that shows in its
+/// size and speed only.
+pub const LARGE_TABLES: std::ops::Range<u8> = 0x20..0x28;
+
 /// What every operation returns.
 pub type Result<T> = std::result::Result<T, StoreError>;
 

@@ -189,7 +189,9 @@ fn a_snapshot_moves_between_threads(store: &impl Store) {
 }
 
 fn random_histories_equal_a_sorted_map(store: &impl Store) {
-    let key = prop::collection::vec(0u8..4, 1..6);
+    let table = prop::sample::select(vec![0, 1, 0x1f, 0x20, 0x21, 0x27, 0x28, 0xff]);
+    let key = (table, prop::collection::vec(0u8..4, 0..5));
+    let key = key.prop_map(|(table, rest)| [vec![table], rest].concat());
     let operation = (key, prop::option::of(prop::collection::vec(any::<u8>(), 0..300)));
     let batches = prop::collection::vec((prop::collection::vec(operation, 0..120), any::<bool>()), 0..8);
     let config = ProptestConfig {
@@ -223,9 +225,13 @@ fn random_histories_equal_a_sorted_map(store: &impl Store) {
             }
             prop_assert_eq!(all(&old), expected);
             let read = store.read().unwrap();
-            for probe in [vec![1], vec![2, 0], vec![3, 3, 3]] {
+            for probe in [vec![1], vec![0x1f, 2], vec![0x20, 3, 3], vec![0x25], vec![0x27, 1], vec![0x90]] {
                 let before = model.range(..probe.clone()).next_back().map(|(key, _)| key.clone());
                 prop_assert_eq!(read.last(&[0], &probe).unwrap().map(|(key, _)| key.to_vec()), before);
+                let from = read.range(&probe, Some(&[0x28])).unwrap().map(|entry| entry.unwrap().0.to_vec());
+                let upper = vec![0x28].max(probe.clone());
+                let wanted = model.range(probe..upper).map(|(key, _)| key.clone());
+                prop_assert!(from.eq(wanted));
             }
         }
     });

@@ -1,20 +1,18 @@
 //! The store on LMDB (by heed): memory-mapped, so that reads borrow pages without copying.
 //!
-//! The file holds two key spaces, `a` and `b`, and a control table that names the live one; every transaction reads that name
+//! The file holds two key spaces, `a` and `b` (each of several trees, see `space`), and a control table that names the live one; every transaction reads that name
 //! in its own snapshot. Loading fills the idle space in batches and switches in one commit. Commits run with `NO_SYNC`: they wait for
 //! no disk. After a crash the store is as it was at the last [`Store::sync`], see `anchor`.
 
 mod anchor;
+mod space;
 
 use crate::{Entry, Loader, ReadTxn, Reader, Result, Store, StoreError, StoreSize, WriteTxn, check_key};
 use anchor::Anchor;
 use heed::types::Bytes;
-use heed::{
-    CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, FlagSetMode, PutFlags, RoRange, RoTxn, RwTxn,
-    WithoutTls,
-};
+use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, FlagSetMode, RoTxn, RwTxn, WithoutTls};
+use space::{Ends, LmdbRange, Space, TREES};
 use std::fs::File;
-use std::ops::Bound;
 use std::path::Path;
 
 /// Default of [`LmdbOptions::map_size`]: address space, not memory nor disk, so it is chosen beyond any volume.
@@ -26,7 +24,11 @@ const LOAD_BATCH_BYTES: usize = 16 << 20;
 const ACTIVE: &[u8] = b"active";
 /// Present in every store that may be whole only together with its anchor.
 const ANCHORED: &[u8] = b"anchored";
-const DATABASES: u32 = 3;
+/// Names the arrangement of trees, so that a store of another one is refused and not taken for empty.
+const LAYOUT: &[u8] = b"layout";
+const LAYOUT_NOW: &[u8] = b"2";
+/// Two key spaces and the control table.
+const DATABASES: u32 = 2 * TREES as u32 + 1;
 const MAP_GRANULE: u64 = 1 << 20;
 
 type Table = Database<'static, Bytes, Bytes>;
@@ -54,7 +56,7 @@ impl Default for LmdbOptions {
 pub struct LmdbStore {
     env: Env<WithoutTls>,
     anchor: Anchor,
-    spaces: [Table; 2],
+    spaces: [Space; 2],
     control: Table,
     limit_bytes: u64,
 }
@@ -62,13 +64,14 @@ pub struct LmdbStore {
 /// A snapshot of an [`LmdbStore`].
 pub struct LmdbRead {
     txn: Txn,
-    live: Table,
+    live: Space,
 }
 
 /// The writer of an [`LmdbStore`].
 pub struct LmdbWrite<'a> {
     txn: RwTxn<'a>,
-    live: Table,
+    live: Space,
+    ends: Ends,
 }
 
 /// The loader of an [`LmdbStore`].
@@ -78,9 +81,6 @@ pub struct LmdbLoader<'a> {
     txn: Option<RwTxn<'a>>,
     batch_bytes: usize,
 }
-
-/// Entries of a range, borrowed from the map.
-pub struct LmdbRange<'a>(RoRange<'a, Bytes, Bytes>);
 
 impl LmdbStore {
     /// Opens the store in this directory, which is created when it is missing.
@@ -114,18 +114,26 @@ impl LmdbStore {
         if !restored {
             store.begin_anchoring(directory)?;
         }
+        store.check_layout()?;
         Ok(store)
     }
 
     fn with_tables(env: Env<WithoutTls>, anchor: Anchor, limit_bytes: u64) -> heed::Result<Self> {
         env.clear_stale_readers()?;
-        let (a, b, control) = env
+        let (spaces, control) = env
             .create_databases_and_commit(env.write_txn()?, |opener, txn| {
-                let mut open = |name| opener.create_database::<Bytes, Bytes>(txn, Some(name));
+                let mut open = |name: &str| opener.create_database::<Bytes, Bytes>(txn, Some(name));
+                let control = open("control")?;
+                let mut space = |name: &str| {
+                    let mut trees = [control; TREES];
+                    for (number, tree) in trees.iter_mut().enumerate() {
+                        *tree = open(&format!("{name}{number}"))?;
+                    }
+                    heed::Result::Ok(trees)
+                };
                 heed::Result::Ok(CommitOrAbort::<_, ()>::Commit((
-                    open("a")?,
-                    open("b")?,
-                    open("control")?,
+                    [space("a")?, space("b")?],
+                    control,
                 )))
             })?
             .commit()
@@ -133,7 +141,7 @@ impl LmdbStore {
         let store = Self {
             env,
             anchor,
-            spaces: [a, b],
+            spaces,
             control,
             limit_bytes,
         };
@@ -153,6 +161,7 @@ impl LmdbStore {
             self.anchor.take(&self.env)?;
             let mut txn = self.env.write_txn()?;
             self.control.put(&mut txn, ANCHORED, b"1")?;
+            self.control.put(&mut txn, LAYOUT, LAYOUT_NOW)?;
             txn.commit()?;
             self.anchor.take(&self.env)?;
             #[allow(unsafe_code, reason = "LMDB takes this flag from a single thread only")]
@@ -172,14 +181,28 @@ impl LmdbStore {
         })
     }
 
+    fn check_layout(&self) -> Result<()> {
+        let act = "open the store";
+        let read = self.env.read_txn();
+        let read = read.map_err(|error| StoreError::from_heed(act, error))?;
+        let layout = self.control.get(&read, LAYOUT);
+        if layout.map_err(|error| StoreError::from_heed(act, error))? == Some(LAYOUT_NOW) {
+            return Ok(());
+        }
+        Err(StoreError::Corrupt {
+            act,
+            detail: "its trees are those of another version of Geode".to_owned(),
+        })
+    }
+
     /// What a loader left behind when it was interrupted gives its room back.
     fn clear_idle(&self) -> heed::Result<()> {
         let mut txn = self.env.write_txn()?;
         let idle = self.spaces[1 - self.live(&txn)?];
-        if idle.is_empty(&txn)? {
+        if space::len(&idle, &txn)? == 0 {
             return Ok(());
         }
-        idle.clear(&mut txn)?;
+        space::clear(&idle, &mut txn)?;
         txn.commit()
     }
 
@@ -217,7 +240,11 @@ impl Store for LmdbStore {
         let begin = || {
             let txn = self.env.write_txn()?;
             let live = self.spaces[self.live(&txn)?];
-            Ok(LmdbWrite { txn, live })
+            Ok(LmdbWrite {
+                txn,
+                live,
+                ends: Ends::default(),
+            })
         };
         begin().map_err(|error| StoreError::from_heed("begin a write transaction", error))
     }
@@ -247,9 +274,7 @@ impl Store for LmdbStore {
         let info = self.env.info();
         let page_size = u64::from(self.env.unnamed_database_stat().page_size);
         let read = self.read()?;
-        let entries = read
-            .live
-            .len(&read.txn)
+        let entries = space::len(&read.live, &read.txn)
             .map_err(|error| StoreError::from_heed("measure the store", error))?;
         Ok(StoreSize {
             used_bytes: (info.last_page_number as u64 + 1) * page_size,
@@ -259,63 +284,19 @@ impl Store for LmdbStore {
     }
 }
 
-fn get_in<'a>(live: Table, txn: &'a RoTxn<'_, heed::AnyTls>, key: &[u8]) -> Result<Option<&'a [u8]>> {
-    live.get(txn, key)
-        .map_err(|error| StoreError::from_heed("read a key", error))
-}
-
-fn range_in<'a>(
-    live: Table,
-    txn: &'a RoTxn<'_, heed::AnyTls>,
-    from: &[u8],
-    to: Option<&[u8]>,
-) -> Result<LmdbRange<'a>> {
-    let bounds = (
-        Bound::Included(from),
-        to.map_or(Bound::Unbounded, Bound::Excluded),
-    );
-    live.range(txn, &bounds)
-        .map(LmdbRange)
-        .map_err(|error| StoreError::from_heed("read a range", error))
-}
-
-fn last_in<'a>(
-    live: Table,
-    txn: &'a RoTxn<'_, heed::AnyTls>,
-    from: &[u8],
-    to: &[u8],
-) -> Result<Option<Entry<'a>>> {
-    let found = live
-        .get_lower_than(txn, to)
-        .map_err(|error| StoreError::from_heed("read a range backwards", error))?;
-    Ok(found.filter(|(key, _)| *key >= from))
-}
-
-impl<'a> Iterator for LmdbRange<'a> {
-    type Item = Result<Entry<'a>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        Some(
-            self.0
-                .next()?
-                .map_err(|error| StoreError::from_heed("read the next entry", error)),
-        )
-    }
-}
-
 impl Reader for LmdbRead {
     type Range<'a> = LmdbRange<'a>;
 
     fn get(&self, key: &[u8]) -> Result<Option<&[u8]>> {
-        get_in(self.live, &self.txn, key)
+        space::get(&self.live, &self.txn, key)
     }
 
     fn range(&self, from: &[u8], to: Option<&[u8]>) -> Result<LmdbRange<'_>> {
-        range_in(self.live, &self.txn, from, to)
+        space::range(&self.live, &self.txn, from, to)
     }
 
     fn last(&self, from: &[u8], to: &[u8]) -> Result<Option<Entry<'_>>> {
-        last_in(self.live, &self.txn, from, to)
+        space::last(&self.live, &self.txn, from, to)
     }
 }
 
@@ -328,30 +309,30 @@ impl Reader for LmdbWrite<'_> {
         Self: 'b;
 
     fn get(&self, key: &[u8]) -> Result<Option<&[u8]>> {
-        get_in(self.live, &self.txn, key)
+        space::get(&self.live, &self.txn, key)
     }
 
     fn range(&self, from: &[u8], to: Option<&[u8]>) -> Result<LmdbRange<'_>> {
-        range_in(self.live, &self.txn, from, to)
+        space::range(&self.live, &self.txn, from, to)
     }
 
     fn last(&self, from: &[u8], to: &[u8]) -> Result<Option<Entry<'_>>> {
-        last_in(self.live, &self.txn, from, to)
+        space::last(&self.live, &self.txn, from, to)
     }
 }
 
 impl WriteTxn for LmdbWrite<'_> {
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         check_key(key)?;
-        self.live
-            .put(&mut self.txn, key, value)
+        self.ends
+            .put(&self.live, &mut self.txn, key, value)
             .map_err(|error| StoreError::from_heed("write a key", error))
     }
 
     fn delete(&mut self, key: &[u8]) -> Result<bool> {
         check_key(key)?;
-        self.live
-            .delete(&mut self.txn, key)
+        self.ends
+            .delete(&self.live, &mut self.txn, key)
             .map_err(|error| StoreError::from_heed("delete a key", error))
     }
 
@@ -375,7 +356,7 @@ impl LmdbLoader<'_> {
             None => self.txn.insert(self.store.env.write_txn()?),
         };
         self.batch_bytes += key.len() + value.len();
-        self.store.spaces[self.idle].put_with_flags(txn, PutFlags::APPEND, key, value)
+        space::append(&self.store.spaces[self.idle], txn, key, value)
     }
 
     fn switch(mut self) -> heed::Result<()> {
@@ -386,7 +367,7 @@ impl LmdbLoader<'_> {
         self.store
             .control
             .put(&mut txn, ACTIVE, if self.idle == 1 { b"b" } else { b"a" })?;
-        self.store.spaces[1 - self.idle].clear(&mut txn)?;
+        space::clear(&self.store.spaces[1 - self.idle], &mut txn)?;
         txn.commit()?;
         self.store.anchor.take(&self.store.env)
     }
