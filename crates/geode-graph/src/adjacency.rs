@@ -1,7 +1,7 @@
 //! Adjacency lists: for each node, direction and edge type the neighbours in ascending order, in blocks.
 //!
-//! Key: `group | space | node (8) | direction (1) | type (4) | last pair of the block (16)`; the last block of a list ends with
-//! [`TAIL`] instead, so a list that fits one block has a short key that never changes. A pair belongs to the first block whose
+//! Key: `space | node | direction (1) | type | last pair of the block`; the last block of a list ends with [`TAIL`] instead of the
+//! pair, so a list that fits one block has a short key that never changes. A pair belongs to the first block whose
 //! key is not less than the pair's.
 
 use crate::block::{self, MAX_BLOCK_BYTES, MERGED_BLOCK_BYTES, MIN_BLOCK_BYTES, Pair};
@@ -59,9 +59,6 @@ pub(crate) const OUT: u8 = 0;
 pub(crate) const IN: u8 = 1;
 /// Each piece of a split block has a count and a first pair in full; without room for them a tiny last piece would remain.
 const PIECE_SLACK: usize = 32;
-const DIRECTION_AT: usize = HEAD + 8;
-const TYPE_AT: usize = DIRECTION_AT + 1;
-const LAST_AT: usize = TYPE_AT + 4;
 
 /// What a block's key says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,23 +73,26 @@ pub(crate) struct BlockKey {
 impl BlockKey {
     pub(crate) fn parse(key: &[u8]) -> Result<Self> {
         let parse = || {
-            let last = match key.get(LAST_AT..)? {
-                [TAIL] => None,
-                rest if rest.len() == 16 => {
-                    Some((keys::u64_at(key, LAST_AT)?, keys::u64_at(key, LAST_AT + 8)?))
-                }
-                _ => return None,
-            };
-            let outgoing = match key[DIRECTION_AT] {
+            let mut rest = key.get(HEAD..)?;
+            let node = NodeId(keys::take_id(&mut rest)?);
+            let (direction, after) = rest.split_first()?;
+            rest = after;
+            let outgoing = match *direction {
                 OUT => true,
                 IN => false,
                 _ => return None,
             };
-            let node = NodeId(keys::u64_at(key, HEAD)?);
+            let edge_type = u32::try_from(keys::take_id(&mut rest)?).ok()?;
+            let last = if rest == [TAIL] {
+                None
+            } else {
+                let pair = (keys::take_id(&mut rest)?, keys::take_id(&mut rest)?);
+                rest.is_empty().then_some(Some(pair))?
+            };
             Some(Self {
                 node,
                 outgoing,
-                edge_type: keys::u32_at(key, TYPE_AT)?,
+                edge_type,
                 last,
             })
         };
@@ -101,11 +101,11 @@ impl BlockKey {
 }
 
 fn node_key(node: NodeId) -> Key {
-    Key::new(ADJACENCY).u64(node.0)
+    Key::new(ADJACENCY).id(node.0)
 }
 
 fn list_key(node: NodeId, direction: u8, edge_type: u32) -> Key {
-    node_key(node).u8(direction).u32(edge_type)
+    node_key(node).u8(direction).id(u64::from(edge_type))
 }
 
 fn damaged(node: NodeId) -> GraphError {
@@ -179,7 +179,7 @@ pub(crate) fn contains(
     pair: Pair,
 ) -> Result<bool> {
     let list = list_key(node, direction, edge_type);
-    let wanted = list.u64(pair.0).u64(pair.1);
+    let wanted = list.id(pair.0).id(pair.1);
     let Some((_, value)) = read.range(&wanted, Some(&list.end()))?.next().transpose()? else {
         return Ok(false);
     };
@@ -246,7 +246,7 @@ struct Loaded {
 impl Loaded {
     fn find(tx: &impl WriteTxn, change: &Change) -> Result<Self> {
         let list = list_key(change.node, change.direction, change.edge_type);
-        let wanted = list.u64(change.pair.0).u64(change.pair.1);
+        let wanted = list.id(change.pair.0).id(change.pair.1);
         match tx.range(&wanted, Some(&list.end()))?.next().transpose()? {
             Some((key, value)) => Self::parse(list, key, value),
             None => Ok(Self {
@@ -319,7 +319,7 @@ impl Loaded {
                 return Ok(());
             }
             let last = piece[piece.len() - 1];
-            tx.put(&self.list.u64(last.0).u64(last.1), &block::encode(piece))?;
+            tx.put(&self.list.id(last.0).id(last.1), &block::encode(piece))?;
             rest = later;
         }
     }

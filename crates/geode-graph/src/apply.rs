@@ -7,6 +7,7 @@ use crate::adjacency::{self, Change, IN, OUT};
 use crate::catalog::{self, TokenKind};
 use crate::command::{Command, Commit, CommitSummary, Effect};
 use crate::counters::{self, Totals};
+use crate::edges::EdgeWriter;
 use crate::error::{GraphError, Result};
 use crate::keys::{self, MAX_ID};
 use crate::position::{LogPosition, position, put_position};
@@ -104,6 +105,7 @@ fn apply_commit(tx: &mut impl WriteTxn, index: LogIndex, commit: &Commit) -> Res
         index,
         totals,
         counts: BTreeMap::new(),
+        edges: EdgeWriter::default(),
         adjacency: Vec::new(),
         endpoints: Vec::new(),
         deleted: Vec::new(),
@@ -121,6 +123,7 @@ struct Applier<'t, W> {
     totals: Totals,
     /// Changes of the counts by label and type.
     counts: BTreeMap<(TokenKind, u32), i64>,
+    edges: EdgeWriter,
     adjacency: Vec<Change>,
     /// Nodes that must exist in the end.
     endpoints: Vec<NodeId>,
@@ -232,12 +235,10 @@ impl<W: WriteTxn> Applier<'_, W> {
     }
 
     fn create_edge(&mut self, id: EdgeId, record: &EdgeRecord) -> Result<()> {
-        if id.0 == 0 || id.0 >= MAX_ID || self.tx.get(&keys::edge(id))?.is_some() {
+        if id.0 == 0 || id.0 >= MAX_ID || self.edges.get(self.tx, id)?.is_some() {
             return self.invalid(format!("edge {id} cannot be created"));
         }
-        self.scratch.clear();
-        record.encode(&mut self.scratch);
-        self.tx.put(&keys::edge(id), &self.scratch)?;
+        self.edges.put(self.tx, id, record)?;
         self.endpoints.extend([record.start, record.end]);
         self.totals.next_edge = self.totals.next_edge.max(id.0 + 1);
         self.totals.edges += 1;
@@ -248,14 +249,12 @@ impl<W: WriteTxn> Applier<'_, W> {
     fn update_edge(&mut self, id: EdgeId, properties: &PropertyList) -> Result<()> {
         let mut record = self.stored_edge(id)?;
         record.properties.clone_from(properties);
-        self.scratch.clear();
-        record.encode(&mut self.scratch);
-        Ok(self.tx.put(&keys::edge(id), &self.scratch)?)
+        self.edges.put(self.tx, id, &record)
     }
 
     fn delete_edge(&mut self, id: EdgeId) -> Result<()> {
         let record = self.stored_edge(id)?;
-        self.tx.delete(&keys::edge(id))?;
+        self.edges.remove(self.tx, id)?;
         self.totals.edges = self
             .totals
             .edges
@@ -265,12 +264,10 @@ impl<W: WriteTxn> Applier<'_, W> {
         Ok(())
     }
 
-    fn stored_edge(&self, id: EdgeId) -> Result<EdgeRecord> {
-        match self.tx.get(&keys::edge(id))? {
+    fn stored_edge(&mut self, id: EdgeId) -> Result<EdgeRecord> {
+        match self.edges.get(self.tx, id)? {
             None => self.invalid(format!("edge {id} does not exist")),
-            Some(bytes) => {
-                EdgeRecord::decode(bytes).map_err(GraphError::undecodable(format_args!("edge {id}")))
-            }
+            Some(record) => Ok(record),
         }
     }
 
@@ -307,6 +304,7 @@ impl<W: WriteTxn> Applier<'_, W> {
     }
 
     fn finish(mut self) -> Result<()> {
+        self.edges.store(self.tx)?;
         self.adjacency.sort_unstable();
         if let Err(what) = adjacency::change(self.tx, &self.adjacency)? {
             return self.invalid(what);

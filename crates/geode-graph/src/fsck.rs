@@ -7,12 +7,13 @@ use crate::adjacency::{self, BlockKey, IN, OUT};
 use crate::block::{self, MAX_BLOCK_BYTES};
 use crate::catalog::{self, TokenKind};
 use crate::counters::{self, Totals};
-use crate::error::Result;
+use crate::edges::{self, Stored};
+use crate::error::{GraphError, Result};
 use crate::keys::{
     self, ADJACENCY, EDGES, HEAD, Key, LABELS, NODES, REQUESTS, SESSION_AGES, SESSIONS, TOKEN_IDS,
     TOKEN_NAMES,
 };
-use crate::record::{EdgeRecord, NodeRecord};
+use crate::record::{EdgeRef, NodeRecord};
 use geode_store::Reader;
 use geode_types::{EdgeId, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -138,7 +139,7 @@ impl<R: Reader> Check<'_, R> {
 
     fn nodes(&mut self) -> Result<()> {
         self.each(Key::new(NODES), |check, key, value| {
-            let id = NodeId(keys::u64_at(key, HEAD).unwrap_or(0));
+            let id = NodeId(keys::id_at(key, HEAD).unwrap_or(0));
             check.report.nodes += 1;
             check.seen.nodes += 1;
             check.seen.next_node = check.seen.next_node.max(id.0 + 1);
@@ -174,53 +175,76 @@ impl<R: Reader> Check<'_, R> {
         Ok(())
     }
 
+    /// Calls `each` with every edge that can be read; the others are problems.
+    fn each_edge(&mut self, mut each: impl FnMut(&mut Self, Stored<'_>) -> Result<()>) -> Result<()> {
+        for stored in edges::from(self.read, EdgeId(0))? {
+            match stored {
+                Ok(stored) => each(self, stored)?,
+                Err(GraphError::Corrupt { what }) => self.report.problem(|| what),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     fn edges(&mut self) -> Result<()> {
-        self.each(Key::new(EDGES), |check, key, value| {
-            let id = EdgeId(keys::u64_at(key, HEAD).unwrap_or(0));
+        let mut apart = 0;
+        self.each_edge(|check, stored| {
+            let EdgeRef {
+                edge: id,
+                edge_type,
+                start,
+                end,
+            } = stored.edge;
             check.report.edges += 1;
             check.seen.edges += 1;
             check.seen.next_edge = check.seen.next_edge.max(id.0 + 1);
-            let Ok(record) = EdgeRecord::decode(value) else {
-                check.report.problem(|| format!("edge {id} cannot be read"));
-                return Ok(());
-            };
+            apart += u64::from(stored.apart);
             let of = || format!("edge {id}");
-            check.known(TokenKind::EdgeType, record.edge_type, of);
-            for (property, _) in &record.properties {
-                check.known(TokenKind::PropertyKey, *property, of);
+            check.known(TokenKind::EdgeType, edge_type, of);
+            match stored.properties() {
+                Ok(properties) => {
+                    for (property, _) in &properties {
+                        check.known(TokenKind::PropertyKey, *property, of);
+                    }
+                }
+                Err(error) => check.report.problem(|| error.to_string()),
             }
-            *check
-                .counts
-                .entry((TokenKind::EdgeType, record.edge_type))
-                .or_default() += 1;
-            for (node, outgoing, other) in [
-                (record.start, true, record.end),
-                (record.end, false, record.start),
-            ] {
+            *check.counts.entry((TokenKind::EdgeType, edge_type)).or_default() += 1;
+            for (node, outgoing, other) in [(start, true, end), (end, false, start)] {
                 if check.read.get(&keys::node(node))?.is_none() {
                     check
                         .report
                         .problem(|| format!("edge {id} is attached to node {node}, which does not exist"));
                 }
-                let print = fingerprint(node.0, outgoing, record.edge_type, (other.0, id.0));
+                let print = fingerprint(node.0, outgoing, edge_type, (other.0, id.0));
                 check.sides[0] = check.sides[0].wrapping_add(print);
             }
             Ok(())
         })?;
+        let mut keys = 0;
+        self.each(Key::new(EDGES), |_, key, _| {
+            keys += u64::from(edges::stands_apart(key));
+            Ok(())
+        })?;
+        if keys != apart {
+            self.report
+                .problem(|| format!("{apart} records of edges should stand apart, {keys} do"));
+        }
         Ok(())
     }
 
     /// Names the edges that their lists lack.
     fn find_unlisted(&mut self) -> Result<()> {
-        self.each(Key::new(EDGES), |check, key, value| {
-            let id = EdgeId(keys::u64_at(key, HEAD).unwrap_or(0));
-            let Ok(record) = EdgeRecord::decode(value) else {
-                return Ok(());
-            };
-            for (node, direction, other) in [(record.start, OUT, record.end), (record.end, IN, record.start)]
-            {
-                let listed =
-                    adjacency::contains(check.read, node, direction, record.edge_type, (other.0, id.0));
+        self.each_edge(|check, stored| {
+            let EdgeRef {
+                edge: id,
+                edge_type,
+                start,
+                end,
+            } = stored.edge;
+            for (node, direction, other) in [(start, OUT, end), (end, IN, start)] {
+                let listed = adjacency::contains(check.read, node, direction, edge_type, (other.0, id.0));
                 if !listed.unwrap_or(false) {
                     let side = if direction == OUT { "outgoing" } else { "incoming" };
                     check
@@ -229,8 +253,7 @@ impl<R: Reader> Check<'_, R> {
                 }
             }
             Ok(())
-        })?;
-        Ok(())
+        })
     }
 
     fn adjacency(&mut self) -> Result<()> {

@@ -6,7 +6,7 @@
 use crate::adjacency::BlockKey;
 use crate::block;
 use crate::error::{GraphError, Result};
-use crate::keys::{ADJACENCY, FIRST_HASHED, HEAD, Key, LAST_SPACE};
+use crate::keys::{ADJACENCY, FIRST_HASHED, Key, LAST_SPACE};
 use geode_store::Reader;
 use sha2::{Digest, Sha256};
 
@@ -19,7 +19,7 @@ pub fn state_hash(read: &impl Reader) -> Result<[u8; 32]> {
     };
     for entry in read.range(&Key::new(FIRST_HASHED), Some(&Key::new(LAST_SPACE).end()))? {
         let (key, value) = entry?;
-        if key[HEAD - 1] != ADJACENCY {
+        if key.first() != Some(&ADJACENCY) {
             add(key);
             add(value);
             continue;

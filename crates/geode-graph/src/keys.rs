@@ -1,12 +1,11 @@
-//! The key space: every key is `group (2) | space (1) | …`, numbers big-endian, so that byte order is the order of ids.
+//! The key space: every key is `space (1) | …`; numbers are big-endian or shortened (see [`Key::id`]), so that byte order is the order of ids.
 //!
-//! Spaces below [`FIRST_HASHED`] describe the member (its position, Raft's blobs); the others are the replicated graph.
+//! Spaces below [`FIRST_HASHED`] describe the member (its position, Raft's blobs); the others are the replicated graph. The large ones
+//! are the store's [`geode_store::LARGE_TABLES`].
 
-use geode_types::{EdgeId, GroupId, NodeId};
+use geode_store::LARGE_TABLES;
+use geode_types::{EdgeId, NodeId};
 use uuid::Uuid;
-
-/// The one Raft group of this version. Sharding will make it a parameter.
-pub(crate) const GROUP: GroupId = GroupId(0);
 
 /// How far the log has been applied. In snapshots, outside the state hash.
 pub(crate) const POSITION: u8 = 0x01;
@@ -21,16 +20,20 @@ pub(crate) const USERS: u8 = 0x13;
 pub(crate) const SESSIONS: u8 = 0x14;
 pub(crate) const SESSION_AGES: u8 = 0x15;
 pub(crate) const REQUESTS: u8 = 0x16;
-pub(crate) const NODES: u8 = 0x20;
-pub(crate) const EDGES: u8 = 0x21;
-pub(crate) const ADJACENCY: u8 = 0x22;
-pub(crate) const LABELS: u8 = 0x23;
+pub(crate) const NODES: u8 = LARGE_TABLES.start;
+pub(crate) const EDGES: u8 = NODES + 1;
+pub(crate) const ADJACENCY: u8 = NODES + 2;
+pub(crate) const LABELS: u8 = NODES + 3;
 pub(crate) const LAST_SPACE: u8 = LABELS;
 
-/// Ids stay below this, so that the first byte of an id in a key is never 0xff, the mark of a tail block.
+/// Ids stay below this, so that none takes more than seven bytes, and the first byte of an id in a key is never 0xff, the mark of a tail block.
 pub(crate) const MAX_ID: u64 = 1 << 56;
-/// Length of `group | space`.
-pub(crate) const HEAD: usize = 3;
+/// Length of a space.
+pub(crate) const HEAD: usize = 1;
+/// Ids below this are a byte of their own. For others the first byte says how many follow.
+const SHORT_IDS: u64 = 0xf8;
+/// Ids that share a block of edge records.
+pub(crate) const EDGES_PER_BLOCK: u64 = 32;
 /// The suffix of an adjacency list's last block.
 pub(crate) const TAIL: u8 = 0xff;
 
@@ -46,8 +49,7 @@ impl Key {
 
     pub(crate) fn new(space: u8) -> Self {
         let mut bytes = [0; Self::CAPACITY];
-        bytes[..2].copy_from_slice(&GROUP.0.to_be_bytes());
-        bytes[2] = space;
+        bytes[0] = space;
         Self { bytes, len: HEAD }
     }
 
@@ -67,6 +69,16 @@ impl Key {
 
     pub(crate) fn u64(self, part: u64) -> Self {
         self.push(&part.to_be_bytes())
+    }
+
+    /// An id below [`MAX_ID`] in as few bytes as it needs. Shorter ones are less, and none is the beginning of another.
+    pub(crate) fn id(self, id: u64) -> Self {
+        if id < SHORT_IDS {
+            return self.u8(id as u8);
+        }
+        let bytes = id.to_be_bytes();
+        let rest = &bytes[id.leading_zeros() as usize / 8..];
+        self.u8(SHORT_IDS as u8 + rest.len() as u8 - 1).push(rest)
     }
 
     /// The first key that does not begin with this one.
@@ -92,15 +104,21 @@ impl std::ops::Deref for Key {
 }
 
 pub(crate) fn node(id: NodeId) -> Key {
-    Key::new(NODES).u64(id.0)
+    Key::new(NODES).id(id.0)
 }
 
-pub(crate) fn edge(id: EdgeId) -> Key {
-    Key::new(EDGES).u64(id.0)
+/// The block of an edge: `EDGES_PER_BLOCK` records with ids that follow each other.
+pub(crate) fn edge_block(id: EdgeId) -> Key {
+    Key::new(EDGES).id(id.0 / EDGES_PER_BLOCK)
+}
+
+/// All nodes with a label.
+pub(crate) fn labelled(label: u32) -> Key {
+    Key::new(LABELS).id(u64::from(label))
 }
 
 pub(crate) fn label(label: u32, node: NodeId) -> Key {
-    Key::new(LABELS).u32(label).u64(node.0)
+    labelled(label).id(node.0)
 }
 
 pub(crate) fn session(session: Uuid) -> Key {
@@ -119,6 +137,31 @@ pub(crate) fn named(space: u8, kind: Option<u8>, name: &str) -> Vec<u8> {
     key
 }
 
+/// Takes what [`Key::id`] wrote from the front of a key. Only the form that it writes is accepted.
+pub(crate) fn take_id(key: &mut &[u8]) -> Option<u64> {
+    let (first, rest) = key.split_first()?;
+    let longer = first.checked_sub(SHORT_IDS as u8);
+    let (id, rest) = match longer {
+        None => (u64::from(*first), rest),
+        Some(longer) => {
+            let (bytes, rest) = rest.split_at_checked(usize::from(longer) + 1)?;
+            let mut whole = [0; 8];
+            whole[8 - bytes.len()..].copy_from_slice(bytes);
+            (u64::from_be_bytes(whole), rest)
+        }
+    };
+    *key = rest;
+    let shortest = longer.map_or(0, |longer| SHORT_IDS.max(1 << (8 * u32::from(longer))));
+    (shortest..MAX_ID).contains(&id).then_some(id)
+}
+
+/// The id behind a prefix of this length, if nothing follows it.
+pub(crate) fn id_at(key: &[u8], at: usize) -> Option<u64> {
+    let mut rest = key.get(at..)?;
+    let id = take_id(&mut rest)?;
+    rest.is_empty().then_some(id)
+}
+
 /// The big-endian number at this place of a key.
 pub(crate) fn u64_at(key: &[u8], at: usize) -> Option<u64> {
     key.get(at..at + 8)
@@ -131,4 +174,47 @@ pub(crate) fn u32_at(key: &[u8], at: usize) -> Option<u32> {
     key.get(at..at + 4)
         .and_then(|part| part.try_into().ok())
         .map(u32::from_be_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn id(id: u64) -> Vec<u8> {
+        Key::new(NODES).id(id)[HEAD..].to_vec()
+    }
+
+    #[test]
+    fn the_format_of_ids_stays_what_it_is() {
+        assert_eq!(id(0), [0]);
+        assert_eq!(id(247), [247]);
+        assert_eq!(id(248), [0xf8, 248]);
+        assert_eq!(id(256), [0xf9, 1, 0]);
+        assert_eq!(id(MAX_ID - 1), [0xfe, 255, 255, 255, 255, 255, 255, 255]);
+    }
+
+    #[test]
+    fn an_id_in_more_bytes_than_it_needs_is_refused() {
+        for bytes in [
+            &[0xf8, 3][..],
+            &[0xf9, 0, 255],
+            &[0xff, 1, 0, 0, 0, 0, 0, 0, 0],
+            &[0xf9, 1],
+            &[],
+        ] {
+            assert_eq!(take_id(&mut &*bytes), None, "{bytes:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn keys_are_in_the_order_of_their_ids(bits in (0u32..56, 0u32..56), parts in (any::<u64>(), any::<u64>())) {
+            let (a, b) = ((parts.0 % MAX_ID) >> bits.0, (parts.1 % MAX_ID) >> bits.1);
+            prop_assert_eq!(id(a).cmp(&id(b)), a.cmp(&b));
+            let joined = [id(a), id(b)].concat();
+            let mut rest = joined.as_slice();
+            prop_assert_eq!((take_id(&mut rest), take_id(&mut rest), rest), (Some(a), Some(b), &[][..]));
+        }
+    }
 }

@@ -14,6 +14,7 @@ mod certifier;
 mod codec;
 mod command;
 mod counters;
+mod edges;
 mod error;
 mod fsck;
 mod hash;

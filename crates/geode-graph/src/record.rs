@@ -73,9 +73,7 @@ impl NodeRecord {
 
 impl EdgeRecord {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        put_u64(u64::from(self.edge_type), out);
-        put_u64(self.start.0, out);
-        put_u64(self.end.0, out);
+        put_ends(self, out);
         put_properties(&self.properties, out);
     }
 
@@ -87,11 +85,6 @@ impl EdgeRecord {
             end,
             properties: take_properties(input)?,
         })
-    }
-
-    pub(crate) fn decode(mut bytes: &[u8]) -> Decoded<Self> {
-        let record = Self::take(&mut bytes)?;
-        end_of(bytes).map(|()| record)
     }
 
     pub(crate) fn as_ref(&self, edge: EdgeId) -> EdgeRef {
@@ -116,6 +109,13 @@ pub(crate) fn take_labels(input: &mut &[u8]) -> Decoded<Labels> {
         labels.push(label);
     }
     Ok(labels)
+}
+
+/// What stands at the head of a stored edge.
+pub(crate) fn put_ends(record: &EdgeRecord, out: &mut Vec<u8>) {
+    put_u64(u64::from(record.edge_type), out);
+    put_u64(record.start.0, out);
+    put_u64(record.end.0, out);
 }
 
 /// Type and ends at the head of a stored edge.

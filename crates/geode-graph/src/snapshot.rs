@@ -3,10 +3,11 @@
 use crate::adjacency::{self, Adjacent, Direction};
 use crate::catalog::{self, TokenKind};
 use crate::counters::{self, Totals};
+use crate::edges;
 use crate::error::{GraphError, Result};
-use crate::keys::{self, EDGES, HEAD, Key, LABELS, NODES};
+use crate::keys::{self, Key, NODES};
 use crate::position::{Position, position};
-use crate::record::{EdgeRecord, EdgeRef, Labels, NodeRecord, find_property, take_ends, take_labels};
+use crate::record::{EdgeRecord, EdgeRef, Labels, NodeRecord, find_property, take_labels};
 use geode_store::Reader;
 use geode_types::{EdgeId, NodeId, Value};
 use std::sync::Arc;
@@ -86,21 +87,14 @@ impl<R: Reader> Snapshot<R> {
 
     /// An edge.
     pub fn edge(&self, id: EdgeId) -> Result<Option<EdgeRecord>> {
-        let Some(bytes) = self.read.get(&keys::edge(id))? else {
-            return Ok(None);
-        };
-        EdgeRecord::decode(bytes)
-            .map(Some)
-            .map_err(GraphError::undecodable(format_args!("edge {id}")))
+        edges::find(&self.read, id)?
+            .map(|stored| stored.record())
+            .transpose()
     }
 
     /// One property of an edge; `None` when the edge or the property is not there.
     pub fn edge_property(&self, id: EdgeId, key: u32) -> Result<Option<Value>> {
-        let Some(mut bytes) = self.read.get(&keys::edge(id))? else {
-            return Ok(None);
-        };
-        let found = take_ends(&mut bytes).and_then(|_| find_property(bytes, key));
-        found.map_err(GraphError::undecodable(format_args!("edge {id}")))
+        edges::find(&self.read, id)?.map_or(Ok(None), |stored| stored.property(key))
     }
 
     /// Calls `each` with the edges of a node. A self loop is seen once when both directions are asked for.
@@ -125,14 +119,11 @@ impl<R: Reader> Snapshot<R> {
         label: Option<u32>,
         from: NodeId,
     ) -> Result<impl Iterator<Item = Result<NodeId>>> {
-        let (prefix, at) = match label {
-            None => (Key::new(NODES), HEAD),
-            Some(label) => (Key::new(LABELS).u32(label), HEAD + 4),
-        };
-        let range = self.read.range(&prefix.u64(from.0), Some(&prefix.end()))?;
+        let prefix = label.map_or_else(|| Key::new(NODES), keys::labelled);
+        let range = self.read.range(&prefix.id(from.0), Some(&prefix.end()))?;
         Ok(range.map(move |entry| {
             let (key, _) = entry?;
-            keys::u64_at(key, at)
+            keys::id_at(key, prefix.len())
                 .map(NodeId)
                 .ok_or_else(|| GraphError::corrupt("the key of a node"))
         }))
@@ -140,21 +131,7 @@ impl<R: Reader> Snapshot<R> {
 
     /// Edges ascending from `from`.
     pub fn edges_from(&self, from: EdgeId) -> Result<impl Iterator<Item = Result<EdgeRef>>> {
-        let prefix = Key::new(EDGES);
-        let range = self.read.range(&prefix.u64(from.0), Some(&prefix.end()))?;
-        Ok(range.map(|entry| {
-            let (key, mut bytes) = entry?;
-            let edge = keys::u64_at(key, HEAD)
-                .map(EdgeId)
-                .ok_or_else(|| GraphError::corrupt("the key of an edge"))?;
-            let ends = take_ends(&mut bytes).map_err(GraphError::undecodable(format_args!("edge {edge}")))?;
-            Ok(EdgeRef {
-                edge,
-                edge_type: ends.0,
-                start: ends.1,
-                end: ends.2,
-            })
-        }))
+        Ok(edges::from(&self.read, from)?.map(|stored| Ok(stored?.edge)))
     }
 
     /// How many nodes there are, with this label or at all.

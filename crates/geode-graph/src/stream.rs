@@ -7,7 +7,7 @@
 
 use crate::codec::{DecodeError, Decoded, end_of, put_bytes, take_array, take_bytes};
 use crate::error::GraphError;
-use crate::keys::{FIRST_HASHED, GROUP, HEAD, Key, LAST_SPACE, META, POSITION, named};
+use crate::keys::{FIRST_HASHED, Key, LAST_SPACE, META, POSITION, named};
 use crate::position::{Position, position};
 use geode_store::{Loader, Reader, Store, StoreError};
 use geode_types::{ClusterId, GroupId};
@@ -16,7 +16,10 @@ use std::io::{self, Read, Write};
 use uuid::Uuid;
 use xxhash_rust::xxh3::Xxh3;
 
-const MAGIC: &[u8; 8] = b"GEODESS\x01";
+/// The last byte is the version of the keys and values in it.
+const MAGIC: &[u8; 8] = b"GEODESS\x02";
+/// The one Raft group of this version. Sharding will make it a parameter.
+const GROUP: GroupId = GroupId(0);
 /// A chunk is closed when its entries reach this.
 const CHUNK_BYTES: usize = 1 << 20;
 /// The most that a chunk is believed to have: one entry of the largest size above a full chunk.
@@ -394,11 +397,8 @@ impl<L: Loader> Loading<'_, L> {
     }
 
     fn entry(&mut self, key: &[u8], mut value: &[u8]) -> Result<()> {
-        let space = match key.split_first_chunk::<HEAD>() {
-            Some((head, _)) if head[..2] == GROUP.0.to_be_bytes() => head[2],
-            _ => return Err(StreamError::Damaged("it has a key of another group".to_owned())),
-        };
-        match space {
+        let space = key.first().copied();
+        match space.unwrap_or_default() {
             POSITION if self.entries == 0 => {
                 self.loader.put(key, value)?;
                 self.position = Position::take(&mut value)?;
