@@ -37,7 +37,7 @@ def folder_bytes(path):
 
 
 def serve(name, version, load, query):
-    """Answers until stdin ends. `load(nodes, path)` returns the bytes of the graph; `query(name, start)` returns a number."""
+    """Answers until stdin ends. `load(nodes, path)` returns the bytes of the graph, or None; `query(name, start)` returns a number."""
 
     # Engines print what they like; the protocol has the real stdout for itself.
     out = os.fdopen(os.dup(1), "w", buffering=1)

@@ -109,7 +109,7 @@ impl Geode {
             nodes_seconds,
             edges: Loaded {
                 seconds,
-                bytes: (after.file - before.file) as f64,
+                bytes: Some((after.file - before.file) as f64),
             },
             live_bytes: (after.live - before.live) as f64,
         })

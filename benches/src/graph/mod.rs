@@ -77,7 +77,8 @@ pub(crate) struct Answer {
 
 pub(crate) struct Loaded {
     seconds: f64,
-    bytes: f64,
+    /// What it takes in files, as far as the engine can be made to write them.
+    bytes: Option<f64>,
 }
 
 /// Milliseconds that half, and that 99 of 100, of the answers of a round took.
@@ -155,17 +156,19 @@ fn compare(data: &Data, geode: &Geode, peers: &mut [Peer]) -> Result<Vec<f64>> {
 fn load_report(data: &Data, ours: &GeodeLoaded, peers: &[Peer], loads: &[Loaded]) -> String {
     let edges = data.edges.len() as f64;
     let mut text = format!(
-        "{} nodes and {} edges. Geode's nodes took {:.1} s before. Bytes an edge of Geode: {:.1} of pages with data, {:.1} with those kept \
-         for reuse.\n\n| engine | load | edges /s | bytes an edge, files |\n|---|---|---|---|\n",
+        "{} nodes and {} edges. Geode's nodes took {:.1} s before. An edge of Geode takes {:.1} bytes of pages with data; in the table \
+         stand those too that are kept for reuse.\n\n| engine | load | edges /s | bytes an edge, files |\n|---|---|---|---|\n",
         data.nodes,
         data.edges.len(),
         ours.nodes_seconds,
         ours.live_bytes / edges,
-        ours.edges.bytes / edges,
     );
     let mut row = |name: &str, how: &str, loaded: &Loaded| {
-        let (rate, bytes) = (edges / loaded.seconds, loaded.bytes / edges);
-        let _ = writeln!(text, "| {name} | {how} | {rate:.0} | {bytes:.0} |");
+        let rate = edges / loaded.seconds;
+        let bytes = loaded
+            .bytes
+            .map_or_else(|| "–".to_owned(), |bytes| format!("{:.0}", bytes / edges));
+        let _ = writeln!(text, "| {name} | {how} | {rate:.0} | {bytes} |");
     };
     row("Geode", "three members, edges alone", &ours.edges);
     for (peer, loaded) in peers.iter().zip(loads) {

@@ -59,7 +59,7 @@ impl Peer {
         let answer = self.ask(&json!({"op": "load", "nodes": nodes, "edges": edges}))?;
         Ok(Loaded {
             seconds: seconds(&answer)?,
-            bytes: answer["bytes"].as_f64().context("bytes")?,
+            bytes: answer["bytes"].as_f64(),
         })
     }
 
