@@ -2,7 +2,7 @@
 
 use crate::etcd::Etcd;
 use crate::figures::{Median, measure};
-use crate::write::geode_load;
+use crate::write::{WRITE, geode_load};
 use anyhow::{Context, Result};
 use geode_tests::members::Members;
 use std::process::Command;
@@ -20,7 +20,7 @@ pub(crate) fn run(geode: &mut Members, etcd: &mut Etcd, rounds: u64) -> Result<S
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         let leader = geode.leader();
-        let load = geode_load(geode, CLIENTS, LOAD, "write");
+        let load = geode_load(geode, CLIENTS, LOAD, WRITE);
         ours.push(gap(load, || {
             geode.kill(leader);
             Ok(())
@@ -48,7 +48,7 @@ pub(crate) fn run(geode: &mut Members, etcd: &mut Etcd, rounds: u64) -> Result<S
 fn gap(mut load: Command, kill: impl FnOnce() -> Result<()>) -> Result<f64> {
     std::thread::scope(|scope| {
         // Processes end while it is measured, so there is no sum of their time.
-        let measuring = scope.spawn(move || measure(&mut load, "write", || Ok(0.0)));
+        let measuring = scope.spawn(move || measure(&mut load, WRITE, || Ok(0.0)));
         std::thread::sleep(KILL_AFTER);
         kill()?;
         let figures = measuring.join().ok().context("the load ends")??;

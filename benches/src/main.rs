@@ -5,6 +5,7 @@ mod etcd;
 mod failover;
 mod figures;
 mod graph;
+mod instructions;
 mod memory;
 mod process;
 mod write;
@@ -16,8 +17,9 @@ fn main() -> Result<()> {
     match arguments.next().as_deref() {
         Some("write") => write::run(&arguments.collect::<Vec<_>>()),
         Some("graph-small") => graph::run(&arguments.collect::<Vec<_>>()),
+        Some("instructions") => instructions::run(),
         Some("memory") => memory::run(&arguments.collect::<Vec<_>>()),
-        other => bail!("which benchmark? write, graph-small or memory; not {other:?}"),
+        other => bail!("which benchmark? write, instructions, graph-small or memory; not {other:?}"),
     }
 }
 

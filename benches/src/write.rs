@@ -11,6 +11,9 @@ use std::time::Duration;
 
 /// Bytes of payload of a write.
 pub(crate) const VALUE_BYTES: u32 = 256;
+/// The operations, by the names that both load generators report.
+pub(crate) const WRITE: &str = "write";
+pub(crate) const READ: &str = "read";
 const MEMBERS: usize = 3;
 const CLIENTS: [u32; 4] = [1, 16, 64, 256];
 const ROUNDS: usize = 5;
@@ -38,7 +41,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         "geode and etcd run; the data of etcd lie in {}",
         etcd.folder().display()
     );
-    let mut rows: Vec<Row> = ["write", "read"]
+    let mut rows: Vec<Row> = [WRITE, READ]
         .into_iter()
         .flat_map(|operation| CLIENTS.map(|clients| (operation, clients)))
         .filter(|(operation, clients)| {
@@ -61,7 +64,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
                     row.geode
                         .push(measure(&mut load, row.operation, || cpu_seconds(&geode.pids()))?);
                 } else {
-                    let mut load = etcd.load(row.clients, duration, row.operation == "read")?;
+                    let mut load = etcd.load(row.clients, duration, row.operation == READ)?;
                     row.etcd
                         .push(measure(&mut load, row.operation, || cpu_seconds(&etcd.pids()))?);
                 }
@@ -83,10 +86,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// A load for Geode.
+/// A load for Geode, whose members all run.
 pub(crate) fn geode_load(geode: &Members, clients: u32, duration: Duration, operation: &str) -> Command {
-    let writes = if operation == "write" { "100" } else { "0" };
-    let mut command = geode.command_for(&[0, 1, 2], "bench");
+    let writes = if operation == WRITE { "100" } else { "0" };
+    let all: Vec<usize> = (0..geode.pids().len()).collect();
+    let mut command = geode.command_for(&all, "bench");
     command
         .args([
             "--rate",
