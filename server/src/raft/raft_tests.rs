@@ -270,7 +270,11 @@ async fn three_members_replicate_fail_over_and_bring_each_other_up_to_date() {
     let members = three(&net, directory.path()).await;
     let all: Vec<_> = members.iter().collect();
     write(&members[0], 1..50).await;
-    assert!(members[1].wait_applied(members[0].applied(), SOON).await);
+    // On a loaded machine a member may be behind what is purged already, and get a snapshot of its own.
+    for member in &members[1..] {
+        assert!(member.wait_applied(members[0].applied(), SOON).await);
+    }
+    let snapshots = net.0.lock().unwrap().snapshots;
     // The leader is cut off: it gives no reads and takes no writes, the others elect and go on.
     net.0.lock().unwrap().cut.insert(MemberId(1));
     let started = std::time::Instant::now();
@@ -298,7 +302,7 @@ async fn three_members_replicate_fail_over_and_bring_each_other_up_to_date() {
     until("a purge", || all[next].status().purged.0 > 60).await;
     net.0.lock().unwrap().cut.clear();
     assert!(members[0].wait_applied(all[next].applied(), SOON).await);
-    assert_eq!(net.0.lock().unwrap().snapshots, 1);
+    assert!(net.0.lock().unwrap().snapshots > snapshots);
     assert_eq!(hash(&members[0]), hash(all[next]));
     // Leadership moves when asked. On a loaded machine somebody else may be quicker than the one that was named; that is said, and
     // asking again helps.
