@@ -1,7 +1,7 @@
 //! Putting a member's consensus together.
 
 use super::blocking::Blocking;
-use super::handle::{Inner, Raft};
+use super::handle::{Fatal, Inner, Raft};
 use super::inbound::{Belonging, Inbound};
 use super::log_store::LogStore;
 use super::network::{NetworkContext, NetworkFactory, PeerTransport};
@@ -150,14 +150,8 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
         });
         let first = status::<R>(&raft.metrics().borrow_watched(), identity.member, 0, None);
         let voters = first.membership.voters.clone();
-        let (stall, fatal) = (Arc::new(Stall::default()), watch::Sender::new(None));
-        if blocking == Blocking::Threads {
-            let (wal, max) = (&settings.wal_directory, settings.limits.stall_max);
-            stall::watch(&stall, activity, wal, max, fatal.clone()).map_err(|source| OpenError::Io {
-                act: "start the thread that watches the log's disk",
-                source,
-            })?;
-        }
+        let fatal = watch::Sender::new(None);
+        let stall = watch_disk(&settings, activity, blocking, &fatal)?;
         let inner = Arc::new(Inner {
             raft: raft.clone(),
             store,
@@ -201,6 +195,24 @@ async fn prepare_elections<S: Store, R: AsyncRuntime>(
             raft.runtime_config().elect(true);
         }));
     }
+}
+
+/// Has somebody look at the log's disk. A simulation's never stalls.
+fn watch_disk(
+    settings: &RaftSettings,
+    activity: Activity,
+    blocking: Blocking,
+    fatal: &watch::Sender<Option<Fatal>>,
+) -> Result<Arc<Stall>, OpenError> {
+    let stall = Arc::new(Stall::default());
+    if blocking == Blocking::Threads {
+        let (wal, max) = (&settings.wal_directory, settings.limits.stall_max);
+        stall::watch(&stall, activity, wal, max, fatal.clone()).map_err(|source| OpenError::Io {
+            act: "start the thread that watches the log's disk",
+            source,
+        })?;
+    }
+    Ok(stall)
 }
 
 /// Opens the log and starts its worker; what is seen of its disk.

@@ -39,12 +39,12 @@ pub(super) fn watch(
     let (stall, directory) = (Arc::downgrade(stall), directory.display().to_string());
     let work = move || {
         if let Some(time) = look_until(&stall, &activity, max) {
-            let fatal_error = Fatal(format!(
+            let failure = Fatal(format!(
                 "the disk of {directory} has not finished a write for {} s (storage.wal.stall_max)",
                 time.as_secs()
             ));
-            tracing::error!(%fatal_error, "this member must stop");
-            fatal.send_replace(Some(fatal_error));
+            tracing::error!(fatal = %failure, "this member must stop");
+            fatal.send_replace(Some(failure));
         }
     };
     std::thread::Builder::new()
@@ -116,7 +116,7 @@ mod tests {
         let after = Duration::from_millis(1500);
         let leader = status(Role::Leader, &[(2, 7), (3, 9), (4, 9)]);
         assert_eq!(successor(&leader, after, after), Some(MemberId(3)));
-        assert_eq!(successor(&leader, after - PERIOD, after), None);
+        assert_eq!(successor(&leader, Duration::from_millis(1400), after), None);
         assert_eq!(successor(&status(Role::Follower, &[]), after, after), None);
         assert_eq!(successor(&status(Role::Leader, &[]), after, after), None);
     }
