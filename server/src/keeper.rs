@@ -38,6 +38,7 @@ impl Keeper {
             ticks.tick().await;
             let now = Instant::now();
             self.metrics.update(&self.member.status(), now);
+            self.metrics.note_log_stall(self.member.raft.log_stall());
             self.watch_volumes();
             self.watch_backlog();
             let Some(term) = self.member.raft.leader_term() else {

@@ -9,14 +9,12 @@ use geode_config::Config;
 use geode_store::LmdbStore;
 use geode_types::{ClusterId, Incarnation, LogIndex, MemberId, Role};
 use geode_wire::client::MemberAddress;
-use geode_wire::internal::{MemberState, MemberStatus};
+use geode_wire::internal::{MemberState, MemberStatus, Membership};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// A member that is further behind what it knows to be committed is not ready, log entries.
 const READY_LAG_MAX: u64 = 1000;
-/// A leader that no quorum has answered for longer is not ready.
-const QUORUM_AGE_MAX: Duration = Duration::from_secs(3);
 /// A learner votes when it is at most this far behind, log entries.
 const CAUGHT_UP_LAG: u64 = 64;
 /// How often a learner that asked to join is looked at.
@@ -88,7 +86,8 @@ impl Member {
         self.raft.initialize(cluster, incarnation).await
     }
 
-    /// Adds a member as a learner and gives it a vote when it has caught up. Leader only.
+    /// Adds a member as a learner and gives it a vote when it has caught up. Who had its address before it leaves then: that member's
+    /// volumes are gone, and it would count as one that is away for ever. Leader only.
     pub(crate) async fn join(self: &Arc<Self>, member: MemberAddress) -> Result<(), MembershipError> {
         let status = self.raft.status();
         if status.membership.voters.contains(&member.id) {
@@ -119,8 +118,7 @@ impl Member {
             if !is_caught_up(&status, id) || status.membership.joint {
                 continue;
             }
-            let mut voters = status.membership.voters.clone();
-            voters.push(id);
+            let voters = voters_with(&status.membership, id);
             match self.raft.change_voters(voters, status.membership.index).await {
                 Ok(()) => return,
                 Err(error) => tracing::debug!(%error, member = %id, "the vote is given later"),
@@ -137,6 +135,16 @@ impl Member {
             MemberState::Empty
         }
     }
+}
+
+/// The voters with a new one, and without those that had its address before it.
+fn voters_with(membership: &Membership, new: MemberId) -> Vec<MemberId> {
+    let address_of = |id| membership.members.iter().find(|member| member.id == id);
+    let address = address_of(new).map(|member| member.internal.as_str());
+    let stays =
+        |id: &MemberId| address_of(*id).is_none_or(|member| Some(member.internal.as_str()) != address);
+    let others = membership.voters.iter().copied().filter(stays);
+    others.chain([new]).collect()
 }
 
 /// Whether a member is near enough to the end of the log to vote.
@@ -157,17 +165,42 @@ fn not_ready(state: MemberState, raft: &RaftStatus) -> Option<String> {
         MemberState::Restoring => return Some("a backup is being restored".to_owned()),
         MemberState::Running => {}
     }
-    let quorum_late = raft
-        .quorum_age_ms
-        .is_some_and(|age| u128::from(age) > QUORUM_AGE_MAX.as_millis());
     let behind = raft.committed.0.saturating_sub(raft.applied.0);
     if raft.leader.is_none() {
         Some("no leader is known".to_owned())
-    } else if raft.role == Role::Leader && quorum_late {
+    } else if raft.has_lost_quorum() {
         Some("this leader hears from no majority".to_owned())
     } else if behind > READY_LAG_MAX {
         Some(format!("{behind} committed entries are not applied yet"))
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_that_joins_again_with_empty_volumes_takes_the_vote_of_the_one_before_it() {
+        let member = |id: u64, host: &str| MemberAddress {
+            id: MemberId(id),
+            name: format!("node-{id}"),
+            client: format!("{host}:3141"),
+            internal: format!("{host}:3142"),
+        };
+        let membership = Membership {
+            voters: [1, 2, 3].map(MemberId).to_vec(),
+            members: vec![
+                member(1, "a"),
+                member(2, "b"),
+                member(3, "c"),
+                member(7, "c"),
+                member(8, "d"),
+            ],
+            ..Membership::default()
+        };
+        assert_eq!(voters_with(&membership, MemberId(7)), [1, 2, 7].map(MemberId));
+        assert_eq!(voters_with(&membership, MemberId(8)), [1, 2, 3, 8].map(MemberId));
     }
 }

@@ -18,6 +18,7 @@ pub(crate) struct ClusterMetrics {
     quorum_lost: IntGauge,
     read_only: IntGauge,
     applied: IntGauge,
+    log_stall: prometheus::Gauge,
     seen: Seen,
 }
 
@@ -49,7 +50,13 @@ impl ClusterMetrics {
             "Seconds for which this member has had committed entries that it has not applied.",
         )?;
         registry.register(Box::new(lag_seconds.clone()))?;
+        let log_stall = prometheus::Gauge::new(
+            "geode_log_stall_seconds",
+            "Seconds for which the disk of this member's log has not finished a write; 0 while it answers.",
+        )?;
+        registry.register(Box::new(log_stall.clone()))?;
         Ok(Self {
+            log_stall,
             cluster_size: gauge(
                 "geode_cluster_size",
                 "Members of the cluster, voters and observers.",
@@ -110,6 +117,11 @@ impl ClusterMetrics {
         self.lag_ms.set(lag.as_millis() as i64);
         self.lag_seconds.set(lag.as_secs_f64());
         self.watch_leader(status);
+    }
+
+    /// Takes a look at the disk of the log.
+    pub(crate) fn note_log_stall(&self, stall: Duration) {
+        self.log_stall.set(stall.as_secs_f64());
     }
 
     fn watch_leader(&mut self, status: &MemberStatus) {

@@ -330,6 +330,8 @@ async fn open_raft(
         },
         limits: raft::Limits {
             snapshot_entries: config.storage.snapshot_entries,
+            stall_hand_over: config.storage.wal.stall_hand_over.into(),
+            stall_max: config.storage.wal.stall_max.into(),
             ..raft::Limits::default()
         },
         snapshot_directory: config.storage.data_dir.join(SNAPSHOT_FOLDER),

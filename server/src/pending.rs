@@ -3,7 +3,7 @@
 
 use crate::restore::{ReplayOptions, RestoreError, replay};
 use geode_config::Config;
-use geode_types::ClusterId;
+use geode_types::{ClusterId, RESTORE_PROGRESS_FILE};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -56,7 +56,7 @@ pub(crate) fn take_up(config: &Config) -> Result<(), PendingError> {
         name: &config.cluster.node.id,
         client_address: &config.cluster.node.address,
         internal_address: &config.internal_address(),
-        progress: &|line| tracing::info!(line, "replaying a backup"),
+        progress: &|line| note(data_dir, &line),
     });
     match restored {
         Ok(restored) => {
@@ -68,6 +68,14 @@ pub(crate) fn take_up(config: &Config) -> Result<(), PendingError> {
     }
     done(data_dir, &order)?;
     Ok(())
+}
+
+/// Tells people by the log, and probes by a file, as no port is open yet.
+fn note(data_dir: &Path, line: &str) {
+    tracing::info!(line, "replaying a backup");
+    if let Err(error) = fs::write(data_dir.join(RESTORE_PROGRESS_FILE), line) {
+        tracing::warn!(%error, "probes cannot be told that the replay goes on");
+    }
 }
 
 /// The order that waits here.
@@ -83,10 +91,12 @@ fn waiting(data_dir: &Path) -> io::Result<Option<Order>> {
 fn done(data_dir: &Path, order: &Order) -> io::Result<()> {
     fs::remove_file(data_dir.join(FILE))?;
     File::open(data_dir)?.sync_all()?;
-    match fs::remove_dir_all(&order.from) {
+    let unless_absent = |removed: io::Result<()>| match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
-    }
+    };
+    unless_absent(fs::remove_file(data_dir.join(RESTORE_PROGRESS_FILE)))?;
+    unless_absent(fs::remove_dir_all(&order.from))
 }
 
 #[cfg(test)]
@@ -103,7 +113,11 @@ mod tests {
         assert_eq!(waiting(dir.path()).unwrap(), None);
         leave(dir.path(), &order).unwrap();
         assert_eq!(waiting(dir.path()).unwrap().as_ref(), Some(&order));
+        note(dir.path(), "half of it");
+        let progress = dir.path().join(RESTORE_PROGRESS_FILE);
+        assert_eq!(fs::read_to_string(&progress).unwrap(), "half of it");
         done(dir.path(), &order).unwrap();
+        assert!(!progress.exists());
         assert_eq!(waiting(dir.path()).unwrap(), None);
     }
 }

@@ -156,7 +156,7 @@ fn cluster_view(member: &Member) -> ClusterView {
         cluster: member.config.cluster.name.clone(),
         cluster_id: member.place().0,
         me,
-        leader: status.leader,
+        leader: status.leader_with_quorum(),
         term: status.term,
         members: status
             .membership
@@ -170,7 +170,7 @@ fn cluster_view(member: &Member) -> ClusterView {
 /// One member as this one sees it; only a leader knows how far the others are.
 fn member_view(address: &MemberAddress, me: MemberId, status: &RaftStatus) -> MemberView {
     let role = match () {
-        () if status.leader == Some(address.id) => Role::Leader,
+        () if status.leader_with_quorum() == Some(address.id) => Role::Leader,
         () if status.membership.voters.contains(&address.id) => Role::Follower,
         () => Role::Observer,
     };

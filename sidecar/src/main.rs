@@ -63,7 +63,11 @@ async fn run(config: Config) -> anyhow::Result<()> {
         listener.with_context(|| format!("cannot listen on sidecar.listen {}", config.sidecar.listen))?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), server = %address, listen = config.sidecar.listen, "sidecar started");
 
-    tokio::spawn(watch::watch(server.clone(), seen_sender));
+    tokio::spawn(watch::watch(
+        server.clone(),
+        seen_sender,
+        config.storage.data_dir.clone(),
+    ));
     let archive = open_archive(&config).await;
     if let Some(store) = &archive {
         let wal_dir = config.wal_dir().join(group_directory(GroupId(0)));

@@ -1,9 +1,11 @@
 //! Asks the server how it is, again and again: what the probes, the archive and the tasks go by.
 
 use crate::link::Server;
+use geode_types::RESTORE_PROGRESS_FILE;
 use geode_wire::internal::{MemberState, MemberStatus};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
 
 /// How often the server is asked.
@@ -13,6 +15,9 @@ const INTERVAL: Duration = Duration::from_millis(500);
 const DEAD_AFTER: Duration = Duration::from_secs(20);
 /// An answer older than this says nothing about now.
 const STALE_AFTER: Duration = Duration::from_secs(3);
+/// A server that replays a backup answers nobody; it is alive as long as it tells of progress that often. A base backup is told of every
+/// 64 MiB, and between two lines the hash of a whole graph may be computed.
+const REPLAY_DEAD_AFTER: Duration = Duration::from_secs(600);
 
 /// The last answer and what has been asked since.
 #[derive(Clone, Debug)]
@@ -23,6 +28,8 @@ pub(crate) struct Seen {
     pub(crate) error: Option<String>,
     /// When the sidecar started.
     started: Instant,
+    /// When the server last told of a replay before its start, and the time of the file by which it did.
+    replay: Option<(SystemTime, Option<Instant>)>,
 }
 
 /// What a probe says: `Err` with the reason.
@@ -34,6 +41,7 @@ impl Seen {
             answer: None,
             error: None,
             started: now,
+            replay: None,
         }
     }
 
@@ -43,19 +51,39 @@ impl Seen {
         (now.saturating_duration_since(*at) < STALE_AFTER).then_some(status)
     }
 
+    /// Takes up when the file was written in which the server tells of a replay. One that has always been there tells nothing.
+    fn note_replay(&mut self, written: Option<SystemTime>, now: Instant) {
+        self.replay = match (self.replay, written) {
+            (_, None) => None,
+            (Some((before, at)), Some(written)) if before == written => Some((before, at)),
+            (Some(_), Some(written)) => Some((written, Some(now))),
+            (None, Some(written)) => Some((written, None)),
+        };
+    }
+
+    /// Whether a replay goes on.
+    fn replays(&self, now: Instant) -> bool {
+        let told = self.replay.and_then(|(_, at)| at);
+        told.is_some_and(|at| now.saturating_duration_since(at) < REPLAY_DEAD_AFTER)
+    }
+
     /// The process has started: it answers at all, in whatever state.
     pub(crate) fn started(&self, now: Instant) -> Verdict {
         match self.fresh(now) {
             Some(status) => Ok(format!("started: {}", state(status.state))),
+            None if self.replays(now) => Ok("started: replaying a backup".to_owned()),
             None => Err(self.silence()),
         }
     }
 
-    /// The process lives: it has answered lately.
+    /// The process lives: it has answered lately, or replays a backup and gets on.
     pub(crate) fn alive(&self, now: Instant) -> Verdict {
         let since = self.answer.as_ref().map_or(self.started, |(_, at)| *at);
         if now.saturating_duration_since(since) < DEAD_AFTER {
             return Ok("alive".to_owned());
+        }
+        if self.replays(now) {
+            return Ok("alive: replaying a backup".to_owned());
         }
         Err(self.silence())
     }
@@ -84,8 +112,16 @@ fn state(state: MemberState) -> &'static str {
 }
 
 /// Asks until the process ends.
-pub(crate) async fn watch(server: Arc<dyn Server>, seen: watch::Sender<Seen>) {
+pub(crate) async fn watch(server: Arc<dyn Server>, seen: watch::Sender<Seen>, data_dir: PathBuf) {
+    let progress = data_dir.join(RESTORE_PROGRESS_FILE);
     loop {
+        let told = tokio::fs::metadata(&progress).await;
+        let written = told.and_then(|file| file.modified()).ok();
+        seen.send_if_modified(|seen| {
+            let before = seen.replay;
+            seen.note_replay(written, Instant::now());
+            before != seen.replay
+        });
         match server.status().await {
             Ok(status) => seen.send_modify(|seen| {
                 seen.answer = Some((Arc::new(status), Instant::now()));
@@ -134,6 +170,34 @@ mod tests {
         assert!(
             restoring.started(now).is_ok() && restoring.alive(now).is_ok() && restoring.ready(now).is_err()
         );
+    }
+
+    #[test]
+    fn a_replay_before_the_start_is_alive_as_long_as_it_gets_on() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let written = |seconds| Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+        let mut seen = Seen::new(start);
+        // The file of a process that is gone says nothing.
+        seen.note_replay(written(1), at(1));
+        seen.note_replay(written(1), at(30));
+        assert!(seen.started(at(30)).is_err() && seen.alive(at(30)).is_err());
+        seen.note_replay(written(2), at(31));
+        for second in [31, 60, 630] {
+            assert!(
+                seen.started(at(second)).is_ok() && seen.alive(at(second)).is_ok(),
+                "{second}"
+            );
+            assert!(seen.ready(at(second)).is_err());
+        }
+        assert!(seen.alive(at(631)).is_err(), "no progress for ten minutes");
+        seen.note_replay(written(3), at(700));
+        assert!(
+            seen.alive(at(1200)).is_ok(),
+            "a replay may take as long as it takes"
+        );
+        seen.note_replay(None, at(1201));
+        assert!(seen.started(at(1201)).is_err());
     }
 
     #[test]

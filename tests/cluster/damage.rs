@@ -2,10 +2,11 @@
 
 use crate::GEODE;
 use crate::ledger::{Account, Writer, wait_different, wait_equal};
-use geode_tests::members::Members;
+use geode_tests::members::{Members, wait_for};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Three members with some writes, and a follower that was killed meanwhile.
 fn with_a_dead_follower() -> (Members, usize, Account) {
@@ -95,6 +96,43 @@ fn a_member_with_damage_in_log_or_vote_refuses_to_start_and_joins_again_empty() 
     members.wait_ready(follower);
     account.check(&members, follower);
     wait_equal(&members, &[0, 1, 2]);
+}
+
+#[test]
+fn a_member_with_a_shortened_or_missing_store_refuses_to_start_and_joins_again_in_its_own_place() {
+    let (mut members, follower, account) = with_a_dead_follower();
+    let store = members.data(follower).join("graph/data.mdb");
+    let sound = fs::read(&store).expect("a store");
+    // Not less: behind the pages that were synced, a kill leaves some that nobody misses.
+    for length in [0, sound.len() / 2] {
+        fs::write(&store, &sound[..length]).expect("a store that can be written");
+        refuses(&mut members, follower, &store);
+    }
+    fs::remove_file(&store).expect("a store");
+    refuses(&mut members, follower, Path::new("data.mdb"));
+
+    // A snapshot that was on its way when the process ended counts for nothing.
+    fs::write(&store, &sound).expect("a store that can be written");
+    let snapshots = members.data(follower).join("snapshots");
+    fs::write(snapshots.join("install-0.tmp"), b"the first bytes of a snapshot").expect("a file");
+    members.start(follower);
+    members.wait_ready(follower);
+    wait_equal(&members, &[0, 1, 2]);
+    assert_eq!(fs::read_dir(&snapshots).expect("a folder").count(), 0);
+    members.kill(follower);
+
+    fs::remove_dir_all(members.data(follower)).expect("data");
+    fs::remove_dir_all(members.wal(follower)).expect("a log");
+    members.rejoin(follower, (follower + 1) % 3);
+    members.wait_ready(follower);
+    account.check(&members, follower);
+    wait_equal(&members, &[0, 1, 2]);
+    // The identity that was on the lost volumes is nobody's any more, and would count as a voter that is away.
+    wait_for("three voters", Duration::from_secs(30), || {
+        let table = members.query(follower, "SELECT name, role FROM system.cluster_nodes");
+        let rows = table["rows"].as_array().expect("rows");
+        rows.len() == 3 && rows.iter().all(|row| row[1] != "observer")
+    });
 }
 
 #[test]

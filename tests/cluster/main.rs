@@ -4,6 +4,7 @@
 #![expect(clippy::panic, reason = "a test stops at the first surprise")]
 
 mod damage;
+mod disks;
 mod kills;
 mod ledger;
 mod network;

@@ -69,6 +69,11 @@ fn a_leader_that_is_cut_off_gives_way_and_nothing_it_acknowledged_is_lost() {
         Duration::from_secs(10),
         || !members.is_ready(leader),
     );
+    assert_eq!(
+        members.leader_seen_by(leader),
+        None,
+        "who is cut off still shows itself as the leader"
+    );
     let majority = Writer::start(&members, &[one, other]);
     majority.wait(50);
     members.network().around(leader, Weather::FINE);

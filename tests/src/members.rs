@@ -3,6 +3,7 @@
 #![expect(clippy::panic, reason = "a test stops at the first surprise")]
 
 use crate::certificates::certificates;
+use crate::machine::{Frozen, Throttled, Volumes};
 use crate::network::Network;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
@@ -39,14 +40,7 @@ struct Member {
     address: String,
     internal: u16,
     data: PathBuf,
-    small: Option<Small>,
-}
-
-/// Folders that are volumes of their own for one member's process: small ones, in memory, that end with it.
-#[derive(Clone, Debug)]
-struct Small {
-    folders: Vec<PathBuf>,
-    mebibytes: u32,
+    volumes: Volumes,
 }
 
 /// A cluster that is to be started; the default is three members as a user has them.
@@ -60,6 +54,8 @@ pub struct Plan {
     pub network: Option<u64>,
     /// The size of data and WAL volumes of member 0, MiB, when they are small volumes of its own.
     pub small_volumes: Option<u32>,
+    /// The member whose log lies on a disk of its own, for [`Members::freeze`].
+    pub disk: Option<usize>,
     /// Further lines of each one's configuration.
     pub more: String,
 }
@@ -71,6 +67,7 @@ impl Default for Plan {
             timing: "fast",
             network: None,
             small_volumes: None,
+            disk: None,
             more: String::new(),
         }
     }
@@ -111,7 +108,7 @@ impl Members {
                 address,
                 internal: 0,
                 data,
-                small: None,
+                volumes: Volumes::Shared,
             }],
             password,
             ca,
@@ -167,10 +164,7 @@ impl Members {
                 address: format!("127.0.0.1:{client}"),
                 internal: *internal,
                 data: data.clone(),
-                small: plan.small_volumes.filter(|_| number == 0).map(|mebibytes| Small {
-                    folders: vec![data, wal],
-                    mebibytes,
-                }),
+                volumes: volumes(plan, number, data, wal),
             });
             members.start(number);
         }
@@ -211,10 +205,7 @@ impl Members {
     /// Starts a member; its log goes to `<data>.log`.
     pub fn start(&mut self, member: usize) {
         let member = &mut self.members[member];
-        let mut command = match &member.small {
-            Some(small) => on_small_volumes(&self.geode, small),
-            None => Command::new(&self.geode),
-        };
+        let mut command = member.volumes.command(&self.geode);
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -254,6 +245,17 @@ impl Members {
     /// SIGCONT.
     pub fn go_on(&self, member: usize) {
         self.signal(member, "-CONT");
+    }
+
+    /// Every write to the disk of this member's log waits until the guard is dropped.
+    pub fn freeze(&self, member: usize) -> Frozen {
+        Frozen::new(&self.seen_by(member, &self.wal(member)))
+    }
+
+    /// The member has a tenth of a core until the guard is dropped.
+    pub fn throttle(&self, member: usize) -> Throttled {
+        let process = self.members[member].process.as_ref().expect("the member runs");
+        Throttled::new(process.id())
     }
 
     fn signal(&self, member: usize, signal: &str) {
@@ -350,14 +352,18 @@ impl Members {
 
     /// Which member leads.
     pub fn leader(&self) -> usize {
-        let table = self.query(0, "SELECT name, role FROM system.cluster_nodes");
-        let rows = table["rows"].as_array().expect("rows");
-        let leader = rows.iter().find(|row| row[1] == "leader").expect("a leader");
-        leader[0]
-            .as_str()
-            .and_then(|name| name.rsplit_once('-'))
-            .and_then(|(_, number)| number.parse().ok())
-            .expect("node-N")
+        self.leader_seen_by(0).expect("a leader")
+    }
+
+    /// Which member leads, as this one sees it, when it answers.
+    pub fn leader_seen_by(&self, via: usize) -> Option<usize> {
+        // With a position the member that is asked answers, whoever leads.
+        let text = "SELECT name, role FROM system.cluster_nodes";
+        let table = self
+            .try_query(via, text, &["--read-lsn", "0/0", "--timeout", "3s"])
+            .ok()?;
+        let leader = table["rows"].as_array()?.iter().find(|row| row[1] == "leader")?;
+        leader[0].as_str()?.rsplit_once('-')?.1.parse().ok()
     }
 
     /// The answer to a statement.
@@ -404,7 +410,8 @@ impl Members {
         let output = output.expect("geode starts");
         let said = String::from_utf8_lossy(&output.stdout);
         let status: Value = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"));
-        (status["term"].as_u64().expect("a term"), self.leader())
+        let leader = self.leader_seen_by(via).expect("a leader");
+        (status["term"].as_u64().expect("a term"), leader)
     }
 
     /// `geode SUBCOMMAND` that knows these members and may ask them.
@@ -498,19 +505,17 @@ fn log_file(data: &Path) -> PathBuf {
     data.with_extension("log")
 }
 
-/// `geode` in namespaces of its own, in which some folders are volumes of their own. Any user may do that.
-fn on_small_volumes(geode: &str, small: &Small) -> Command {
-    let mut script = String::new();
-    for folder in &small.folders {
-        let (folder, size) = (folder.display(), small.mebibytes);
-        script += &format!("mkdir -p '{folder}' && mount -t tmpfs -o size={size}m tmpfs '{folder}' && ");
+fn volumes(plan: &Plan, number: usize, data: PathBuf, wal: PathBuf) -> Volumes {
+    if plan.disk == Some(number) {
+        return Volumes::on_a_disk(wal);
     }
-    let mut command = Command::new("unshare");
-    command
-        .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
-        .arg(script + "exec \"$0\" \"$@\"")
-        .arg(geode);
-    command
+    match plan.small_volumes.filter(|_| number == 0) {
+        Some(mebibytes) => Volumes::Small {
+            folders: vec![data, wal],
+            mebibytes,
+        },
+        None => Volumes::Shared,
+    }
 }
 
 /// `ports`: for clients, for members, and the one by which other members reach it.

@@ -1,5 +1,6 @@
 //! `cargo xtask mutants [NAME]`: does a test fail when something is broken on purpose? Builds the tests with the feature
-//! `geode-mutation/on`, switches one defect on at a time, and writes down which tests notice it.
+//! `geode-mutation/on`, switches one defect on at a time, and writes down which tests notice it first: under a defect the suites are run
+//! from the least powerful level up, and no further than to the first that fails. Only the control run, without a defect, runs all.
 
 use crate::cargo::{EVERYTHING, cargo};
 use crate::command::output;
@@ -11,12 +12,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// What is run, from the least powerful level up: names of test programs, as cargo calls their targets.
-const SUITES: [(&str, &[&str]); 4] = [
+const SUITES: [Suite; 4] = [
     ("unit", &["geode_log", "geode_graph", "geode_server"]),
     ("log", &["log"]),
     ("graph", &["graph"]),
     ("simulation", &["simulation"]),
 ];
+/// The integration tests among them; library tests are built of every package.
+const INTEGRATION: [&str; 3] = ["log", "graph", "simulation"];
 /// Seeds of the simulation under each defect.
 const SEEDS: &str = "24";
 const SOURCE: &str = "crates/geode-mutation/src/lib.rs";
@@ -26,11 +29,17 @@ const PATIENCE_SECONDS: &str = "600";
 /// How many tests are named in a cell.
 const NAMED: usize = 3;
 
+/// A level of tests, and its programs.
+type Suite = (&'static str, &'static [&'static str]);
+
 /// A defect, as `geode-mutation` declares it.
 struct Mutation {
     name: String,
     what: String,
 }
+
+/// What noticed a defect: the first suite that failed, and the tests of it that did.
+type Noticed = Option<(&'static str, Vec<String>)>;
 
 /// Runs the suites under every defect, or under one.
 pub(crate) fn run(only: Option<&str>) -> Result<()> {
@@ -57,13 +66,10 @@ pub(crate) fn run(only: Option<&str>) -> Result<()> {
     })?;
     let mut rows = Vec::new();
     for mutation in chosen {
-        let cells = step(&mutation.name, || {
-            SUITES
-                .iter()
-                .map(|(_, names)| failures(&programs, names, Some(&mutation.name)))
-                .collect::<Result<Vec<_>>>()
+        let noticed = step(&mutation.name, || {
+            first_to_notice(|names| failures(&programs, names, Some(&mutation.name)))
         })?;
-        rows.push((mutation, cells));
+        rows.push((mutation, noticed));
     }
     let report = report(&rows);
     println!("{report}");
@@ -71,12 +77,23 @@ pub(crate) fn run(only: Option<&str>) -> Result<()> {
         fs::write(paths::repository().join(REPORT), &report).context(REPORT)?;
         note(&format!("wrote {REPORT}"));
     }
-    let unseen = rows.iter().filter(|(_, cells)| cells.iter().all(Vec::is_empty));
+    let unseen = rows.iter().filter(|(_, noticed)| noticed.is_none());
     let unseen: Vec<&str> = unseen.map(|(mutation, _)| mutation.name.as_str()).collect();
     if !unseen.is_empty() {
         bail!("no test notices {}", unseen.join(", "));
     }
     Ok(())
+}
+
+/// Runs suites until one fails.
+fn first_to_notice(mut failures: impl FnMut(&[&str]) -> Result<Vec<String>>) -> Result<Noticed> {
+    for (suite, names) in SUITES {
+        let failed = failures(names)?;
+        if !failed.is_empty() {
+            return Ok(Some((suite, failed)));
+        }
+    }
+    Ok(None)
 }
 
 /// The test programs by the names of their targets.
@@ -85,7 +102,10 @@ fn programs() -> Result<Vec<(String, PathBuf)>> {
     build
         .args(EVERYTHING)
         .args(["--exclude", "geode-e2e", "--features", "geode-mutation/on"])
-        .args(["--no-run", "--message-format", "json", "--lib", "--tests"]);
+        .args(["--no-run", "--message-format", "json", "--lib"]);
+    for name in INTEGRATION {
+        build.args(["--test", name]);
+    }
     let messages = output(&mut build)?;
     let program = |line: &str| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
@@ -157,20 +177,24 @@ fn declared(source: &str) -> Vec<Mutation> {
     found
 }
 
-fn report(rows: &[(&Mutation, Vec<Vec<String>>)]) -> String {
-    let mut text = "# Deliberate defects\n\nWritten by `cargo xtask mutants`: each defect is switched on alone, by `GEODE_MUTATION`, in tests \
-        that are built with the feature `geode-mutation/on`. A cell names the tests that fail then.\n\n| defect | what is broken |"
-        .to_owned();
-    for (name, _) in SUITES {
-        text += &format!(" {name} |");
-    }
-    text += "\n|---|---|---|---|---|---|\n";
-    for (mutation, cells) in rows {
-        text += &format!("| `{}` | {} |", mutation.name, mutation.what);
-        for failed in cells {
-            text += &format!(" {} |", cell(failed));
-        }
-        text += "\n";
+fn report(rows: &[(&Mutation, Noticed)]) -> String {
+    let levels: Vec<&str> = SUITES.iter().map(|(name, _)| *name).collect();
+    let mut text = format!(
+        "# Deliberate defects\n\nWritten by `cargo xtask mutants`: each defect is switched on alone, by `GEODE_MUTATION`, in tests that \
+         are built with the feature `geode-mutation/on`. The levels are run in the order {}; what is named is the first level \
+         that fails, and the tests of it that do. Higher ones are not run then.\n\n\
+         | defect | what is broken | noticed first by | tests |\n|---|---|---|---|\n",
+        levels.join(", ")
+    );
+    for (mutation, noticed) in rows {
+        let (suite, tests) = match noticed {
+            Some((suite, failed)) => (*suite, cell(failed)),
+            None => ("nothing", "–".to_owned()),
+        };
+        text += &format!(
+            "| `{}` | {} | {suite} | {tests} |\n",
+            mutation.name, mutation.what
+        );
     }
     text
 }
@@ -184,11 +208,7 @@ fn cell(failed: &[String]) -> String {
     if failed.len() > NAMED {
         names.push(format!("{} more", failed.len() - NAMED));
     }
-    if names.is_empty() {
-        "–".to_owned()
-    } else {
-        names.join(", ")
-    }
+    names.join(", ")
 }
 
 #[cfg(test)]
@@ -206,6 +226,22 @@ mod tests {
         let expected =
             [("One", "Bad."), ("Two", "Worse.")].map(|(name, what)| (name.to_owned(), what.to_owned()));
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn higher_levels_are_not_run_once_a_level_has_noticed() {
+        let mut ran = Vec::new();
+        let noticed = first_to_notice(|names| {
+            ran.push(names[0].to_owned());
+            Ok(if names == ["log"] {
+                vec!["a_test".to_owned()]
+            } else {
+                Vec::new()
+            })
+        });
+        assert_eq!(noticed.unwrap(), Some(("log", vec!["a_test".to_owned()])));
+        assert_eq!(ran, ["geode_log", "log"]);
+        assert_eq!(first_to_notice(|_| Ok(Vec::new())).unwrap(), None);
     }
 
     #[test]

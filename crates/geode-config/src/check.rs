@@ -305,6 +305,16 @@ fn limits(config: &Config, problems: &mut Vec<Problem>) {
         "must be at least 1Mi",
     );
     require(
+        config.storage.wal.stall_hand_over.0 >= std::time::Duration::from_millis(500),
+        "storage.wal.stall_hand_over",
+        "must be at least 500ms",
+    );
+    require(
+        config.storage.wal.stall_max > config.storage.wal.stall_hand_over,
+        "storage.wal.stall_max",
+        "must be longer than storage.wal.stall_hand_over",
+    );
+    require(
         config.storage.map_size.0 >= 64 << 20,
         "storage.map_size",
         "must be at least 64Mi",

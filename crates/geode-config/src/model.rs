@@ -166,6 +166,10 @@ section!(
     Wal {
         /// A segment is ended early when it passes this size.
         segment_bytes: Bytes = Bytes::mebi(16),
+        /// A leader hands over when its disk has not finished a write to the log for this time.
+        stall_hand_over: Duration = Duration::millis(1500),
+        /// The process ends when its disk has not finished a write to the log for this time.
+        stall_max: Duration = Duration::seconds(20),
     }
 );
 

@@ -24,7 +24,7 @@ pub enum StoreError {
     },
     /// The file is not a store, or is damaged.
     #[error(
-        "{act}: the store is damaged ({detail}); remove this member's data directory and let it join again, or restore"
+        "{act}: the store is damaged ({detail}); remove this member's data and WAL directories and let it join again, or restore"
     )]
     Corrupt {
         /// What was being done.

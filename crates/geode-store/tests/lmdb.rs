@@ -174,6 +174,27 @@ fn a_store_without_its_anchor_or_with_a_damaged_one_is_refused() {
 
 /// Runs as the child of the next test: loads and switches for ever, each time with another byte.
 #[test]
+fn a_shortened_store_is_refused_and_a_longer_one_is_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    (0..200u8).for_each(|key| put(&store, &[key]));
+    store.sync().unwrap();
+    drop(store);
+    let path = directory.path().join("data.mdb");
+    let whole = std::fs::read(&path).unwrap();
+    for length in [0, 4096, whole.len() / 2, whole.len() - 1] {
+        std::fs::write(&path, &whole[..length]).unwrap();
+        let refused = LmdbStore::open(directory.path(), LmdbOptions::default());
+        let said = refused.err().unwrap().to_string();
+        assert!(said.contains(&path.display().to_string()), "{length}: {said}");
+    }
+    // What a crash leaves behind the synced pages is no damage.
+    let longer = [&whole[..], &[7; 8192]].concat();
+    std::fs::write(&path, longer).unwrap();
+    assert_eq!(open(directory.path()).size().unwrap().entries, 200);
+}
+
+#[test]
 fn child_that_loads_for_ever() {
     let Ok(directory) = std::env::var("GEODE_STORE_CHILD") else {
         return;

@@ -16,7 +16,10 @@ pub use ids::{
     ClusterId, EdgeId, GroupId, Incarnation, LogIndex, Lsn, LsnError, MemberId, NodeId, RequestId, Role, Term,
 };
 pub use nearest::nearest;
-pub use restore::{FetchedBackup, FetchedBase, FetchedSegment, RESTORE_FILE, RESTORE_FORMAT, RestoreTarget};
+pub use restore::{
+    FetchedBackup, FetchedBase, FetchedSegment, RESTORE_FILE, RESTORE_FORMAT, RESTORE_PROGRESS_FILE,
+    RestoreTarget,
+};
 pub use summary::Summary;
 pub use value::codec::{CodecError, MAX_VALUE_DEPTH, decode_value, encode_value};
 pub use value::json::{JsonError, from_json, to_json};

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// Name of the file that describes a fetched backup. A directory without it is not a complete one.
 pub const RESTORE_FILE: &str = "restore.json";
+/// The file of a data directory that a server writes again and again while it replays a backup, when it answers nobody yet: for its probes.
+pub const RESTORE_PROGRESS_FILE: &str = "restore-progress";
 /// The version of that file.
 pub const RESTORE_FORMAT: u32 = 1;
 

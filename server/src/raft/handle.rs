@@ -3,6 +3,7 @@
 use super::blocking::Blocking;
 use super::inbound::{Belonging, RaftService};
 use super::settings::{Limits, Timing};
+use super::stall::Stall;
 use super::state_machine::{Progress, StateMachine};
 use super::status::{RaftStatus, status};
 use super::types::Types;
@@ -50,6 +51,7 @@ pub(super) struct Inner<S: Store, R: AsyncRuntime> {
     pub(super) service: Arc<dyn RaftService>,
     pub(super) writer: Writer,
     pub(super) log: LogReader,
+    pub(super) stall: Arc<Stall>,
     pub(super) blocking: Blocking,
     pub(super) progress: Arc<Progress<R>>,
     pub(super) applied: WatchReceiverOf<Types<R>, u64>,
@@ -173,6 +175,11 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
     /// The last applied entry.
     pub fn applied(&self) -> LogIndex {
         self.0.applied()
+    }
+
+    /// For how long the disk of the log has not finished a write.
+    pub fn log_stall(&self) -> Duration {
+        self.0.stall.time()
     }
 
     /// How consensus stands now.

@@ -142,11 +142,7 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
             Some(member) if status.membership.voters.contains(&member) => member,
             Some(member) => return Err(MembershipError::Failed(format!("member {member} does not vote"))),
             None => status
-                .replication
-                .iter()
-                .filter(|peer| status.membership.voters.contains(&peer.member))
-                .max_by_key(|peer| (peer.matched, std::cmp::Reverse(peer.heard_ms.unwrap_or(u64::MAX))))
-                .map(|peer| peer.member)
+                .best_successor()
                 .ok_or_else(|| MembershipError::Failed("there is no other voter".to_owned()))?,
         };
         self.bring_up(target).await?;

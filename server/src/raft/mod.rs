@@ -19,6 +19,7 @@ mod open;
 mod propose;
 mod settings;
 mod snapshot;
+mod stall;
 mod state_machine;
 mod status;
 mod types;

@@ -1,16 +1,18 @@
 //! Putting a member's consensus together.
 
 use super::blocking::Blocking;
-use super::handle::{Inner, Raft};
+use super::handle::{Fatal, Inner, Raft};
 use super::inbound::{Belonging, Inbound};
 use super::log_store::LogStore;
 use super::network::{NetworkContext, NetworkFactory, PeerTransport};
 use super::settings::{RaftIdentity, RaftSettings, Timing};
 use super::snapshot;
+use super::stall::{self, Stall};
 use super::state_machine::{Progress, StateMachine};
 use super::status::status;
 use super::types::Types;
 use super::upkeep;
+use geode_log::disk::{Activity, WatchedDisk};
 use geode_log::segment::group_directory;
 use geode_log::{Disk, Log, LogError, LogOptions, RealDisk, Step, Worker, Writer};
 use geode_store::{Store, StoreError};
@@ -94,7 +96,7 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
         })?;
         // What is applied now counts as a snapshot point, so it must be durable.
         store.sync()?;
-        let writer = open_log::<R>(&settings, &identity, &disk, blocking)?;
+        let (writer, activity) = open_log::<R>(&settings, &identity, &disk, blocking)?;
         let cluster = Arc::new(OnceLock::new());
         let incarnation = Arc::new(OnceLock::new());
         if let Some((id, lineage)) = identity.cluster {
@@ -148,6 +150,8 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
         });
         let first = status::<R>(&raft.metrics().borrow_watched(), identity.member, 0, None);
         let voters = first.membership.voters.clone();
+        let fatal = watch::Sender::new(None);
+        let stall = watch_disk(&settings, activity, blocking, &fatal)?;
         let inner = Arc::new(Inner {
             raft: raft.clone(),
             store,
@@ -157,6 +161,7 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
             belonging,
             service,
             log: writer.reader(),
+            stall,
             writer,
             blocking,
             applied: progress.applied(),
@@ -164,7 +169,7 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
             archive_configured: AtomicBool::new(settings.archive_configured),
             archived: AtomicU64::new(0),
             status: watch::Sender::new(first),
-            fatal: watch::Sender::new(None),
+            fatal,
         });
         upkeep::start(&inner, raft.clone());
         prepare_elections(raft, &voters, identity.member, settings.timing).await;
@@ -192,13 +197,31 @@ async fn prepare_elections<S: Store, R: AsyncRuntime>(
     }
 }
 
-/// Opens the log and starts its worker.
+/// Has somebody look at the log's disk. A simulation's never stalls.
+fn watch_disk(
+    settings: &RaftSettings,
+    activity: Activity,
+    blocking: Blocking,
+    fatal: &watch::Sender<Option<Fatal>>,
+) -> Result<Arc<Stall>, OpenError> {
+    let stall = Arc::new(Stall::default());
+    if blocking == Blocking::Threads {
+        let (wal, max) = (&settings.wal_directory, settings.limits.stall_max);
+        stall::watch(&stall, activity, wal, max, fatal.clone()).map_err(|source| OpenError::Io {
+            act: "start the thread that watches the log's disk",
+            source,
+        })?;
+    }
+    Ok(stall)
+}
+
+/// Opens the log and starts its worker; what is seen of its disk.
 fn open_log<R: AsyncRuntime>(
     settings: &RaftSettings,
     identity: &RaftIdentity,
     disk: &Arc<dyn Disk>,
     blocking: Blocking,
-) -> Result<Writer, OpenError> {
+) -> Result<(Writer, Activity), OpenError> {
     let options = LogOptions {
         cluster: identity.cluster.map(|(cluster, _)| cluster),
         group: GroupId(0),
@@ -206,7 +229,9 @@ fn open_log<R: AsyncRuntime>(
         cache_bytes: settings.limits.log_cache_bytes,
     };
     let directory = settings.wal_directory.join(group_directory(GroupId(0)));
-    let (writer, worker) = Writer::new(Log::open(disk.clone(), directory, options)?);
+    let disk = Arc::new(WatchedDisk::new(disk.clone()));
+    let activity = disk.activity();
+    let (writer, worker) = Writer::new(Log::open(disk, directory, options)?);
     match blocking {
         Blocking::Threads => {
             std::thread::Builder::new()
@@ -219,7 +244,7 @@ fn open_log<R: AsyncRuntime>(
         }
         Blocking::Inline(seed) => drop(Types::<R>::spawn(dawdle::<R>(worker, seed))),
     }
-    Ok(writer)
+    Ok((writer, activity))
 }
 
 /// The log's worker in a simulation: it takes its time, at random.

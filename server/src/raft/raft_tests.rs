@@ -22,6 +22,8 @@ struct NetState {
     services: BTreeMap<MemberId, Arc<dyn RaftService>>,
     cut: BTreeSet<MemberId>,
     snapshots: usize,
+    /// How members that are started here elect.
+    timing: Option<Timing>,
 }
 
 struct End {
@@ -108,9 +110,19 @@ pub(super) async fn open(
     known: bool,
     transport: Arc<dyn PeerTransport>,
 ) -> Raft<LmdbStore> {
+    open_timed(home, address, known, transport, Timing::FAST).await
+}
+
+async fn open_timed(
+    home: &Path,
+    address: MemberAddress,
+    known: bool,
+    transport: Arc<dyn PeerTransport>,
+    timing: Timing,
+) -> Raft<LmdbStore> {
     std::fs::create_dir_all(home).unwrap();
     let settings = RaftSettings {
-        timing: Timing::FAST,
+        timing,
         limits: small(),
         snapshot_directory: home.join("snapshots"),
         wal_directory: home.join("wal"),
@@ -133,7 +145,9 @@ async fn start(net: &Net, directory: &Path, id: u64, known: bool) -> Raft<LmdbSt
         net: net.clone(),
         me: MemberId(id),
     });
-    let raft = open(&directory.join(id.to_string()), address(id), known, transport).await;
+    let timing = net.0.lock().unwrap().timing.unwrap_or(Timing::FAST);
+    let home = directory.join(id.to_string());
+    let raft = open_timed(&home, address(id), known, transport, timing).await;
     net.0
         .lock()
         .unwrap()
@@ -256,7 +270,11 @@ async fn three_members_replicate_fail_over_and_bring_each_other_up_to_date() {
     let members = three(&net, directory.path()).await;
     let all: Vec<_> = members.iter().collect();
     write(&members[0], 1..50).await;
-    assert!(members[1].wait_applied(members[0].applied(), SOON).await);
+    // On a loaded machine a member may be behind what is purged already, and get a snapshot of its own.
+    for member in &members[1..] {
+        assert!(member.wait_applied(members[0].applied(), SOON).await);
+    }
+    let snapshots = net.0.lock().unwrap().snapshots;
     // The leader is cut off: it gives no reads and takes no writes, the others elect and go on.
     net.0.lock().unwrap().cut.insert(MemberId(1));
     let started = std::time::Instant::now();
@@ -284,7 +302,7 @@ async fn three_members_replicate_fail_over_and_bring_each_other_up_to_date() {
     until("a purge", || all[next].status().purged.0 > 60).await;
     net.0.lock().unwrap().cut.clear();
     assert!(members[0].wait_applied(all[next].applied(), SOON).await);
-    assert_eq!(net.0.lock().unwrap().snapshots, 1);
+    assert!(net.0.lock().unwrap().snapshots > snapshots);
     assert_eq!(hash(&members[0]), hash(all[next]));
     // Leadership moves when asked. On a loaded machine somebody else may be quicker than the one that was named; that is said, and
     // asking again helps.
@@ -312,16 +330,22 @@ async fn three_members_replicate_fail_over_and_bring_each_other_up_to_date() {
 async fn members_come_and_go_and_stale_decisions_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let net = Net::default();
+    // Nothing is cut off here, so nobody has to be elected soon; with short leases a loaded machine elects in the middle of the test.
+    net.0.lock().unwrap().timing = Some(Timing::WAN);
     let [one, two, three] = three(&net, directory.path()).await;
     write(&one, 1..200).await;
-    // A far-behind learner gets a snapshot.
+    // A far-behind learner gets a snapshot. So does, on a loaded machine, a voter that the purge left behind: that one is not counted.
     until("a purge", || one.status().purged.0 > 100).await;
+    for voter in [&two, &three] {
+        assert!(voter.wait_applied(one.applied(), SOON).await);
+    }
+    let snapshots = net.0.lock().unwrap().snapshots;
     let four = start(&net, directory.path(), 4, false).await;
     let stale = one.status().membership.index;
     one.add_learner(address(4)).await.unwrap();
     one.add_learner(address(4)).await.unwrap();
     assert!(four.wait_applied(one.applied(), SOON).await);
-    assert_eq!(net.0.lock().unwrap().snapshots, 1);
+    assert_eq!(net.0.lock().unwrap().snapshots, snapshots + 1);
     assert_eq!((four.status().role, hash(&four)), (Role::Observer, hash(&one)));
     assert!(matches!(
         one.change_voters([1, 2, 4].map(MemberId), stale).await,

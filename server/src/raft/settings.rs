@@ -84,6 +84,10 @@ pub struct Limits {
     pub snapshot_timeout: Duration,
     /// How long a proposal or a read index is waited for at most while everything looks well.
     pub wait_max: Duration,
+    /// A leader whose log has waited for its disk for so long hands over.
+    pub stall_hand_over: Duration,
+    /// A member whose log has waited for its disk for so long ends.
+    pub stall_max: Duration,
 }
 
 impl Default for Limits {
@@ -99,6 +103,8 @@ impl Default for Limits {
             log_cache_bytes: geode_log::DEFAULT_CACHE_BYTES,
             snapshot_timeout: Duration::from_secs(3600),
             wait_max: Duration::from_secs(30),
+            stall_hand_over: Duration::from_millis(1500),
+            stall_max: Duration::from_secs(20),
         }
     }
 }

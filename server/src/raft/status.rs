@@ -5,6 +5,10 @@ use geode_types::{LogIndex, MemberId, Role};
 use geode_wire::internal::{Membership, ReplicationStatus};
 use openraft::{AsyncRuntime, Instant, RaftMetrics, ServerState};
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A leader that no quorum has answered for longer leads nobody.
+const QUORUM_AGE_MAX: Duration = Duration::from_secs(3);
 
 /// How consensus stands on this member.
 #[derive(Clone, Debug)]
@@ -44,6 +48,28 @@ impl RaftStatus {
     pub fn leader_address(&self) -> Option<&geode_wire::client::MemberAddress> {
         let leader = self.leader?;
         self.membership.members.iter().find(|member| member.id == leader)
+    }
+}
+
+impl RaftStatus {
+    /// Whether it leads, and no majority has answered it for seconds: others may have elected somebody else.
+    pub fn has_lost_quorum(&self) -> bool {
+        let late = |age: u64| u128::from(age) > QUORUM_AGE_MAX.as_millis();
+        self.role == Role::Leader && self.quorum_age_ms.is_some_and(late)
+    }
+
+    /// The leader, unless it is this member and has lost its quorum.
+    pub fn leader_with_quorum(&self) -> Option<MemberId> {
+        self.leader.filter(|_| !self.has_lost_quorum())
+    }
+
+    /// Leader only: the other voter that has most of the log, and of several the one heard last.
+    pub fn best_successor(&self) -> Option<MemberId> {
+        self.replication
+            .iter()
+            .filter(|peer| self.membership.voters.contains(&peer.member))
+            .max_by_key(|peer| (peer.matched, std::cmp::Reverse(peer.heard_ms.unwrap_or(u64::MAX))))
+            .map(|peer| peer.member)
     }
 }
 

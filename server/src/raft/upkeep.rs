@@ -1,6 +1,7 @@
 //! What goes on beside proposals: the status that others watch, syncing the store, snapshot points, purging the log, noticing the end.
 
 use super::handle::{Fatal, Inner};
+use super::stall;
 use super::state_machine::StateMachine;
 use super::types::Types;
 use geode_mutation::{Mutation, is_on};
@@ -27,6 +28,8 @@ struct Memory {
     /// Up to which entry a snapshot point or a purge was asked for, so that it is not asked for twice.
     point_asked: u64,
     purge_asked: Option<u64>,
+    /// The disk of the log stalls, and leadership was handed over because of it.
+    gave_way: bool,
 }
 
 /// Begins; both tasks end with the member.
@@ -60,6 +63,15 @@ async fn run<S: Store, R: AsyncRuntime>(
             return;
         }
         inner.publish(status.clone());
+        let stalled = inner.stall.time();
+        memory.gave_way &= !stalled.is_zero();
+        if let Some(successor) = stall::successor(&status, stalled, inner.limits.stall_hand_over)
+            && !memory.gave_way
+        {
+            memory.gave_way = true;
+            tracing::warn!(?stalled, %successor, "the disk of the log stalls; another member is to lead");
+            let _ = raft.trigger().transfer_leader(successor.0).await;
+        }
         let applied = inner.applied();
         let due = inner.snapshot_due(applied, status.snapshot, status.log_bytes, memory.bytes_at_point);
         if due && applied.0 > memory.point_asked {

@@ -27,6 +27,9 @@ const BATCH_ENTRIES: usize = 1024;
 /// Or that many bytes of them, so that a transaction stays small.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 
+/// How much of a base backup is loaded between two lines about it.
+const PROGRESS_BYTES: u64 = 64 * 1024 * 1024;
+
 /// What is replayed, and into what.
 pub struct ReplayOptions<'a> {
     /// The directory with the fetched backup.
@@ -199,8 +202,13 @@ fn load_base(
     };
     let file = File::open(&path).map_err(unreadable)?;
     let decoder = zstd::Decoder::new(file).map_err(unreadable)?;
-    let info: SnapshotInfo = import(store, &mut BufReader::new(decoder), Some(fetched.cluster_id), &[])
-        .map_err(|source| RestoreError::Base {
+    let mut content = Counted {
+        content: BufReader::new(decoder),
+        bytes: 0,
+        progress: &|bytes| (options.progress)(format!("{} MiB of the base backup are loaded", bytes >> 20)),
+    };
+    let info: SnapshotInfo =
+        import(store, &mut content, Some(fetched.cluster_id), &[]).map_err(|source| RestoreError::Base {
             path: path.clone(),
             source,
         })?;
@@ -225,6 +233,25 @@ fn load_base(
         term: base.term,
         index: base.index,
     })
+}
+
+/// A stream that tells now and then how much of it was read.
+struct Counted<'a, R> {
+    content: R,
+    bytes: u64,
+    progress: &'a dyn Fn(u64),
+}
+
+impl<R: io::Read> io::Read for Counted<'_, R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.content.read(bytes)?;
+        let before = self.bytes;
+        self.bytes += read as u64;
+        if before / PROGRESS_BYTES != self.bytes / PROGRESS_BYTES {
+            (self.progress)(self.bytes);
+        }
+        Ok(read)
+    }
 }
 
 fn hash(store: &LmdbStore) -> Result<String, RestoreError> {

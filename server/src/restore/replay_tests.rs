@@ -440,3 +440,15 @@ async fn a_server_starts_on_it_leads_alone_and_goes_on_after_its_index() {
     let report = verify(scene.data.path(), &scene.wal_dir(), MAP_SIZE).unwrap();
     assert!(report.is_clean() && report.records > 0, "{report:?}");
 }
+
+#[test]
+fn a_long_base_backup_tells_how_far_it_is() {
+    let told = std::cell::RefCell::new(Vec::new());
+    let mut content = Counted {
+        content: io::Read::take(io::repeat(7), PROGRESS_BYTES * 2 + 5),
+        bytes: 0,
+        progress: &|bytes| told.borrow_mut().push(bytes / PROGRESS_BYTES),
+    };
+    io::copy(&mut content, &mut io::sink()).unwrap();
+    assert_eq!(*told.borrow(), [1, 2]);
+}

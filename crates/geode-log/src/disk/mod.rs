@@ -2,9 +2,11 @@
 
 mod memory;
 mod real;
+mod watched;
 
 pub use memory::{Fault, MemoryDisk};
 pub use real::RealDisk;
+pub use watched::{Activity, StallMeter, WatchedDisk};
 
 use std::io;
 use std::path::Path;

@@ -31,6 +31,7 @@ const PAGE_NUMBER: usize = 0;
 const META_MAGIC: usize = 16;
 const META_VERSION: usize = 20;
 const PAGE_SIZE: usize = 40;
+const LAST_PAGE: usize = 136;
 const TXN_ID: usize = 144;
 const META_BYTES: usize = 152;
 const LMDB_MAGIC: u32 = 0xBEEF_C0DE;
@@ -63,6 +64,11 @@ impl MetaPage {
         u64_at(&self.0, TXN_ID)
     }
 
+    /// The length of a file that has every page up to the last one that was ever used.
+    fn file_bytes(&self) -> u64 {
+        (u64_at(&self.0, LAST_PAGE) + 1).saturating_mul(self.0.len() as u64)
+    }
+
     /// The same page for a slot.
     fn numbered(&self, slot: u64) -> Vec<u8> {
         let mut bytes = self.0.clone();
@@ -91,6 +97,15 @@ pub(super) fn restore(directory: &Path) -> io::Result<Option<Slots>> {
             io::ErrorKind::NotFound => damaged("the file `data.mdb` beside `anchor` is missing"),
             _ => error,
         })?;
+    // LMDB maps the file: a page behind its end would end the process when it is touched.
+    let (found, expected) = (data.metadata()?.len(), page.file_bytes());
+    if found < expected {
+        let path = directory.join(DATA);
+        return Err(damaged(&format!(
+            "{} has {found} bytes, not {expected} as when it was last synced",
+            path.display()
+        )));
+    }
     let size = page.0.len();
     // The slot that is not the anchor's may be torn by the crash; then it is no meta page at all.
     let slots: Vec<_> = (0..2)
@@ -134,7 +149,10 @@ pub(super) struct Slots {
 impl Anchor {
     /// Pins what a store holds that was just opened, before anything is written to it. `slots`: that is this anchor's state.
     pub(super) fn pin(env: &Env<WithoutTls>, directory: &Path, slots: Option<Slots>) -> heed::Result<Self> {
-        let data = File::open(directory.join(DATA))?;
+        let data = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(directory.join(DATA))?;
         let mut head = vec![0; META_BYTES];
         data.read_exact_at(&mut head, 0)?;
         let page_bytes = u32_at(&head, PAGE_SIZE) as usize;
@@ -164,6 +182,10 @@ impl Anchor {
             return Ok(());
         }
         let page = MetaPage::read(&self.data, txn & 1, self.page_bytes)?;
+        // Pages that a commit took and gave back are not written; with them the file's length tells whether it was shortened.
+        if self.data.metadata()?.len() < page.file_bytes() {
+            self.data.set_len(page.file_bytes())?;
+        }
         writer.abort();
         if page.txn() != txn {
             return Err(damaged("a meta page is not where LMDB 0.9 keeps it").into());
