@@ -7,6 +7,15 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod crashes;
+mod fleet;
+mod fuse;
+mod kubernetes;
 mod manifests;
+mod proxy;
+#[path = "../../planner/tests/planner/raft.rs"]
+#[expect(dead_code, reason = "the planner's tests do more with it")]
+mod raft;
 mod rounds;
 mod server;
+mod stage;

@@ -259,7 +259,7 @@ fn run_api_server(folder: &Path, etcd: u16, port: u16) -> Child {
         "--service-account-issuer=https://test".to_owned(),
         format!("--service-account-key-file={}", file("sa.pub")),
         format!("--service-account-signing-key-file={}", file("sa.key")),
-        "--service-cluster-ip-range=10.200.0.0/24".to_owned(),
+        "--service-cluster-ip-range=10.200.0.0/16".to_owned(),
         "--disable-admission-plugins=ServiceAccount".to_owned(),
         "--endpoint-reconciler-type=none".to_owned(),
     ];
