@@ -1,7 +1,7 @@
 //! The operator ends, or a call of it is lost, at every call by which it changes the world. Whoever goes on reaches the same end.
 
 use crate::fuse::Fault;
-use crate::stage::{Left, Stage};
+use crate::stage::{Left, Place, Stage};
 use futures::StreamExt;
 use serde_json::{Value, json};
 
@@ -20,27 +20,27 @@ enum Story {
 
 impl Story {
     /// Up to the moment in which things begin to go wrong.
-    async fn begin(self) -> Stage {
+    async fn begin(self, place: &Place) -> Stage {
         let members = |count: u32| json!({ "members": count });
         match self {
-            Self::Creation => Stage::new(members(3)).await,
+            Self::Creation => Stage::new(place, members(3)).await,
             Self::Growth => {
-                let stage = Stage::settled(members(1)).await;
+                let stage = Stage::settled(place, members(1)).await;
                 stage.change(members(3)).await;
                 stage
             }
             Self::Shrinking => {
-                let stage = Stage::settled(members(3)).await;
+                let stage = Stage::settled(place, members(3)).await;
                 stage.change(members(1)).await;
                 stage
             }
             Self::ChangedSpec => {
-                let stage = Stage::settled(members(3)).await;
+                let stage = Stage::settled(place, members(3)).await;
                 stage.change(changed()).await;
                 stage
             }
             Self::LostVolume => {
-                let stage = Stage::settled(members(3)).await;
+                let stage = Stage::settled(place, members(3)).await;
                 stage.kubernetes.lose_storage("a-1").await;
                 stage
             }
@@ -54,8 +54,8 @@ fn changed() -> Value {
 }
 
 /// The calls by which the operator changed the world, and what is left.
-async fn run(story: Story, fault: Option<(usize, Fault)>) -> (Vec<String>, Left) {
-    let mut stage = story.begin().await;
+async fn run(place: &Place, story: Story, fault: Option<(usize, Fault)>) -> (Vec<String>, Left) {
+    let mut stage = story.begin(place).await;
     stage.fail(fault);
     stage.settle().await;
     let calls = stage.fuse.calls();
@@ -63,12 +63,12 @@ async fn run(story: Story, fault: Option<(usize, Fault)>) -> (Vec<String>, Left)
 }
 
 async fn a_fault_at_every_call_changes_nothing(story: Story, faults: &[Fault]) {
-    let (calls, plain) = run(story, None).await;
-    eprintln!("{story:?} {calls:#?}");
+    let place = &Place::new().await;
+    let (calls, plain) = run(place, story, None).await;
     assert!(!calls.is_empty(), "{story:?} is done without a call");
     let cases = (1..=calls.len()).flat_map(|at| faults.iter().map(move |fault| (at, *fault)));
     let mut runs = futures::stream::iter(cases)
-        .map(|case| async move { (case, run(story, Some(case)).await.1) })
+        .map(|case| async move { (case, run(place, story, Some(case)).await.1) })
         .buffer_unordered(RUNS_AT_A_TIME);
     let mut surprises = Vec::new();
     while let Some(((at, fault), left)) = runs.next().await {

@@ -100,6 +100,12 @@ impl Fleet {
         tokio::spawn(serve(self.clone(), pod.to_owned(), endpoint));
     }
 
+    /// The member of this pod has other certificates from now on.
+    pub(crate) fn reload(&self, pod: &str, identity: &Identity, ca: &[u8]) {
+        let state = self.state.lock().unwrap();
+        state.running[pod].set_server_config(Some(listener(identity, ca)));
+    }
+
     /// The member of this pod ends. It forgets its tasks.
     pub(crate) fn stop(&self, pod: &str) {
         let mut state = self.state.lock().unwrap();
@@ -156,11 +162,6 @@ impl Fleet {
             .collect();
         voters.sort();
         voters
-    }
-
-    /// The identity on the volumes of this pod.
-    pub(crate) fn id(&self, pod: &str) -> MemberId {
-        self.state.lock().unwrap().volumes[pod].id
     }
 
     /// Tasks that members took on, in order.

@@ -109,7 +109,7 @@ impl Kubernetes {
             for (index, volume) in VOLUMES.iter().enumerate() {
                 let volume = format!("{volume}-{pod}");
                 if !claims.contains_key(&volume) {
-                    self.make_volume(&volume, &value["spec"]["volumeClaimTemplates"][index])
+                    self.make_volume(set, &volume, &value["spec"]["volumeClaimTemplates"][index])
                         .await;
                 }
             }
@@ -137,9 +137,13 @@ impl Kubernetes {
         }
     }
 
-    async fn make_volume(&mut self, name: &str, template: &Value) {
+    async fn make_volume(&mut self, set: &StatefulSet, name: &str, template: &Value) {
         let mut claim = template.clone();
         claim["metadata"]["name"] = name.into();
+        let policy = json!(set)["spec"]["persistentVolumeClaimRetentionPolicy"]["whenDeleted"].clone();
+        if policy == "Delete" {
+            claim["metadata"]["ownerReferences"] = json!([set.controller_owner_ref(&()).unwrap()]);
+        }
         claim.as_object_mut().unwrap().remove("status");
         let claim: PersistentVolumeClaim = serde_json::from_value(claim).unwrap();
         self.api().create(&PostParams::default(), &claim).await.unwrap();
@@ -196,6 +200,21 @@ impl Kubernetes {
             };
             self.fleet
                 .start(pod, volumes, &Identity { cert_pem, key_pem }, &ca);
+        }
+    }
+
+    /// Kubelets bring the files of Secrets up to date, and members read them.
+    pub(crate) async fn remount(&self) {
+        let secrets = self.named::<Secret>().await;
+        for pod in self.fleet.running() {
+            let cluster = pod.rsplit_once('-').unwrap().0;
+            let tls = secrets[&format!("{cluster}-tls")].data.clone().unwrap();
+            let file = |file: &str| tls[file].0.clone();
+            let identity = Identity {
+                cert_pem: file(&format!("{pod}.crt")),
+                key_pem: file(&format!("{pod}.key")),
+            };
+            self.fleet.reload(&pod, &identity, &file("ca.crt"));
         }
     }
 
@@ -257,6 +276,7 @@ impl Kubernetes {
             );
             let collected = self.collect::<StatefulSet>(&owners).await
                 + self.collect::<Pod>(&owners).await
+                + self.collect::<PersistentVolumeClaim>(&owners).await
                 + self.collect::<ConfigMap>(&owners).await
                 + self.collect::<Secret>(&owners).await
                 + self.collect::<Service>(&owners).await
@@ -267,13 +287,19 @@ impl Kubernetes {
             }
         }
         self.run_pods().await;
+        self.release_volumes(&self.named().await, &self.named().await)
+            .await;
     }
 
     async fn collect<K: Namespaced>(&self, owners: &BTreeSet<String>) -> usize {
         let mut collected = 0;
         for object in self.list::<K>().await {
             let references: &[OwnerReference] = object.owner_references();
-            if !references.is_empty() && !references.iter().any(|owner| owners.contains(&owner.uid)) {
+            let leaves = object.meta().deletion_timestamp.is_some();
+            if !leaves
+                && !references.is_empty()
+                && !references.iter().any(|owner| owners.contains(&owner.uid))
+            {
                 self.delete::<K>(&object.name_any()).await;
                 collected += 1;
             }

@@ -8,6 +8,7 @@
 )]
 
 mod crashes;
+mod deletion;
 mod fleet;
 mod fuse;
 mod kubernetes;
@@ -17,5 +18,9 @@ mod proxy;
 #[expect(dead_code, reason = "the planner's tests do more with it")]
 mod raft;
 mod rounds;
+mod secrets;
 mod server;
 mod stage;
+mod stale;
+mod two_operators;
+mod unobserved;

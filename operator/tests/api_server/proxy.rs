@@ -29,6 +29,14 @@ struct Answer {
 #[derive(Clone, Default)]
 pub(crate) struct Recording(HashMap<String, Answer>);
 
+impl Recording {
+    /// Without what concerns this part of a path: it is answered with what is true.
+    pub(crate) fn without(mut self, part: &str) -> Self {
+        self.0.retain(|query, _| !query.contains(part));
+        self
+    }
+}
+
 #[derive(Default)]
 enum Reads {
     #[default]
@@ -44,6 +52,8 @@ struct Line {
     recorded: Mutex<Recording>,
     /// Events of watches are dropped while this is true.
     deaf: watch::Sender<bool>,
+    /// Requests for paths with this in them are not answered.
+    silenced: Mutex<Option<&'static str>>,
 }
 
 /// The proxy. It ends when it is dropped.
@@ -70,6 +80,7 @@ impl Proxy {
             reads: Mutex::default(),
             recorded: Mutex::default(),
             deaf: watch::Sender::new(false),
+            silenced: Mutex::default(),
         });
         let router = axum::Router::new().fallback(pass).with_state(line.clone());
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -97,6 +108,11 @@ impl Proxy {
         *self.line.reads.lock().unwrap() = Reads::Fresh;
     }
 
+    /// Requests for paths with this in them arrive and are never answered.
+    pub(crate) fn silence(&self, part: &'static str) {
+        *self.line.silenced.lock().unwrap() = Some(part);
+    }
+
     /// Whether events of watches are dropped.
     pub(crate) fn drop_events(&self, deaf: bool) {
         self.line.deaf.send_replace(deaf);
@@ -106,9 +122,13 @@ impl Proxy {
 async fn pass(State(line): State<Arc<Line>>, request: Request) -> Response {
     let query = request.uri().path_and_query().map_or("/", |query| query.as_str());
     let (method, query) = (request.method().clone(), query.to_owned());
+    let silenced = *line.silenced.lock().unwrap();
+    if silenced.is_some_and(|part| query.contains(part)) {
+        return std::future::pending().await;
+    }
     let is_read = method == Method::GET;
-    // Events about objects are a courtesy: nothing depends on them.
-    if is_read || query.contains("/events") {
+    // Events about objects are a courtesy, and an attempt changes nothing.
+    if is_read || query.contains("/events") || query.contains("dryRun=All") {
         return line.read_or_watch(request, &query, is_read).await;
     }
     match line.fuse.call(format!("{method} {query}")) {

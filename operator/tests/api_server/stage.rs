@@ -13,8 +13,8 @@ use geode_planner::{Names, Report};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::ResourceExt;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
+use kube::{Client, ResourceExt};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -100,9 +100,27 @@ fn compare(at: &str, ours: Option<&Value>, theirs: Option<&Value>, lines: &mut V
     }
 }
 
+/// The API server and clients to it, for all runs of one test.
+#[derive(Clone)]
+pub(crate) struct Place {
+    server: Arc<ApiServer>,
+    admin: Client,
+    operator: Client,
+}
+
+impl Place {
+    pub(crate) async fn new() -> Self {
+        let server = server().await;
+        Self {
+            admin: server.admin().await,
+            operator: server.operator().await,
+            server,
+        }
+    }
+}
+
 pub(crate) struct Stage {
-    /// Kept alive by whoever uses it.
-    _server: Arc<ApiServer>,
+    pub(crate) place: Place,
     pub(crate) key: Key,
     pub(crate) fuse: Arc<Fuse>,
     pub(crate) fleet: Fleet,
@@ -112,10 +130,9 @@ pub(crate) struct Stage {
 
 impl Stage {
     /// A manifest that was just applied.
-    pub(crate) async fn new(spec: Value) -> Self {
-        let server = server().await;
+    pub(crate) async fn new(place: &Place, spec: Value) -> Self {
         let key = Key {
-            namespace: server.namespace().await,
+            namespace: place.server.namespace().await,
             name: "a".into(),
         };
         let names = Names {
@@ -125,9 +142,9 @@ impl Stage {
         let fuse = Arc::new(Fuse::new());
         let fleet = Fleet::new(names, fuse.clone());
         let stage = Self {
-            proxy: Proxy::start(server.operator().await, fuse.clone()).await,
-            kubernetes: Kubernetes::new(server.admin().await, &key.namespace, fleet.clone()),
-            _server: server,
+            proxy: Proxy::start(place.operator.clone(), fuse.clone()).await,
+            kubernetes: Kubernetes::new(place.admin.clone(), &key.namespace, fleet.clone()),
+            place: place.clone(),
             key,
             fuse,
             fleet,
@@ -145,8 +162,8 @@ impl Stage {
     }
 
     /// A cluster at its goal.
-    pub(crate) async fn settled(spec: Value) -> Self {
-        let mut stage = Self::new(spec).await;
+    pub(crate) async fn settled(place: &Place, spec: Value) -> Self {
+        let mut stage = Self::new(place, spec).await;
         stage.settle().await;
         stage.fuse.set(None);
         stage
@@ -154,6 +171,26 @@ impl Stage {
 
     pub(crate) fn api<K: Namespaced>(&self) -> Api<K> {
         self.kubernetes.api()
+    }
+
+    /// A way of its own to the API server, for another operator.
+    pub(crate) async fn another_way(&self) -> (Proxy, Arc<Fuse>) {
+        let fuse = Arc::new(Fuse::new());
+        (
+            Proxy::start(self.place.operator.clone(), fuse.clone()).await,
+            fuse,
+        )
+    }
+
+    /// The same with all rights.
+    pub(crate) async fn another_way_as_admin(&self) -> (Proxy, Arc<Fuse>) {
+        let fuse = Arc::new(Fuse::new());
+        (Proxy::start(self.place.admin.clone(), fuse.clone()).await, fuse)
+    }
+
+    /// For what only a person does.
+    pub(crate) fn admin(&self) -> Client {
+        self.place.admin.clone()
     }
 
     /// A new process of the operator.
@@ -172,10 +209,17 @@ impl Stage {
 
     /// Rounds until the goal is reached; an operator that ends has a successor.
     pub(crate) async fn settle(&mut self) {
+        self.settle_and(|_| {}).await;
+    }
+
+    /// The same, with something to do after each round.
+    pub(crate) async fn settle_and(&mut self, mut after_round: impl FnMut(&Self)) {
         let mut operator = self.operator();
         let mut last = String::new();
         for _ in 0..ROUNDS_MAX {
-            match self.round(&operator).await {
+            let outcome = self.round(&operator).await;
+            after_round(self);
+            match outcome {
                 None => {
                     self.fuse.set(None);
                     operator = self.operator();
