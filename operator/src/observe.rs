@@ -115,12 +115,12 @@ pub async fn observe(context: &Context, key: &Key, cluster: &GeodeCluster) -> Re
     })
 }
 
-fn of<'a, K: kube::Resource>(
+fn of<'a, K>(
     objects: impl IntoIterator<Item = &'a K>,
     kind: fn(String) -> Versioned,
 ) -> impl Iterator<Item = (Versioned, String)>
 where
-    K: 'a,
+    K: kube::Resource + 'a,
 {
     objects
         .into_iter()

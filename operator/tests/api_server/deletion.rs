@@ -75,16 +75,20 @@ async fn a_cluster_that_is_deleted_at_any_call_of_its_creation_leaves_nothing_be
     for at in 1.. {
         let mut stage = Stage::new(&place, json!({ "members": 1, "deletionPolicy": "Delete" })).await;
         stage.fail(Some((at, Fault::Ends)));
-        let (mut operator, mut ended) = (stage.operator(), false);
+        let (operator, mut ended) = (stage.operator(), false);
         for _ in 0..8 {
             if stage.round(&operator).await.is_none() {
                 ended = true;
                 stage.fail(None);
-                operator = stage.operator();
                 let clusters = stage.api::<GeodeCluster>();
                 clusters.delete("a", &DeleteParams::default()).await.unwrap();
+                let outcome = stage.round(&operator).await;
+                assert!(matches!(outcome, Some(Ok(Outcome::Gone))), "deleted at call {at}");
             }
             stage.kubernetes.step().await;
+            if ended {
+                break;
+            }
         }
         if !ended {
             assert!(at > 15, "created with {at} calls");

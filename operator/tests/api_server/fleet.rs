@@ -1,7 +1,7 @@
 //! The members of one cluster: internal ports on loopback that answer over QUIC with the cluster's own certificates, and behind them the Raft
 //! that the planner's tests use.
 
-use crate::fuse::{Fault, Fuse, Verdict};
+use crate::fuse::{Fuse, Verdict};
 use crate::raft::{Raft, empty};
 use geode_client::tls::{Identity, authorities, parse_identity};
 use geode_planner::Names;
@@ -180,21 +180,17 @@ impl Fleet {
             return Some(InternalReply::Status(Box::new(state.account(pod))));
         }
         let verdict = self.fuse.call(format!("ask {pod}: {request:?}"));
-        if matches!(verdict, Verdict::Late | Verdict::Fails(Fault::CallLost)) {
+        if verdict == Verdict::Late {
             return None;
         }
         let reply = match self.state.lock().unwrap().change(pod, request) {
             Ok(()) => InternalReply::Ok,
             Err(reason) => InternalReply::Failed(reason),
         };
-        match verdict {
-            Verdict::Fails(Fault::Ends) => {
-                self.fuse.burn();
-                None
-            }
-            Verdict::Fails(_) => None,
-            _ => Some(reply),
+        if verdict == Verdict::Ends {
+            self.fuse.burn();
         }
+        (verdict == Verdict::Passes).then_some(reply)
     }
 }
 

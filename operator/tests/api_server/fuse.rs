@@ -8,10 +8,10 @@ use tokio::sync::watch;
 pub(crate) enum Fault {
     /// The call is done, and the operator's process ends before it hears of it.
     Ends,
+    /// The same, and its successor does not get the answer to its first call.
+    EndsAndAnswerLost,
     /// The call is done and its answer is lost; the operator lives.
     AnswerLost,
-    /// The call never arrives; the operator lives.
-    CallLost,
 }
 
 /// What becomes of a call.
@@ -19,8 +19,10 @@ pub(crate) enum Fault {
 pub(crate) enum Verdict {
     /// It is done and answered.
     Passes,
-    /// It is not answered.
-    Fails(Fault),
+    /// It is done and not answered.
+    AnswerLost,
+    /// It is done, and then the operator ends.
+    Ends,
     /// The operator that sent it has ended; nothing of it arrives any more.
     Late,
 }
@@ -55,6 +57,13 @@ impl Fuse {
         self.burnt.send_replace(false);
     }
 
+    /// Another operator begins after one that ended.
+    pub(crate) fn succeed(&self) {
+        let fault = self.state.lock().unwrap().fault;
+        let again = fault.is_some_and(|(_, fault)| fault == Fault::EndsAndAnswerLost);
+        self.set(again.then_some((1, Fault::AnswerLost)));
+    }
+
     /// A call by which the world changes.
     pub(crate) fn call(&self, what: String) -> Verdict {
         if *self.burnt.borrow() {
@@ -63,7 +72,8 @@ impl Fuse {
         let mut state = self.state.lock().unwrap();
         state.calls.push(what);
         match state.fault {
-            Some((at, fault)) if at == state.calls.len() => Verdict::Fails(fault),
+            Some((at, Fault::AnswerLost)) if at == state.calls.len() => Verdict::AnswerLost,
+            Some((at, _)) if at == state.calls.len() => Verdict::Ends,
             _ => Verdict::Passes,
         }
     }

@@ -1,7 +1,7 @@
-//! A proxy between an operator and the API server: it loses calls and answers, ends the operator after a call, answers reads with what was
+//! A proxy between an operator and the API server: it loses answers, ends the operator after a call, answers reads with what was
 //! true before, and keeps the events of watches back.
 
-use crate::fuse::{Fault, Fuse, Verdict};
+use crate::fuse::{Fuse, Verdict};
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
@@ -133,12 +133,11 @@ async fn pass(State(line): State<Arc<Line>>, request: Request) -> Response {
     }
     match line.fuse.call(format!("{method} {query}")) {
         Verdict::Passes => line.forward(request).await,
-        Verdict::Fails(Fault::CallLost) => cut(),
-        Verdict::Fails(Fault::AnswerLost) => {
+        Verdict::AnswerLost => {
             line.forward(request).await;
             cut()
         }
-        Verdict::Fails(Fault::Ends) => {
+        Verdict::Ends => {
             line.forward(request).await;
             line.fuse.burn();
             cut()

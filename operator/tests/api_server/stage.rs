@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// More rounds than any way to the goal takes.
 const ROUNDS_MAX: usize = 60;
 /// Fields that differ from run to run and mean nothing.
-const INCIDENTAL: [&str; 18] = [
+const INCIDENTAL: [&str; 20] = [
     "uid",
     "resourceVersion",
     "creationTimestamp",
@@ -42,6 +42,9 @@ const INCIDENTAL: [&str; 18] = [
     "startTime",
     "qosClass",
     "geodedb.com/applied",
+    "nodeId",
+    // The identity of a database is made from its manifest's uid.
+    "clusterId",
 ];
 
 /// What a run leaves behind.
@@ -221,12 +224,12 @@ impl Stage {
             after_round(self);
             match outcome {
                 None => {
-                    self.fuse.set(None);
+                    self.fuse.succeed();
                     operator = self.operator();
                 }
                 Some(Ok(Outcome::Round(round))) if is_at_goal(&round) => return,
                 Some(Ok(Outcome::Round(round))) => {
-                    last = format!("{:?} {:?}", round.plan.progress, round.report)
+                    last = format!("{:?} {:?}", round.plan.progress, round.report);
                 }
                 Some(Ok(Outcome::Gone | Outcome::Refused)) => panic!("the manifest is there"),
                 Some(Err(error)) => last = error,
@@ -299,10 +302,7 @@ pub(crate) fn is_at_goal(round: &Round) -> bool {
 fn strip(value: &mut Value) {
     match value {
         Value::Object(fields) => {
-            fields.retain(|name, value| {
-                // The identity of a database is made from its manifest's uid.
-                !INCIDENTAL.contains(&name.as_str()) && !(name == "clusterId" && value.is_string())
-            });
+            fields.retain(|name, _| !INCIDENTAL.contains(&name.as_str()));
             fields.values_mut().for_each(strip);
         }
         Value::Array(items) => items.iter_mut().for_each(strip),

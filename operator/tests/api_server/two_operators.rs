@@ -1,5 +1,7 @@
 //! Two operators at once: the one that loses the Lease stops writing before the other one begins.
 
+use crate::proxy::Proxy;
+use crate::rounds::settings;
 use crate::stage::{Place, Stage};
 use geode_operator::context::Context;
 use geode_operator::driver;
@@ -8,9 +10,6 @@ use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
-
-use crate::proxy::Proxy;
-use crate::rounds::settings;
 
 /// More than a Lease lasts.
 const PATIENCE: Duration = Duration::from_secs(40);
