@@ -4,10 +4,10 @@ use crate::certificates::{self, CertificateError, Issued};
 use crate::context::{Context, Key};
 use crate::kinds::{self, FIELD_MANAGER};
 use crate::members::LinkError;
-use crate::observe::{CA_CERTIFICATE, CA_KEY, Look};
+use crate::observe::{CA_CERTIFICATE, CA_KEY, Look, Versioned};
 use crate::status;
 use geode_api::{GeodeBackup, LABEL_CLUSTER, LABEL_ROLE};
-use geode_planner::{Action, Kind, Object, Want, build};
+use geode_planner::{Action, Kind, Object, ObjectKey, Want, build};
 use geode_wire::internal::InternalRequest;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
@@ -16,8 +16,11 @@ use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions, ValidationDirective};
 use rand::Rng;
 use rand::distr::Alphanumeric;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 
 /// Characters of a generated password: 190 bits.
 const PASSWORD_LENGTH: usize = 32;
@@ -43,6 +46,8 @@ enum ActFailure {
     Certificate(#[from] CertificateError),
     #[error("an object of this name exists and does not belong to the cluster; rename one of them")]
     Taken,
+    #[error("it has changed since it was looked at; the next round looks again")]
+    Outdated,
     #[error("the pod has no address")]
     NoAddress,
     #[error("the authority does not exist")]
@@ -61,14 +66,26 @@ pub struct Hands<'a> {
     pub look: &'a Look,
     /// Resource version of the `GeodeCluster` that the plan was made from; decisions are recorded only on top of it.
     pub version: Option<String>,
+    /// Resource versions of the objects as this round left them, where it wrote them.
+    pub written: BTreeMap<ObjectKey, Option<String>>,
 }
 
 impl Hands<'_> {
-    /// Does all of them, or up to the first failure.
+    /// Does all of them, or up to the first failure. Before the first one it is made sure that the plan was made from the manifest as it is:
+    /// an API server that lags behind answers reads with what was true before, and takes writes on top of what is true.
     pub async fn execute(&mut self, actions: &[Action]) -> Result<(), ActError> {
-        for action in actions {
+        for (position, action) in actions.iter().enumerate() {
             let described = action.to_string();
             tracing::info!(cluster = %self.key, action = described, "acting");
+            // A record is itself made on top of what was read.
+            if position == 0 && !matches!(action, Action::Record(_)) {
+                let version = self.version.clone();
+                let confirmed = status::confirm(&self.context.client, self.key, version).await;
+                current(confirmed).map_err(|source| ActError {
+                    action: described.clone(),
+                    source,
+                })?;
+            }
             self.one(action).await.map_err(|source| ActError {
                 action: described,
                 source,
@@ -99,8 +116,16 @@ impl Hands<'_> {
             }
             Action::Scale { replicas } => {
                 let api = kinds::api(&self.context.client, Kind::StatefulSet, &self.key.namespace);
-                let patch = json!({ "spec": { "replicas": replicas } });
-                api.patch(&self.key.name, &merge(), &Patch::Merge(patch)).await?;
+                // On top of the number that was seen: more than it was may be less than it is.
+                let set = ObjectKey {
+                    kind: Kind::StatefulSet,
+                    name: self.key.name.clone(),
+                };
+                let patch = json!({
+                    "metadata": { "resourceVersion": self.seen_version(&set) },
+                    "spec": { "replicas": replicas },
+                });
+                current(api.patch(&self.key.name, &merge(), &Patch::Merge(patch)).await)?;
                 Ok(())
             }
             Action::GrowClaim { claim, size } => {
@@ -108,7 +133,7 @@ impl Hands<'_> {
                 self.claims().patch(claim, &merge(), &Patch::Merge(patch)).await?;
                 Ok(())
             }
-            Action::RestartPod { pod, uid } => gone(self.pods().delete(pod, &only(uid)).await.map(drop)),
+            Action::RestartPod { pod, uid } => self.delete_pod(pod, uid).await,
             Action::ReplaceLostVolume { pod, claims } => self.replace_lost_volume(pod, claims).await,
             Action::SetRole { pod, role } => {
                 let patch = json!({ "metadata": { "labels": { LABEL_ROLE: role } } });
@@ -121,8 +146,12 @@ impl Hands<'_> {
             }
             Action::RecordBackup { name, status } => {
                 let api: Api<GeodeBackup> = Api::namespaced(self.context.client.clone(), &self.key.namespace);
+                let patch = json!({
+                    "metadata": { "resourceVersion": self.look.versions.get(&Versioned::Backup(name.clone())) },
+                    "status": status,
+                });
                 gone(
-                    api.patch_status(name, &merge(), &Patch::Merge(json!({ "status": status })))
+                    api.patch_status(name, &merge(), &Patch::Merge(patch))
                         .await
                         .map(drop),
                 )
@@ -192,17 +221,63 @@ impl Hands<'_> {
         Ok(())
     }
 
-    async fn apply(&self, object: &Object) -> Result<(), ActFailure> {
+    async fn apply(&mut self, object: &Object) -> Result<(), ActFailure> {
         let api = kinds::api(&self.context.client, object.key.kind, &self.key.namespace);
-        if !self.look.observed.objects.contains_key(&object.key) {
-            // It does not carry our label, so it must not exist; a stranger's object is never taken over.
-            if api.get_metadata_opt(&object.key.name).await?.is_some() {
-                return Err(ActFailure::Taken);
+        let seen = self.seen_version(&object.key);
+        let version = self
+            .write(&api, &object.key.name, seen, object.body.clone())
+            .await?;
+        self.written.insert(object.key.clone(), version);
+        Ok(())
+    }
+
+    /// The resource version of an object that exists, as it was seen or as this round left it.
+    fn seen_version(&self, key: &ObjectKey) -> Option<String> {
+        if let Some(version) = self.written.get(key) {
+            return version.clone();
+        }
+        let live = self.look.observed.objects.get(key)?;
+        Some(live.pointer("/metadata/resourceVersion")?.as_str()?.to_owned())
+    }
+
+    /// Applies an object on top of the version that was seen, or makes it where none was seen. Returns its new version.
+    async fn write<K>(
+        &self,
+        api: &Api<K>,
+        name: &str,
+        seen: Option<String>,
+        mut body: Value,
+    ) -> Result<Option<String>, ActFailure>
+    where
+        K: Clone + Debug + DeserializeOwned + Serialize + kube::Resource,
+    {
+        if let Some(version) = seen {
+            body["metadata"]["resourceVersion"] = version.into();
+        } else {
+            // What does not carry our label was not seen, and a list may be old: only an attempt says that there is none.
+            let fresh: K =
+                serde_json::from_value(body.clone()).expect("invariant: it is an object of its kind");
+            let attempt = PostParams {
+                dry_run: true,
+                field_manager: Some(FIELD_MANAGER.to_owned()),
+            };
+            match api.create(&attempt, &fresh).await {
+                Ok(_) => {}
+                Err(kube::Error::Api(status)) if status.is_already_exists() => {
+                    let found = api.get_metadata_opt(name).await?;
+                    let ours =
+                        found.is_some_and(|found| found.labels().get(LABEL_CLUSTER) == Some(&self.key.name));
+                    return Err(if ours {
+                        ActFailure::Outdated
+                    } else {
+                        ActFailure::Taken
+                    });
+                }
+                Err(error) => return Err(error.into()),
             }
         }
-        api.patch(&object.key.name, &ours(), &Patch::Apply(&object.body))
-            .await?;
-        Ok(())
+        let written = current(api.patch(name, &ours(), &Patch::Apply(body)).await)?;
+        Ok(written.resource_version())
     }
 
     /// Created, never applied: an authority that exists is never replaced.
@@ -230,6 +305,7 @@ impl Hands<'_> {
         {
             return Err(ActFailure::Taken);
         }
+        let version = existing.as_ref().and_then(ResourceExt::resource_version);
         let current = existing.and_then(|secret| secret.data).unwrap_or_default();
         let same = current
             .get(CA_CERTIFICATE)
@@ -253,10 +329,9 @@ impl Hands<'_> {
         );
         let mut secret = self.secret(&names.tls(), true);
         secret["data"] = json!(data);
-        self.secrets()
-            .patch(&names.tls(), &ours(), &Patch::Apply(secret))
-            .await?;
-        Ok(())
+        self.write(&self.secrets(), &names.tls(), version, secret)
+            .await
+            .map(drop)
     }
 
     /// The authority as it is stored: what was just created, or what somebody else created first.
@@ -281,6 +356,7 @@ impl Hands<'_> {
     async fn secure_admin(&self, owned: bool) -> Result<(), ActFailure> {
         let name = self.want.names.admin();
         let existing = self.secrets().get_opt(&name).await?;
+        let version = existing.as_ref().and_then(ResourceExt::resource_version);
         let password = existing
             .and_then(|secret| secret.data?.remove("password"))
             .unwrap_or_else(|| {
@@ -292,10 +368,9 @@ impl Hands<'_> {
             });
         let mut secret = self.secret(&name, owned);
         secret["data"] = json!({ "username": ByteString(b"admin".to_vec()), "password": password });
-        self.secrets()
-            .patch(&name, &ours(), &Patch::Apply(secret))
-            .await?;
-        Ok(())
+        self.write(&self.secrets(), &name, version, secret)
+            .await
+            .map(drop)
     }
 
     fn secret(&self, name: &str, owned: bool) -> Value {
@@ -311,12 +386,18 @@ impl Hands<'_> {
 
     async fn replace_lost_volume(&self, pod: &str, claims: &[(String, String)]) -> Result<(), ActFailure> {
         for (claim, uid) in claims {
-            gone(self.claims().delete(claim, &only(uid)).await.map(drop))?;
+            let version = self.look.versions.get(&Versioned::Claim(claim.clone()));
+            gone(self.claims().delete(claim, &only(uid, version)).await.map(drop))?;
         }
-        if let Some(view) = self.look.observed.pods.get(pod) {
-            gone(self.pods().delete(pod, &only(&view.uid)).await.map(drop))?;
+        match self.look.observed.pods.get(pod) {
+            Some(view) => self.delete_pod(pod, &view.uid).await,
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    async fn delete_pod(&self, pod: &str, uid: &str) -> Result<(), ActFailure> {
+        let version = self.look.versions.get(&Versioned::Pod(pod.to_owned()));
+        gone(self.pods().delete(pod, &only(uid, version)).await.map(drop))
     }
 }
 
@@ -336,18 +417,26 @@ fn merge() -> PatchParams {
     }
 }
 
-/// Deletes this very object, not a younger one of the same name.
-fn only(uid: &str) -> DeleteParams {
+/// Deletes this very object in this very state: not a younger one of the same name, and not one that has come to itself since.
+fn only(uid: &str, version: Option<&String>) -> DeleteParams {
     DeleteParams {
         preconditions: Some(Preconditions {
             uid: Some(uid.to_owned()),
-            resource_version: None,
+            resource_version: version.cloned(),
         }),
         ..DeleteParams::default()
     }
 }
 
-/// What is gone, or has been replaced by a younger one, is done.
+/// A conflict means that the plan was made from an older state.
+fn current<T>(result: Result<T, kube::Error>) -> Result<T, ActFailure> {
+    match result {
+        Err(kube::Error::Api(status)) if status.is_conflict() => Err(ActFailure::Outdated),
+        other => Ok(other?),
+    }
+}
+
+/// What is gone, has been replaced by a younger one, or has changed is done: the next round looks again.
 fn gone(result: Result<(), kube::Error>) -> Result<(), ActFailure> {
     match result {
         Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(()),

@@ -8,7 +8,7 @@ use k8s_openapi::jiff::tz::TimeZone;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    KeyUsagePurpose, PublicKeyData,
 };
 use sha2::{Digest, Sha256};
 use x509_parser::extensions::GeneralName;
@@ -156,10 +156,15 @@ pub fn describe_authority(pem: &[u8]) -> Option<Authority> {
     })
 }
 
-/// What the planner needs to know about a member's certificate; `None` when the text is no certificate.
-pub fn describe_member(pem: &[u8], genuine: bool) -> Option<Certificate> {
+/// What the planner needs to know about a member's certificate; `None` when the text is no certificate, or the key is not the one it is for:
+/// no member could start with them.
+pub fn describe_member(pem: &[u8], key_pem: &[u8], genuine: bool) -> Option<Certificate> {
     let (_, parsed) = parse_x509_pem(pem).ok()?;
     let certificate = parsed.parse_x509().ok()?;
+    let key = KeyPair::from_pem(std::str::from_utf8(key_pem).ok()?).ok()?;
+    if key.subject_public_key_info() != certificate.public_key().raw {
+        return None;
+    }
     let names = certificate.subject_alternative_name().ok()??;
     let names = names.value.general_names.iter().filter_map(|name| match name {
         GeneralName::DNSName(name) => Some((*name).to_owned()),
@@ -188,7 +193,11 @@ mod tests {
             now,
         )
         .unwrap();
-        let seen = describe_member(leaf.certificate.as_bytes(), true).unwrap();
+        let seen = describe_member(leaf.certificate.as_bytes(), leaf.key.as_bytes(), true).unwrap();
+        assert_eq!(
+            describe_member(leaf.certificate.as_bytes(), authority.key.as_bytes(), true),
+            None
+        );
         assert!(seen.names.contains("a-0") && seen.names.contains(INTERNAL_DNS_NAME));
         assert_eq!(seen.not_after.duration_since(now).as_hours(), 365 * 24 - 12);
         assert!(seen.not_before < now);

@@ -2,6 +2,7 @@
 //! say something new: it asks them in between, because no watch reports an election.
 
 use crate::context::{Context, Key};
+use crate::lease::{Lease, LeaseLost};
 use crate::reconcile::{Outcome, Round, reconcile};
 use futures::stream::{BoxStream, select_all};
 use futures::{Stream, StreamExt};
@@ -74,7 +75,7 @@ pub async fn run(context: Arc<Context>, mut shutdown: watch::Receiver<bool>) -> 
             .clusters
             .set(i64::try_from(actors.len()).unwrap_or(i64::MAX));
     }
-    let ended = futures::future::join_all(actors.into_values().map(|actor| actor.task));
+    let ended = futures::future::join_all(actors.values_mut().map(|actor| &mut actor.task));
     if tokio::time::timeout(GRACE, ended).await.is_err() {
         tracing::warn!("rounds are still running; they are repeated by the next operator");
     }
@@ -193,10 +194,39 @@ fn signals<K: Send + 'static>(
     stream.boxed()
 }
 
-/// One cluster's worker.
+/// Why an active operator ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum Ended {
+    /// It hears of nothing any more.
+    #[error("watch Kubernetes: {0}")]
+    Watches(#[from] WatchesEnded),
+    /// It must not write any more.
+    #[error("another operator may be active now: {0}")]
+    Lease(#[from] LeaseLost),
+}
+
+/// Runs until `shutdown`, and not longer than the Lease is held: with it every round ends where it stands.
+pub async fn run_while_held(
+    lease: &Lease,
+    context: Arc<Context>,
+    shutdown: watch::Receiver<bool>,
+) -> Result<(), Ended> {
+    tokio::select! {
+        result = run(context, shutdown) => Ok(result?),
+        lost = lease.keep() => Err(lost.into()),
+    }
+}
+
+/// One cluster's worker. It ends with the driver.
 struct Actor {
     wake: Arc<Notify>,
     task: JoinHandle<()>,
+}
+
+impl Drop for Actor {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 impl Actor {

@@ -62,18 +62,14 @@ async fn serve(run: Run) -> Result<()> {
     }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "active");
     context.metrics.active.set(1);
-    let lost = async {
-        match &lease {
-            Some(lease) => lease.keep().await,
-            None => std::future::pending().await,
+    match &lease {
+        Some(lease) => {
+            driver::run_while_held(lease, context.clone(), shutdown.clone()).await?;
+            lease.release().await;
         }
-    };
-    tokio::select! {
-        result = driver::run(context.clone(), shutdown.clone()) => result.context("watch Kubernetes")?,
-        error = lost => anyhow::bail!("another operator may be active now: {error}"),
-    }
-    if let Some(lease) = &lease {
-        lease.release().await;
+        None => driver::run(context.clone(), shutdown.clone())
+            .await
+            .context("watch Kubernetes")?,
     }
     Ok(())
 }

@@ -42,6 +42,19 @@ pub struct Look {
     pub links: Option<Arc<Links>>,
     /// Where members are.
     pub targets: Targets,
+    /// In which state things were seen that are changed only in that state.
+    pub versions: BTreeMap<Versioned, String>,
+}
+
+/// Whose resource version it is; the planner's objects have theirs in themselves.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Versioned {
+    /// A pod.
+    Pod(String),
+    /// A volume claim.
+    Claim(String),
+    /// A backup.
+    Backup(String),
 }
 
 fn reading(what: &'static str) -> impl FnOnce(kube::Error) -> ObserveError {
@@ -59,7 +72,7 @@ pub async fn observe(context: &Context, key: &Key, cluster: &GeodeCluster) -> Re
     let pods: Api<Pod> = Api::namespaced(client.clone(), &key.namespace);
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &key.namespace);
     let (selected, set_selected) = (of_cluster(&key.name), of_cluster(&key.name));
-    let (objects, secrets, pods, claims, backups) = tokio::try_join!(
+    let (objects, secrets, pods, claims, (backups, backup_versions)) = tokio::try_join!(
         list_objects(client, key),
         list_secrets(client, key),
         async { pods.list(&selected).await.map_err(reading("pods")) },
@@ -75,6 +88,10 @@ pub async fn observe(context: &Context, key: &Key, cluster: &GeodeCluster) -> Re
             name: key.name.clone(),
         })
         .map(set_view);
+    let versions = of(&pods, Versioned::Pod)
+        .chain(of(&claims, Versioned::Claim))
+        .chain(backup_versions)
+        .collect();
     let observed = Observed {
         at,
         set,
@@ -94,7 +111,20 @@ pub async fn observe(context: &Context, key: &Key, cluster: &GeodeCluster) -> Re
         authority,
         links,
         targets,
+        versions,
     })
+}
+
+fn of<'a, K>(
+    objects: impl IntoIterator<Item = &'a K>,
+    kind: fn(String) -> Versioned,
+) -> impl Iterator<Item = (Versioned, String)>
+where
+    K: kube::Resource + 'a,
+{
+    objects
+        .into_iter()
+        .filter_map(move |object| Some((kind(object.name_any()), object.resource_version()?)))
 }
 
 async fn ask(
@@ -167,19 +197,23 @@ async fn list_secrets(client: &Client, key: &Key) -> Result<BTreeMap<String, Sec
         .collect())
 }
 
-async fn list_backups(client: &Client, key: &Key) -> Result<Vec<BackupView>, ObserveError> {
+async fn list_backups(
+    client: &Client,
+    key: &Key,
+) -> Result<(Vec<BackupView>, Vec<(Versioned, String)>), ObserveError> {
     let api: Api<GeodeBackup> = Api::namespaced(client.clone(), &key.namespace);
     let list = api
         .list(&ListParams::default())
         .await
         .map_err(reading("backups"))?;
+    let versions = of(&list, Versioned::Backup).collect();
     let mut backups: Vec<BackupView> = list
         .into_iter()
         .filter(|backup| backup.spec.cluster == key.name)
         .map(backup_view)
         .collect();
     backups.sort_by(|left, right| (left.created_at, &left.name).cmp(&(right.created_at, &right.name)));
-    Ok(backups)
+    Ok((backups, versions))
 }
 
 fn backup_view(backup: GeodeBackup) -> BackupView {
@@ -233,9 +267,10 @@ fn describe_secrets(
             let pod = file
                 .strip_suffix(".crt")
                 .filter(|pod| names.ordinal(pod).is_some())?;
+            let key = data(tls?, &format!("{pod}.key"))?;
             Some((
                 pod.to_owned(),
-                certificates::describe_member(&content.0, genuine)?,
+                certificates::describe_member(&content.0, key, genuine)?,
             ))
         })
         .collect();

@@ -144,6 +144,7 @@ async fn carry_out(
         want,
         look,
         version: cluster.resource_version(),
+        written: BTreeMap::new(),
     };
     match hands.execute(&plan.actions).await {
         Ok(()) => {

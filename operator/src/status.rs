@@ -49,6 +49,19 @@ pub(crate) async fn record(
     Ok(written.resource_version())
 }
 
+/// Makes sure that nobody has changed the object since it was read: a write that changes nothing, on top of what was read.
+pub(crate) async fn confirm(client: &Client, key: &Key, version: Option<String>) -> Result<(), kube::Error> {
+    let attempt = PatchParams {
+        dry_run: true,
+        ..params()
+    };
+    let patch = json!({ "metadata": { "resourceVersion": version } });
+    api(client, key)
+        .patch_status(&key.name, &attempt, &Patch::Merge(patch))
+        .await
+        .map(drop)
+}
+
 /// Writes a report, if it says something new.
 pub(crate) async fn report(
     client: &Client,

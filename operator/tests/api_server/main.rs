@@ -7,6 +7,20 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod crashes;
+mod deletion;
+mod fleet;
+mod fuse;
+mod kubernetes;
 mod manifests;
+mod proxy;
+#[path = "../../planner/tests/planner/raft.rs"]
+#[expect(dead_code, reason = "the planner's tests do more with it")]
+mod raft;
 mod rounds;
+mod secrets;
 mod server;
+mod stage;
+mod stale;
+mod two_operators;
+mod unobserved;

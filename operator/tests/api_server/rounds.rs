@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-fn settings() -> Run {
+pub(crate) fn settings() -> Run {
     use clap::Parser;
     match Settings::parse_from(["geode-operator", "run"]).command {
         Command::Run(run) => run,
