@@ -9,9 +9,6 @@ use kube::api::ListParams;
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// Rounds with what was true before.
-const STALE_ROUNDS: usize = 2;
-
 /// Uids of everything that must not be deleted.
 async fn uids(stage: &Stage) -> BTreeMap<String, String> {
     let everything = ListParams::default();
@@ -32,11 +29,9 @@ async fn uids(stage: &Stage) -> BTreeMap<String, String> {
 async fn act_on(stage: &mut Stage, recording: Recording) {
     stage.proxy.serve_old(recording);
     let operator = stage.operator();
-    for _ in 0..STALE_ROUNDS {
-        // Errors are what it should get.
-        let _ = stage.round(&operator).await;
-        stage.kubernetes.step().await;
-    }
+    // An error is what it should get.
+    let _ = stage.round(&operator).await;
+    stage.kubernetes.step().await;
     stage.proxy.serve_fresh();
 }
 
