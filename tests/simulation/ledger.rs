@@ -22,22 +22,30 @@ pub(crate) struct Entry {
 /// Every entry that some member has called committed.
 #[derive(Default)]
 pub(crate) struct Ledger {
-    entries: BTreeMap<u64, Entry>,
+    entries: BTreeMap<u64, Committed>,
+}
+
+struct Committed {
+    entry: Entry,
+    /// The earliest term in which it was called committed. An entry of an earlier term may be committed much later, with the first one of
+    /// a new leader (Ongaro and Ousterhout 2014, section 5.4.2); leaders in between need not have it.
+    by: u64,
 }
 
 impl Ledger {
     /// Compares the entries after `from` in a member's files with what is known, up to what is committed and durable there. Up to where
-    /// they were compared: the last ones may not be in the files yet.
-    pub(crate) fn check(&mut self, member: &Member, from: u64, committed: u64) -> u64 {
+    /// they were compared: the last ones may not be in the files yet. `term` is the member's.
+    pub(crate) fn check(&mut self, member: &Member, from: u64, committed: u64, term: u64) -> u64 {
         let mut compared = from;
         for (index, entry) in entries(member, from) {
             if index > committed {
                 break;
             }
             compared = index;
-            let first = *self.entries.entry(index).or_insert(entry);
+            let first = self.entries.entry(index).or_insert(Committed { entry, by: term });
+            first.by = first.by.min(term);
             assert_eq!(
-                first, entry,
+                first.entry, entry,
                 "committed entry {index} is another one on member {}",
                 member.id
             );
@@ -45,16 +53,16 @@ impl Ledger {
         compared
     }
 
-    /// The last committed entry of a term before this one: whoever leads in it must have that entry.
+    /// The last entry that was committed in a term before this one: whoever leads in it must have that entry.
     pub(crate) fn last_before(&self, term: u64) -> Option<u64> {
         let mut entries = self.entries.iter().rev();
         entries
-            .find(|(_, entry)| entry.term < term)
+            .find(|(_, committed)| committed.by < term)
             .map(|(index, _)| *index)
     }
 
     pub(crate) fn term(&self, index: u64) -> Option<u64> {
-        self.entries.get(&index).map(|entry| entry.term)
+        self.entries.get(&index).map(|committed| committed.entry.term)
     }
 
     pub(crate) fn len(&self) -> usize {

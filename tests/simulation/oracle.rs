@@ -53,7 +53,9 @@ impl Oracle {
             let (purged, durable) = process.raft.durable();
             seen.compared = seen.compared.max(purged.0);
             if committed.min(durable.0) > seen.compared {
-                seen.compared = self.ledger.check(member, seen.compared, committed.min(durable.0));
+                seen.compared =
+                    self.ledger
+                        .check(member, seen.compared, committed.min(durable.0), status.term);
             }
             seen.committed = committed;
             if seen.applied != Some(member.applied()) {
