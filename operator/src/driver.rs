@@ -4,12 +4,14 @@
 use crate::context::{Context, Key};
 use crate::lease::{Lease, LeaseLost};
 use crate::reconcile::{Outcome, Round, reconcile};
+use crate::schedules::keep_schedules;
 use futures::stream::{BoxStream, select_all};
 use futures::{Stream, StreamExt};
-use geode_api::{GeodeBackup, GeodeCluster, LABEL_CLUSTER};
+use geode_api::{GeodeBackup, GeodeBackupSchedule, GeodeCluster, LABEL_CLUSTER};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::jiff::Timestamp;
 use kube::core::PartialObjectMeta;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Resource, ResourceExt};
@@ -34,6 +36,8 @@ const COUNTERS: Duration = Duration::from_secs(2);
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// An object that was refused is looked at again after this time even if nobody changes it.
 const WHILE_REFUSED: Duration = Duration::from_secs(300);
+/// Schedules whose round failed are looked at again.
+const SCHEDULES_AGAIN: Duration = Duration::from_secs(5);
 /// Rounds may end within this time at a shutdown.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -115,6 +119,25 @@ fn watches(context: &Context) -> Vec<BoxStream<'static, Signal>> {
             "backups",
             |object| {
                 let identity = (object.name_any(), object.uid()?, object.metadata.generation);
+                Some(Signal {
+                    key: Key {
+                        namespace: object.namespace()?,
+                        name: object.spec.cluster.clone(),
+                    },
+                    identity: Some(identity),
+                })
+            },
+        ));
+        let schedules = watcher(
+            api::<GeodeBackupSchedule>(context, namespace),
+            watcher::Config::default(),
+        );
+        streams.push(signals(
+            schedules.default_backoff().touched_objects(),
+            "schedules",
+            |object| {
+                let named = format!("schedule {}", object.name_any());
+                let identity = (named, object.uid()?, object.metadata.generation);
                 Some(Signal {
                     key: Key {
                         namespace: object.namespace()?,
@@ -242,21 +265,24 @@ async fn work(context: Arc<Context>, key: Key, wake: Arc<Notify>, mut shutdown: 
     wake.notified().await;
     while !*shutdown.borrow() {
         let outcome = one_round(&context, &key).await;
+        let schedules = one_round_of_schedules(&context, &key).await;
+        let at_most = |longest: Duration| schedules.map_or(longest, |due| due.min(longest));
         let pause = async {
             match outcome {
-                Some(Outcome::Gone) => return false,
-                Some(Outcome::Refused) => woken(&wake, WHILE_REFUSED).await,
-                Some(Outcome::Round(round)) => {
+                Some(Outcome::Gone) => match schedules {
+                    None => return false,
+                    Some(due) => woken(&wake, due).await,
+                },
+                Some(Outcome::Refused) => woken(&wake, at_most(WHILE_REFUSED)).await,
+                Some(Outcome::Round(mut round)) => {
                     failures = 0;
+                    round.next = at_most(round.next);
                     between_rounds(&context, &key, &wake, *round).await;
                 }
                 None => {
                     failures += 1;
-                    woken(
-                        &wake,
-                        BACKOFF.0.saturating_mul(1 << failures.min(5)).min(BACKOFF.1),
-                    )
-                    .await;
+                    let pause = BACKOFF.0.saturating_mul(1 << failures.min(5)).min(BACKOFF.1);
+                    woken(&wake, at_most(pause)).await;
                 }
             }
             true
@@ -286,6 +312,22 @@ async fn one_round(context: &Context, key: &Key) -> Option<Outcome> {
             context.metrics.rounds.with_label_values(&["failed"]).inc();
             tracing::warn!(cluster = %key, %error, "the round failed; it is repeated");
             None
+        }
+    }
+}
+
+/// How long until one of the cluster's schedules has to be looked at; `None` if none has to.
+async fn one_round_of_schedules(context: &Context, key: &Key) -> Option<Duration> {
+    let _turn = context.rounds.acquire().await.ok()?;
+    match keep_schedules(context, key, Timestamp::now()).await {
+        Ok(wake) => wake.map(|at| {
+            let left = at.duration_since(Timestamp::now());
+            Duration::try_from(left).unwrap_or_default()
+        }),
+        Err(error) => {
+            context.metrics.rounds.with_label_values(&["failed"]).inc();
+            tracing::warn!(cluster = %key, %error, "a round of schedules failed; it is repeated");
+            Some(SCHEDULES_AGAIN)
         }
     }
 }

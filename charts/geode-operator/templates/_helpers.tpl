@@ -13,11 +13,15 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- /* What the operator may do, where its clusters are. It cannot exec, and it sees no other kinds. */ -}}
 {{- define "geode-operator.rules" -}}
 - apiGroups: [geodedb.com]
-  resources: [geodeclusters, geodebackups]
+  resources: [geodeclusters, geodebackups, geodebackupschedules]
   verbs: [get, list, watch]
 - apiGroups: [geodedb.com]
-  resources: [geodeclusters/status, geodebackups/status]
+  resources: [geodeclusters/status, geodebackups/status, geodebackupschedules/status]
   verbs: [get, patch]
+# Backups that are due.
+- apiGroups: [geodedb.com]
+  resources: [geodebackups]
+  verbs: [create]
 # Owner references with blockOwnerDeletion need it.
 - apiGroups: [geodedb.com]
   resources: [geodeclusters/finalizers]

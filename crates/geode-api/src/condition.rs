@@ -114,6 +114,12 @@ reasons! {
     BackupCompleted false,
     /// A backup failed.
     BackupFailed true,
+    /// The next backup of a schedule is not due yet.
+    Scheduled false,
+    /// The schedule takes no backups for now.
+    ScheduleSuspended false,
+    /// The last run of a schedule made no backup.
+    BackupMissed true,
     /// The cluster that is to be backed up does not exist.
     ClusterNotFound true,
 }

@@ -1,6 +1,6 @@
 //! The CustomResourceDefinitions as files: `crds/`, and the chart's copies of them. Written by `cargo xtask generate`.
 
-use crate::{GeodeBackup, GeodeCluster};
+use crate::{GeodeBackup, GeodeBackupSchedule, GeodeCluster};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
 
@@ -22,13 +22,17 @@ impl Crd {
 
 /// All definitions.
 pub fn crds() -> Vec<Crd> {
-    [GeodeCluster::crd(), GeodeBackup::crd()]
-        .into_iter()
-        .map(|definition| Crd {
-            file: format!("{}.yaml", definition.spec.names.plural),
-            definition,
-        })
-        .collect()
+    [
+        GeodeCluster::crd(),
+        GeodeBackup::crd(),
+        GeodeBackupSchedule::crd(),
+    ]
+    .into_iter()
+    .map(|definition| Crd {
+        file: format!("{}.yaml", definition.spec.names.plural),
+        definition,
+    })
+    .collect()
 }
 
 #[cfg(test)]

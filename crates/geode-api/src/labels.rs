@@ -8,6 +8,8 @@ pub const VERSION: &str = "v1alpha1";
 pub const LABEL_CLUSTER: &str = "geodedb.com/cluster";
 /// On pods: `leader`, `follower` or `observer`; absent while a member has no place in the cluster.
 pub const LABEL_ROLE: &str = "geodedb.com/role";
+/// On a `GeodeBackup` that a `GeodeBackupSchedule` made: the schedule's name.
+pub const LABEL_SCHEDULE: &str = "geodedb.com/schedule";
 /// On objects of the operator: hash of what it applied, so that it applies again only when something differs.
 pub const ANNOTATION_APPLIED: &str = "geodedb.com/applied";
 /// On the StatefulSet's pod template: hash of the user's wishes that shape a pod. A pod with another value is out of date.

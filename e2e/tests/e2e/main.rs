@@ -9,3 +9,4 @@ mod failover;
 mod faults;
 mod lost_volume;
 mod scale;
+mod scheduled_backup;

@@ -2,6 +2,7 @@
 //!
 //! [`validate`] turns a manifest into a [`Want`]; the operator observes the world as [`Observed`]; [`plan`] compares the two and answers with
 //! actions, or with what it waits for; [`check`] refuses a plan that breaks a safety rule, with code of its own; [`cluster_status`] says what the user sees.
+//! [`keep_schedule`] does the same for schedules of backups.
 //! All are functions of their arguments, so that every decision can be shown by a table of tests, and repeated.
 
 pub mod build;
@@ -12,6 +13,7 @@ mod observed;
 mod plan;
 mod quantity;
 mod quorum;
+mod schedule;
 mod status;
 mod want;
 
@@ -24,5 +26,9 @@ pub use observed::{
 };
 pub use plan::{Action, Plan, Progress, plan};
 pub use quorum::{Lead, majority};
+pub use schedule::{
+    BackupTarget, News, ScheduleStep, ScheduleView, TakenBackup, Timetable, failed_schedule_status,
+    keep_schedule,
+};
 pub use status::{Report, cluster_status, invalid_status};
 pub use want::{Archive, Defaults, Invalid, Memory, Restore, Want, validate};

@@ -18,6 +18,7 @@ mod proxy;
 #[expect(dead_code, reason = "the planner's tests do more with it")]
 mod raft;
 mod rounds;
+mod schedules;
 mod secrets;
 mod server;
 mod stage;

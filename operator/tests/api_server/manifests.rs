@@ -1,7 +1,7 @@
 //! What the API server refuses by itself, with a sentence that a user understands.
 
 use crate::server::{ApiServer, server};
-use geode_api::GeodeCluster;
+use geode_api::{GeodeBackup, GeodeBackupSchedule, GeodeCluster};
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, ValidationDirective};
 use serde_json::{Value, json};
 
@@ -13,9 +13,19 @@ async fn apply(
     spec: Value,
 ) -> Result<DynamicObject, String> {
     let resource = ApiResource::erase::<GeodeCluster>(&());
-    let api: Api<DynamicObject> = Api::namespaced_with(server.admin().await, namespace, &resource);
+    apply_as(server, &resource, namespace, name, spec).await
+}
+
+async fn apply_as(
+    server: &ApiServer,
+    resource: &ApiResource,
+    namespace: &str,
+    name: &str,
+    spec: Value,
+) -> Result<DynamicObject, String> {
+    let api: Api<DynamicObject> = Api::namespaced_with(server.admin().await, namespace, resource);
     let manifest = json!({
-        "apiVersion": "geodedb.com/v1alpha1", "kind": "GeodeCluster", "metadata": {"name": name, "namespace": namespace}, "spec": spec,
+        "apiVersion": "geodedb.com/v1alpha1", "kind": resource.kind, "metadata": {"name": name, "namespace": namespace}, "spec": spec,
     });
     let params = PatchParams {
         field_manager: Some("test".into()),
@@ -174,18 +184,30 @@ async fn what_is_fixed_at_creation_cannot_change_and_volumes_only_grow() {
 #[tokio::test]
 async fn the_samples_are_accepted() {
     let server = server().await;
-    for file in ["quickstart", "production", "archive", "restore", "demo"] {
+    for file in [
+        "quickstart",
+        "production",
+        "archive",
+        "restore",
+        "schedule",
+        "demo",
+    ] {
         let namespace = server.namespace().await;
         let path = format!("../manifests/samples/{file}.yaml");
         let text = std::fs::read_to_string(&path).unwrap();
         for document in text.split("\n---\n") {
             let object: DynamicObject = serde_saphyr::from_str(document).unwrap();
-            if object.types.as_ref().unwrap().kind == "GeodeCluster" {
-                let name = object.metadata.name.clone().unwrap();
-                apply(&server, &namespace, &name, object.data["spec"].clone())
-                    .await
-                    .unwrap_or_else(|error| panic!("{path}: {error}"));
-            }
+            let kind = object.types.as_ref().unwrap().kind.clone();
+            let resource = match kind.as_str() {
+                "GeodeCluster" => ApiResource::erase::<GeodeCluster>(&()),
+                "GeodeBackup" => ApiResource::erase::<GeodeBackup>(&()),
+                "GeodeBackupSchedule" => ApiResource::erase::<GeodeBackupSchedule>(&()),
+                _ => continue,
+            };
+            let name = object.metadata.name.clone().unwrap();
+            apply_as(&server, &resource, &namespace, &name, object.data["spec"].clone())
+                .await
+                .unwrap_or_else(|error| panic!("{path}: {error}"));
         }
     }
 }

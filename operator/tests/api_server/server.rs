@@ -1,5 +1,6 @@
 //! etcd and kube-apiserver as child processes on loopback, with the CRDs installed. Ends with the last test that uses it.
 
+use crate::kubernetes::Namespaced;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -95,18 +96,20 @@ impl ApiServer {
                 .await
                 .expect("the API server accepts the CRD");
         }
+        Self::wait_served::<geode_api::GeodeBackup>(&client).await;
+        Self::wait_served::<geode_api::GeodeBackupSchedule>(&client).await;
+        self.install_rights(&client).await;
+    }
+
+    async fn wait_served<K: Namespaced>(client: &Client) {
         let begun = Instant::now();
-        while let Err(error) = Api::<geode_api::GeodeBackup>::all(client.clone())
-            .list(&Default::default())
-            .await
-        {
+        while let Err(error) = Api::<K>::all(client.clone()).list(&Default::default()).await {
             assert!(
                 begun.elapsed() < READY_TIMEOUT,
                 "the CRDs are not served: {error}"
             );
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        self.install_rights(&client).await;
     }
 
     async fn install_rights(&self, client: &Client) {

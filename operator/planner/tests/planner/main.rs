@@ -13,6 +13,8 @@ mod model;
 mod objects;
 mod raft;
 mod rules;
+mod schedule_lives;
+mod schedules;
 mod status;
 mod tables;
 mod wedges;

@@ -12,7 +12,7 @@ use proptest::test_runner::RngSeed;
 const ROUNDS: usize = 300;
 
 /// `PROPTEST_CASES` asks for more.
-fn config() -> ProptestConfig {
+pub(crate) fn config() -> ProptestConfig {
     let number = |name: &str| std::env::var(name).ok()?.parse().ok();
     ProptestConfig {
         cases: number("PROPTEST_CASES").unwrap_or(400),

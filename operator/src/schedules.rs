@@ -1,0 +1,268 @@
+//! A round for the schedules of one cluster: read, let the planner decide, create a backup, write the status. It is no part of the cluster's own
+//! round, because a schedule is kept also while its cluster is not there or its manifest is refused.
+
+use crate::context::{Context, Key};
+use crate::kinds::FIELD_MANAGER;
+use geode_api::{
+    GeodeBackup, GeodeBackupSchedule, GeodeBackupScheduleStatus, GeodeBackupSpec, GeodeCluster,
+    LABEL_CLUSTER, LABEL_SCHEDULE, Reason,
+};
+use geode_planner::{BackupTarget, ScheduleView, TakenBackup, failed_schedule_status, keep_schedule};
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+
+/// Fields that a status may take back.
+const OPTIONAL: [&str; 5] = [
+    "lastScheduleTime",
+    "lastSuccessfulTime",
+    "nextScheduleTime",
+    "lastMissedTime",
+    "message",
+];
+
+/// A round could not be completed.
+#[derive(Debug, thiserror::Error)]
+pub enum ScheduleError {
+    /// Kubernetes could not be read.
+    #[error("failed to read {what}: {source}")]
+    Read {
+        /// What.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: kube::Error,
+    },
+    /// A step could not be done.
+    #[error("failed to {what} of the schedule {schedule}: {source}")]
+    Step {
+        /// Verb and object.
+        what: &'static str,
+        /// Whose.
+        schedule: String,
+        /// Why.
+        #[source]
+        source: kube::Error,
+    },
+    /// The name of a backup was taken in the meantime.
+    #[error("GeodeBackup {0} was created by somebody else; the next round looks again")]
+    Taken(String),
+}
+
+fn reading(what: &'static str) -> impl FnOnce(kube::Error) -> ScheduleError {
+    move |source| ScheduleError::Read { what, source }
+}
+
+/// Keeps the schedules of this cluster. Returns when the next of them has to be looked at, or `None` if none has.
+pub async fn keep_schedules(
+    context: &Context,
+    key: &Key,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, ScheduleError> {
+    let schedules: Api<GeodeBackupSchedule> = Api::namespaced(context.client.clone(), &key.namespace);
+    let list = schedules
+        .list(&ListParams::default())
+        .await
+        .map_err(reading("schedules"))?;
+    let mut ours: Vec<GeodeBackupSchedule> = list
+        .into_iter()
+        .filter(|schedule| {
+            schedule.spec.cluster == key.name && schedule.metadata.deletion_timestamp.is_none()
+        })
+        .collect();
+    context.metrics.keep_schedules(key, &ours);
+    if ours.is_empty() {
+        return Ok(None);
+    }
+    let (target, mut backups) = tokio::try_join!(read_target(context, key), read_backups(context, key))?;
+    let (mut wake, mut failed) = (None, None);
+    for schedule in &mut ours {
+        match keep_one(context, key, schedule, &backups, target, now).await {
+            Ok(next) => {
+                wake = [wake, next].into_iter().flatten().min();
+                // Later ones must not take a name that this one has taken now.
+                backups = read_backups(context, key).await?;
+            }
+            Err(error) => {
+                report_failure(context, key, schedule, &error, now).await;
+                failed = Some(error);
+            }
+        }
+    }
+    context.metrics.keep_schedules(key, &ours);
+    failed.map_or(Ok(wake), Err)
+}
+
+async fn read_target(context: &Context, key: &Key) -> Result<BackupTarget, ScheduleError> {
+    let api: Api<GeodeCluster> = Api::namespaced(context.client.clone(), &key.namespace);
+    let cluster = api
+        .get_opt(&key.name)
+        .await
+        .map_err(reading("the GeodeCluster"))?;
+    Ok(
+        match cluster.filter(|cluster| cluster.metadata.deletion_timestamp.is_none()) {
+            None => BackupTarget::Missing,
+            Some(cluster) if cluster.spec.archive.is_none() => BackupTarget::WithoutArchive,
+            Some(_) => BackupTarget::There,
+        },
+    )
+}
+
+async fn read_backups(context: &Context, key: &Key) -> Result<Vec<TakenBackup>, ScheduleError> {
+    let api: Api<GeodeBackup> = Api::namespaced(context.client.clone(), &key.namespace);
+    let list = api
+        .list(&ListParams::default())
+        .await
+        .map_err(reading("backups"))?;
+    Ok(list.into_iter().map(taken_backup).collect())
+}
+
+fn taken_backup(backup: GeodeBackup) -> TakenBackup {
+    let (name, schedule) = (backup.name_any(), backup.labels().get(LABEL_SCHEDULE).cloned());
+    let status = backup.status.unwrap_or_default();
+    TakenBackup {
+        name,
+        schedule,
+        phase: status.phase,
+        message: status.message,
+        ended_at: status.completed_at.map(|time| time.0),
+    }
+}
+
+fn view(schedule: &GeodeBackupSchedule) -> ScheduleView {
+    ScheduleView {
+        name: schedule.name_any(),
+        uid: schedule.uid().unwrap_or_default(),
+        generation: schedule.metadata.generation.unwrap_or_default(),
+        created_at: schedule
+            .metadata
+            .creation_timestamp
+            .as_ref()
+            .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+        spec: schedule.spec.clone(),
+        status: schedule.status.clone().unwrap_or_default(),
+    }
+}
+
+/// The backup first, then the status: an operator that ends in between finds the backup by its name.
+async fn keep_one(
+    context: &Context,
+    key: &Key,
+    schedule: &mut GeodeBackupSchedule,
+    backups: &[TakenBackup],
+    target: BackupTarget,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, ScheduleError> {
+    let view = view(schedule);
+    let step = keep_schedule(&view, backups, target, now);
+    if let Some(backup) = &step.create {
+        tracing::info!(cluster = %key, schedule = view.name, backup, "creating a scheduled backup");
+        // Not because of what was true before: a write that changes nothing, on top of what was read.
+        write_status(context, key, schedule, &view.status, true).await?;
+        create(context, key, &view.name, backup).await?;
+    }
+    if step.status != view.status {
+        write_status(context, key, schedule, &step.status, false).await?;
+        schedule.status = Some(step.status);
+    }
+    for news in &step.news {
+        let reason = news.reason.to_string();
+        context
+            .event(schedule, news.warning, &reason, "Schedule", &news.note)
+            .await;
+    }
+    Ok(step.wake)
+}
+
+async fn create(context: &Context, key: &Key, schedule: &str, name: &str) -> Result<(), ScheduleError> {
+    let api: Api<GeodeBackup> = Api::namespaced(context.client.clone(), &key.namespace);
+    let mut backup = GeodeBackup::new(
+        name,
+        GeodeBackupSpec {
+            cluster: key.name.clone(),
+        },
+    );
+    let labels = [(LABEL_CLUSTER, key.name.as_str()), (LABEL_SCHEDULE, schedule)];
+    backup.metadata.labels = Some(
+        labels
+            .map(|(label, value)| (label.to_owned(), value.to_owned()))
+            .into(),
+    );
+    let params = PostParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PostParams::default()
+    };
+    let failed = |source| ScheduleError::Step {
+        what: "create a backup",
+        schedule: schedule.to_owned(),
+        source,
+    };
+    match api.create(&params, &backup).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.is_already_exists() => {
+            let found = api.get_metadata_opt(name).await.map_err(failed)?;
+            let ours = found.is_some_and(|found| {
+                found.labels().get(LABEL_SCHEDULE).map(String::as_str) == Some(schedule)
+            });
+            ours.then_some(())
+                .ok_or_else(|| ScheduleError::Taken(name.to_owned()))
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Writes a status, provided that nobody has changed the schedule since it was read.
+async fn write_status(
+    context: &Context,
+    key: &Key,
+    schedule: &GeodeBackupSchedule,
+    status: &GeodeBackupScheduleStatus,
+    dry_run: bool,
+) -> Result<(), ScheduleError> {
+    let mut status = json!(status);
+    for field in OPTIONAL {
+        if status.get(field).is_none() {
+            status[field] = Value::Null;
+        }
+    }
+    let params = PatchParams {
+        dry_run,
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let patch = json!({ "metadata": { "resourceVersion": schedule.resource_version() }, "status": status });
+    let api: Api<GeodeBackupSchedule> = Api::namespaced(context.client.clone(), &key.namespace);
+    api.patch_status(&schedule.name_any(), &params, &Patch::Merge(patch))
+        .await
+        .map(drop)
+        .map_err(|source| ScheduleError::Step {
+            what: "write the status",
+            schedule: schedule.name_any(),
+            source,
+        })
+}
+
+/// A step that was refused is seen at the schedule as well. Its own failure is not: the step is tried again.
+async fn report_failure(
+    context: &Context,
+    key: &Key,
+    schedule: &GeodeBackupSchedule,
+    error: &ScheduleError,
+    now: Timestamp,
+) {
+    let said = error.to_string();
+    let status = failed_schedule_status(&view(schedule), &said, now);
+    if let Err(error) = write_status(context, key, schedule, &status, false).await {
+        tracing::debug!(cluster = %key, %error, "the failure could not be reported");
+    }
+    context
+        .event(
+            schedule,
+            true,
+            &Reason::ActionFailed.to_string(),
+            "Schedule",
+            &said,
+        )
+        .await;
+}
