@@ -80,7 +80,8 @@ impl Hands<'_> {
             // A record is itself made on top of what was read.
             if position == 0 && !matches!(action, Action::Record(_)) {
                 let version = self.version.clone();
-                let confirmed = status::confirm(&self.context.client, self.key, version).await;
+                let clusters = status::api(&self.context.client, self.key);
+                let confirmed = status::confirm(&clusters, &self.key.name, version).await;
                 current(confirmed).map_err(|source| ActError {
                     action: described.clone(),
                     source,

@@ -3,6 +3,7 @@
 
 use crate::context::{Context, Key};
 use crate::kinds::FIELD_MANAGER;
+use crate::status;
 use geode_api::{
     GeodeBackup, GeodeBackupSchedule, GeodeBackupScheduleStatus, GeodeBackupSpec, GeodeCluster,
     LABEL_CLUSTER, LABEL_SCHEDULE, Reason,
@@ -10,8 +11,8 @@ use geode_api::{
 use geode_planner::{BackupTarget, ScheduleView, TakenBackup, failed_schedule_status, keep_schedule};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
-use serde_json::{Value, json};
+use kube::api::{Api, ListParams, Patch, PostParams};
+use serde_json::json;
 
 /// Fields that a status may take back.
 const OPTIONAL: [&str; 5] = [
@@ -54,14 +55,26 @@ fn reading(what: &'static str) -> impl FnOnce(kube::Error) -> ScheduleError {
     move |source| ScheduleError::Read { what, source }
 }
 
+fn failed_to(what: &'static str, schedule: &str) -> impl FnOnce(kube::Error) -> ScheduleError {
+    let schedule = schedule.to_owned();
+    move |source| ScheduleError::Step {
+        what,
+        schedule,
+        source,
+    }
+}
+
+fn api(context: &Context, key: &Key) -> Api<GeodeBackupSchedule> {
+    Api::namespaced(context.client.clone(), &key.namespace)
+}
+
 /// Keeps the schedules of this cluster. Returns when the next of them has to be looked at, or `None` if none has.
 pub async fn keep_schedules(
     context: &Context,
     key: &Key,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, ScheduleError> {
-    let schedules: Api<GeodeBackupSchedule> = Api::namespaced(context.client.clone(), &key.namespace);
-    let list = schedules
+    let list = api(context, key)
         .list(&ListParams::default())
         .await
         .map_err(reading("schedules"))?;
@@ -71,19 +84,15 @@ pub async fn keep_schedules(
             schedule.spec.cluster == key.name && schedule.metadata.deletion_timestamp.is_none()
         })
         .collect();
-    context.metrics.keep_schedules(key, &ours);
     if ours.is_empty() {
+        context.metrics.keep_schedules(key, &ours);
         return Ok(None);
     }
-    let (target, mut backups) = tokio::try_join!(read_target(context, key), read_backups(context, key))?;
+    let (target, backups) = tokio::try_join!(read_target(context, key), read_backups(context, key))?;
     let (mut wake, mut failed) = (None, None);
     for schedule in &mut ours {
         match keep_one(context, key, schedule, &backups, target, now).await {
-            Ok(next) => {
-                wake = [wake, next].into_iter().flatten().min();
-                // Later ones must not take a name that this one has taken now.
-                backups = read_backups(context, key).await?;
-            }
+            Ok(next) => wake = [wake, next].into_iter().flatten().min(),
             Err(error) => {
                 report_failure(context, key, schedule, &error, now).await;
                 failed = Some(error);
@@ -158,12 +167,14 @@ async fn keep_one(
     let step = keep_schedule(&view, backups, target, now);
     if let Some(backup) = &step.create {
         tracing::info!(cluster = %key, schedule = view.name, backup, "creating a scheduled backup");
-        // Not because of what was true before: a write that changes nothing, on top of what was read.
-        write_status(context, key, schedule, &view.status, true).await?;
+        // Not because of what was true before.
+        status::confirm(&api(context, key), &view.name, schedule.resource_version())
+            .await
+            .map_err(failed_to("write the status", &view.name))?;
         create(context, key, &view.name, backup).await?;
     }
     if step.status != view.status {
-        write_status(context, key, schedule, &step.status, false).await?;
+        write_status(context, key, schedule, &step.status).await?;
         schedule.status = Some(step.status);
     }
     for news in &step.news {
@@ -193,11 +204,7 @@ async fn create(context: &Context, key: &Key, schedule: &str, name: &str) -> Res
         field_manager: Some(FIELD_MANAGER.to_owned()),
         ..PostParams::default()
     };
-    let failed = |source| ScheduleError::Step {
-        what: "create a backup",
-        schedule: schedule.to_owned(),
-        source,
-    };
+    let failed = failed_to("create a backup", schedule);
     match api.create(&params, &backup).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.is_already_exists() => {
@@ -218,29 +225,17 @@ async fn write_status(
     key: &Key,
     schedule: &GeodeBackupSchedule,
     status: &GeodeBackupScheduleStatus,
-    dry_run: bool,
 ) -> Result<(), ScheduleError> {
-    let mut status = json!(status);
-    for field in OPTIONAL {
-        if status.get(field).is_none() {
-            status[field] = Value::Null;
-        }
-    }
-    let params = PatchParams {
-        dry_run,
-        field_manager: Some(FIELD_MANAGER.to_owned()),
-        ..PatchParams::default()
-    };
-    let patch = json!({ "metadata": { "resourceVersion": schedule.resource_version() }, "status": status });
-    let api: Api<GeodeBackupSchedule> = Api::namespaced(context.client.clone(), &key.namespace);
-    api.patch_status(&schedule.name_any(), &params, &Patch::Merge(patch))
+    let patch = json!({
+        "metadata": { "resourceVersion": schedule.resource_version() },
+        "status": status::with_absent(json!(status), &OPTIONAL),
+    });
+    let name = schedule.name_any();
+    api(context, key)
+        .patch_status(&name, &status::params(), &Patch::Merge(patch))
         .await
         .map(drop)
-        .map_err(|source| ScheduleError::Step {
-            what: "write the status",
-            schedule: schedule.name_any(),
-            source,
-        })
+        .map_err(failed_to("write the status", &name))
 }
 
 /// A step that was refused is seen at the schedule as well. Its own failure is not: the step is tried again.
@@ -253,7 +248,7 @@ async fn report_failure(
 ) {
     let said = error.to_string();
     let status = failed_schedule_status(&view(schedule), &said, now);
-    if let Err(error) = write_status(context, key, schedule, &status, false).await {
+    if let Err(error) = write_status(context, key, schedule, &status).await {
         tracing::debug!(cluster = %key, %error, "the failure could not be reported");
     }
     context

@@ -6,7 +6,9 @@ use geode_api::{GeodeCluster, GeodeClusterStatus};
 use geode_planner::Memory;
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, ResourceExt};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use std::fmt::Debug;
 
 /// Fields that only [`record`] writes.
 const DECISIONS: [&str; 3] = ["bootstrap", "clusterId", "images"];
@@ -17,11 +19,11 @@ const OPTIONAL: [&str; 8] = [
 /// Fields that change all the time under load and mean nothing by themselves.
 const MEMBER_COUNTERS: [&str; 2] = ["applied", "lagMs"];
 
-fn api(client: &Client, key: &Key) -> Api<GeodeCluster> {
+pub(crate) fn api(client: &Client, key: &Key) -> Api<GeodeCluster> {
     Api::namespaced(client.clone(), &key.namespace)
 }
 
-fn params() -> PatchParams {
+pub(crate) fn params() -> PatchParams {
     PatchParams {
         field_manager: Some(FIELD_MANAGER.to_owned()),
         ..PatchParams::default()
@@ -49,17 +51,30 @@ pub(crate) async fn record(
     Ok(written.resource_version())
 }
 
-/// Makes sure that nobody has changed the object since it was read: a write that changes nothing, on top of what was read.
-pub(crate) async fn confirm(client: &Client, key: &Key, version: Option<String>) -> Result<(), kube::Error> {
+/// Makes sure that nobody has changed an object since it was read: a write that changes nothing, on top of what was read.
+pub(crate) async fn confirm<K: Clone + Debug + DeserializeOwned>(
+    api: &Api<K>,
+    name: &str,
+    version: Option<String>,
+) -> Result<(), kube::Error> {
     let attempt = PatchParams {
         dry_run: true,
         ..params()
     };
     let patch = json!({ "metadata": { "resourceVersion": version } });
-    api(client, key)
-        .patch_status(&key.name, &attempt, &Patch::Merge(patch))
+    api.patch_status(name, &attempt, &Patch::Merge(patch))
         .await
         .map(drop)
+}
+
+/// A status as a patch that takes these fields back where the status has none.
+pub(crate) fn with_absent(mut status: Value, optional: &[&str]) -> Value {
+    for field in optional {
+        if status.get(field).is_none() {
+            status[field] = Value::Null;
+        }
+    }
+    status
 }
 
 /// Writes a report, if it says something new.
@@ -69,17 +84,13 @@ pub(crate) async fn report(
     before: &GeodeClusterStatus,
     now: &GeodeClusterStatus,
 ) -> Result<(), kube::Error> {
-    let (before, mut now) = (plain(before), plain(now));
+    let (before, now) = (plain(before), plain(now));
     if before == now {
         return Ok(());
     }
-    for field in OPTIONAL {
-        if now.get(field).is_none() {
-            now[field] = Value::Null;
-        }
-    }
+    let patch = json!({ "status": with_absent(now, &OPTIONAL) });
     api(client, key)
-        .patch_status(&key.name, &params(), &Patch::Merge(json!({ "status": now })))
+        .patch_status(&key.name, &params(), &Patch::Merge(patch))
         .await?;
     Ok(())
 }

@@ -51,6 +51,16 @@ fn refuses(members: &mut Members, member: usize, file: &Path) {
     );
 }
 
+/// Does what the message says: the member joins again with empty volumes and gets everything.
+fn joins_again_empty(members: &mut Members, member: usize, account: &Account) {
+    fs::remove_dir_all(members.data(member)).expect("data");
+    fs::remove_dir_all(members.wal(member)).expect("a log");
+    members.rejoin(member, (member + 1) % 3);
+    members.wait_ready(member);
+    account.check(members, member);
+    wait_equal(members, &[0, 1, 2]);
+}
+
 #[test]
 fn a_torn_end_of_the_log_is_cut_off_and_the_member_goes_on() {
     let (mut members, follower, account) = with_a_dead_follower();
@@ -89,13 +99,7 @@ fn a_member_with_damage_in_log_or_vote_refuses_to_start_and_joins_again_empty() 
     fs::write(&open, &kept[..kept.len() / 2]).expect("a segment");
     refuses(&mut members, follower, &open);
 
-    // What the message says.
-    fs::remove_dir_all(members.data(follower)).expect("data");
-    fs::remove_dir_all(members.wal(follower)).expect("a log");
-    members.rejoin(follower, (follower + 1) % 3);
-    members.wait_ready(follower);
-    account.check(&members, follower);
-    wait_equal(&members, &[0, 1, 2]);
+    joins_again_empty(&mut members, follower, &account);
 }
 
 #[test]
@@ -121,12 +125,7 @@ fn a_member_with_a_shortened_or_missing_store_refuses_to_start_and_joins_again_i
     assert_eq!(fs::read_dir(&snapshots).expect("a folder").count(), 0);
     members.kill(follower);
 
-    fs::remove_dir_all(members.data(follower)).expect("data");
-    fs::remove_dir_all(members.wal(follower)).expect("a log");
-    members.rejoin(follower, (follower + 1) % 3);
-    members.wait_ready(follower);
-    account.check(&members, follower);
-    wait_equal(&members, &[0, 1, 2]);
+    joins_again_empty(&mut members, follower, &account);
     // The identity that was on the lost volumes is nobody's any more, and would count as a voter that is away.
     wait_for("three voters", Duration::from_secs(30), || {
         let table = members.query(follower, "SELECT name, role FROM system.cluster_nodes");

@@ -11,15 +11,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What is run, from the least powerful level up: names of test programs, as cargo calls their targets.
+/// What is run, from the least powerful level up: names of test programs, as cargo calls their targets. The first are libraries' own tests.
 const SUITES: [Suite; 4] = [
     ("unit", &["geode_log", "geode_graph", "geode_server"]),
     ("log", &["log"]),
     ("graph", &["graph"]),
     ("simulation", &["simulation"]),
 ];
-/// The integration tests among them; library tests are built of every package.
-const INTEGRATION: [&str; 3] = ["log", "graph", "simulation"];
 /// Seeds of the simulation under each defect.
 const SEEDS: &str = "24";
 const SOURCE: &str = "crates/geode-mutation/src/lib.rs";
@@ -103,7 +101,7 @@ fn programs() -> Result<Vec<(String, PathBuf)>> {
         .args(EVERYTHING)
         .args(["--exclude", "geode-e2e", "--features", "geode-mutation/on"])
         .args(["--no-run", "--message-format", "json", "--lib"]);
-    for name in INTEGRATION {
+    for name in SUITES[1..].iter().flat_map(|(_, names)| *names) {
         build.args(["--test", name]);
     }
     let messages = output(&mut build)?;

@@ -116,7 +116,7 @@ reasons! {
     BackupFailed true,
     /// The next backup of a schedule is not due yet.
     Scheduled false,
-    /// The schedule takes no backups for now.
+    /// A schedule is suspended: it takes no backups.
     ScheduleSuspended false,
     /// The last run of a schedule made no backup.
     BackupMissed true,

@@ -82,6 +82,11 @@ struct Check<'r, R> {
     sides: [u128; 2],
 }
 
+/// What an edge is to the nodes at its two ends: the node, the direction, and the node at the other end.
+fn sides(edge: EdgeRef) -> [(NodeId, u8, NodeId); 2] {
+    [(edge.start, OUT, edge.end), (edge.end, IN, edge.start)]
+}
+
 /// One entry of an adjacency list as a number.
 fn fingerprint(node: u64, outgoing: bool, edge_type: u32, pair: (u64, u64)) -> u128 {
     let mut bytes = [0; 29];
@@ -190,12 +195,7 @@ impl<R: Reader> Check<'_, R> {
     fn edges(&mut self) -> Result<()> {
         let mut apart = 0;
         self.each_edge(|check, stored| {
-            let EdgeRef {
-                edge: id,
-                edge_type,
-                start,
-                end,
-            } = stored.edge;
+            let (id, edge_type) = (stored.edge.edge, stored.edge.edge_type);
             check.report.edges += 1;
             check.seen.edges += 1;
             check.seen.next_edge = check.seen.next_edge.max(id.0 + 1);
@@ -211,13 +211,13 @@ impl<R: Reader> Check<'_, R> {
                 Err(error) => check.report.problem(|| error.to_string()),
             }
             *check.counts.entry((TokenKind::EdgeType, edge_type)).or_default() += 1;
-            for (node, outgoing, other) in [(start, true, end), (end, false, start)] {
+            for (node, direction, other) in sides(stored.edge) {
                 if check.read.get(&keys::node(node))?.is_none() {
                     check
                         .report
                         .problem(|| format!("edge {id} is attached to node {node}, which does not exist"));
                 }
-                let print = fingerprint(node.0, outgoing, edge_type, (other.0, id.0));
+                let print = fingerprint(node.0, direction == OUT, edge_type, (other.0, id.0));
                 check.sides[0] = check.sides[0].wrapping_add(print);
             }
             Ok(())
@@ -237,13 +237,8 @@ impl<R: Reader> Check<'_, R> {
     /// Names the edges that their lists lack.
     fn find_unlisted(&mut self) -> Result<()> {
         self.each_edge(|check, stored| {
-            let EdgeRef {
-                edge: id,
-                edge_type,
-                start,
-                end,
-            } = stored.edge;
-            for (node, direction, other) in [(start, OUT, end), (end, IN, start)] {
+            let (id, edge_type) = (stored.edge.edge, stored.edge.edge_type);
+            for (node, direction, other) in sides(stored.edge) {
                 let listed = adjacency::contains(check.read, node, direction, edge_type, (other.0, id.0));
                 if !listed.unwrap_or(false) {
                     let side = if direction == OUT { "outgoing" } else { "incoming" };

@@ -172,7 +172,6 @@ fn a_store_without_its_anchor_or_with_a_damaged_one_is_refused() {
     assert!(refused(alone.path()).contains("`data.mdb` beside `anchor` is missing"));
 }
 
-/// Runs as the child of the next test: loads and switches for ever, each time with another byte.
 #[test]
 fn a_shortened_store_is_refused_and_a_longer_one_is_not() {
     let directory = tempfile::tempdir().unwrap();
@@ -194,6 +193,7 @@ fn a_shortened_store_is_refused_and_a_longer_one_is_not() {
     assert_eq!(open(directory.path()).size().unwrap().entries, 200);
 }
 
+/// Runs as the child of the next test: loads and switches for ever, each time with another byte.
 #[test]
 fn child_that_loads_for_ever() {
     let Ok(directory) = std::env::var("GEODE_STORE_CHILD") else {

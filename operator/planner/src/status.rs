@@ -138,6 +138,11 @@ pub fn invalid_status(
     status
 }
 
+/// The API server keeps whole seconds in the places that it defines; so do we.
+pub(crate) fn whole_second(at: Timestamp) -> Time {
+    Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
+}
+
 /// One condition; its time of change is kept while its value is. A reason that asks for a person names its runbook.
 pub(crate) fn condition(
     previous: &[Condition],
@@ -157,7 +162,7 @@ pub(crate) fn condition(
         .iter()
         .find(|condition| condition.type_ == kind.to_string() && condition.status == status)
         .map_or_else(
-            || Time(Timestamp::from_second(now.as_second()).unwrap_or(now)),
+            || whole_second(now),
             |condition| condition.last_transition_time.clone(),
         );
     let message = match runbook(reason) {

@@ -92,8 +92,9 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
+        let storage = geode_config::Storage::default();
         Self {
-            snapshot_entries: 20_000,
+            snapshot_entries: storage.snapshot_entries,
             snapshot_bytes: 256 * 1024 * 1024,
             keep_entries: 10_000,
             message_entries: 512,
@@ -103,8 +104,8 @@ impl Default for Limits {
             log_cache_bytes: geode_log::DEFAULT_CACHE_BYTES,
             snapshot_timeout: Duration::from_secs(3600),
             wait_max: Duration::from_secs(30),
-            stall_hand_over: Duration::from_millis(1500),
-            stall_max: Duration::from_secs(20),
+            stall_hand_over: storage.wal.stall_hand_over.into(),
+            stall_max: storage.wal.stall_max.into(),
         }
     }
 }

@@ -78,38 +78,7 @@ pub(super) fn successor(status: &RaftStatus, stalled: Duration, after: Duration)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use geode_types::LogIndex;
-    use geode_wire::internal::{Membership, ReplicationStatus};
-
-    fn status(role: Role, others: &[(u64, u64)]) -> RaftStatus {
-        let index = LogIndex(0);
-        RaftStatus {
-            role,
-            term: 1,
-            leader: Some(MemberId(1)),
-            last_log: LogIndex(9),
-            committed: index,
-            applied: index,
-            snapshot: index,
-            purged: index,
-            log_bytes: 0,
-            membership: Membership {
-                voters: vec![MemberId(1), MemberId(2), MemberId(3)],
-                ..Membership::default()
-            },
-            replication: others
-                .iter()
-                .map(|(member, matched)| ReplicationStatus {
-                    member: MemberId(*member),
-                    matched: LogIndex(*matched),
-                    heard_ms: Some(10),
-                })
-                .collect(),
-            quorum_age_ms: Some(10),
-            full: None,
-            initialized: true,
-        }
-    }
+    use crate::raft::status::tests::status;
 
     #[test]
     fn a_leader_hands_over_to_the_voter_that_has_most_and_only_when_its_disk_has_stalled_long_enough() {
@@ -119,17 +88,5 @@ mod tests {
         assert_eq!(successor(&leader, Duration::from_millis(1400), after), None);
         assert_eq!(successor(&status(Role::Follower, &[]), after, after), None);
         assert_eq!(successor(&status(Role::Leader, &[]), after, after), None);
-    }
-
-    #[test]
-    fn a_leader_without_a_majority_leads_nobody() {
-        let mut leader = status(Role::Leader, &[]);
-        assert_eq!(leader.leader_with_quorum(), Some(MemberId(1)));
-        leader.quorum_age_ms = Some(3001);
-        assert_eq!(leader.leader_with_quorum(), None);
-        // A follower knows its leader by hearing from it.
-        leader.role = Role::Follower;
-        leader.quorum_age_ms = None;
-        assert_eq!(leader.leader_with_quorum(), Some(MemberId(1)));
     }
 }

@@ -49,9 +49,7 @@ impl RaftStatus {
         let leader = self.leader?;
         self.membership.members.iter().find(|member| member.id == leader)
     }
-}
 
-impl RaftStatus {
     /// Whether it leads, and no majority has answered it for seconds: others may have elected somebody else.
     pub fn has_lost_quorum(&self) -> bool {
         let late = |age: u64| u128::from(age) > QUORUM_AGE_MAX.as_millis();
@@ -141,4 +139,52 @@ fn replication<R: AsyncRuntime>(metrics: &RaftMetrics<Types<R>>, me: MemberId) -
                 .map(|instant| age(&**instant)),
         })
         .collect()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Of member 1, with two other voters.
+    pub(crate) fn status(role: Role, others: &[(u64, u64)]) -> RaftStatus {
+        let index = LogIndex(0);
+        RaftStatus {
+            role,
+            term: 1,
+            leader: Some(MemberId(1)),
+            last_log: LogIndex(9),
+            committed: index,
+            applied: index,
+            snapshot: index,
+            purged: index,
+            log_bytes: 0,
+            membership: Membership {
+                voters: vec![MemberId(1), MemberId(2), MemberId(3)],
+                ..Membership::default()
+            },
+            replication: others
+                .iter()
+                .map(|(member, matched)| ReplicationStatus {
+                    member: MemberId(*member),
+                    matched: LogIndex(*matched),
+                    heard_ms: Some(10),
+                })
+                .collect(),
+            quorum_age_ms: Some(10),
+            full: None,
+            initialized: true,
+        }
+    }
+
+    #[test]
+    fn a_leader_without_a_majority_leads_nobody() {
+        let mut leader = status(Role::Leader, &[]);
+        assert_eq!(leader.leader_with_quorum(), Some(MemberId(1)));
+        leader.quorum_age_ms = Some(3001);
+        assert_eq!(leader.leader_with_quorum(), None);
+        // A follower knows its leader by hearing from it.
+        leader.role = Role::Follower;
+        leader.quorum_age_ms = None;
+        assert_eq!(leader.leader_with_quorum(), Some(MemberId(1)));
+    }
 }

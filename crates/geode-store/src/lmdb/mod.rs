@@ -1,8 +1,8 @@
 //! The store on LMDB (by heed): memory-mapped, so that reads borrow pages without copying.
 //!
-//! The file holds two key spaces, `a` and `b` (each of several trees, see `space`), and a control table that names the live one; every transaction reads that name
-//! in its own snapshot. Loading fills the idle space in batches and switches in one commit. Commits run with `NO_SYNC`: they wait for
-//! no disk. After a crash the store is as it was at the last [`Store::sync`], see `anchor`.
+//! The file holds two key spaces, `a` and `b` (each of several trees, see `space`), and a control table that names the live one;
+//! every transaction reads that name in its own snapshot. Loading fills the idle space in batches and switches in one commit.
+//! Commits run with `NO_SYNC`: they wait for no disk. After a crash the store is as it was at the last [`Store::sync`], see `anchor`.
 
 mod anchor;
 mod space;

@@ -3,9 +3,9 @@
 
 use crate::observed::{BackupView, Observed};
 use crate::plan::Action;
-use crate::plan::bootstrap::whole_second;
 use crate::quorum::Lead;
 use crate::status::condition;
+use crate::status::whole_second;
 use crate::want::Want;
 use geode_api::{BackupPhase, ConditionType, GeodeBackupStatus, Reason};
 use geode_types::{GroupId, Lsn, Role};

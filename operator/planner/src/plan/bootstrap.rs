@@ -4,11 +4,11 @@
 use crate::observed::Observed;
 use crate::plan::scale::{self, is_from_before};
 use crate::plan::{Action, Step, trouble};
+use crate::status::whole_second;
 use crate::want::{Memory, Restore, Want};
 use geode_api::{BootstrapMethod, BootstrapStatus, Reason};
 use geode_types::ClusterId;
 use geode_wire::internal::{MemberState, Task, TaskKind, TaskState};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use uuid::Uuid;
 
@@ -251,9 +251,4 @@ fn restore_progress(want: &Want, seen: &Observed) -> Step {
             "waiting for the sidecar to fetch the backup".to_owned(),
         ),
     }
-}
-
-/// The API server keeps whole seconds in the places that it defines; so do we.
-pub(crate) fn whole_second(at: Timestamp) -> Time {
-    Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
 }

@@ -9,7 +9,6 @@ pub use report::{News, failed_schedule_status};
 pub use timetable::Timetable;
 
 use geode_api::{BackupPhase, GeodeBackupScheduleSpec, GeodeBackupScheduleStatus};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use report::Report;
 use xxhash_rust::xxh3::xxh3_64;
@@ -258,8 +257,4 @@ impl Look<'_> {
 /// The name of the backup of the run that is due at this time: `SCHEDULE-YYYYMMDDHHMMSS`, in UTC.
 fn backup_name(view: &ScheduleView, due: Timestamp) -> String {
     format!("{}-{}", view.name, due.strftime("%Y%m%d%H%M%S"))
-}
-
-fn time(at: Timestamp) -> Time {
-    Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
 }

@@ -1,9 +1,10 @@
 //! What a user is told about a schedule: its status, with conditions, and events.
 
-use super::{BackupTarget, ScheduleStep, ScheduleView, TakenBackup, backup_name, time};
-use crate::status::condition;
+use super::{BackupTarget, ScheduleStep, ScheduleView, TakenBackup, backup_name};
+use crate::status::{condition, whole_second};
 use crate::want::Invalid;
 use geode_api::{BackupPhase, ConditionType, GeodeBackupScheduleStatus, Reason};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
 /// An event.
@@ -47,7 +48,7 @@ impl Report {
     /// As it stood.
     pub(super) fn new(view: &ScheduleView) -> Self {
         let status = &view.status;
-        let at = |time: &Option<_>| time.as_ref().map(|time: &super::Time| time.0);
+        let at = |time: &Option<_>| time.as_ref().map(|time: &Time| time.0);
         Self {
             last_schedule: at(&status.last_schedule_time),
             last_successful: at(&status.last_successful_time),
@@ -221,10 +222,10 @@ impl Report {
         let status = GeodeBackupScheduleStatus {
             observed_generation: Some(view.generation),
             conditions: conditions(view, held, reason, said, now),
-            last_schedule_time: self.last_schedule.map(time),
-            last_successful_time: self.last_successful.map(time),
-            next_schedule_time: self.next.map(time),
-            last_missed_time: self.last_missed.map(time),
+            last_schedule_time: self.last_schedule.map(whole_second),
+            last_successful_time: self.last_successful.map(whole_second),
+            next_schedule_time: self.next.map(whole_second),
+            last_missed_time: self.last_missed.map(whole_second),
             missed_runs: self.missed_runs,
             message: self.message,
         };
@@ -257,7 +258,7 @@ fn conditions(
     reason: Reason,
     said: &str,
     now: Timestamp,
-) -> Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition> {
+) -> Vec<Condition> {
     held.map(|(kind, holds)| {
         condition(
             &view.status.conditions,
