@@ -1,7 +1,8 @@
 use super::*;
 use crate::fake::{FakeServer, cluster_id, seal, status};
 use geode_archive::{
-    DirectoryStore, FailingStore, Fault, Lineage, MemoryStore, Operation, bases, claim, upload_segment,
+    DirectoryStore, FailingStore, Fault, Lineage, MemoryStore, Operation, SoundSegment, bases, claim,
+    upload_segment,
 };
 use geode_types::{Incarnation, LogIndex, RESTORE_FILE};
 use std::path::Path;
@@ -160,9 +161,8 @@ async fn a_restore_task_leaves_a_whole_backup_in_the_data_directory() {
         first: sealed.first,
         last: sealed.last,
     };
-    upload_segment(&store, lineage(), range, &archive.path().join(&sealed.file))
-        .await
-        .unwrap();
+    let segment = SoundSegment::check(lineage(), range, archive.path().join(&sealed.file));
+    upload_segment(&store, &segment.await.unwrap()).await.unwrap();
     let source = format!("file://{}", archive.path().display());
     let restore = |target_time: Option<&str>| TaskKind::Restore {
         source: source.clone(),

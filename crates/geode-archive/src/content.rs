@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::{fmt, io, str::FromStr};
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
-/// Bytes that are read and hashed at a time.
+/// Bytes that are read, hashed and sent at a time.
 pub(crate) const CHUNK: usize = 128 * 1024;
 
 /// A SHA-256 hash, written as 64 hexadecimal digits.
@@ -112,11 +112,16 @@ impl Content {
         let mut hashing = HashingReader::new(tokio::fs::File::open(&path).await?);
         hashing.drain().await?;
         let (bytes, sha256) = hashing.finish();
-        Ok(Self {
-            source: Source::File(path),
+        Ok(Self::of_hashed_file(path, bytes, sha256))
+    }
+
+    /// A file whose length and hash are known.
+    pub(crate) fn of_hashed_file(path: impl Into<PathBuf>, bytes: u64, sha256: Sha256) -> Self {
+        Self {
+            source: Source::File(path.into()),
             bytes,
             sha256,
-        })
+        }
     }
 
     /// Length.
@@ -156,7 +161,7 @@ pub struct HashingReader<R> {
     bytes: u64,
 }
 
-impl<R: AsyncRead + Unpin> HashingReader<R> {
+impl<R> HashingReader<R> {
     /// Around a reader.
     pub fn new(inner: R) -> Self {
         Self {
@@ -166,11 +171,9 @@ impl<R: AsyncRead + Unpin> HashingReader<R> {
         }
     }
 
-    /// Reads to the end.
-    pub async fn drain(&mut self) -> io::Result<()> {
-        let mut chunk = vec![0; CHUNK];
-        while self.read(&mut chunk).await? > 0 {}
-        Ok(())
+    fn note(&mut self, fresh: &[u8]) {
+        self.bytes += fresh.len() as u64;
+        self.hasher.update(fresh);
     }
 
     /// How much has passed.
@@ -184,6 +187,23 @@ impl<R: AsyncRead + Unpin> HashingReader<R> {
     }
 }
 
+impl<R: AsyncRead + Unpin> HashingReader<R> {
+    /// Reads to the end.
+    pub async fn drain(&mut self) -> io::Result<()> {
+        let mut chunk = vec![0; CHUNK];
+        while AsyncReadExt::read(self, &mut chunk).await? > 0 {}
+        Ok(())
+    }
+}
+
+impl<R: io::Read> io::Read for HashingReader<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buf)?;
+        self.note(&buf[..count]);
+        Ok(count)
+    }
+}
+
 impl<R: AsyncRead + Unpin> AsyncRead for HashingReader<R> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -193,9 +213,7 @@ impl<R: AsyncRead + Unpin> AsyncRead for HashingReader<R> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
         if let Poll::Ready(Ok(())) = &polled {
-            let fresh = &buf.filled()[before..];
-            self.bytes += fresh.len() as u64;
-            self.hasher.update(fresh);
+            self.note(&buf.filled()[before..]);
         }
         polled
     }

@@ -2,18 +2,18 @@
 //! `geode_server::restore` replays.
 
 use crate::backoff::{Backoff, persist};
-use crate::content::HashingReader;
+use crate::content::{HashingReader, Sha256};
 use crate::inventory::{BaseBackup, Inventory, inventory};
 use crate::layout::{Lineage, SNAPSHOT, SegmentRange};
 use crate::location::{Access, LineageError, Location, LocationError};
 use crate::plan::{RestoreGap, RestorePlan, restore_plan};
+use crate::segment::check_segment;
 use crate::store::{ErrorKind, ObjectError, ObjectStore};
 use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt};
-use geode_log::{SegmentName, segment::SegmentReader};
+use geode_log::SegmentName;
 use geode_types::{
-    FetchedBackup, FetchedBase, FetchedSegment, GroupId, LogIndex, RESTORE_FILE, RESTORE_FORMAT,
-    RestoreTarget,
+    FetchedBackup, FetchedBase, FetchedSegment, GroupId, RESTORE_FILE, RESTORE_FORMAT, RestoreTarget,
 };
 use jiff::Timestamp;
 use std::io;
@@ -323,11 +323,10 @@ impl<'a> Download<'a> {
         let path = self
             .into
             .join(SegmentName::Sealed(range.first, range.last).to_string());
-        let (bytes, _) = self.object(&key, &path).await?;
-        let part = part_of(&path);
+        let part = self.download(&key, &path).await?;
         let checked = tokio::task::spawn_blocking(move || check_segment(&part, lineage, range)).await;
         let checked = checked.unwrap_or_else(|error| Err(error.to_string()));
-        checked.map_err(|detail| {
+        let content = checked.map_err(|detail| {
             ObjectError::new(
                 ErrorKind::Corrupt,
                 format!("use {}", self.store.url(&key)),
@@ -335,11 +334,20 @@ impl<'a> Download<'a> {
             )
         })?;
         fs::rename(part_of(&path), &path).await.map_err(local(&path))?;
-        Ok(bytes)
+        Ok(content.bytes())
     }
 
-    /// Downloads an object to `path.part`; goes on where it broke.
-    async fn object(&self, key: &str, path: &Path) -> Result<(u64, crate::content::Sha256), FetchError> {
+    /// Downloads an object to `path.part`; its size and hash.
+    async fn object(&self, key: &str, path: &Path) -> Result<(u64, Sha256), FetchError> {
+        let part = self.download(key, path).await?;
+        // Read back from the file: what counts is what is on the disk now.
+        let mut hashing = HashingReader::new(fs::File::open(&part).await.map_err(local(&part))?);
+        hashing.drain().await.map_err(local(&part))?;
+        Ok(hashing.finish())
+    }
+
+    /// Downloads an object to `path.part`, which it returns; goes on where it broke.
+    async fn download(&self, key: &str, path: &Path) -> Result<PathBuf, FetchError> {
         let part = part_of(path);
         let mut file = fs::File::create(&part).await.map_err(local(&part))?;
         let mut offset = 0;
@@ -357,10 +365,7 @@ impl<'a> Download<'a> {
             }
         }
         file.sync_all().await.map_err(local(&part))?;
-        // Read back from the file: what counts is what is on the disk now.
-        let mut hashing = HashingReader::new(fs::File::open(&part).await.map_err(local(&part))?);
-        hashing.drain().await.map_err(local(&part))?;
-        Ok(hashing.finish())
+        Ok(part)
     }
 
     async fn rest(&self, key: &str, offset: &mut u64, file: &mut fs::File) -> Result<(), FetchError> {
@@ -385,28 +390,4 @@ impl<'a> Download<'a> {
             *offset += count as u64;
         }
     }
-}
-
-/// Reads a whole segment and compares it with its name.
-pub(crate) fn check_segment(path: &Path, lineage: Lineage, range: SegmentRange) -> Result<(), String> {
-    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
-    let reader =
-        SegmentReader::new(io::BufReader::with_capacity(CHUNK, file)).map_err(|error| error.to_string())?;
-    let header = *reader.header();
-    let footer = reader.verify().map_err(|error| error.to_string())?;
-    if header.cluster != lineage.cluster_id {
-        return Err(format!("it belongs to cluster {}", header.cluster));
-    }
-    let found = SegmentRange {
-        first: header.first,
-        last: footer.last.index,
-    };
-    if found != range {
-        let LogIndex(first) = found.first;
-        return Err(format!(
-            "it holds the entries {first} to {}, not those of its name",
-            found.last
-        ));
-    }
-    Ok(())
 }

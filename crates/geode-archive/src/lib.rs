@@ -3,7 +3,7 @@
 //! * [`ObjectStore`]: the seam to S3, a directory, memory; the only code that names the AWS SDK is below `store/s3`.
 //! * [`layout`], [`claim`]: what stands where, and whose prefix it is.
 //! * [`archive_plan`], [`restore_plan`]: pure decisions about listings.
-//! * [`write_base_backup`], [`upload_segment`]: what a sidecar does; [`fetch`]: what a restore does.
+//! * [`write_base_backup`], [`SoundSegment`], [`upload_segment`]: what a sidecar does; [`fetch`]: what a restore does.
 //!
 //! The store itself is the only record of what is archived: nothing here keeps local state. It must not know the graph, the
 //! server's protocol or a configuration file.
@@ -18,6 +18,7 @@ pub mod layout;
 mod location;
 mod owner;
 mod plan;
+mod segment;
 mod store;
 mod upload;
 
@@ -37,6 +38,7 @@ pub use plan::{
     ArchivePlan, CLOCK_SKEW_MICROS, RestoreGap, RestorePlan, advance, archive_plan, archived_until, describe,
     restore_plan,
 };
+pub use segment::SoundSegment;
 pub use store::{
     Answer, DirectoryStore, ErrorKind, FailingStore, Fault, LIST_PAGE, Listed, MemoryStore, ObjectError,
     ObjectInfo, ObjectStore, Operation, Put, Reader, S3Options, S3Store, Stored, get_small, list_all,

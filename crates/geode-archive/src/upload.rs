@@ -1,11 +1,8 @@
-//! Uploads a sealed segment: checks the file, stores it by put-if-absent, and looks at what is stored.
+//! Uploads a checked segment: stores it by put-if-absent, and looks at what is stored.
 
-use crate::content::Content;
-use crate::fetch::check_segment;
-use crate::layout::{Lineage, SegmentRange};
+use crate::segment::SoundSegment;
 use crate::store::{ErrorKind, ObjectError, ObjectStore, Put, same_content};
 use geode_types::GroupId;
-use std::path::Path;
 
 /// Why a segment is not archived.
 #[derive(Debug, thiserror::Error)]
@@ -35,16 +32,10 @@ pub enum UploadError {
 }
 
 /// Archives a segment, or finds that the same bytes are archived already. Returns its size.
-pub async fn upload_segment(
-    store: &dyn ObjectStore,
-    lineage: Lineage,
-    range: SegmentRange,
-    path: &Path,
-) -> Result<u64, UploadError> {
-    let content = sound_segment(lineage, range, path).await?;
-    let key = lineage.segment(GroupId(0), range);
-    match store.put_if_absent(&key, &content).await? {
-        Put::Conflict => return Err(conflict(store, &key, path)),
+pub async fn upload_segment(store: &dyn ObjectStore, segment: &SoundSegment) -> Result<u64, UploadError> {
+    let (content, key) = (&segment.content, key(segment));
+    match store.put_if_absent(&key, content).await? {
+        Put::Conflict => return Err(conflict(store, &key, segment)),
         // The comparison has just looked at it.
         Put::SameContent => return Ok(content.bytes()),
         Put::Created => {}
@@ -55,7 +46,7 @@ pub async fn upload_segment(
         {
             Ok(content.bytes())
         }
-        Some(_) => Err(conflict(store, &key, path)),
+        Some(_) => Err(conflict(store, &key, segment)),
         None => {
             let detail = "it was stored and is not there";
             Err(ObjectError::new(
@@ -69,40 +60,22 @@ pub async fn upload_segment(
 }
 
 /// Compares an archived segment with the member's own. `false` when it is not archived.
-pub async fn verify_segment(
-    store: &dyn ObjectStore,
-    lineage: Lineage,
-    range: SegmentRange,
-    path: &Path,
-) -> Result<bool, UploadError> {
-    let content = sound_segment(lineage, range, path).await?;
-    let key = lineage.segment(GroupId(0), range);
-    match same_content(store, &key, &content).await? {
+pub async fn verify_segment(store: &dyn ObjectStore, segment: &SoundSegment) -> Result<bool, UploadError> {
+    let key = key(segment);
+    match same_content(store, &key, &segment.content).await? {
         Some(true) => Ok(true),
-        Some(false) => Err(conflict(store, &key, path)),
+        Some(false) => Err(conflict(store, &key, segment)),
         None => Ok(false),
     }
 }
 
-async fn sound_segment(lineage: Lineage, range: SegmentRange, path: &Path) -> Result<Content, UploadError> {
-    let file = path.display().to_string();
-    let unreadable = |error| ObjectError::new(ErrorKind::Local, format!("read {file}"), error);
-    let owned = path.to_owned();
-    if !tokio::fs::try_exists(path).await.map_err(unreadable)? {
-        return Err(unreadable(std::io::ErrorKind::NotFound.into()).into());
-    }
-    let checked = tokio::task::spawn_blocking(move || check_segment(&owned, lineage, range)).await;
-    let checked = checked.unwrap_or_else(|error| Err(error.to_string()));
-    checked.map_err(|detail| UploadError::Damaged {
-        file: path.display().to_string(),
-        detail,
-    })?;
-    Ok(Content::from_file(path).await.map_err(unreadable)?)
+fn key(segment: &SoundSegment) -> String {
+    segment.lineage.segment(GroupId(0), segment.range)
 }
 
-fn conflict(store: &dyn ObjectStore, key: &str, path: &Path) -> UploadError {
+fn conflict(store: &dyn ObjectStore, key: &str, segment: &SoundSegment) -> UploadError {
     UploadError::Conflict {
         place: store.url(key),
-        file: path.display().to_string(),
+        file: segment.path.display().to_string(),
     }
 }

@@ -11,9 +11,11 @@ use crate::link::{LinkError, Server};
 use crate::metrics::Metrics;
 use crate::report::Shared;
 use crate::watch::Seen;
+use futures::{StreamExt, TryStreamExt, stream};
 use geode_archive::{
-    Backoff, BaseBackup, Lineage, ObjectError, ObjectStore, OwnerError, SegmentRange, UploadError, advance,
-    archive_plan, archived_until, bases, claim, segments, upload_segment, verify_segment,
+    Backoff, BaseBackup, Lineage, ObjectError, ObjectStore, OwnerError, SegmentRange, SoundSegment,
+    UploadError, advance, archive_plan, archived_until, bases, claim, segments, upload_segment,
+    verify_segment,
 };
 use geode_types::{LogIndex, Role};
 use geode_wire::internal::{ArchiveFailure, MemberState, MemberStatus, SegmentInfo};
@@ -29,6 +31,8 @@ const IDLE: Duration = Duration::from_secs(1);
 pub(crate) const STEP_IN: Duration = Duration::from_secs(30);
 /// Entries that stay missing for this long, although others could have stepped in, are lost to the archive.
 pub(crate) const HOLE_PATIENCE: Duration = Duration::from_secs(120);
+/// Segments that are checked, or have been, before they are sent.
+const CHECKED_AHEAD: usize = 2;
 /// Pauses after failures of the store.
 const PAUSE_FIRST: Duration = Duration::from_millis(500);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
@@ -241,14 +245,20 @@ impl Archiver {
                 .iter()
                 .filter(|info| archived.binary_search(&range_of(info)).is_ok())
             {
-                let path = self.wal_dir.join(&info.file);
-                verify_segment(&*self.store, lineage, range_of(info), &path).await?;
+                self.verify(lineage, info).await?;
             }
             match page.last() {
                 Some(last) if last.last > after => after = last.last,
                 _ => return Ok(()),
             }
         }
+    }
+
+    /// Compares one that is archived.
+    async fn verify(&self, lineage: Lineage, info: &SegmentInfo) -> Result<(), Failure> {
+        let segment = SoundSegment::check(lineage, range_of(info), self.wal_dir.join(&info.file)).await?;
+        verify_segment(&*self.store, &segment).await?;
+        Ok(())
     }
 
     fn note_newest(&self, bases: &[BaseBackup]) {
@@ -289,13 +299,17 @@ impl Archiver {
         }
         // Who steps in looks again after each segment: the leader may be back.
         let count = if chain.led { plan.uploads.len() } else { 1 };
-        for range in plan.uploads.into_iter().take(count) {
-            let file = local
-                .iter()
-                .find(|info| range_of(info) == range)
-                .map(|info| self.wal_dir.join(&info.file));
-            let Some(path) = file else { break };
-            let bytes = upload_segment(&*self.store, chain.lineage, range, &path).await?;
+        let files = plan.uploads.into_iter().take(count).map_while(|range| {
+            let info = local.iter().find(|info| range_of(info) == range)?;
+            Some((range, self.wal_dir.join(&info.file)))
+        });
+        // A check begins when it is asked for, so the next ones go on while one is sent.
+        let lineage = chain.lineage;
+        let checks = files.map(|(range, path)| SoundSegment::check(lineage, range, path));
+        let mut checked = stream::iter(checks).buffered(CHECKED_AHEAD);
+        while let Some(segment) = checked.try_next().await? {
+            let range = segment.range();
+            let bytes = upload_segment(&*self.store, &segment).await?;
             tracing::info!(first = %range.first, last = %range.last, bytes, stepped_in = !chain.led, "segment archived");
             self.metrics.segments.inc();
             self.metrics.segment_bytes.inc_by(bytes);
@@ -327,8 +341,7 @@ impl Archiver {
             .iter()
             .filter(|info| info.last < until && ranges.contains(&range_of(info)))
         {
-            let path = self.wal_dir.join(&info.file);
-            verify_segment(&*self.store, chain.lineage, range_of(info), &path).await?;
+            self.verify(chain.lineage, info).await?;
             chain.next = Some(LogIndex(info.last.0 + 1));
             self.publish(chain);
         }

@@ -4,8 +4,8 @@ use crate::history::{lineage, range};
 use crate::{history, s3};
 use geode_archive::{
     BaseBackup, DirectoryStore, ErrorKind, FailingStore, Fault, FetchError, Lineage, MemoryStore,
-    ObjectStore, Operation, RestoreGap, SnapshotFacts, UploadError, claim, fetch, fetch_lineage, inventory,
-    upload_segment, verify_segment, write_base_backup,
+    ObjectStore, Operation, RestoreGap, SnapshotFacts, SoundSegment, UploadError, claim, fetch,
+    fetch_lineage, inventory, upload_segment, verify_segment, write_base_backup,
 };
 use geode_types::{FetchedBackup, LogIndex, RESTORE_FILE, RestoreTarget, Term};
 use std::path::Path;
@@ -31,10 +31,21 @@ async fn back_up(store: &dyn ObjectStore, index: u64, snapshot: &[u8]) -> BaseBa
 async fn upload(store: &dyn ObjectStore, dir: &Path, segments: &[(u64, u64)]) {
     for (first, last) in segments {
         let range = range(*first, *last);
-        upload_segment(store, lineage(), range, &history::write(dir, lineage(), range))
-            .await
-            .unwrap();
+        let path = history::write(dir, lineage(), range);
+        let segment = SoundSegment::check(lineage(), range, path).await.unwrap();
+        upload_segment(store, &segment).await.unwrap();
     }
+}
+
+/// Archives a file as the entries 0 to 9.
+async fn upload_file(store: &dyn ObjectStore, path: &Path) -> Result<(), UploadError> {
+    let segment = SoundSegment::check(lineage(), range(0, 9), path.to_owned()).await?;
+    upload_segment(store, &segment).await.map(drop)
+}
+
+async fn verify_file(store: &dyn ObjectStore, path: &Path) -> Result<bool, UploadError> {
+    let segment = SoundSegment::check(lineage(), range(0, 9), path.to_owned()).await?;
+    verify_segment(store, &segment).await
 }
 
 async fn fetched(
@@ -84,30 +95,18 @@ async fn a_lost_answer_is_a_success_and_other_bytes_are_a_conflict() {
     let dir = tempfile::tempdir().unwrap();
     let path = history::write(dir.path(), lineage(), range(0, 9));
     store.fail(Operation::Put, Fault::AnswerLost, 1);
-    let lost = upload_segment(&store, lineage(), range(0, 9), &path)
-        .await
-        .unwrap_err();
+    let lost = upload_file(&store, &path).await.unwrap_err();
     assert!(matches!(lost, UploadError::Store(error) if error.kind == ErrorKind::Unavailable));
-    upload_segment(&store, lineage(), range(0, 9), &path)
-        .await
-        .unwrap();
-    assert!(
-        verify_segment(&store, lineage(), range(0, 9), &path)
-            .await
-            .unwrap()
-    );
+    upload_file(&store, &path).await.unwrap();
+    assert!(verify_file(&store, &path).await.unwrap());
 
     let key = memory.list("", "").await.unwrap()[0].key.clone();
     let mut other = history::segment(lineage(), range(0, 9));
     other[100] ^= 1;
     memory.tamper(&key, other.clone());
     for outcome in [
-        upload_segment(&store, lineage(), range(0, 9), &path)
-            .await
-            .map(|_| ()),
-        verify_segment(&store, lineage(), range(0, 9), &path)
-            .await
-            .map(|_| ()),
+        upload_file(&store, &path).await,
+        verify_file(&store, &path).await.map(|_| ()),
     ] {
         assert!(
             matches!(outcome, Err(UploadError::Conflict { .. })),
@@ -136,7 +135,7 @@ async fn a_damaged_or_foreign_local_segment_is_never_sent() {
         history::segment(lineage(), range(0, 8)),
     ] {
         std::fs::write(&path, bytes).unwrap();
-        let refused = upload_segment(&store, lineage(), range(0, 9), &path).await;
+        let refused = upload_file(&store, &path).await;
         assert!(matches!(refused, Err(UploadError::Damaged { .. })), "{refused:?}");
     }
     assert!(store.list("", "").await.unwrap().is_empty());

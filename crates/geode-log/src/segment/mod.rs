@@ -107,6 +107,16 @@ impl Record {
     }
 
     fn decode_body(length: &[u8], crc: u32, body: &[u8]) -> Result<Self, &'static str> {
+        let (position, kind) = Self::check_body(length, crc, body)?;
+        Ok(Self {
+            position,
+            kind,
+            payload: Bytes::copy_from_slice(&body[BODY_OVERHEAD..]),
+        })
+    }
+
+    /// Everything but the payload.
+    fn check_body(length: &[u8], crc: u32, body: &[u8]) -> Result<(Position, RecordKind), &'static str> {
         if record_crc(length, body) != crc {
             return Err("the checksum of a record does not match");
         }
@@ -116,14 +126,11 @@ impl Record {
         };
         let kind =
             RecordKind::from_byte(*kind).ok_or("a record is of a kind that this version does not know")?;
-        Ok(Self {
-            position: Position {
-                term: Term(term),
-                index: LogIndex(index),
-            },
-            kind,
-            payload: Bytes::copy_from_slice(&body[BODY_OVERHEAD..]),
-        })
+        let position = Position {
+            term: Term(term),
+            index: LogIndex(index),
+        };
+        Ok((position, kind))
     }
 }
 

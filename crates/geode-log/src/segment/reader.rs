@@ -1,9 +1,10 @@
 //! Reads and verifies a segment from any source of bytes, record by record, in bounded memory.
 
 use super::{
-    BODY_OVERHEAD, FOOTER_BYTES, FOOTER_MARK, Footer, HEADER_BYTES, Header, RECORD_BYTES_MAX, Record,
-    SegmentError,
+    BODY_OVERHEAD, FOOTER_BYTES, FOOTER_MARK, Footer, HEADER_BYTES, Header, Position, RECORD_BYTES_MAX,
+    Record, RecordKind, SegmentError,
 };
+use bytes::Bytes;
 use std::io::{self, Read};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -16,7 +17,9 @@ pub struct SegmentReader<R> {
     hash: Xxh3,
     offset: u64,
     count: u64,
-    last: Option<super::Position>,
+    last: Option<Position>,
+    /// Checksum and body of the record that was read last.
+    record: Vec<u8>,
     ended: bool,
 }
 
@@ -36,6 +39,7 @@ impl<R: Read> SegmentReader<R> {
             offset: HEADER_BYTES as u64,
             count: 0,
             last: None,
+            record: Vec::new(),
             ended: false,
         })
     }
@@ -52,14 +56,13 @@ impl<R: Read> SegmentReader<R> {
 
     /// Reads everything that is left; the footer.
     pub fn verify(mut self) -> Result<Footer, SegmentError> {
-        for record in self.by_ref() {
-            record?;
-        }
+        while self.step()?.is_some() {}
         self.footer
             .ok_or_else(|| SegmentError::damaged(self.offset, "the segment has no footer"))
     }
 
-    fn step(&mut self) -> Result<Option<Record>, SegmentError> {
+    /// Reads and checks the next record, which stays in `record`.
+    fn step(&mut self) -> Result<Option<(Position, RecordKind)>, SegmentError> {
         let mut length = [0; 4];
         fill(&mut self.source, &mut length, self.offset)?;
         let number = u32::from_le_bytes(length);
@@ -74,28 +77,28 @@ impl<R: Read> SegmentReader<R> {
                 "the length of a record is impossible",
             ));
         }
-        let mut rest = vec![0; 4 + size];
-        fill(&mut self.source, &mut rest, self.offset)?;
-        let crc = super::read_u32(&rest, 0).unwrap_or_default();
-        let record = Record::decode_body(&length, crc, &rest[4..])
+        self.record.resize(4 + size, 0);
+        fill(&mut self.source, &mut self.record, self.offset)?;
+        let crc = super::read_u32(&self.record, 0).unwrap_or_default();
+        let (position, kind) = Record::check_body(&length, crc, &self.record[4..])
             .map_err(|reason| SegmentError::damaged(self.offset, reason))?;
-        self.check_order(&record)?;
+        self.check_order(position)?;
         self.hash.update(&length);
-        self.hash.update(&rest);
+        self.hash.update(&self.record);
         self.offset += 8 + size as u64;
         self.count += 1;
-        self.last = Some(record.position);
-        Ok(Some(record))
+        self.last = Some(position);
+        Ok(Some((position, kind)))
     }
 
-    fn check_order(&self, record: &Record) -> Result<(), SegmentError> {
+    fn check_order(&self, position: Position) -> Result<(), SegmentError> {
         let due = self.header.first.0 + self.count;
         let term_before = self.last.map_or(self.header.previous_term, |last| last.term);
-        if record.position.index.0 != due {
-            let reason = format!("record {} stands where {due} should", record.position.index);
+        if position.index.0 != due {
+            let reason = format!("record {} stands where {due} should", position.index);
             return Err(SegmentError::damaged(self.offset, &reason));
         }
-        if record.position.term < term_before {
+        if position.term < term_before {
             return Err(SegmentError::damaged(
                 self.offset,
                 "the term of a record is lower than the one before",
@@ -143,7 +146,12 @@ impl<R: Read> Iterator for SegmentReader<R> {
         }
         let next = self.step().transpose();
         self.ended = !matches!(next, Some(Ok(_)));
-        next
+        let record = |(position, kind)| Record {
+            position,
+            kind,
+            payload: Bytes::copy_from_slice(&self.record[4 + BODY_OVERHEAD..]),
+        };
+        next.map(|read| read.map(record))
     }
 }
 
