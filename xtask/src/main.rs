@@ -18,6 +18,7 @@ mod mutants;
 mod paths;
 mod peers;
 mod prerequisites;
+mod programs;
 mod progress;
 mod results;
 mod suite;

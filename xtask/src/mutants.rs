@@ -3,12 +3,12 @@
 //! from the least powerful level up, and no further than to the first that fails. Only the control run, without a defect, runs all.
 
 use crate::cargo::{EVERYTHING, cargo};
-use crate::command::output;
+use crate::programs::{self, Program};
 use crate::progress::{note, step};
 use crate::{paths, prerequisites};
 use anyhow::{Context, Result, bail};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// What is run, from the least powerful level up: names of test programs, as cargo calls their targets. The first are libraries' own tests.
@@ -52,7 +52,7 @@ pub(crate) fn run(only: Option<&str>) -> Result<()> {
         let names: Vec<&str> = all.iter().map(|mutation| mutation.name.as_str()).collect();
         bail!("there is no such mutation; choose one of {}", names.join(", "));
     }
-    let programs = step("building the tests with mutations", programs)?;
+    let programs = step("building the tests with mutations", test_programs)?;
     step("nothing is broken: everything passes", || {
         for (suite, names) in SUITES {
             let failed = failures(&programs, names, None)?;
@@ -95,31 +95,25 @@ fn first_to_notice(mut failures: impl FnMut(&[&str]) -> Result<Vec<String>>) -> 
 }
 
 /// The test programs by the names of their targets.
-fn programs() -> Result<Vec<(String, PathBuf)>> {
+fn test_programs() -> Result<Vec<Program>> {
     let mut build = cargo("test")?;
     build
         .args(EVERYTHING)
         .args(["--exclude", "geode-e2e", "--features", "geode-mutation/on"])
-        .args(["--no-run", "--message-format", "json", "--lib"]);
+        .arg("--lib");
     for name in SUITES[1..].iter().flat_map(|(_, names)| *names) {
         build.args(["--test", name]);
     }
-    let messages = output(&mut build)?;
-    let program = |line: &str| {
-        let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        let name = message["target"]["name"].as_str()?;
-        Some((name.to_owned(), message["executable"].as_str()?.into()))
-    };
-    Ok(messages.lines().filter_map(program).collect())
+    programs::build(&mut build)
 }
 
 /// The tests of these programs that fail under a mutation.
-fn failures(programs: &[(String, PathBuf)], names: &[&str], mutation: Option<&str>) -> Result<Vec<String>> {
+fn failures(programs: &[Program], names: &[&str], mutation: Option<&str>) -> Result<Vec<String>> {
     let mut failed = Vec::new();
     for name in names {
-        let program = programs.iter().find(|(known, _)| known == name);
-        let (_, program) = program.with_context(|| format!("cargo built no test program {name}"))?;
-        failed.extend(failures_of(program, mutation)?);
+        let program = programs.iter().find(|program| program.name == *name);
+        let program = program.with_context(|| format!("cargo built no test program {name}"))?;
+        failed.extend(failures_of(&program.path, mutation)?);
     }
     Ok(failed)
 }

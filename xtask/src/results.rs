@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 /// `true`: it passed.
 pub(crate) type Results = BTreeMap<String, bool>;
@@ -35,7 +36,24 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
         println!("{line}");
         reader.line(&line);
     }
-    let status = child.wait()?;
+    end(reader, child.wait()?)
+}
+
+/// The same, but what they print is printed when all of it is there: others run meanwhile.
+pub(crate) fn run_quietly(name: &str, command: &mut Command) -> Result<()> {
+    let ended = command.stdin(Stdio::null()).output().context("start the tests")?;
+    let printed = String::from_utf8_lossy(&ended.stdout);
+    let mut reader = Reader::default();
+    printed.lines().for_each(|line| reader.line(line));
+    let complaints = String::from_utf8_lossy(&ended.stderr);
+    println!("     Running {name}\n{complaints}{printed}");
+    end(reader, ended.status)
+}
+
+/// Remembers how each test ended.
+fn end(reader: Reader, status: ExitStatus) -> Result<()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut all = known()?;
     all.extend(reader.results);
     let lines: Vec<String> = all
