@@ -22,7 +22,7 @@ pub struct GeodeClusterStatus {
     /// How the database was begun. Recorded before it is done, so that it is never done twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bootstrap: Option<BootstrapStatus>,
-    /// Images that are in use, fixed when the cluster is created or its spec names others.
+    /// Images that all members ran last; those of the operator that found the cluster new until then. They stay when the spec names none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub images: Option<ImagesStatus>,
     /// Version of the servers: of the leader, while one is known.

@@ -25,7 +25,7 @@ pub struct Defaults {
 /// Decisions that are made once and remembered in the status.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Memory {
-    /// Images in use.
+    /// Images that all members ran last, or those of the operator that found the cluster new: what a manifest means that names none.
     pub images: Option<ImagesStatus>,
     /// How the database was begun.
     pub bootstrap: Option<BootstrapStatus>,
@@ -56,8 +56,10 @@ pub struct Want {
     pub storage_class: Option<String>,
     /// Resources of the server.
     pub resources: Option<ResourceRequirements>,
-    /// Images that the spec asks for, or those in use.
+    /// Images that the spec asks for, or those it means when it names none.
     pub images: ImagesStatus,
+    /// Images that the spec means when it names none.
+    pub images_unnamed: ImagesStatus,
     /// Archive.
     pub archive: Option<Archive>,
     /// Type of the read Service.
@@ -133,6 +135,10 @@ pub fn validate(cluster: &GeodeCluster, defaults: &Defaults) -> Result<Want, Inv
         cluster: metadata.name.clone().unwrap_or_default(),
     };
     let memory = memory(cluster);
+    let images_unnamed = memory.images.clone().unwrap_or_else(|| ImagesStatus {
+        server: defaults.server_image.clone(),
+        sidecar: defaults.sidecar_image.clone(),
+    });
     check_config(&spec.config)?;
     Ok(Want {
         uid: metadata.uid.clone().unwrap_or_default(),
@@ -151,7 +157,8 @@ pub fn validate(cluster: &GeodeCluster, defaults: &Defaults) -> Result<Want, Inv
             .map_or_else(|| spec.storage.size.clone(), |wal| wal.size.clone()),
         storage_class: spec.storage.storage_class_name.clone(),
         resources: spec.resources.clone(),
-        images: images(spec, memory.images.as_ref(), defaults),
+        images: images(spec, &images_unnamed, defaults),
+        images_unnamed,
         archive: archive(spec, &names),
         read_service: spec.services.read.service_type,
         config: spec.config.clone(),
@@ -195,16 +202,15 @@ fn members(spec: &GeodeClusterSpec) -> Result<u32, Invalid> {
 }
 
 /// The spec decides; where it is silent, what is in use stays in use, whatever release the operator is.
-fn images(spec: &GeodeClusterSpec, in_use: Option<&ImagesStatus>, defaults: &Defaults) -> ImagesStatus {
+fn images(spec: &GeodeClusterSpec, unnamed: &ImagesStatus, defaults: &Defaults) -> ImagesStatus {
     let both = |server: String, sidecar: String| ImagesStatus { server, sidecar };
-    match (&spec.image, &spec.version, in_use) {
-        (Some(image), _, _) => both(image.clone(), beside(image)),
-        (None, Some(version), _) => both(
+    match (&spec.image, &spec.version) {
+        (Some(image), _) => both(image.clone(), beside(image)),
+        (None, Some(version)) => both(
             tagged(&defaults.server_image, version),
             tagged(&defaults.sidecar_image, version),
         ),
-        (None, None, Some(in_use)) => in_use.clone(),
-        (None, None, None) => both(defaults.server_image.clone(), defaults.sidecar_image.clone()),
+        (None, None) => unnamed.clone(),
     }
 }
 

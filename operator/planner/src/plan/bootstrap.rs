@@ -92,7 +92,7 @@ fn take_over(want: &Want, seen: &Observed, found: ClusterId, now: Timestamp) -> 
     let memory = Memory {
         bootstrap: Some(bootstrap),
         cluster_id: Some(found),
-        images: Some(want.images.clone()),
+        images: Some(want.images_unnamed.clone()),
     };
     Step::Act(
         vec![Action::Record(Box::new(memory))],
@@ -136,7 +136,7 @@ fn begin(want: &Want, seen: &Observed, now: Timestamp) -> Step {
         };
         let memory = Memory {
             bootstrap: Some(bootstrap),
-            images: Some(want.images.clone()),
+            images: Some(want.images_unnamed.clone()),
             cluster_id: None,
         };
         actions.push(Action::Record(Box::new(memory)));

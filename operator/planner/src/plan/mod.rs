@@ -18,7 +18,7 @@ pub use action::{Action, Plan, Progress};
 
 use crate::observed::{Observed, PodView};
 use crate::quorum::{Lead, majority};
-use crate::want::Want;
+use crate::want::{Memory, Want};
 use geode_api::Reason;
 use k8s_openapi::jiff::Timestamp;
 
@@ -147,8 +147,24 @@ fn all_here(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
         .find_map(|(pod, status)| status.read_only.as_ref().map(|reason| (pod, reason)));
     match refusing {
         Some((pod, reason)) => Step::Wait(Reason::ReadOnly, format!("{pod} refuses writes: {reason}")),
-        None => Step::Clear,
+        None => keep_images(want),
     }
+}
+
+/// Everybody runs them: from now on they stay when the manifest names none. Not before, so that taking back what does not start leads back.
+fn keep_images(want: &Want) -> Step {
+    if want.images_unnamed == want.images {
+        return Step::Clear;
+    }
+    let memory = Memory {
+        images: Some(want.images.clone()),
+        ..want.memory.clone()
+    };
+    Step::Act(
+        vec![Action::Record(Box::new(memory))],
+        Reason::Updating,
+        "every member runs the new images".to_owned(),
+    )
 }
 
 /// The wanted pods that are not where they should be, and what each waits for.

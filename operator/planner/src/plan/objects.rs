@@ -11,9 +11,9 @@ const RENEW_AT_FRACTION: i64 = 3;
 
 pub(super) fn plan(want: &Want, seen: &Observed, now: Timestamp) -> Vec<Action> {
     let mut actions = Vec::new();
-    if want.memory.images.as_ref() != Some(&want.images) {
+    if want.memory.images.is_none() {
         let memory = Memory {
-            images: Some(want.images.clone()),
+            images: Some(want.images_unnamed.clone()),
             ..want.memory.clone()
         };
         actions.push(Action::Record(Box::new(memory)));

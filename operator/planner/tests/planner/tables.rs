@@ -123,6 +123,10 @@ fn an_upgrade_takes_followers_first_and_moves_leadership_before_the_old_leader()
     assert_eq!(model.restarted.len(), 3);
     assert_eq!(model.restarted.last(), Some(&leader), "{:?}", model.restarted);
     assert_ne!(model.leader_pod().unwrap(), leader);
+    // What all of them run stays when the manifest names no version any more.
+    model.change(json!({}));
+    model.converge(100);
+    assert_eq!(model.restarted.len(), 3);
 }
 
 #[test]

@@ -204,6 +204,23 @@ fn a_pod_is_not_made_anew_when_its_deleted_volume_is_needed() {
 }
 
 #[test]
+fn taking_back_a_version_that_does_not_start_leads_back_to_the_one_before() {
+    let mut model = Model::settled(members(3));
+    model.change(json!({"members": 3, "version": BAD_VERSION}));
+    for _ in 0..30 {
+        round(&mut model);
+    }
+    let [stuck] = &model.restarted[..] else {
+        panic!("one pod finds out: {:?}", model.restarted)
+    };
+    let stuck = stuck.clone();
+    // The manifest from before: it has never named a version.
+    model.change(members(3));
+    model.converge(ROUNDS);
+    assert_eq!(model.restarted, [stuck.clone(), stuck]);
+}
+
+#[test]
 fn a_lost_volume_is_replaced_although_the_operator_died_while_it_did_so() {
     let mut model = Model::settled(members(3));
     let (pod, old) = follower(&model);
