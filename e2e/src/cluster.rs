@@ -172,6 +172,49 @@ impl Cluster {
         }
     }
 
+    /// Starts a pod beside the members that has what a program needs to use them, for [`Ledger::start`](crate::Ledger::start): it stays when
+    /// they restart. Returns its name.
+    pub fn client(&self) -> Result<String> {
+        let pods = self.pods()?;
+        let image = pods
+            .values()
+            .next()
+            .map(|pod| pod["spec"]["containers"][0]["image"].clone());
+        let host = |pod: &String| format!("{pod}.{}-peers.{}.svc:3141", self.name, self.namespace);
+        let hosts: Vec<String> = pods.keys().map(host).collect();
+        let secret =
+            |what: &str| json!({"name": what, "secret": {"secretName": format!("{}-{what}", self.name)}});
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "client", "namespace": self.namespace},
+            "spec": {
+                "securityContext": {"runAsNonRoot": true, "runAsUser": 65532},
+                "terminationGracePeriodSeconds": 0,
+                "containers": [{
+                    // The plugin looks for a server's container, and its shell needs these variables.
+                    "name": "geode", "image": image, "command": ["/geode", "shell", "--format", "jsonl"], "stdin": true,
+                    "env": [
+                        {"name": "GEODE_HOST", "value": hosts.join(",")},
+                        {"name": "GEODE_USER", "value": "admin"},
+                        {"name": "GEODE_PASSWORD_FILE", "value": "/admin/password"},
+                        {"name": "GEODE_CA", "value": "/tls/ca.crt"},
+                    ],
+                    "volumeMounts": [{"name": "admin", "mountPath": "/admin"}, {"name": "tls", "mountPath": "/tls"}],
+                }],
+                "volumes": [secret("admin"), secret("tls")],
+            },
+        });
+        kubectl_input(&["apply", "-f", "-"], &pod.to_string())?;
+        kubectl(&[
+            "wait",
+            "pod/client",
+            "--for=jsonpath={.status.phase}=Running",
+            "-n",
+            &self.namespace,
+            "--timeout=60s",
+        ])?;
+        Ok("client".to_owned())
+    }
+
     /// Prints what a person would look at first.
     pub fn describe(&self) {
         for arguments in [

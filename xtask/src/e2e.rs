@@ -18,7 +18,9 @@ pub(crate) type Environment = BTreeMap<String, String>;
 
 /// Brings the cluster up, installs the operator, runs the tests whose name contains `filter`.
 pub(crate) fn run(filter: Option<&str>) -> Result<()> {
-    let environment = install(NODES)?;
+    let mut environment = install(NODES)?;
+    cluster::load(&images::next()?)?;
+    environment.insert("GEODE_NEXT_VERSION".to_owned(), images::NEXT.to_owned());
     let mut test = cargo("test")?;
     test.args(EVERYTHING).args(["--test", "e2e", "--"]).args(filter);
     // One after the other: they share nodes, and each measures times.
@@ -31,7 +33,7 @@ pub(crate) fn run(filter: Option<&str>) -> Result<()> {
 pub(crate) fn install(nodes: u32) -> Result<Environment> {
     cluster::up(nodes)?;
     images::run()?;
-    cluster::load()?;
+    cluster::load(&images::built()?)?;
     let helm = tools::ensure(Tool::Helm)?;
     let mut environment = cluster::environment()?;
     // Faults of nodes and services are this program's.

@@ -38,6 +38,8 @@ pub(crate) enum Verb {
     Promote(PromoteArgs),
     /// Takes a base backup into the archive.
     Backup(BackupArgs),
+    /// Upgrades the members, one at a time, the leader last.
+    Upgrade(UpgradeArgs),
     /// Prints the members' logs.
     Logs(LogsArgs),
 }
@@ -109,6 +111,21 @@ pub(crate) struct BackupArgs {
     pub(crate) name: String,
     /// Waits until it is complete.
     #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpgradeArgs {
+    /// Name of the GeodeCluster.
+    pub(crate) name: String,
+    /// The release to run, for example 0.1.1.
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) to: String,
+    /// Says what would happen, and changes nothing.
+    #[arg(long)]
+    pub(crate) plan: bool,
+    /// Waits until every member runs it.
+    #[arg(long, conflicts_with = "plan")]
     pub(crate) wait: bool,
 }
 

@@ -11,6 +11,7 @@ mod promote;
 mod query;
 mod shell;
 mod status;
+mod upgrade;
 
 use anyhow::Result;
 use args::{Cli, Verb};
@@ -35,6 +36,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Shell(args) => shell::run(&kubectl, &args),
         Verb::Promote(args) => promote::run(&kubectl, &args),
         Verb::Backup(args) => backup::run(&kubectl, &args),
+        Verb::Upgrade(args) => upgrade::run(&kubectl, &args),
         Verb::Logs(args) => logs::run(&kubectl, &args),
     }
 }

@@ -7,6 +7,7 @@ mod cluster;
 mod condition;
 mod crd;
 mod labels;
+mod order;
 mod schedule;
 mod schema;
 mod status;
@@ -23,6 +24,7 @@ pub use labels::{
     ANNOTATION_APPLIED, ANNOTATION_BUILDER, ANNOTATION_TEMPLATE, CLIENT_PORT, CLUSTER_PORT, CONTAINER_SERVER,
     CONTAINER_SIDECAR, GROUP, LABEL_CLUSTER, LABEL_ROLE, LABEL_SCHEDULE, METRICS_PORT, VERSION,
 };
+pub use order::restart_rank;
 pub use schedule::{GeodeBackupSchedule, GeodeBackupScheduleSpec, GeodeBackupScheduleStatus};
 pub use status::{
     ArchiveStatus, BootstrapMethod, BootstrapStatus, GeodeClusterStatus, ImagesStatus, MemberStatus,

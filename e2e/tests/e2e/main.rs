@@ -8,5 +8,6 @@ mod create;
 mod failover;
 mod faults;
 mod lost_volume;
+mod rolling;
 mod scale;
 mod scheduled_backup;

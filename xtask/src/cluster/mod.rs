@@ -180,10 +180,10 @@ pub(crate) fn down() -> Result<()> {
     teardown::run(&layout)
 }
 
-/// Brings the images of the last build to the cluster.
-pub(crate) fn load() -> Result<()> {
+/// Brings images to the cluster.
+pub(crate) fn load(archives: &[Archive]) -> Result<()> {
     load_archives(
-        &images::built()?,
+        archives,
         std::env::var(external::REGISTRY_VARIABLE).ok().as_deref(),
     )
 }

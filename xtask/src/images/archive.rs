@@ -58,6 +58,10 @@ impl Image {
         Ok(digest(&bytes))
     }
 
+    fn tag(&self) -> &str {
+        self.name.rsplit_once(':').map_or("", |(_, tag)| tag)
+    }
+
     fn layer(&self) -> Result<Vec<u8>> {
         let binary =
             fs::read(&self.binary).with_context(|| format!("read the binary {}", self.binary.display()))?;
@@ -89,6 +93,7 @@ impl Image {
                 "Env": ["PATH=/"],
                 "Entrypoint": [format!("/{}", self.program)],
                 "WorkingDir": "/",
+                "Labels": {"org.opencontainers.image.version": self.tag()},
             },
             "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{layer_digest}")]},
             "history": [{"created": "1970-01-01T00:00:00Z", "created_by": "cargo xtask images"}],
@@ -191,5 +196,9 @@ mod tests {
         assert_eq!(config["config"]["User"], "65532:65532");
         assert_eq!(config["config"]["Env"][0], "PATH=/");
         assert_eq!(config["config"]["Entrypoint"][0], "/x");
+        assert_eq!(
+            config["config"]["Labels"]["org.opencontainers.image.version"],
+            "1"
+        );
     }
 }

@@ -15,6 +15,10 @@ use crate::paths::{self, VERSION};
 use crate::prerequisites;
 use crate::progress::step;
 
+/// What members run.
+const OF_MEMBERS: [&str; 2] = ["geode", "geode-sidecar"];
+/// The tag of the images that tests upgrade to.
+pub(crate) const NEXT: &str = concat!(env!("CARGO_PKG_VERSION"), "-next");
 /// The programs that have an image; it is `geodedb/<program>:<version>`.
 const PROGRAMS: [&str; 3] = ["geode", "geode-sidecar", "geode-operator"];
 /// Where an image name starts; users of a registry put the registry before it.
@@ -37,14 +41,25 @@ pub(crate) fn run() -> Result<()> {
     step("building the binaries", cargo::build)?;
     step("writing the image archives", || {
         for program in PROGRAMS {
-            write(&Image {
-                name: image_name(program),
-                binary: cargo::binary(program)?,
-                program: program.to_owned(),
-            })?;
+            write_program(program, VERSION, program)?;
         }
         Ok(())
     })
+}
+
+/// The members' images once more under the tag [`NEXT`]: other images of the same programs.
+pub(crate) fn next() -> Result<Vec<Archive>> {
+    let archive = |program: &str| write_program(program, NEXT, &format!("{program}-next"));
+    OF_MEMBERS.into_iter().map(archive).collect()
+}
+
+fn write_program(program: &str, tag: &str, file: &str) -> Result<Archive> {
+    let image = Image {
+        name: format!("{}:{tag}", repository(program)),
+        binary: cargo::binary(program)?,
+        program: program.to_owned(),
+    };
+    write_to(&image, file)
 }
 
 /// The digest of a program's image archive: it changes exactly when the image does.
@@ -57,7 +72,11 @@ pub(crate) fn digest(program: &str) -> Result<String> {
 /// Writes one image to `<cache>/images`; the file is named after the image, without organisation and tag.
 pub(crate) fn write(image: &Image) -> Result<Archive> {
     let last = image.name.rsplit('/').next().unwrap_or(&image.name);
-    let path = archive_path(last.split(':').next().unwrap_or(last))?;
+    write_to(image, last.split(':').next().unwrap_or(last))
+}
+
+fn write_to(image: &Image, file: &str) -> Result<Archive> {
+    let path = archive_path(file)?;
     let digest = image.write(&path)?;
     Ok(Archive {
         name: image.name.clone(),
@@ -70,7 +89,7 @@ pub(crate) fn write(image: &Image) -> Result<Archive> {
 pub(crate) fn built() -> Result<Vec<Archive>> {
     let archive = |program: &str| {
         Ok(Archive {
-            name: image_name(program),
+            name: format!("{}:{VERSION}", repository(program)),
             path: archive_path(program)?,
             digest: digest(program)?,
         })
@@ -85,8 +104,4 @@ fn archive_path(file: &str) -> Result<PathBuf> {
 /// The name of a program's image, without registry and tag.
 pub(crate) fn repository(program: &str) -> String {
     format!("{ORGANISATION}/{program}")
-}
-
-fn image_name(program: &str) -> String {
-    format!("{}:{VERSION}", repository(program))
 }

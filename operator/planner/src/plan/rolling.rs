@@ -8,7 +8,7 @@ use crate::plan::voters::is_blank;
 use crate::plan::{Action, Step, unwell};
 use crate::quorum::Lead;
 use crate::want::Want;
-use geode_api::{BackupPhase, Reason};
+use geode_api::{BackupPhase, Reason, restart_rank};
 
 pub(super) fn plan(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
     let mut outdated: Vec<String> = want
@@ -23,7 +23,7 @@ pub(super) fn plan(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
         return wait("waiting for Kubernetes to see the new template".to_owned());
     }
     let left = outdated.len();
-    outdated.sort_by_key(|pod| (pod == lead.pod, std::cmp::Reverse(want.names.ordinal(pod))));
+    outdated.sort_by_key(|pod| restart_rank(pod, lead.pod));
     let mut unwell = unwell(want, seen, lead).into_iter();
     let next = match (unwell.next(), unwell.next()) {
         (None, _) => outdated.swap_remove(0),

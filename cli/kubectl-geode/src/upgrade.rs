@@ -1,0 +1,255 @@
+//! `kubectl geode upgrade NAME --to VERSION [--plan] [--wait]`: says what will happen, refuses what would not end well, and sets `spec.version`.
+
+use crate::args::UpgradeArgs;
+use crate::kubectl::Kubectl;
+use anyhow::{Context, Result, bail};
+use geode_api::{BackupPhase, ConditionType, GeodeBackup, GeodeCluster, restart_rank};
+use serde_json::json;
+use std::process::ExitCode;
+use std::thread::sleep;
+use std::time::Duration;
+
+const ASK_EVERY: Duration = Duration::from_secs(1);
+
+/// What is known before anything moves.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Preview {
+    /// Pods in the order of their restarts.
+    restarts: Vec<String>,
+    /// Why it is not begun.
+    obstacles: Vec<String>,
+    /// What a person should know.
+    notes: Vec<String>,
+}
+
+pub(crate) fn run(kubectl: &Kubectl, args: &UpgradeArgs) -> Result<ExitCode> {
+    let cluster = get(kubectl, &args.name)?;
+    let list = kubectl.json(&["get", "geodebackups", "--output", "json"])?;
+    let backups: Vec<GeodeBackup> =
+        serde_json::from_value(list["items"].clone()).context("read the backups")?;
+    let preview = preview(&cluster, &backups, &args.to);
+    print!("{}", text(&args.name, &args.to, &preview));
+    if !preview.obstacles.is_empty() {
+        bail!("nothing was changed");
+    }
+    if args.plan {
+        println!("\nNothing was changed. Without --plan it begins.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let patch = json!({"spec": {"version": args.to}}).to_string();
+    kubectl.json(&[
+        "patch",
+        "geodecluster",
+        &args.name,
+        "--type",
+        "merge",
+        "--patch",
+        &patch,
+        "--output",
+        "json",
+    ])?;
+    if args.wait {
+        return wait(kubectl, args);
+    }
+    println!("\nBegun; see `kubectl geode status {}`.", args.name);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn get(kubectl: &Kubectl, name: &str) -> Result<GeodeCluster> {
+    let object = kubectl.json(&["get", "geodecluster", name, "--output", "json"])?;
+    serde_json::from_value(object).context("read the GeodeCluster")
+}
+
+/// Until every member runs it; a member that does not start is told, and waited for.
+fn wait(kubectl: &Kubectl, args: &UpgradeArgs) -> Result<ExitCode> {
+    let mut said = String::new();
+    loop {
+        let cluster = get(kubectl, &args.name)?;
+        if cluster.spec.version.as_ref() != Some(&args.to) {
+            bail!("somebody has changed spec.version meanwhile");
+        }
+        if is_done(&cluster, &args.to) {
+            println!("Every member runs {}.", args.to);
+            return Ok(ExitCode::SUCCESS);
+        }
+        if let Some((_, message)) = condition(&cluster, ConditionType::Ready)
+            && message != said
+        {
+            eprintln!("{message}");
+            said = message;
+        }
+        sleep(ASK_EVERY);
+    }
+}
+
+/// The operator has seen the manifest and says that all members run this version.
+fn is_done(cluster: &GeodeCluster, version: &str) -> bool {
+    let status = cluster.status.clone().unwrap_or_default();
+    let runs = status
+        .images
+        .is_some_and(|images| tag(&images.server) == Some(version));
+    status.observed_generation == cluster.metadata.generation && runs
+}
+
+fn tag(image: &str) -> Option<&str> {
+    image.rsplit_once(':').map(|(_, tag)| tag)
+}
+
+/// Whether a condition holds, and what it says.
+fn condition(cluster: &GeodeCluster, kind: ConditionType) -> Option<(bool, String)> {
+    let conditions = &cluster.status.as_ref()?.conditions;
+    let found = conditions.iter().find(|had| had.type_ == kind.to_string())?;
+    Some((found.status == "True", found.message.clone()))
+}
+
+fn preview(cluster: &GeodeCluster, backups: &[GeodeBackup], to: &str) -> Preview {
+    let status = cluster.status.clone().unwrap_or_default();
+    let leader = status.leader.clone().unwrap_or_default();
+    let mut preview = Preview {
+        restarts: status.members.iter().map(|member| member.pod.clone()).collect(),
+        ..Preview::default()
+    };
+    preview.restarts.sort_by_key(|pod| restart_rank(pod, &leader));
+    if let Some(image) = &cluster.spec.image {
+        preview.obstacles.push(format!(
+            "spec.image names {image}; change that, or remove it, instead of naming a version"
+        ));
+    }
+    if is_done(cluster, to) {
+        preview.obstacles.push(format!("every member runs {to} already"));
+    }
+    match condition(cluster, ConditionType::Ready) {
+        Some((true, _)) => {}
+        Some((false, message)) => preview
+            .obstacles
+            .push(format!("the cluster is not Ready: {message}")),
+        None => preview
+            .obstacles
+            .push("the operator has not looked at this cluster yet".to_owned()),
+    }
+    if cluster.spec.archive.is_none() {
+        preview
+            .notes
+            .push("there is no archive: what the members lose is lost".to_owned());
+        return preview;
+    }
+    if let Some((false, message)) = condition(cluster, ConditionType::Archiving) {
+        preview
+            .obstacles
+            .push(format!("the archive does not get on: {message}"));
+    }
+    let name = cluster.metadata.name.clone().unwrap_or_default();
+    let newest = backups
+        .iter()
+        .filter(|backup| backup.spec.cluster == name)
+        .filter_map(|backup| backup.status.as_ref())
+        .filter(|status| status.phase == BackupPhase::Completed)
+        .filter_map(|status| status.completed_at.as_ref().map(|time| time.0))
+        .max();
+    preview.notes.push(match newest {
+        Some(at) => format!("the newest base backup is of {at}"),
+        None => format!("there is no base backup yet: `kubectl geode backup {name} --wait` takes one"),
+    });
+    preview
+}
+
+fn text(name: &str, to: &str, preview: &Preview) -> String {
+    let mut text = format!("{name} to {to}\n");
+    for (number, pod) in preview.restarts.iter().enumerate() {
+        let what = match preview.restarts.len() {
+            1 => "restarts; nobody answers meanwhile",
+            all if number + 1 == all => "hands leadership over and restarts, last",
+            _ => "restarts, and has to catch up",
+        };
+        text += &format!("  {}. {pod} {what}\n", number + 1);
+    }
+    for note in &preview.notes {
+        text += &format!("  Note: {note}\n");
+    }
+    for obstacle in &preview.obstacles {
+        text += &format!("  Refused: {obstacle}\n");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    fn cluster(change: &Value) -> GeodeCluster {
+        let ready = json!({"type": "Ready", "status": "True", "reason": "AllReady", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"});
+        let members =
+            ["a-0", "a-1", "a-2"].map(|pod| json!({"pod": pod, "role": "follower", "state": "Running"}));
+        let mut cluster = json!({
+            "apiVersion": "geodedb.com/v1alpha1", "kind": "GeodeCluster", "metadata": {"name": "a", "generation": 2}, "spec": {},
+            "status": {
+                "leader": "a-1", "members": members, "conditions": [ready], "observedGeneration": 2,
+                "images": {"server": "reg:5000/geode:1.0.0", "sidecar": "s:1.0.0"},
+            },
+        });
+        for (path, value) in change.as_object().into_iter().flatten() {
+            *cluster.pointer_mut(path).unwrap() = value.clone();
+        }
+        serde_json::from_value(cluster).unwrap()
+    }
+
+    #[test]
+    fn the_plan_names_the_restarts_in_their_order_and_a_missing_archive() {
+        let plan = preview(&cluster(&json!({})), &[], "1.1.0");
+        assert_eq!(plan.restarts, ["a-2", "a-0", "a-1"]);
+        assert_eq!((plan.obstacles.len(), plan.notes.len()), (0, 1), "{plan:?}");
+        let said = text("a", "1.1.0", &plan);
+        assert!(
+            said.contains("3. a-1 hands leadership over and restarts, last"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn what_would_not_end_well_is_refused_with_its_reason() {
+        for (change, said) in [
+            (json!({"/spec": {"image": "x:1"}}), "spec.image names x:1"),
+            (
+                json!({"/status/conditions/0/status": "False", "/status/conditions/0/message": "a-2 is away"}),
+                "not Ready: a-2 is away",
+            ),
+            (json!({"/status/conditions": []}), "has not looked"),
+            (
+                json!({"/spec": {"archive": {"s3": {"bucket": "b"}}}, "/status/conditions/0/type": "Archiving", "/status/conditions/0/status": "False"}),
+                "the archive does not get on",
+            ),
+            (
+                json!({"/status/images/server": "reg:5000/geode:1.1.0"}),
+                "every member runs 1.1.0 already",
+            ),
+        ] {
+            let plan = preview(&cluster(&change), &[], "1.1.0");
+            assert!(
+                plan.obstacles.iter().any(|obstacle| obstacle.contains(said)),
+                "{change}: {plan:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_newest_complete_backup_of_this_cluster_is_named() {
+        let backup = |cluster: &str, phase: &str, at: &str| -> GeodeBackup {
+            serde_json::from_value(json!({
+                "apiVersion": "geodedb.com/v1alpha1", "kind": "GeodeBackup", "metadata": {"name": at}, "spec": {"cluster": cluster},
+                "status": {"phase": phase, "completedAt": at},
+            }))
+            .unwrap()
+        };
+        let backups = [
+            backup("a", "Completed", "2026-01-01T00:00:00Z"),
+            backup("a", "Completed", "2026-01-02T00:00:00Z"),
+            backup("a", "Failed", "2026-01-03T00:00:00Z"),
+            backup("b", "Completed", "2026-01-04T00:00:00Z"),
+        ];
+        let archived = cluster(&json!({"/spec": {"archive": {"s3": {"bucket": "b"}}}}));
+        let plan = preview(&archived, &backups, "1.1.0");
+        assert_eq!(plan.notes, ["the newest base backup is of 2026-01-02T00:00:00Z"]);
+        assert!(preview(&archived, &[], "1.1.0").notes[0].contains("no base backup yet"));
+    }
+}

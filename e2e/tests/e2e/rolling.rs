@@ -1,0 +1,303 @@
+//! Members are restarted one after the other because the manifest changed, under load: nothing is lost, the leader goes last, and nobody
+//! waits for longer than a transfer of leadership takes. What cannot start stops the change, and taking it back mends it.
+
+use anyhow::{Context, Result, ensure};
+use geode_e2e::{Cluster, Ledger, environment, kubectl, kubectl_status, wait_for};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// A transfer of leadership takes less than half a second on its own.
+const GAP_MAX: Duration = Duration::from_secs(1);
+/// Where members end without a word there may be an election, on a shared machine.
+const GAP_WITH_ELECTION_MAX: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(180);
+
+fn spec(change: &Value) -> Value {
+    let mut spec = json!({"timing": "fast", "storage": {"size": "1Gi"}});
+    for (key, value) in change.as_object().into_iter().flatten() {
+        spec[key] = value.clone();
+    }
+    spec
+}
+
+fn next_version() -> Result<Value> {
+    Ok(json!({"version": environment("GEODE_NEXT_VERSION")?}))
+}
+
+/// Uids by pod.
+fn uids(cluster: &Cluster) -> Result<BTreeMap<String, String>> {
+    let pods = cluster.fingerprint()?.into_iter();
+    Ok(pods.map(|(pod, (uid, _))| (pod, uid)).collect())
+}
+
+/// Waits until every pod is another one than before; the pods in the order in which they were replaced. `look` is called meanwhile.
+fn replaced(
+    cluster: &Cluster,
+    before: &BTreeMap<String, String>,
+    mut look: impl FnMut(&[String]) -> Result<()>,
+) -> Result<Vec<String>> {
+    let (start, mut order) = (Instant::now(), Vec::new());
+    while order.len() < before.len() {
+        ensure!(
+            start.elapsed() < PATIENCE,
+            "only {order:?} were replaced: {}",
+            cluster.object()?["status"]["conditions"]
+        );
+        for (pod, uid) in uids(cluster)? {
+            if before.get(&pod).is_some_and(|before| *before != uid) && !order.contains(&pod) {
+                order.push(pod);
+            }
+        }
+        look(&order)?;
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    Ok(order)
+}
+
+fn begin(cluster: &Cluster) -> Result<(String, Ledger, BTreeMap<String, String>)> {
+    let leader = cluster.leader()?;
+    let ledger = Ledger::start(cluster, &cluster.client()?);
+    wait_for("some acknowledged writes", Duration::from_secs(30), || {
+        Ok((ledger.acknowledged() > 50).then_some(()))
+    })?;
+    Ok((leader, ledger, uids(cluster)?))
+}
+
+/// `kubectl geode upgrade`, with a flag.
+fn upgrade(cluster: &Cluster, to: &str, flag: &str) -> Result<String> {
+    let mut arguments = vec![
+        "geode",
+        "upgrade",
+        &cluster.name,
+        "-n",
+        &cluster.namespace,
+        "--to",
+        to,
+    ];
+    arguments.extend(Some(flag).filter(|flag| !flag.is_empty()));
+    kubectl(&arguments)
+}
+
+fn images(cluster: &Cluster) -> Result<Vec<String>> {
+    let image = |pod: Value| {
+        let image = pod["spec"]["containers"][0]["image"].as_str();
+        image.unwrap_or_default().to_owned()
+    };
+    Ok(cluster.pods()?.into_values().map(image).collect())
+}
+
+#[test]
+fn a_change_and_an_upgrade_restart_followers_first_and_the_leader_last_and_writes_go_on() -> Result<()> {
+    let cluster = Cluster::new("rolling")?;
+    cluster.apply(&spec(&json!({})))?;
+    cluster.wait_ready()?;
+    let version = next_version()?;
+    let tag = version["version"].as_str().unwrap_or_default().to_owned();
+    let (_, ledger, _) = begin(&cluster)?;
+    for (what, change) in [
+        (
+            "resources",
+            json!({"resources": {"requests": {"memory": "96Mi"}}}),
+        ),
+        ("version", version),
+    ] {
+        let (leader, before, start) = (cluster.leader()?, uids(&cluster)?, Instant::now());
+        let planned = if what == "version" {
+            let plan = upgrade(&cluster, &tag, "--plan")?;
+            upgrade(&cluster, &tag, "")?;
+            Some(plan)
+        } else {
+            cluster.apply(&spec(&change))?;
+            None
+        };
+        let order = replaced(&cluster, &before, |_| Ok(()))?;
+        cluster.wait_ready()?;
+        if let Some(plan) = planned {
+            let told: Vec<usize> = order.iter().filter_map(|pod| plan.find(pod.as_str())).collect();
+            ensure!(
+                told.len() == 3 && told.is_sorted(),
+                "{order:?} instead of\n{plan}"
+            );
+            upgrade(&cluster, &tag, "--wait")
+                .err()
+                .context("nothing is left to do")?;
+        }
+        let took = start.elapsed();
+        println!(
+            "rolling change of {what}: {order:?} in {:.1} s",
+            took.as_secs_f64()
+        );
+        ensure!(
+            order.last() == Some(&leader),
+            "{leader} led, and the order was {order:?}"
+        );
+    }
+    let account = ledger.finish()?;
+    println!(
+        "rolling changes: {} writes, longest gap {:.2} s, {} refused, {} unknown",
+        account.acknowledged.len(),
+        account.longest_gap.as_secs_f64(),
+        account.refused.len(),
+        account.unknown.len()
+    );
+    ensure!(
+        account.longest_gap < GAP_MAX,
+        "{:?} without a write",
+        account.longest_gap
+    );
+    ensure!(account.refused.is_empty(), "refused: {:?}", account.refused);
+    account.check(&cluster)?;
+    let images = images(&cluster)?;
+    ensure!(
+        images.iter().all(|image| image.ends_with(&tag)),
+        "{images:?} instead of {tag}"
+    );
+    Ok(())
+}
+
+#[test]
+fn an_upgrade_goes_on_when_the_leader_dies_in_the_middle_of_it() -> Result<()> {
+    let cluster = Cluster::new("midway")?;
+    cluster.apply(&spec(&json!({})))?;
+    cluster.wait_ready()?;
+    let (leader, ledger, before) = begin(&cluster)?;
+    cluster.apply(&spec(&next_version()?))?;
+    let mut killed = false;
+    let order = replaced(&cluster, &before, |order| {
+        if !order.is_empty() && !killed {
+            killed = true;
+            let of = ["-n", cluster.namespace.as_str()];
+            kubectl(&[
+                "delete",
+                "pod",
+                &leader,
+                of[0],
+                of[1],
+                "--force",
+                "--grace-period=0",
+                "--wait=false",
+            ])?;
+        }
+        Ok(())
+    })?;
+    cluster.wait_ready()?;
+    let account = ledger.finish()?;
+    println!(
+        "upgrade with a dead leader: {order:?}, longest gap {:.2} s",
+        account.longest_gap.as_secs_f64()
+    );
+    ensure!(
+        account.longest_gap < GAP_WITH_ELECTION_MAX,
+        "{:?} without a write",
+        account.longest_gap
+    );
+    account.check(&cluster)
+}
+
+#[test]
+fn an_image_that_does_not_start_stops_the_upgrade_with_its_reason_and_taking_it_back_mends_it() -> Result<()>
+{
+    let cluster = Cluster::new("badimage")?;
+    cluster.apply(&spec(&json!({})))?;
+    cluster.wait_ready()?;
+    let (leader, ledger, before) = begin(&cluster)?;
+    cluster.apply(&spec(&json!({"version": "0.0.0-none"})))?;
+    let said = |object: &Value| {
+        let conditions = object["status"]["conditions"].as_array().cloned();
+        let told = conditions.unwrap_or_default().into_iter();
+        told.filter(|condition| condition["status"] != "Unknown")
+            .map(|condition| condition["message"].to_string())
+            .any(|message| message.contains("ImagePullBackOff") || message.contains("ErrImage"))
+    };
+    let (_, took) = wait_for("a condition that names the image", PATIENCE, || {
+        Ok(said(&cluster.object()?).then_some(()))
+    })?;
+    std::thread::sleep(Duration::from_secs(5));
+    let changed: Vec<String> = uids(&cluster)?
+        .into_iter()
+        .filter(|(pod, uid)| before.get(pod) != Some(uid))
+        .map(|(pod, _)| pod)
+        .collect();
+    println!(
+        "bad image: told after {:.1} s, {changed:?} waits",
+        took.as_secs_f64()
+    );
+    ensure!(changed.len() == 1 && changed[0] != leader, "changed: {changed:?}");
+    cluster.apply(&spec(&json!({})))?;
+    cluster.wait_ready()?;
+    let account = ledger.finish()?;
+    ensure!(
+        account.longest_gap < GAP_WITH_ELECTION_MAX,
+        "{:?} without a write",
+        account.longest_gap
+    );
+    println!(
+        "bad image: longest gap {:.2} s",
+        account.longest_gap.as_secs_f64()
+    );
+    account.check(&cluster)
+}
+
+#[test]
+fn draining_the_leaders_node_costs_a_transfer_of_leadership_and_no_second_member() -> Result<()> {
+    let cluster = Cluster::new("drain")?;
+    cluster.apply(&spec(&json!({})))?;
+    cluster.wait_ready()?;
+    let (leader, ledger, _) = begin(&cluster)?;
+    let pods = cluster.pods()?;
+    let node_of = |pod: &str| {
+        pods[pod]["spec"]["nodeName"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let node = node_of(&leader);
+    let selector = format!("--pod-selector=geodedb.com/cluster={}", cluster.name);
+    let drain = |node: &str, timeout: &str| {
+        kubectl_status(&[
+            "drain",
+            node,
+            "--ignore-daemonsets",
+            "--delete-emptydir-data",
+            &selector,
+            timeout,
+        ])
+    };
+    let uncordon = |node: &str| kubectl(&["uncordon", node]);
+    let first = drain(&node, "--timeout=60s");
+    // While that member is away the budget keeps the others.
+    let other = pods.keys().find(|pod| **pod != leader).context("a follower")?;
+    let second = drain(&node_of(other), "--timeout=5s");
+    uncordon(&node)?;
+    uncordon(&node_of(other))?;
+    let (first, second) = (first?, second?);
+    ensure!(
+        first.status.success(),
+        "{}",
+        String::from_utf8_lossy(&first.stderr)
+    );
+    ensure!(!second.status.success(), "two of three members were evicted");
+    cluster.wait_ready()?;
+    wait_for("every member is back", PATIENCE, || {
+        let pods = cluster.pods()?;
+        let ready = pods.values().filter(|pod| {
+            let conditions = pod["status"]["conditions"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            conditions
+                .iter()
+                .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+        });
+        Ok((ready.count() == 3).then_some(()))
+    })?;
+    let account = ledger.finish()?;
+    println!("drain: longest gap {:.2} s", account.longest_gap.as_secs_f64());
+    ensure!(
+        account.longest_gap < GAP_WITH_ELECTION_MAX,
+        "{:?} without a write",
+        account.longest_gap
+    );
+    account.check(&cluster)
+}
