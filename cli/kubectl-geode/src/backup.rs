@@ -12,7 +12,7 @@ use std::time::Duration;
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(kubectl: &Kubectl, args: &BackupArgs) -> Result<ExitCode> {
-    kubectl.json(&["get", "geodecluster", &args.name, "--output", "json"])?;
+    kubectl.cluster(&args.name)?;
     let created = kubectl.create(&json!({
         "apiVersion": format!("{GROUP}/{VERSION}"), "kind": "GeodeBackup",
         "metadata": { "generateName": format!("{}-", args.name) },

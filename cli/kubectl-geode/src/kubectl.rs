@@ -2,6 +2,7 @@
 
 use crate::args::Global;
 use anyhow::{Context, Result, bail};
+use geode_api::GeodeCluster;
 use serde_json::Value;
 use std::ffi::OsString;
 use std::io::Write;
@@ -53,6 +54,12 @@ impl Kubectl {
             .output()
             .with_context(|| self.missing())?;
         read(&output)
+    }
+
+    /// A GeodeCluster; an error when there is none of this name.
+    pub(crate) fn cluster(&self, name: &str) -> Result<GeodeCluster> {
+        let object = self.json(&["get", "geodecluster", name, "--output", "json"])?;
+        serde_json::from_value(object).context("read the GeodeCluster")
     }
 
     /// Creates an object; answers with it.

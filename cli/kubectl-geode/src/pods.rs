@@ -19,7 +19,7 @@ pub(crate) fn choose(kubectl: &Kubectl, cluster: &str, named: Option<&str>) -> R
         Some(pod) => Ok(pod),
         None if pods.is_empty() => {
             // Says so when there is no such cluster at all.
-            kubectl.json(&["get", "geodecluster", cluster, "--output", "json"])?;
+            kubectl.cluster(cluster)?;
             bail!("{cluster} has no pods yet; see `kubectl geode status {cluster}`")
         }
         None => bail!(

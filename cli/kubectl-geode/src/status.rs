@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 use std::process::ExitCode;
 
 pub(crate) fn run(kubectl: &Kubectl, args: &StatusArgs) -> Result<ExitCode> {
-    let object = kubectl.json(&["get", "geodecluster", &args.name, "--output", "json"])?;
-    let cluster: GeodeCluster = serde_json::from_value(object).context("read the GeodeCluster")?;
+    let cluster = kubectl.cluster(&args.name)?;
     match args.output {
         StatusFormat::Json => println!("{:#}", document(&cluster)),
         StatusFormat::Yaml => print!(

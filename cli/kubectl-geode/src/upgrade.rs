@@ -23,20 +23,24 @@ struct Preview {
 }
 
 pub(crate) fn run(kubectl: &Kubectl, args: &UpgradeArgs) -> Result<ExitCode> {
-    let cluster = get(kubectl, &args.name)?;
+    let cluster = kubectl.cluster(&args.name)?;
     let list = kubectl.json(&["get", "geodebackups", "--output", "json"])?;
     let backups: Vec<GeodeBackup> =
         serde_json::from_value(list["items"].clone()).context("read the backups")?;
     let preview = preview(&cluster, &backups, &args.to);
     print!("{}", text(&args.name, &args.to, &preview));
+    let patch = json!({"spec": {"version": args.to}}).to_string();
     if !preview.obstacles.is_empty() {
-        bail!("nothing was changed");
+        let name = &args.name;
+        bail!(
+            "nothing was changed. Set it all the same, for example to take back what does not start: \
+             kubectl patch geodecluster {name} --type merge --patch '{patch}'"
+        );
     }
     if args.plan {
         println!("\nNothing was changed. Without --plan it begins.");
         return Ok(ExitCode::SUCCESS);
     }
-    let patch = json!({"spec": {"version": args.to}}).to_string();
     kubectl.json(&[
         "patch",
         "geodecluster",
@@ -55,16 +59,11 @@ pub(crate) fn run(kubectl: &Kubectl, args: &UpgradeArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn get(kubectl: &Kubectl, name: &str) -> Result<GeodeCluster> {
-    let object = kubectl.json(&["get", "geodecluster", name, "--output", "json"])?;
-    serde_json::from_value(object).context("read the GeodeCluster")
-}
-
 /// Until every member runs it; a member that does not start is told, and waited for.
 fn wait(kubectl: &Kubectl, args: &UpgradeArgs) -> Result<ExitCode> {
     let mut said = String::new();
     loop {
-        let cluster = get(kubectl, &args.name)?;
+        let cluster = kubectl.cluster(&args.name)?;
         if cluster.spec.version.as_ref() != Some(&args.to) {
             bail!("somebody has changed spec.version meanwhile");
         }
