@@ -172,6 +172,14 @@ impl Cluster {
         }
     }
 
+    /// Kills pods without a word, by name or `-l SELECTOR`, and does not wait for it.
+    pub fn kill(&self, pods: &[&str]) -> Result<()> {
+        let mut arguments = vec!["delete", "pods", "-n", &self.namespace];
+        arguments.extend(["--force", "--grace-period=0", "--wait=false"]);
+        arguments.extend(pods);
+        kubectl(&arguments).map(drop)
+    }
+
     /// Starts a pod beside the members that has what a program needs to use them, for [`Ledger::start`](crate::Ledger::start): it stays when
     /// they restart. Returns its name.
     pub fn client(&self) -> Result<String> {

@@ -73,6 +73,16 @@ impl Ledger {
 }
 
 impl Account {
+    /// Writes went on: no two acknowledgements lie further apart.
+    pub fn ensure_gap_below(&self, max: Duration) -> Result<()> {
+        ensure!(
+            self.longest_gap < max,
+            "{:?} without an acknowledged write",
+            self.longest_gap
+        );
+        Ok(())
+    }
+
     /// Holds the account against what the cluster has: nothing acknowledged lost, nothing twice, nothing refused there.
     pub fn check(&self, cluster: &Cluster) -> Result<()> {
         let answer = cluster.query("MATCH (l:Ledger) RETURN l.n AS n, count(*) AS c ORDER BY n", &[])?;

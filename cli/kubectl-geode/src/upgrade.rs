@@ -81,13 +81,15 @@ fn wait(kubectl: &Kubectl, args: &UpgradeArgs) -> Result<ExitCode> {
     }
 }
 
-/// The operator has seen the manifest and says that all members run this version.
+/// The operator has seen the manifest and says that all members run this version, and all is well: a version that is being taken back is still
+/// the last that all ran.
 fn is_done(cluster: &GeodeCluster, version: &str) -> bool {
     let status = cluster.status.clone().unwrap_or_default();
     let runs = status
         .images
         .is_some_and(|images| tag(&images.server) == Some(version));
-    status.observed_generation == cluster.metadata.generation && runs
+    let ready = condition(cluster, ConditionType::Ready).is_some_and(|(holds, _)| holds);
+    status.observed_generation == cluster.metadata.generation && runs && ready
 }
 
 fn tag(image: &str) -> Option<&str> {
@@ -229,6 +231,13 @@ mod tests {
                 "{change}: {plan:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_version_that_is_being_taken_back_is_not_called_done() {
+        assert!(is_done(&cluster(&json!({})), "1.0.0"));
+        let underway = cluster(&json!({"/status/conditions/0/status": "False"}));
+        assert!(!is_done(&underway, "1.0.0"));
     }
 
     #[test]

@@ -25,16 +25,7 @@ fn killing_the_leaders_pod_loses_no_acknowledged_write_and_repeats_none() -> Res
         cluster.status()?["term"].as_u64().context("term")?,
     );
 
-    kubectl(&[
-        "delete",
-        "pod",
-        &leader,
-        "-n",
-        &cluster.namespace,
-        "--force",
-        "--grace-period=0",
-        "--wait=false",
-    ])?;
+    cluster.kill(&[&leader])?;
     let (_, took) = wait_for(
         "another leader by label and in status",
         Duration::from_secs(30),
@@ -58,11 +49,7 @@ fn killing_the_leaders_pod_loses_no_acknowledged_write_and_repeats_none() -> Res
         took.as_secs_f64(),
         account.unknown.len()
     );
-    ensure!(
-        account.longest_gap < GAP_MAX,
-        "{:?} without an acknowledged write",
-        account.longest_gap
-    );
+    account.ensure_gap_below(GAP_MAX)?;
     account.check(&cluster)?;
     cluster.wait_ready()?;
     Ok(())

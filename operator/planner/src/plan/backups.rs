@@ -4,8 +4,7 @@
 use crate::observed::{BackupView, Observed};
 use crate::plan::Action;
 use crate::quorum::Lead;
-use crate::status::condition;
-use crate::status::whole_second;
+use crate::status::{condition, whole_second};
 use crate::want::Want;
 use geode_api::{BackupPhase, ConditionType, GeodeBackupStatus, Reason};
 use geode_types::{GroupId, Lsn, Role};
