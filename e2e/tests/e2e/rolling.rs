@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 const GAP_MAX: Duration = Duration::from_secs(1);
 /// Where members end without a word there may be an election, on a shared machine.
 const GAP_WITH_ELECTION_MAX: Duration = Duration::from_secs(5);
+/// The operator may be restarting a follower when the leader is killed: then two of three are away, until a pod has started.
+const GAP_WITHOUT_MAJORITY_MAX: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(180);
 
 fn spec(change: &Value) -> Value {
@@ -173,7 +175,7 @@ fn an_upgrade_goes_on_when_the_leader_dies_in_the_middle_of_it() -> Result<()> {
         "upgrade with a dead leader: {order:?}, longest gap {:.2} s",
         account.longest_gap.as_secs_f64()
     );
-    account.ensure_gap_below(GAP_WITH_ELECTION_MAX)?;
+    account.ensure_gap_below(GAP_WITHOUT_MAJORITY_MAX)?;
     account.check(&cluster)
 }
 
