@@ -137,10 +137,11 @@ impl Server {
 
         let store = Arc::new(open_store(&config)?);
         let is_alone = config.server.internal_listen.is_empty();
+        let me = data.identity().member;
         let transport = if is_alone {
             None
         } else {
-            Some(Transport::bind(&config.server.internal_listen, tls.clone()).await?)
+            Some(Transport::bind(&config.server.internal_listen, me, tls.clone()).await?)
         };
         let data = Arc::new(Mutex::new(data));
         let raft = open_raft(&config, &data, store, transport.as_ref()).await?;
@@ -156,8 +157,7 @@ impl Server {
         });
 
         if let Some(transport) = &transport {
-            let api = Arc::new(Api(member.clone()));
-            tasks.push(tokio::spawn(transport.clone().serve(member.raft.service(), api)));
+            tasks.push(tokio::spawn(serve_peers(transport.clone(), member.clone())));
         }
         if (is_alone || cluster_init) && member.place().0.is_none() {
             member.initialize(ClusterId(uuid::Uuid::new_v4())).await?;
@@ -232,10 +232,7 @@ impl Server {
     }
 
     async fn drain(self) {
-        if self.member.raft.leader_term().is_some()
-            && self.member.raft.status().membership.voters.len() > 1
-            && let Err(error) = self.member.raft.transfer_leader(None).await
-        {
+        if let Err(error) = self.member.raft.retire().await {
             tracing::info!(%error, "leadership was not handed over before the end");
         }
         self.closing.send_replace(true);
@@ -362,6 +359,27 @@ async fn open_raft(
         None => Arc::new(NoPeers),
     };
     Ok(Raft::open(settings, identity, store, peers, Environment::default()).await?)
+}
+
+/// Answers the internal port, and tells it who the other members are.
+async fn serve_peers(transport: Transport, member: Arc<Member>) {
+    let api = Arc::new(Api(member.clone()));
+    let answers = transport.clone().serve(member.raft.service(), api);
+    let mut status = member.raft.watch();
+    let keeps = async {
+        let mut known = Vec::new();
+        loop {
+            let members = status.borrow_and_update().membership.members.clone();
+            if members != known {
+                transport.keep(members.clone());
+                known = members;
+            }
+            if status.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::join!(answers, keeps);
 }
 
 async fn serve_metrics(

@@ -153,3 +153,20 @@ fn a_path_that_drops_large_datagrams_carries_large_writes() {
     }
     wait_equal(&members, &[0, 1, 2]);
 }
+
+#[test]
+fn members_far_apart_elect_another_leader_while_connections_take_longer_than_a_vote_may() {
+    let mut members = cluster(6, "default");
+    // A vote may take 251 ms. It takes one way there and back, a new connection another one before it.
+    members.network().everywhere(Weather {
+        delay_min: Duration::from_millis(70),
+        ..Weather::FINE
+    });
+    let leader = members.leader();
+    let [one, _] = others(leader);
+    members.kill(leader);
+    wait_for("another leader", Duration::from_secs(10), || {
+        members.leader_seen_by(one).is_some_and(|new| new != leader)
+    });
+    members.query(one, "INSERT (:After)");
+}

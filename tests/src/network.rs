@@ -25,7 +25,9 @@ pub struct Weather {
     pub loss_percent: u32,
     /// Of a hundred, so many arrive twice, the second one later.
     pub double_percent: u32,
-    /// Each takes a random time up to this; what takes longer is overtaken.
+    /// Each takes at least this long.
+    pub delay_min: Duration,
+    /// Each takes a random time up to this on top; what takes longer is overtaken.
     pub delay_max: Duration,
     /// Nothing passes.
     pub is_cut: bool,
@@ -40,6 +42,7 @@ impl Weather {
     pub const FINE: Self = Self {
         loss_percent: 0,
         double_percent: 0,
+        delay_min: Duration::ZERO,
         delay_max: Duration::ZERO,
         is_cut: false,
         bytes_per_second: None,
@@ -160,7 +163,7 @@ impl State {
             return Vec::new();
         }
         let now = Instant::now();
-        let mut waits = Duration::ZERO;
+        let mut waits = weather.delay_min;
         if let Some(rate) = weather.bytes_per_second {
             let link = self.link(from, to);
             let free = link.busy_until.max(now);
@@ -168,7 +171,7 @@ impl State {
                 return Vec::new();
             }
             link.busy_until = free + Duration::from_secs_f64(bytes as f64 / f64::from(rate));
-            waits = link.busy_until - now;
+            waits += link.busy_until - now;
         }
         let copies = 1 + usize::from(self.dice.random_range(0..100) < weather.double_percent);
         let mut late = || match weather.delay_max {

@@ -3,7 +3,7 @@
 //!
 //! The first byte of a bidirectional stream names the service on it ([`StreamKind`]). `Api` streams carry [`InternalRequest`] frames, each
 //! answered by one [`InternalReply`] frame; after `Snapshot` raw snapshot bytes follow until the stream ends. `Raft` streams belong to
-//! `server::raft`.
+//! `server::raft`; a `Hello` stream carries one [`Hello`] frame.
 
 use crate::client::MemberAddress;
 use geode_types::{ClusterId, Incarnation, LogIndex, MemberId, Role};
@@ -17,6 +17,8 @@ pub enum StreamKind {
     Api = 1,
     /// Raft messages.
     Raft = 2,
+    /// One frame, a [`Hello`], without an answer.
+    Hello = 3,
 }
 
 impl StreamKind {
@@ -25,9 +27,19 @@ impl StreamKind {
         match byte {
             1 => Some(Self::Api),
             2 => Some(Self::Raft),
+            3 => Some(Self::Hello),
             _ => None,
         }
     }
+}
+
+/// How a member introduces itself on a connection that it has made to another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// Who calls.
+    pub member: MemberId,
+    /// Drawn at random when its process began.
+    pub run: u64,
 }
 
 /// What members, sidecars and the operator ask of a server.

@@ -1,9 +1,11 @@
 //! The internal port (3142, mTLS): members, their sidecars and the operator.
 //!
-//! `transport` carries bytes: it accepts connections, tells Raft streams from API streams by their first byte, and dials peers for Raft.
+//! `transport` carries bytes: it accepts connections, tells Raft streams from API streams by their first byte, and calls peers for Raft.
+//! `links` keeps the connections to them.
 //! `api` answers [`geode_wire::internal::InternalRequest`]s.
 
 mod api;
+mod links;
 mod transport;
 
 pub(crate) use api::{Api, state_hash_at};

@@ -1,9 +1,9 @@
-//! QUIC between members. One UDP socket listens and dials; to every peer there are three connections ([`Lane`]), so that a heartbeat
-//! never waits behind a snapshot. A message is a stream of its own: kind byte, frame there, frame back. Connections are made when they
-//! are needed, with a fresh DNS look-up, and forgotten when they break.
+//! QUIC between members. One UDP socket listens and dials; to every peer there are three connections ([`Lane`], kept by [`Links`]), so
+//! that a heartbeat never waits behind a snapshot. A message is a stream of its own: kind byte, frame there, frame back.
 //!
 //! It must not know what a message means.
 
+use super::links::{Links, resolve};
 use crate::raft::{BoxFuture, Lane, PeerTransport, RaftService, SnapshotBody, TransportError as PeerError};
 use crate::tls::{CertificateError, TlsMaterial, TlsWatch, internal_listener};
 use bytes::Bytes;
@@ -16,17 +16,13 @@ use quinn::{
     ClientConfig, Connection, Endpoint, Incoming, RecvStream, SendStream, ServerConfig, TransportConfig,
     VarInt,
 };
-use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// A peer that is silent for longer is gone; also how soon a pod that came back under a new address is dialled anew.
+/// A peer that is silent for longer is gone.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(3);
 const KEEP_ALIVE: Duration = Duration::from_millis(700);
-/// How long a new connection may take.
-const DIAL_TIMEOUT: Duration = Duration::from_secs(2);
 /// Requests that one connection may have open at a time.
 const STREAMS_MAX: u32 = 1024;
 /// How long a peer may take to send a request.
@@ -66,12 +62,12 @@ pub(crate) trait ApiService: Send + Sync + 'static {
 pub(crate) struct Transport {
     endpoint: Endpoint,
     tls: TlsWatch,
-    connections: Arc<Mutex<HashMap<(MemberId, Lane), Connection>>>,
+    links: Links,
 }
 
 impl Transport {
     /// Opens the socket; nothing is answered before [`Transport::serve`].
-    pub(crate) async fn bind(listen: &str, tls: TlsWatch) -> Result<Self, TransportError> {
+    pub(crate) async fn bind(listen: &str, me: MemberId, tls: TlsWatch) -> Result<Self, TransportError> {
         let failed = |source| TransportError::Listen {
             address: listen.to_owned(),
             source,
@@ -80,18 +76,26 @@ impl Transport {
         let config = server_config(&tls.borrow())?;
         let endpoint = Endpoint::server(config, address).map_err(failed)?;
         Ok(Self {
+            links: Links::new(endpoint.clone(), tls.clone(), me),
             endpoint,
             tls,
-            connections: Arc::default(),
         })
+    }
+
+    /// From now on these are the peers: connections to them stand before they are needed.
+    pub(crate) fn keep(&self, peers: Vec<MemberAddress>) {
+        self.links.keep(peers);
     }
 
     /// Answers peers until [`Transport::close`]; new certificates are used for new connections.
     pub(crate) async fn serve(self, raft: Arc<dyn RaftService>, api: Arc<dyn ApiService>) {
-        let services = Services { raft, api };
+        let links = self.links.clone();
+        let services = Services { raft, api, links };
         let mut tls = self.tls.clone();
+        let mut tended = std::pin::pin!(self.links.tend());
         loop {
             tokio::select! {
+                () = &mut tended => return,
                 incoming = self.endpoint.accept() => match incoming {
                     Some(incoming) => drop(tokio::spawn(serve_connection(incoming, services.clone()))),
                     None => return,
@@ -116,49 +120,7 @@ impl Transport {
             .close(VarInt::from_u32(close_code::SHUTDOWN), b"shutting down");
     }
 
-    async fn connection(&self, peer: &MemberAddress, lane: Lane) -> Result<Connection, PeerError> {
-        if let Some(open) = self
-            .connections()
-            .get(&(peer.id, lane))
-            .filter(|open| open.close_reason().is_none())
-        {
-            return Ok(open.clone());
-        }
-        let dialled = tokio::time::timeout(DIAL_TIMEOUT, self.dial(peer)).await;
-        let connection = dialled
-            .unwrap_or_else(|_| Err(format!("no answer within {DIAL_TIMEOUT:?}")))
-            .map_err(|reason| {
-                PeerError::Unreachable(format!("{} at {}: {reason}", peer.name, peer.internal))
-            })?;
-        self.connections().insert((peer.id, lane), connection.clone());
-        Ok(connection)
-    }
-
-    async fn dial(&self, peer: &MemberAddress) -> Result<Connection, String> {
-        let address = resolve(&peer.internal).await.map_err(|error| error.to_string())?;
-        let name = peer
-            .internal
-            .rsplit_once(':')
-            .map_or(peer.internal.as_str(), |(host, _)| host);
-        let config = dial_config(&self.tls.borrow()).map_err(|error| error.to_string())?;
-        let connecting = self
-            .endpoint
-            .connect_with(config, address, name)
-            .map_err(|error| error.to_string())?;
-        connecting.await.map_err(|error| error.to_string())
-    }
-
-    fn forget(&self, peer: MemberId, lane: Lane) {
-        if let Some(connection) = self.connections().remove(&(peer, lane)) {
-            connection.close(VarInt::from_u32(close_code::DONE), b"no answer");
-        }
-    }
-
-    fn connections(&self) -> std::sync::MutexGuard<'_, HashMap<(MemberId, Lane), Connection>> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// One exchange; a connection that did not answer is not used again.
+    /// One exchange. Silence is no reason for another connection: QUIC knows when a peer is gone.
     async fn exchange<'a, F>(
         &self,
         peer: &MemberAddress,
@@ -168,11 +130,11 @@ impl Transport {
     where
         F: Future<Output = Result<Bytes, WireError>> + 'a,
     {
-        let connection = self.connection(peer, lane).await?;
-        act(connection).await.map_err(|error| {
-            self.forget(peer.id, lane);
-            PeerError::Broken(format!("{}: {error}", peer.name))
-        })
+        let connection = self.links.connection(peer, lane).await;
+        let connection = connection.map_err(|reason| PeerError::Unreachable(reason.to_string()))?;
+        act(connection)
+            .await
+            .map_err(|error| PeerError::Broken(format!("{}: {error}", peer.name)))
     }
 }
 
@@ -270,7 +232,7 @@ async fn reply(receive: &mut RecvStream) -> Result<Bytes, WireError> {
     frame.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof).into())
 }
 
-fn finish(send: &mut SendStream) -> Result<(), WireError> {
+pub(super) fn finish(send: &mut SendStream) -> Result<(), WireError> {
     send.finish()
         .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe).into())
 }
@@ -288,6 +250,7 @@ async fn within<T>(
 struct Services {
     raft: Arc<dyn RaftService>,
     api: Arc<dyn ApiService>,
+    links: Links,
 }
 
 async fn serve_connection(incoming: Incoming, services: Services) {
@@ -302,7 +265,7 @@ async fn serve_connection(incoming: Incoming, services: Services) {
     while let Ok((send, receive)) = connection.accept_bi().await {
         let (services, connection) = (services.clone(), connection.clone());
         tokio::spawn(async move {
-            match serve_stream(send, receive, services).await {
+            match serve_stream(&connection, send, receive, services).await {
                 Ok(()) => {}
                 Err(WireError::Io(_)) => {}
                 Err(error @ WireError::TooLarge { .. }) => close(&connection, close_code::TOO_LARGE, &error),
@@ -318,6 +281,7 @@ fn close(connection: &Connection, code: u32, error: &WireError) {
 }
 
 async fn serve_stream(
+    connection: &Connection,
     send: SendStream,
     mut receive: RecvStream,
     services: Services,
@@ -333,6 +297,11 @@ async fn serve_stream(
             services.api.answer(decode(&frame)?, send).await
         }
         Some(StreamKind::Raft) => serve_raft(send, receive, services.raft).await,
+        Some(StreamKind::Hello) => {
+            let frame = within(REQUEST_TIMEOUT, reply(&mut receive)).await?;
+            services.links.heard(decode(&frame)?, connection.remote_address());
+            Ok(())
+        }
         None => Err(WireError::Malformed(format!(
             "unknown kind of stream {}",
             kind[0]
@@ -409,19 +378,12 @@ fn server_config(material: &TlsMaterial) -> Result<ServerConfig, CertificateErro
     Ok(config)
 }
 
-fn dial_config(material: &TlsMaterial) -> Result<ClientConfig, CertificateError> {
+pub(super) fn dial_config(material: &TlsMaterial) -> Result<ClientConfig, CertificateError> {
     let trust = Trust::Authorities(material.ca_pem.clone());
     let config = client_config(&trust, Some(&material.identity), INTERNAL_ALPN);
     let mut config = config.map_err(|error| CertificateError::Unusable(error.to_string()))?;
     config.transport_config(transport_config());
     Ok(config)
-}
-
-async fn resolve(address: &str) -> io::Result<SocketAddr> {
-    let mut found = tokio::net::lookup_host(address).await?;
-    found
-        .next()
-        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("{address} has no address")))
 }
 
 /// The transport of a member that will stay alone.

@@ -56,6 +56,8 @@ pub(super) struct Inner<S: Store, R: AsyncRuntime> {
     pub(super) progress: Arc<Progress<R>>,
     pub(super) applied: WatchReceiverOf<Types<R>, u64>,
     pub(super) archive_configured: AtomicBool,
+    /// It ends, and must not lead any more.
+    pub(super) retiring: AtomicBool,
     pub(super) archived: AtomicU64,
     pub(super) status: watch::Sender<RaftStatus>,
     pub(super) fatal: watch::Sender<Option<Fatal>>,
@@ -82,6 +84,18 @@ impl<S: Store, R: AsyncRuntime> Inner<S, R> {
 
     pub(super) fn publish(&self, status: RaftStatus) {
         self.status.send_replace(status);
+    }
+
+    /// Whether this member may stand for election; one that ends never does.
+    pub(super) fn stand_for_election(&self, may: bool) {
+        let may = may && !self.retiring.load(Ordering::Relaxed);
+        self.raft.runtime_config().elect(may);
+    }
+
+    /// From now on it never stands for election.
+    pub(super) fn retire(&self) {
+        self.retiring.store(true, Ordering::Relaxed);
+        self.stand_for_election(false);
     }
 
     pub(super) fn end(&self, fatal: Fatal) {

@@ -1,6 +1,6 @@
 //! Changing who belongs to the cluster. One change at a time; openraft refuses a second one until the first is committed.
 
-use super::handle::Raft;
+use super::handle::{Inner, Raft};
 use super::propose::forward;
 use super::types::{Member, Types};
 use geode_store::Store;
@@ -16,6 +16,22 @@ use std::time::Duration;
 
 /// How often a leadership transfer is looked after.
 const TRANSFER_POLL: Duration = Duration::from_millis(10);
+
+/// While it is there, the member does not stand for election.
+struct Abstention<'a, S: Store, R: AsyncRuntime>(&'a Inner<S, R>);
+
+impl<'a, S: Store, R: AsyncRuntime> Abstention<'a, S, R> {
+    fn begin(inner: &'a Inner<S, R>) -> Self {
+        inner.stand_for_election(false);
+        Self(inner)
+    }
+}
+
+impl<S: Store, R: AsyncRuntime> Drop for Abstention<'_, S, R> {
+    fn drop(&mut self) {
+        self.0.stand_for_election(true);
+    }
+}
 
 /// The membership was not changed, or not as far as is known.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -146,6 +162,23 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
                 .ok_or_else(|| MembershipError::Failed("there is no other voter".to_owned()))?,
         };
         self.bring_up(target).await?;
+        // Who hands over has the shortest way to a new election: it would take leadership back before the successor is heard.
+        let _abstains = Abstention::begin(&self.0);
+        self.hand_over(target, to.is_some()).await
+    }
+
+    /// For a member that ends: gives leadership away, if it has it, and does not stand for election any more.
+    pub async fn retire(&self) -> Result<(), MembershipError> {
+        self.0.retire();
+        let is_one_of_many = self.status().membership.voters.len() > 1;
+        if self.leader_term().is_some() && is_one_of_many {
+            self.transfer_leader(None).await?;
+        }
+        Ok(())
+    }
+
+    async fn hand_over(&self, target: MemberId, is_named: bool) -> Result<(), MembershipError> {
+        let me = self.member();
         let failed =
             |reason: String| MembershipError::Failed(format!("leadership was not handed over: {reason}"));
         self.raft()
@@ -159,7 +192,7 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
             (leader != me.0).then_some(leader)
         };
         match self.poll(within, taken).await {
-            Some(leader) if to.is_none() || leader == target.0 => Ok(()),
+            Some(leader) if !is_named || leader == target.0 => Ok(()),
             Some(leader) => Err(failed(format!("member {leader} was elected instead of {target}"))),
             None => Err(failed(format!(
                 "member {target} did not take it within {within:?}"

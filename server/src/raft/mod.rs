@@ -47,3 +47,5 @@ mod full_tests;
 mod quic_tests;
 #[cfg(test)]
 mod raft_tests;
+#[cfg(test)]
+mod succession_tests;

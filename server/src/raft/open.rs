@@ -5,7 +5,7 @@ use super::handle::{Fatal, Inner, Raft};
 use super::inbound::{Belonging, Inbound};
 use super::log_store::LogStore;
 use super::network::{NetworkContext, NetworkFactory, PeerTransport};
-use super::settings::{RaftIdentity, RaftSettings, Timing};
+use super::settings::{RaftIdentity, RaftSettings};
 use super::snapshot;
 use super::stall::{self, Stall};
 use super::state_machine::{Progress, StateMachine};
@@ -16,7 +16,7 @@ use geode_log::disk::{Activity, WatchedDisk};
 use geode_log::segment::group_directory;
 use geode_log::{Disk, Log, LogError, LogOptions, RealDisk, Step, Worker, Writer};
 use geode_store::{Store, StoreError};
-use geode_types::{GroupId, MemberId};
+use geode_types::GroupId;
 use openraft::AsyncRuntime;
 use openraft::async_runtime::WatchReceiver;
 use openraft::type_config::TypeConfigExt;
@@ -29,7 +29,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// For how many election timeouts a voter that comes back does not stand itself.
-const ELECTIONS_LEFT_TO_OTHERS: u32 = 3;
+const ELECTIONS_LEFT_TO_OTHERS: u32 = 2;
 /// In a simulation the log's worker dawdles up to this long between steps.
 const DAWDLE_MICROS: u64 = 2000;
 
@@ -149,7 +149,6 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
             blocking,
         });
         let first = status::<R>(&raft.metrics().borrow_watched(), identity.member, 0, None);
-        let voters = first.membership.voters.clone();
         let fatal = watch::Sender::new(None);
         let stall = watch_disk(&settings, activity, blocking, &fatal)?;
         let inner = Arc::new(Inner {
@@ -167,34 +166,49 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
             applied: progress.applied(),
             progress,
             archive_configured: AtomicBool::new(settings.archive_configured),
+            retiring: AtomicBool::new(false),
             archived: AtomicU64::new(0),
             status: watch::Sender::new(first),
             fatal,
         });
-        upkeep::start(&inner, raft.clone());
-        prepare_elections(raft, &voters, identity.member, settings.timing).await;
+        upkeep::start(&inner, raft);
+        prepare_elections(&inner).await?;
         Ok(Self(inner))
     }
 }
 
 /// A voter that is alone leads at once. One that comes back lets the others be elected first: they have what was written meanwhile, and a
-/// leader that died is not the one that clients should wait for.
-async fn prepare_elections<S: Store, R: AsyncRuntime>(
-    raft: openraft::Raft<Types<R>, StateMachine<S, R>>,
-    voters: &[MemberId],
-    me: MemberId,
-    timing: Timing,
-) {
-    if voters == [me] {
-        let _ = raft.trigger().elect(false).await;
-    } else if voters.contains(&me) {
-        raft.runtime_config().elect(false);
-        let pause = timing.election_max * ELECTIONS_LEFT_TO_OTHERS;
+/// leader that died is not the one that clients should wait for. Until this is called nobody stands for election ([`RaftSettings::config`]).
+async fn prepare_elections<S: Store, R: AsyncRuntime>(inner: &Arc<Inner<S, R>>) -> Result<(), OpenError> {
+    let me = inner.address.id.0;
+    // Not from the metrics: they say nothing about the membership before consensus has taken its first step.
+    let voters = inner
+        .raft
+        .with_raft_state(|state| {
+            state
+                .membership_state
+                .effective()
+                .voter_ids()
+                .collect::<Vec<u64>>()
+        })
+        .await
+        .map_err(|error| OpenError::Raft(error.to_string()))?;
+    if voters.contains(&me) && voters.len() > 1 {
+        let pause = inner.timing.election_max * ELECTIONS_LEFT_TO_OTHERS;
+        let inner = Arc::downgrade(inner);
         drop(Types::<R>::spawn(async move {
             Types::<R>::sleep(pause).await;
-            raft.runtime_config().elect(true);
+            if let Some(inner) = inner.upgrade() {
+                inner.stand_for_election(true);
+            }
         }));
+        return Ok(());
     }
+    inner.stand_for_election(true);
+    if voters == [me] {
+        let _ = inner.raft.trigger().elect(false).await;
+    }
+    Ok(())
 }
 
 /// Has somebody look at the log's disk. A simulation's never stalls.

@@ -69,7 +69,7 @@ impl Node {
     async fn start(authority: &Authority, directory: &Path, id: u64) -> Self {
         let material = authority.material(&["127.0.0.1", INTERNAL_DNS_NAME]);
         let (_, tls) = watch::channel(Arc::new(material));
-        let transport = Transport::bind("127.0.0.1:0", tls).await.unwrap();
+        let transport = Transport::bind("127.0.0.1:0", MemberId(id), tls).await.unwrap();
         let address = MemberAddress {
             id: MemberId(id),
             name: format!("m{id}"),
@@ -160,7 +160,7 @@ async fn a_certificate_without_the_internal_name_or_of_another_authority_is_refu
     let client = authority.material(&["127.0.0.1"]);
     for material in [stranger, client] {
         let (_, tls) = watch::channel(Arc::new(material));
-        let transport = Transport::bind("127.0.0.1:0", tls).await.unwrap();
+        let transport = Transport::bind("127.0.0.1:0", MemberId(9), tls).await.unwrap();
         let message = bytes::Bytes::from_static(b"hello");
         let answer = transport
             .call(one.raft.address(), Lane::Heartbeat, message, SOON)

@@ -15,7 +15,7 @@ pub(super) const SOON: Duration = Duration::from_secs(20);
 
 /// Every member's service, by id; a member that is cut off is not reached and reaches nobody.
 #[derive(Clone, Default)]
-struct Net(Arc<Mutex<NetState>>);
+pub(super) struct Net(Arc<Mutex<NetState>>);
 
 #[derive(Default)]
 struct NetState {
@@ -24,6 +24,19 @@ struct NetState {
     snapshots: usize,
     /// How members that are started here elect.
     timing: Option<Timing>,
+}
+
+impl Net {
+    /// From now on the member reaches nobody, and nobody it.
+    pub(super) fn cut(&self, member: MemberId) {
+        self.0.lock().unwrap().cut.insert(member);
+    }
+
+    /// Returns when a member that was shut down has closed its files.
+    pub(super) async fn forget(&self, member: MemberId) {
+        self.0.lock().unwrap().services.remove(&member);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
 }
 
 struct End {
@@ -140,7 +153,7 @@ async fn open_timed(
         .unwrap()
 }
 
-async fn start(net: &Net, directory: &Path, id: u64, known: bool) -> Raft<LmdbStore> {
+pub(super) async fn start(net: &Net, directory: &Path, id: u64, known: bool) -> Raft<LmdbStore> {
     let transport = Arc::new(End {
         net: net.clone(),
         me: MemberId(id),
@@ -211,7 +224,7 @@ pub(super) fn hash(member: &Raft<LmdbStore>) -> [u8; 32] {
     geode_graph::state_hash(&member.store().read().unwrap()).unwrap()
 }
 
-async fn three(net: &Net, directory: &Path) -> [Raft<LmdbStore>; 3] {
+pub(super) async fn three(net: &Net, directory: &Path) -> [Raft<LmdbStore>; 3] {
     let one = start(net, directory, 1, false).await;
     one.initialize(cluster(), Incarnation(0)).await.unwrap();
     leader(&[&one]).await;
@@ -255,8 +268,7 @@ async fn a_single_member_writes_reads_and_keeps_what_it_acknowledged() {
         Err(ProposeError::Unavailable(_))
     ));
     drop(one);
-    net.0.lock().unwrap().services.clear();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    net.forget(MemberId(1)).await;
     let one = start(&net, directory.path(), 1, true).await;
     leader(&[&one]).await;
     assert_eq!(hash(&one), before);
@@ -276,7 +288,7 @@ async fn three_members_replicate_fail_over_and_bring_each_other_up_to_date() {
     }
     let snapshots = net.0.lock().unwrap().snapshots;
     // The leader is cut off: it gives no reads and takes no writes, the others elect and go on.
-    net.0.lock().unwrap().cut.insert(MemberId(1));
+    net.cut(MemberId(1));
     let started = std::time::Instant::now();
     let next = 1 + leader(&all[1..]).await;
     assert!(

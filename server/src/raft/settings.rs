@@ -159,6 +159,8 @@ impl RaftSettings {
             max_in_snapshot_log_to_keep: u64::MAX / 2,
             removed_leader_step_down: StepDownPolicy::After(millis(self.timing.heartbeat)),
             enable_pre_vote: Some(true),
+            // `open` decides when this member may stand.
+            enable_elect: false,
             // A leader that restarts stands for election again: its applied state may be older than what it acknowledged.
             enable_leader_restore: Some(false),
             allow_log_reversion: Some(false),
