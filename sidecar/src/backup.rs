@@ -2,7 +2,7 @@
 
 use crate::link::Server;
 use crate::tasks::{self, Context, ProgressLine, lineage};
-use geode_archive::{ErrorKind, ObjectStore, SnapshotFacts, claim, write_base_backup};
+use geode_archive::{ErrorKind, ObjectStore, SnapshotFacts, write_base_backup};
 use geode_types::{LogIndex, Term};
 use geode_wire::internal::TaskResult;
 use std::io;
@@ -45,10 +45,6 @@ async fn attempt(
 ) -> Result<TaskResult, Failure> {
     let again = |message: String| Failure { message, again: true };
     let (lineage, server_version) = lineage(context).map_err(again)?;
-    claim(store, lineage.cluster_id).await.map_err(|error| Failure {
-        again: matches!(&error, geode_archive::OwnerError::Store(error) if error.kind == ErrorKind::Unavailable),
-        message: error.to_string(),
-    })?;
     let snapshot = context
         .server
         .snapshot()

@@ -1,8 +1,7 @@
 use super::*;
 use crate::fake::{FakeServer, cluster_id, seal, status};
 use geode_archive::{
-    DirectoryStore, FailingStore, Fault, Lineage, MemoryStore, Operation, SoundSegment, bases, claim,
-    upload_segment,
+    DirectoryStore, FailingStore, Fault, Lineage, MemoryStore, Operation, SoundSegment, bases, upload_segment,
 };
 use geode_types::{Incarnation, LogIndex, RESTORE_FILE};
 use std::path::Path;
@@ -155,7 +154,6 @@ async fn a_restore_task_leaves_a_whole_backup_in_the_data_directory() {
         tempfile::tempdir().unwrap(),
     );
     let store = DirectoryStore::new(archive.path());
-    claim(&store, cluster_id()).await.unwrap();
     let sealed = seal(archive.path(), 0, 9);
     let range = geode_archive::SegmentRange {
         first: sealed.first,

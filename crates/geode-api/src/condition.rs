@@ -104,8 +104,6 @@ reasons! {
     ArchiveDenied true,
     /// The archive holds another content under a name of ours.
     ArchiveConflict true,
-    /// The prefix belongs to another cluster.
-    ArchiveForeign true,
     /// A backup waits for a member.
     BackupWaiting false,
     /// A backup runs.

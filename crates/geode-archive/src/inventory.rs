@@ -1,7 +1,7 @@
 //! What is in the archive of one incarnation, read from listings and manifests: the only source of truth about it.
 
 use crate::content::Sha256;
-use crate::layout::{Lineage, MANIFEST, SegmentRange, parse_incarnation, parse_segment};
+use crate::layout::{Lineage, MANIFEST, SegmentRange, parse_cluster, parse_incarnation, parse_segment};
 use crate::store::{ErrorKind, ObjectError, ObjectStore, get_small, list_all};
 use geode_types::{ClusterId, GroupId, Incarnation, LogIndex, Term};
 use jiff::Timestamp;
@@ -138,6 +138,28 @@ pub async fn segments(
         })
     });
     Ok(found.collect())
+}
+
+/// The clusters that have ever archived anything here, in the order of their ids.
+pub async fn clusters(store: &dyn ObjectStore) -> Result<Vec<ClusterId>, ObjectError> {
+    let mut clusters = Vec::new();
+    let mut after = String::new();
+    // Jumps from the first key of one cluster to the first beyond it: `~` is greater than any digit or letter of our names.
+    loop {
+        let page = store.list("", &after).await?;
+        let Some(last) = page.last() else {
+            return Ok(clusters);
+        };
+        let next = page
+            .iter()
+            .filter_map(|entry| parse_cluster(&entry.key))
+            .find(|cluster| clusters.last() != Some(cluster));
+        after = match next {
+            Some(cluster) => format!("{cluster}/~"),
+            None => last.key.clone(),
+        };
+        clusters.extend(next);
+    }
 }
 
 /// The newest incarnation of a cluster that has anything in the archive.

@@ -1,7 +1,6 @@
 //! Names of objects (docs/formats/archive-layout.md). All are relative to the archive's prefix.
 //!
 //! ```text
-//! OWNER.json                                                    the cluster that may write here
 //! <cluster id>/<incarnation:08>/wal/<group>/<first:020>-<last:020>.seg
 //! <cluster id>/<incarnation:08>/base/<index:020>-<unique>/snapshot.zst
 //!                                                        /manifest.json   written last: its presence makes the backup complete
@@ -10,8 +9,6 @@
 use geode_log::SegmentName;
 use geode_types::{ClusterId, GroupId, Incarnation, LogIndex};
 
-/// The marker that binds a prefix to a cluster.
-pub const OWNER: &str = "OWNER.json";
 /// The manifest of a base backup, in its folder.
 pub const MANIFEST: &str = "manifest.json";
 /// The snapshot of a base backup, in its folder.
@@ -74,6 +71,19 @@ pub fn parse_segment(key: &str) -> Option<SegmentRange> {
         SegmentName::Sealed(first, last) if first <= last => Some(SegmentRange { first, last }),
         _ => None,
     }
+}
+
+/// Reads the cluster from the key of anything of it.
+pub fn parse_cluster(key: &str) -> Option<ClusterId> {
+    cluster_folder(key.split_once('/')?.0)
+}
+
+/// Reads the name of a cluster's folder.
+pub fn cluster_folder(name: &str) -> Option<ClusterId> {
+    // Only as it is written: other spellings of a UUID are other folders.
+    (name.len() == 36)
+        .then(|| uuid::Uuid::try_parse(name).ok().map(ClusterId))
+        .flatten()
 }
 
 /// Reads the incarnation from a key below a cluster's folder.

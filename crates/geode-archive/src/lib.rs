@@ -1,7 +1,7 @@
 //! The archive: log segments and base backups in an object store, and the way back.
 //!
 //! * [`ObjectStore`]: the seam to S3, a directory, memory; the only code that names the AWS SDK is below `store/s3`.
-//! * [`layout`], [`claim`]: what stands where, and whose prefix it is.
+//! * [`layout`]: what stands where.
 //! * [`archive_plan`], [`restore_plan`]: pure decisions about listings.
 //! * [`write_base_backup`], [`SoundSegment`], [`upload_segment`]: what a sidecar does; [`fetch`]: what a restore does.
 //!
@@ -16,7 +16,6 @@ mod fetch;
 mod inventory;
 pub mod layout;
 mod location;
-mod owner;
 mod plan;
 mod segment;
 mod store;
@@ -28,12 +27,11 @@ pub use compress::CompressingReader;
 pub use content::{Content, HashError, HashingReader, Sha256, Source};
 pub use fetch::{FetchError, OnProgress, Progress, fetch, fetch_lineage};
 pub use inventory::{
-    ArchivedSegment, BaseBackup, Inventory, MANIFEST_FORMAT, Manifest, bases, inventory, newest_incarnation,
-    segments,
+    ArchivedSegment, BaseBackup, Inventory, MANIFEST_FORMAT, Manifest, bases, clusters, inventory,
+    newest_incarnation, segments,
 };
 pub use layout::{Lineage, SegmentRange};
 pub use location::{Access, LineageError, Location, LocationError};
-pub use owner::{OwnerError, claim, owner};
 pub use plan::{
     ArchivePlan, CLOCK_SKEW_MICROS, RestoreGap, RestorePlan, advance, archive_plan, archived_until, describe,
     restore_plan,

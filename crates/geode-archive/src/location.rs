@@ -1,8 +1,7 @@
 //! Where an archive is, as people write it: `s3://bucket/prefix`, `file:///directory`, optionally down to a cluster and an incarnation.
 
-use crate::inventory::newest_incarnation;
-use crate::layout::{Lineage, OWNER, incarnation_folder};
-use crate::owner::owner;
+use crate::inventory::{bases, clusters, newest_incarnation};
+use crate::layout::{Lineage, cluster_folder, incarnation_folder};
 use crate::store::{DirectoryStore, ObjectError, ObjectStore, S3Options, S3Store};
 use geode_types::{ClusterId, Incarnation};
 use std::path::PathBuf;
@@ -43,9 +42,17 @@ pub struct LocationError(String, &'static str);
 pub enum LineageError {
     /// Not an archive.
     #[error(
-        "{0} is not there: this is not the prefix of a Geode archive, or nothing was ever archived to it"
+        "nothing is archived in {0}: this is not the prefix of a Geode archive, or nothing was ever archived to it"
     )]
-    NoOwner(String),
+    Empty(String),
+    /// More than one cluster, and nobody said which.
+    #[error("{place} has the histories of {} clusters: {}; name one: {place}CLUSTER-ID", .found.len(), .found.join(", "))]
+    Several {
+        /// The prefix.
+        place: String,
+        /// Each one's id and newest base backup.
+        found: Vec<String>,
+    },
     /// Nothing of that cluster.
     #[error("nothing of cluster {0} is archived in {1}")]
     Nothing(ClusterId, String),
@@ -61,14 +68,8 @@ impl Location {
         let (scheme, path) = url.split_once("://").ok_or_else(|| wrong("it has no scheme"))?;
         let mut parts: Vec<&str> = path.trim_end_matches('/').split('/').collect();
         let mut incarnation = None;
-        let parse_cluster = |part: &str| {
-            uuid::Uuid::try_parse(part)
-                .ok()
-                .filter(|_| part.len() == 36)
-                .map(ClusterId)
-        };
         if let [.., above, last] = parts.as_slice()
-            && parse_cluster(above).is_some()
+            && cluster_folder(above).is_some()
         {
             incarnation =
                 Some(incarnation_folder(last).ok_or_else(|| {
@@ -76,7 +77,7 @@ impl Location {
                 })?);
             parts.pop();
         }
-        let cluster_id = parts.last().and_then(|last| parse_cluster(last));
+        let cluster_id = parts.last().and_then(|last| cluster_folder(last));
         if cluster_id.is_some() {
             parts.pop();
         }
@@ -120,13 +121,12 @@ impl Location {
         }
     }
 
-    /// Which history is meant: the one that the URL names, else the owner's newest.
+    /// Which history is meant: the one that the URL names, else the newest of the only cluster that is there. With several clusters nobody
+    /// guesses: the newest may be the empty one that was begun by mistake.
     pub async fn lineage(&self, store: &dyn ObjectStore) -> Result<Lineage, LineageError> {
         let cluster_id = match self.cluster_id {
             Some(cluster_id) => cluster_id,
-            None => owner(store)
-                .await?
-                .ok_or_else(|| LineageError::NoOwner(store.url(OWNER)))?,
+            None => only_cluster(store).await?,
         };
         if let Some(incarnation) = self.incarnation {
             return Ok(Lineage {
@@ -141,6 +141,42 @@ impl Location {
             incarnation,
         })
     }
+}
+
+async fn only_cluster(store: &dyn ObjectStore) -> Result<ClusterId, LineageError> {
+    let clusters = clusters(store).await?;
+    let place = store.url("");
+    match clusters[..] {
+        [] => Err(LineageError::Empty(place)),
+        [cluster] => Ok(cluster),
+        _ => {
+            let mut found = Vec::new();
+            for cluster in clusters {
+                found.push(describe(store, cluster).await?);
+            }
+            Err(LineageError::Several { place, found })
+        }
+    }
+}
+
+async fn describe(store: &dyn ObjectStore, cluster_id: ClusterId) -> Result<String, ObjectError> {
+    let bases = match newest_incarnation(store, cluster_id).await? {
+        Some(incarnation) => {
+            let lineage = Lineage {
+                cluster_id,
+                incarnation,
+            };
+            bases(store, lineage).await?
+        }
+        None => Vec::new(),
+    };
+    Ok(match bases.last() {
+        Some(base) => format!(
+            "{cluster_id} (newest base backup of {})",
+            base.manifest.finished_at
+        ),
+        None => format!("{cluster_id} (no base backup)"),
+    })
 }
 
 #[cfg(test)]
@@ -197,19 +233,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_more_the_newest_history_of_the_owner_is_meant() {
+    async fn without_more_the_newest_history_of_the_only_cluster_is_meant_and_of_several_none() {
         let store = MemoryStore::new();
         let location = Location::parse("s3://wal").unwrap();
         assert!(matches!(
             location.lineage(&store).await,
-            Err(LineageError::NoOwner(_))
+            Err(LineageError::Empty(_))
         ));
         let cluster_id = ClusterId(ID.parse().unwrap());
-        crate::owner::claim(&store, cluster_id).await.unwrap();
+        let named = Location::parse(&format!("s3://wal/{ID}")).unwrap();
         assert!(matches!(
-            location.lineage(&store).await,
+            named.lineage(&store).await,
             Err(LineageError::Nothing(..))
         ));
+        store
+            .put_if_absent("notes/of-somebody.txt", &Content::from_bytes("x"))
+            .await
+            .unwrap();
         for incarnation in [1, 3, 2] {
             for number in 0..3 {
                 let key = format!("{ID}/{incarnation:08}/wal/0/{number}");
@@ -227,5 +267,18 @@ mod tests {
                 incarnation: Incarnation(3)
             }
         );
+        // The same manifest was applied again after its cluster had been deleted.
+        let other = "1".to_owned() + &ID[1..];
+        let key = format!("{other}/00000000/wal/0/0");
+        store
+            .put_if_absent(&key, &Content::from_bytes("x"))
+            .await
+            .unwrap();
+        let refused = location.lineage(&store).await.unwrap_err().to_string();
+        assert!(
+            refused.contains(ID) && refused.contains(&other) && refused.contains("no base backup"),
+            "{refused}"
+        );
+        assert_eq!(named.lineage(&store).await.unwrap(), newest);
     }
 }

@@ -244,7 +244,7 @@ pub struct ArchiveReport {
 /// Why archiving does not get on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArchiveFailure {
-    /// A reason of the condition catalogue: `ArchiveUnreachable`, `ArchiveDenied`, `ArchiveConflict`, `ArchiveForeign`.
+    /// A reason of the condition catalogue: `ArchiveUnreachable`, `ArchiveDenied`, `ArchiveConflict`.
     pub reason: String,
     /// One sentence.
     pub message: String,

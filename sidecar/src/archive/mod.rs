@@ -13,9 +13,8 @@ use crate::report::Shared;
 use crate::watch::Seen;
 use futures::{StreamExt, TryStreamExt, stream};
 use geode_archive::{
-    Backoff, BaseBackup, Lineage, ObjectError, ObjectStore, OwnerError, SegmentRange, SoundSegment,
-    UploadError, advance, archive_plan, archived_until, bases, claim, segments, upload_segment,
-    verify_segment,
+    Backoff, BaseBackup, Lineage, ObjectError, ObjectStore, SegmentRange, SoundSegment, UploadError, advance,
+    archive_plan, archived_until, bases, segments, upload_segment, verify_segment,
 };
 use geode_types::{LogIndex, Role};
 use geode_wire::internal::{ArchiveFailure, MemberState, MemberStatus, SegmentInfo};
@@ -36,7 +35,7 @@ const CHECKED_AHEAD: usize = 2;
 /// Pauses after failures of the store.
 const PAUSE_FIRST: Duration = Duration::from_millis(500);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
-/// Pause while only a person can help: the archive conflicts, or belongs to another cluster.
+/// Pause while only a person can help: the archive conflicts.
 const PAUSE_STOPPED: Duration = Duration::from_secs(30);
 /// The archive of a new history is looked through for a base backup this often while there is none.
 const BASE_CHECK: Duration = Duration::from_secs(15);
@@ -50,9 +49,6 @@ pub(crate) enum Failure {
     /// The object store.
     #[error(transparent)]
     Store(#[from] ObjectError),
-    /// The prefix.
-    #[error(transparent)]
-    Owner(#[from] OwnerError),
     /// A segment.
     #[error(transparent)]
     Segment(#[from] UploadError),
@@ -69,10 +65,7 @@ impl Failure {
     fn reason(&self) -> Option<&'static str> {
         Some(match self {
             Self::Server(_) => return None,
-            Self::Store(error)
-            | Self::Owner(OwnerError::Store(error))
-            | Self::Segment(UploadError::Store(error)) => error.reason(),
-            Self::Owner(OwnerError::Foreign { .. }) => "ArchiveForeign",
+            Self::Store(error) | Self::Segment(UploadError::Store(error)) => error.reason(),
             Self::Segment(UploadError::Conflict { .. }) => "ArchiveConflict",
             Self::Segment(UploadError::Damaged { .. }) | Self::Hole(_) => "ArchiveLagging",
         })
@@ -82,9 +75,7 @@ impl Failure {
     fn needs_a_person(&self) -> bool {
         matches!(
             self,
-            Self::Owner(OwnerError::Foreign { .. })
-                | Self::Segment(UploadError::Conflict { .. } | UploadError::Damaged { .. })
-                | Self::Hole(_)
+            Self::Segment(UploadError::Conflict { .. } | UploadError::Damaged { .. }) | Self::Hole(_)
         )
     }
 }
@@ -212,9 +203,8 @@ impl Archiver {
         outcome
     }
 
-    /// Claims the prefix and finds out from listings how far the archive is.
+    /// Finds out from listings how far the archive is.
     async fn begin(&self, lineage: Lineage, now: Instant) -> Result<Chain, Failure> {
-        claim(&*self.store, lineage.cluster_id).await?;
         let bases = bases(&*self.store, lineage).await?;
         self.note_newest(&bases);
         let archived = segments(&*self.store, lineage, LogIndex(0)).await?;

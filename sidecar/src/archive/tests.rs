@@ -1,9 +1,9 @@
 use super::*;
 use crate::fake::{FakeServer, cluster_id, seal, status};
 use geode_archive::{
-    FailingStore, Fault, MemoryStore, Operation, SnapshotFacts, get_small, list_all, write_base_backup,
+    Content, FailingStore, Fault, MemoryStore, Operation, SnapshotFacts, get_small, write_base_backup,
 };
-use geode_types::{ClusterId, Incarnation, Term};
+use geode_types::{Incarnation, Term};
 
 /// A member with its log, and the store that its archiver writes to.
 struct Member {
@@ -261,17 +261,17 @@ async fn other_content_under_a_name_stops_archiving_and_is_never_overwritten() {
 }
 
 #[tokio::test]
-async fn a_prefix_of_another_cluster_is_left_alone() {
+async fn a_cluster_that_begins_anew_under_the_same_prefix_leaves_what_is_there_alone() {
     let store = Arc::new(MemoryStore::new());
-    claim(&*store, ClusterId(uuid::Uuid::from_u128(1))).await.unwrap();
+    let former = format!("{}/00000000/wal/0/former.seg", uuid::Uuid::from_u128(1));
+    store
+        .put_if_absent(&former, &Content::from_bytes("former"))
+        .await
+        .unwrap();
     let mut leader = Member::new(store.clone(), &[(0, 9)]);
-    assert_eq!(leader.attempt(0).await, PAUSE_STOPPED);
-    assert_eq!(leader.failing().as_deref(), Some("ArchiveForeign"));
-    assert_eq!(
-        list_all(&*store, "", "").await.unwrap().len(),
-        1,
-        "only the owner's marker"
-    );
+    leader.attempt(0).await;
+    assert_eq!((leader.up_to(), leader.failing()), (9, None));
+    assert_eq!(get_small(&*store, &former, 100).await.unwrap(), b"former");
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@ use crate::history::{lineage, range};
 use crate::{history, s3};
 use geode_archive::{
     BaseBackup, DirectoryStore, ErrorKind, FailingStore, Fault, FetchError, Lineage, MemoryStore,
-    ObjectStore, Operation, RestoreGap, SnapshotFacts, SoundSegment, UploadError, claim, fetch,
-    fetch_lineage, inventory, upload_segment, verify_segment, write_base_backup,
+    ObjectStore, Operation, RestoreGap, SnapshotFacts, SoundSegment, UploadError, fetch, fetch_lineage,
+    inventory, upload_segment, verify_segment, write_base_backup,
 };
 use geode_types::{FetchedBackup, LogIndex, RESTORE_FILE, RestoreTarget, Term};
 use std::path::Path;
@@ -252,7 +252,6 @@ async fn a_directory_with_other_files_is_not_touched() {
 /// The whole way by URL, as `geode restore` goes it.
 async fn there_and_back(store: &dyn ObjectStore, url: &str, access: &geode_archive::Access) {
     let (dir, into) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    claim(store, lineage().cluster_id).await.unwrap();
     upload(store, dir.path(), &[(0, 9), (10, 19)]).await;
     back_up(store, 12, b"snapshot").await;
     let steps = std::sync::Mutex::new(Vec::new());
