@@ -106,7 +106,7 @@ impl Links {
         }
         for lane in [Lane::Heartbeat, Lane::Append, Lane::Snapshot] {
             let former = state.open.remove(&(hello.member, lane));
-            if let Some(Ok(connection)) = former.as_ref().and_then(Shared::peek) {
+            if let Some(Ok(connection)) = former.as_ref().and_then(outcome) {
                 connection.close(VarInt::from_u32(close_code::DONE), b"another run of the member");
             }
         }
@@ -116,7 +116,8 @@ impl Links {
 
     fn link(&self, peer: &MemberAddress, lane: Lane) -> Link {
         let mut state = self.lock();
-        let usable = state.open.get(&(peer.id, lane)).filter(|link| match link.peek() {
+        let known = state.open.get(&(peer.id, lane));
+        let usable = known.filter(|link| match outcome(link) {
             Some(Ok(connection)) => connection.close_reason().is_none(),
             Some(Err(_)) => false,
             None => true,
@@ -172,9 +173,20 @@ impl Links {
         Ok(connection)
     }
 
+    /// Whether a member has introduced itself.
+    #[cfg(test)]
+    pub(super) fn has_heard(&self, member: MemberId) -> bool {
+        self.lock().heard.contains_key(&member)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What has become of a link, if it is decided. It is asked, as `peek` sees nothing before somebody has waited.
+fn outcome(link: &Link) -> Option<Result<Connection, Arc<str>>> {
+    link.clone().now_or_never()
 }
 
 async fn introduce(connection: &Connection, hello: &Hello) -> Result<(), WireError> {

@@ -108,6 +108,12 @@ impl Transport {
         }
     }
 
+    /// Whether a member has made a connection and introduced itself.
+    #[cfg(test)]
+    pub(crate) fn has_heard(&self, member: MemberId) -> bool {
+        self.links.has_heard(member)
+    }
+
     /// Where it listens, for tests that let the system choose a port.
     #[cfg(test)]
     pub(crate) fn local_addr(&self) -> std::io::Result<std::net::SocketAddr> {

@@ -3,7 +3,7 @@
 use super::raft_tests::{SOON, cluster, hash, leader, open, until, write};
 use super::*;
 use crate::internal::{ApiService, Transport};
-use crate::tls::TlsMaterial;
+use crate::tls::{TlsMaterial, TlsWatch};
 use geode_client::tls::Identity;
 use geode_store::LmdbStore;
 use geode_types::{Incarnation, MemberId, Role};
@@ -14,6 +14,7 @@ use quinn::SendStream;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// The authority of the cluster.
@@ -60,6 +61,13 @@ impl ApiService for NoApi {
     }
 }
 
+impl Authority {
+    fn watched(&self) -> TlsWatch {
+        let material = self.material(&["127.0.0.1", INTERNAL_DNS_NAME]);
+        watch::channel(Arc::new(material)).1
+    }
+}
+
 struct Node {
     raft: Raft<LmdbStore>,
     transport: Transport,
@@ -67,9 +75,9 @@ struct Node {
 
 impl Node {
     async fn start(authority: &Authority, directory: &Path, id: u64) -> Self {
-        let material = authority.material(&["127.0.0.1", INTERNAL_DNS_NAME]);
-        let (_, tls) = watch::channel(Arc::new(material));
-        let transport = Transport::bind("127.0.0.1:0", MemberId(id), tls).await.unwrap();
+        let transport = Transport::bind("127.0.0.1:0", MemberId(id), authority.watched())
+            .await
+            .unwrap();
         let address = MemberAddress {
             id: MemberId(id),
             name: format!("m{id}"),
@@ -166,5 +174,35 @@ async fn a_certificate_without_the_internal_name_or_of_another_authority_is_refu
             .call(one.raft.address(), Lane::Heartbeat, message, SOON)
             .await;
         assert!(answer.is_err(), "{answer:?}");
+    }
+}
+
+/// A socket that was closed is free when its last connection has said so.
+async fn bind_soon(authority: &Authority, address: &MemberAddress) -> Transport {
+    for _ in 0..100 {
+        match Transport::bind(&address.internal, address.id, authority.watched()).await {
+            Ok(transport) => return transport,
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+    panic!("{} stays in use", address.internal);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_to_a_peer_that_comes_late_or_comes_back_is_made_without_being_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let authority = Authority::new();
+    let one = Node::start(&authority, directory.path(), 1).await;
+    let two = Node::start(&authority, directory.path(), 2).await;
+    let peer = two.raft.address().clone();
+    two.kill().await;
+    one.transport.keep(vec![peer.clone()]);
+    for _ in 0..2 {
+        // Nobody is there: what is tried now fails.
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        let late = bind_soon(&authority, &peer).await;
+        tokio::spawn(late.clone().serve(one.raft.service(), Arc::new(NoApi)));
+        until("a connection", || late.has_heard(MemberId(1))).await;
+        late.close();
     }
 }
