@@ -27,7 +27,7 @@ struct Row {
     etcd: Vec<Figures>,
 }
 
-/// Prints the ratios. Arguments: rounds and seconds of a run, and the rows (`read/64`), when others than usual are wanted.
+/// Prints the ratios. Arguments: rounds and seconds of a run, and the rows (`read/64`, `failover`), when not all are wanted.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let number = |at: usize, usual: u64| match arguments.get(at) {
         Some(text) => text.parse().with_context(|| format!("{text:?} is not a number")),
@@ -80,7 +80,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         }
     }
     println!("{}", report(&rows, rounds, seconds));
-    if arguments.len() < 3 {
+    if arguments.len() < 3 || arguments[2..].iter().any(|row| row == "failover") {
         println!("{}", crate::failover::run(&mut geode, &mut etcd, rounds)?);
     }
     Ok(())
