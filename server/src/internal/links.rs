@@ -23,8 +23,6 @@ use tokio::sync::Notify;
 
 /// How long a new connection may take.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often the name of a peer that does not answer is looked up.
-const LOOK_UP_PERIOD: Duration = Duration::from_millis(200);
 /// How often it is looked whether all connections stand.
 const TEND_PERIOD: Duration = Duration::from_millis(500);
 /// Of how many members it is remembered what they said of themselves, so that nobody can fill the memory with names.
@@ -139,13 +137,14 @@ impl Links {
 
     async fn dial(self, peer: MemberAddress) -> Result<Connection, Arc<str>> {
         let heard = self.lock().heard.get(&peer.id).copied();
-        let dialled = async {
-            match heard {
-                Some((_, address)) => self.connect(&peer, address).await,
-                None => self.find(&peer).await,
-            }
-        };
-        let dialled = tokio::time::timeout(DIAL_TIMEOUT, dialled)
+        let dialled = tokio::time::timeout(DIAL_TIMEOUT, async {
+            let address = match heard {
+                Some((_, address)) => address,
+                None => resolve(&peer.internal).await.map_err(|error| error.to_string())?,
+            };
+            self.connect(&peer, address).await
+        });
+        let dialled = dialled
             .await
             .unwrap_or_else(|_| Err(format!("no answer within {DIAL_TIMEOUT:?}")));
         if dialled.is_err() && heard.is_some() {
@@ -156,28 +155,6 @@ impl Links {
             }
         }
         dialled.map_err(|reason| format!("{} at {}: {reason}", peer.name, peer.internal).into())
-    }
-
-    /// Connects to where DNS says. A pod that has just come back is known there a moment later, so while an address does not answer the name
-    /// is looked up again.
-    async fn find(&self, peer: &MemberAddress) -> Result<Connection, String> {
-        let looked_up = resolve(&peer.internal).await;
-        let mut address = looked_up.map_err(|error| error.to_string())?;
-        loop {
-            let moved = async {
-                loop {
-                    tokio::time::sleep(LOOK_UP_PERIOD).await;
-                    match resolve(&peer.internal).await {
-                        Ok(found) if found != address => return found,
-                        _ => {}
-                    }
-                }
-            };
-            tokio::select! {
-                connected = self.connect(peer, address) => return connected,
-                found = moved => address = found,
-            }
-        }
     }
 
     async fn connect(&self, peer: &MemberAddress, address: SocketAddr) -> Result<Connection, String> {
