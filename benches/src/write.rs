@@ -35,6 +35,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     };
     let (rounds, seconds) = (number(0, ROUNDS as u64)?, number(1, SECONDS)?);
     ensure!(rounds > 0 && seconds > 0, "at least one round of a second");
+    let wanted = arguments.get(2..).unwrap_or_default();
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|row| row == name);
     let duration = Duration::from_secs(seconds);
     let (mut geode, mut etcd) = (Members::cluster(&program("GEODE")?, MEMBERS), Etcd::start()?);
     eprintln!(
@@ -44,10 +46,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let mut rows: Vec<Row> = [WRITE, READ]
         .into_iter()
         .flat_map(|operation| CLIENTS.map(|clients| (operation, clients)))
-        .filter(|(operation, clients)| {
-            let name = format!("{operation}/{clients}");
-            arguments.len() < 3 || arguments[2..].contains(&name)
-        })
+        .filter(|(operation, clients)| is_wanted(&format!("{operation}/{clients}")))
         .map(|(operation, clients)| Row {
             operation,
             clients,
@@ -80,7 +79,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         }
     }
     println!("{}", report(&rows, rounds, seconds));
-    if arguments.len() < 3 || arguments[2..].iter().any(|row| row == "failover") {
+    if is_wanted("failover") {
         println!("{}", crate::failover::run(&mut geode, &mut etcd, rounds)?);
     }
     Ok(())

@@ -141,7 +141,7 @@ pub async fn segments(
 }
 
 /// The clusters that have ever archived anything here, in the order of their ids.
-pub async fn clusters(store: &dyn ObjectStore) -> Result<Vec<ClusterId>, ObjectError> {
+pub(crate) async fn clusters(store: &dyn ObjectStore) -> Result<Vec<ClusterId>, ObjectError> {
     let mut clusters = Vec::new();
     let mut after = String::new();
     // Jumps from the first key of one cluster to the first beyond it: `~` is greater than any digit or letter of our names.
@@ -162,11 +162,11 @@ pub async fn clusters(store: &dyn ObjectStore) -> Result<Vec<ClusterId>, ObjectE
     }
 }
 
-/// The newest incarnation of a cluster that has anything in the archive.
-pub async fn newest_incarnation(
+/// The newest history of a cluster that has anything in the archive.
+pub(crate) async fn newest_lineage(
     store: &dyn ObjectStore,
     cluster_id: ClusterId,
-) -> Result<Option<Incarnation>, ObjectError> {
+) -> Result<Option<Lineage>, ObjectError> {
     let folder = format!("{cluster_id}/");
     let mut newest = None;
     let mut after = folder.clone();
@@ -178,7 +178,10 @@ pub async fn newest_incarnation(
             .filter_map(|entry| parse_incarnation(cluster_id, &entry.key))
             .max()
         else {
-            return Ok(newest);
+            return Ok(newest.map(|incarnation| Lineage {
+                cluster_id,
+                incarnation,
+            }));
         };
         newest = newest.max(Some(found));
         after = format!("{folder}{:08}/~", found.0);

@@ -75,12 +75,13 @@ pub fn parse_segment(key: &str) -> Option<SegmentRange> {
 
 /// Reads the cluster from the key of anything of it.
 pub fn parse_cluster(key: &str) -> Option<ClusterId> {
-    cluster_folder(key.split_once('/')?.0)
+    let folder = key.split_once('/')?.0;
+    // Only as we write it: another spelling of a UUID is another folder.
+    cluster_folder(folder).filter(|id| id.to_string() == folder)
 }
 
 /// Reads the name of a cluster's folder.
 pub fn cluster_folder(name: &str) -> Option<ClusterId> {
-    // Only as it is written: other spellings of a UUID are other folders.
     (name.len() == 36)
         .then(|| uuid::Uuid::try_parse(name).ok().map(ClusterId))
         .flatten()

@@ -27,8 +27,7 @@ pub use compress::CompressingReader;
 pub use content::{Content, HashError, HashingReader, Sha256, Source};
 pub use fetch::{FetchError, OnProgress, Progress, fetch, fetch_lineage};
 pub use inventory::{
-    ArchivedSegment, BaseBackup, Inventory, MANIFEST_FORMAT, Manifest, bases, clusters, inventory,
-    newest_incarnation, segments,
+    ArchivedSegment, BaseBackup, Inventory, MANIFEST_FORMAT, Manifest, bases, inventory, segments,
 };
 pub use layout::{Lineage, SegmentRange};
 pub use location::{Access, LineageError, Location, LocationError};

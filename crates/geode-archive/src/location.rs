@@ -1,6 +1,6 @@
 //! Where an archive is, as people write it: `s3://bucket/prefix`, `file:///directory`, optionally down to a cluster and an incarnation.
 
-use crate::inventory::{bases, clusters, newest_incarnation};
+use crate::inventory::{bases, clusters, newest_lineage};
 use crate::layout::{Lineage, cluster_folder, incarnation_folder};
 use crate::store::{DirectoryStore, ObjectError, ObjectStore, S3Options, S3Store};
 use geode_types::{ClusterId, Incarnation};
@@ -134,12 +134,8 @@ impl Location {
                 incarnation,
             });
         }
-        let newest = newest_incarnation(store, cluster_id).await?;
-        let incarnation = newest.ok_or_else(|| LineageError::Nothing(cluster_id, store.url("")))?;
-        Ok(Lineage {
-            cluster_id,
-            incarnation,
-        })
+        let newest = newest_lineage(store, cluster_id).await?;
+        newest.ok_or_else(|| LineageError::Nothing(cluster_id, store.url("")))
     }
 }
 
@@ -160,14 +156,8 @@ async fn only_cluster(store: &dyn ObjectStore) -> Result<ClusterId, LineageError
 }
 
 async fn describe(store: &dyn ObjectStore, cluster_id: ClusterId) -> Result<String, ObjectError> {
-    let bases = match newest_incarnation(store, cluster_id).await? {
-        Some(incarnation) => {
-            let lineage = Lineage {
-                cluster_id,
-                incarnation,
-            };
-            bases(store, lineage).await?
-        }
+    let bases = match newest_lineage(store, cluster_id).await? {
+        Some(newest) => bases(store, newest).await?,
         None => Vec::new(),
     };
     Ok(match bases.last() {
@@ -248,6 +238,12 @@ mod tests {
         ));
         store
             .put_if_absent("notes/of-somebody.txt", &Content::from_bytes("x"))
+            .await
+            .unwrap();
+        // Listed before ours, and its lower-case spelling would be behind it.
+        let shouted = "FFFFFFFF-0B1D-4A57-9D0A-0C4B5F8F1A11/x";
+        store
+            .put_if_absent(shouted, &Content::from_bytes("x"))
             .await
             .unwrap();
         for incarnation in [1, 3, 2] {
