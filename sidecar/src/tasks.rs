@@ -136,9 +136,9 @@ impl Worker {
         let handle = tokio::spawn(async move {
             match kind {
                 None | Some(TaskKind::Backup) => backup::run(&context, &line).await,
-                Some(TaskKind::Restore {
-                    source, target_time, ..
-                }) => restore::run(&context, &line, &source, target_time.as_deref()).await,
+                Some(TaskKind::Restore { source, goal, .. }) => {
+                    restore::run(&context, &line, &source, &goal).await
+                }
             }
         });
         self.job = Some(Job {

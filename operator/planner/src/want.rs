@@ -5,7 +5,7 @@ use crate::names::Names;
 use geode_api::{
     BootstrapStatus, DeletionPolicy, GeodeCluster, GeodeClusterSpec, ImagesStatus, ServiceType, Timing,
 };
-use geode_types::ClusterId;
+use geode_types::{ClusterId, Lsn, RestoreGoal, RestoreTarget};
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -98,8 +98,8 @@ pub struct Archive {
 pub struct Restore {
     /// `s3://bucket/prefix`.
     pub source: String,
-    /// RFC 3339.
-    pub target_time: Option<String>,
+    /// How far to go.
+    pub goal: RestoreGoal,
 }
 
 /// The manifest asks for something that cannot be.
@@ -162,19 +162,45 @@ pub fn validate(cluster: &GeodeCluster, defaults: &Defaults) -> Result<Want, Inv
         archive: archive(spec, &names),
         read_service: spec.services.read.service_type,
         config: spec.config.clone(),
-        restore: spec
-            .bootstrap
-            .as_ref()
-            .and_then(|bootstrap| bootstrap.restore.as_ref())
-            .map(|restore| Restore {
-                source: restore.source.clone(),
-                target_time: restore.target_time.clone(),
-            }),
+        restore: restore(spec)?,
         deletion: spec.deletion_policy,
         release: defaults.release.clone(),
         names,
         memory,
     })
+}
+
+fn restore(spec: &GeodeClusterSpec) -> Result<Option<Restore>, Invalid> {
+    let Some(restore) = spec
+        .bootstrap
+        .as_ref()
+        .and_then(|bootstrap| bootstrap.restore.as_ref())
+    else {
+        return Ok(None);
+    };
+    let wrong =
+        |field: &str, why: &dyn std::fmt::Display| Invalid(format!("spec.bootstrap.restore.{field}: {why}"));
+    let goal = match (
+        &restore.target_time,
+        &restore.target_lsn,
+        &restore.target_checkpoint,
+    ) {
+        (Some(time), None, None) => {
+            let time: Timestamp = time.parse().map_err(|error| wrong("targetTime", &error))?;
+            RestoreTarget::TimeMicros(time.as_microsecond()).into()
+        }
+        (None, Some(lsn), None) => {
+            let lsn: Lsn = lsn.parse().map_err(|error| wrong("targetLsn", &error))?;
+            RestoreTarget::Index(lsn.index).into()
+        }
+        (None, None, Some(name)) => RestoreGoal::Checkpoint(name.clone()),
+        (None, None, None) => RestoreTarget::Latest.into(),
+        _ => return Err(wrong("target…", &"give one of them")),
+    };
+    Ok(Some(Restore {
+        source: restore.source.clone(),
+        goal,
+    }))
 }
 
 fn memory(cluster: &GeodeCluster) -> Memory {

@@ -210,7 +210,7 @@ fn restore_task_name(want: &Want) -> String {
 fn restore_task(want: &Want, restore: &Restore, cluster_id: ClusterId) -> Task {
     let kind = TaskKind::Restore {
         source: restore.source.clone(),
-        target_time: restore.target_time.clone(),
+        goal: restore.goal.clone(),
         cluster_id,
     };
     Task {
