@@ -44,7 +44,7 @@ pub(crate) async fn run(
         location: into.display().to_string(),
         index: last_segment.max(base).unwrap_or(LogIndex(0)),
         bytes,
-        state_hash: String::new(),
+        ..TaskResult::default()
     })
 }
 

@@ -135,7 +135,8 @@ impl Worker {
         let (kind, line) = (task.as_ref().map(|task| task.kind.clone()), progress.clone());
         let handle = tokio::spawn(async move {
             match kind {
-                None | Some(TaskKind::Backup) => backup::run(&context, &line).await,
+                None => backup::run(&context, &line, None).await,
+                Some(TaskKind::Backup { retention }) => backup::run(&context, &line, retention).await,
                 Some(TaskKind::Restore { source, goal, .. }) => {
                     restore::run(&context, &line, &source, &goal).await
                 }
