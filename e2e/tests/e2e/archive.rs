@@ -25,13 +25,28 @@ pub(crate) fn wait_archived(cluster: &Cluster, lsn: &str, patience: Duration) ->
 
 /// A bare restore of the archive has the cluster's state hash, which is returned.
 pub(crate) fn check_restore(s3: &S3, cluster: &Cluster, source: &str) -> Result<Value> {
-    let hash = cluster.query("SELECT hash FROM system.state_hash", &[])?["rows"][0][0].clone();
+    let (_, hash) = state(cluster)?;
+    check_restore_to(s3, source, &[], &hash)?;
+    Ok(hash)
+}
+
+/// The last entry that the cluster's graph has, and its hash.
+pub(crate) fn state(cluster: &Cluster) -> Result<(Value, Value)> {
+    let answer = cluster.query("SELECT applied, hash FROM system.state_hash", &[])?;
+    Ok((answer["rows"][0][0].clone(), answer["rows"][0][1].clone()))
+}
+
+/// A bare restore with these flags has this state hash.
+pub(crate) fn check_restore_to(s3: &S3, source: &str, goal: &[&str], hash: &Value) -> Result<()> {
     let target = std::env::temp_dir().join(format!("geode-e2e-restore-{}", std::process::id()));
-    let bare = bare_restore(s3, source, &target);
+    let bare = bare_restore(s3, source, goal, &target);
     std::fs::remove_dir_all(&target)?;
     let bare = bare?;
-    ensure!(hash == bare["state_hash"], "the state hash {hash} became {bare}");
-    Ok(hash)
+    ensure!(
+        *hash == bare["state_hash"],
+        "{goal:?}: the state hash {hash} became {bare}"
+    );
+    Ok(())
 }
 
 fn index(lsn: &str) -> Option<u64> {
@@ -39,7 +54,7 @@ fn index(lsn: &str) -> Option<u64> {
 }
 
 /// What `geode verify` says about a data directory that `geode restore` made.
-fn bare_restore(s3: &S3, source: &str, target: &Path) -> Result<Value> {
+fn bare_restore(s3: &S3, source: &str, goal: &[&str], target: &Path) -> Result<Value> {
     let geode = |arguments: &[&str]| -> Result<String> {
         let mut command = Command::new(environment("GEODE")?);
         let output = s3.give_credentials(command.args(arguments)).output()?;
@@ -51,7 +66,7 @@ fn bare_restore(s3: &S3, source: &str, target: &Path) -> Result<Value> {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     };
     let folder = target.to_str().context("a path in UTF-8")?;
-    geode(&[
+    let place = [
         "restore",
         "--source",
         source,
@@ -59,7 +74,8 @@ fn bare_restore(s3: &S3, source: &str, target: &Path) -> Result<Value> {
         &s3.endpoint,
         "--target",
         folder,
-    ])?;
+    ];
+    geode(&[&place, goal].concat())?;
     Ok(serde_json::from_str(&geode(&[
         "verify",
         "--format",

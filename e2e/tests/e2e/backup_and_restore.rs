@@ -18,7 +18,13 @@ fn a_cluster_comes_back_from_its_base_backup_and_the_wal_after_it() -> Result<()
         "FOR i IN range(1, 300) INSERT (:Early {n: i})-[:NEXT]->(:Early {n: -i})",
         &[],
     )?;
+    let mut moments = vec![moment(&cluster, 0)?, moment(&cluster, 1)?];
     backup(&cluster)?;
+    for number in 2..5 {
+        moments.push(moment(&cluster, number)?);
+    }
+    cluster.query("CREATE CHECKPOINT 'before the end'", &[])?;
+    let (_, at_checkpoint) = archive::state(&cluster)?;
     let last = cluster.query("FOR i IN range(1, 200) INSERT (:Late {n: i})", &[])?["lsn"]
         .as_str()
         .unwrap_or_default()
@@ -29,8 +35,16 @@ fn a_cluster_comes_back_from_its_base_backup_and_the_wal_after_it() -> Result<()
         took.as_secs_f64()
     );
 
-    let restored = cluster.sibling("restored");
     let source = format!("s3://{}/{}/source", s3.bucket, cluster.namespace);
+    for (goal, hash) in &moments {
+        let goal: Vec<&str> = goal.iter().map(String::as_str).collect();
+        archive::check_restore_to(&s3, &source, &goal, hash)?;
+    }
+    let named = ["--target-name", "before the end"];
+    archive::check_restore_to(&s3, &source, &named, &at_checkpoint)?;
+    println!("restore: {} moments and a checkpoint, each exact", moments.len());
+
+    let restored = cluster.sibling("restored");
     restored.apply(&json!({
         "members": 1, "timing": "fast", "storage": {"size": "1Gi"}, "archive": place("restored"),
         "bootstrap": {"restore": {"source": source}},
@@ -44,6 +58,21 @@ fn a_cluster_comes_back_from_its_base_backup_and_the_wal_after_it() -> Result<()
     let hash = archive::check_restore(&s3, &cluster, &source)?;
     println!("restore: equal state hashes {hash}");
     Ok(())
+}
+
+/// Something is written, and this is how to come back to the moment after it, by an LSN or a time, and the state hash that is found there.
+fn moment(cluster: &Cluster, number: u32) -> Result<(Vec<String>, Value)> {
+    cluster.query(&format!("INSERT (:Moment {{n: {number}}})"), &[])?;
+    let (applied, hash) = archive::state(cluster)?;
+    let goal = if number.is_multiple_of(2) {
+        vec!["--target-lsn".to_owned(), format!("0/{applied}")]
+    } else {
+        // Nothing is committed until some time after it.
+        let now = jiff::Timestamp::now();
+        std::thread::sleep(Duration::from_millis(50));
+        vec!["--target-time".to_owned(), now.to_string()]
+    };
+    Ok((goal, hash))
 }
 
 fn backup(cluster: &Cluster) -> Result<()> {
