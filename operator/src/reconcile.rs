@@ -125,7 +125,7 @@ fn next_round(plan: &Plan, report: &Report, status: &GeodeClusterStatus) -> Dura
         {
             AFTER_ACTION
         }
-        Report::Done if ready => WHILE_IDLE,
+        Report::Done if ready && plan.is_settled() => WHILE_IDLE,
         _ => WHILE_WAITING,
     }
 }
