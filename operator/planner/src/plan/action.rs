@@ -153,6 +153,16 @@ impl Plan {
     }
 }
 
+impl Action {
+    /// The pod that it takes away.
+    pub fn ends(&self) -> Option<&str> {
+        match self {
+            Self::RestartPod { pod, .. } | Self::ReplaceLostVolume { pod, .. } => Some(pod),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
