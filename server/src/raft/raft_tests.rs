@@ -93,7 +93,7 @@ impl PeerTransport for End {
     }
 }
 
-fn address(id: u64) -> MemberAddress {
+pub(super) fn address(id: u64) -> MemberAddress {
     MemberAddress {
         id: MemberId(id),
         name: format!("m{id}"),
