@@ -6,7 +6,7 @@ pub const GROUP: &str = "geodedb.com";
 pub const VERSION: &str = "v1alpha1";
 /// On everything that belongs to a cluster: its name.
 pub const LABEL_CLUSTER: &str = "geodedb.com/cluster";
-/// On pods: `leader`, `follower` or `observer`; absent while a member has no place in the cluster.
+/// On pods: `leader`, `follower` or `observer`; absent while a member has no place in the cluster or is on its way to a vote.
 pub const LABEL_ROLE: &str = "geodedb.com/role";
 /// On pods, from their first moment on: which group they belong to.
 pub const LABEL_COMPONENT: &str = "app.kubernetes.io/component";
