@@ -115,18 +115,18 @@ impl Hands<'_> {
                 let api = kinds::api(&self.context.client, key.kind, &self.key.namespace);
                 gone(api.delete(&key.name, &DeleteParams::default()).await.map(drop))
             }
-            Action::Scale { replicas } => {
+            Action::Scale { group, replicas } => {
                 let api = kinds::api(&self.context.client, Kind::StatefulSet, &self.key.namespace);
                 // On top of the number that was seen: more than it was may be less than it is.
                 let set = ObjectKey {
                     kind: Kind::StatefulSet,
-                    name: self.key.name.clone(),
+                    name: self.want.names.set(*group),
                 };
                 let patch = json!({
                     "metadata": { "resourceVersion": self.seen_version(&set) },
                     "spec": { "replicas": replicas },
                 });
-                current(api.patch(&self.key.name, &merge(), &Patch::Merge(patch)).await)?;
+                current(api.patch(&set.name, &merge(), &Patch::Merge(patch)).await)?;
                 Ok(())
             }
             Action::GrowClaim { claim, size } => {
@@ -316,7 +316,7 @@ impl Hands<'_> {
             file == CA_CERTIFICATE
                 || file
                     .rsplit_once('.')
-                    .is_some_and(|(pod, _)| names.ordinal(pod).is_some())
+                    .is_some_and(|(pod, _)| names.place(pod).is_some())
         });
         for pod in pods {
             let issued =

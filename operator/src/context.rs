@@ -1,11 +1,14 @@
 //! What every round needs: the client, the defaults, the links to members, where events and metrics go.
 
+use crate::act;
 use crate::members::Members;
 use crate::metrics::Metrics;
 use crate::settings::Run;
-use geode_planner::Defaults;
-use kube::Client;
+use geode_api::GeodeCluster;
+use geode_planner::{Action, Defaults};
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::{Client, Resource};
 use std::fmt;
 use tokio::sync::Semaphore;
 
@@ -73,8 +76,6 @@ impl Context {
         action: &str,
         note: &str,
     ) {
-        let mut note = note.to_owned();
-        note.truncate(note.floor_char_boundary(NOTE_BYTES_MAX));
         let event = Event {
             type_: if warning {
                 EventType::Warning
@@ -82,11 +83,38 @@ impl Context {
                 EventType::Normal
             },
             reason: reason.to_owned(),
-            note: Some(note),
+            note: Some(note.to_owned()),
             action: action.to_owned(),
             secondary: None,
         };
-        if let Err(error) = self.recorder.publish(&event, &about.object_ref(&())).await {
+        self.publish(&about.object_ref(&()), event).await;
+    }
+
+    /// Publishes that an action was done. One that ends a pod names it apart: the order of restarts is told pod by pod.
+    pub async fn acted(&self, cluster: &GeodeCluster, reason: &str, action: &Action) {
+        let about = cluster.object_ref(&());
+        let pod = action.ends().map(|pod| ObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Pod".to_owned()),
+            name: Some(pod.to_owned()),
+            namespace: about.namespace.clone(),
+            ..ObjectReference::default()
+        });
+        let event = Event {
+            type_: EventType::Normal,
+            reason: reason.to_owned(),
+            note: Some(action.to_string()),
+            action: act::kind(action).to_owned(),
+            secondary: pod,
+        };
+        self.publish(&about, event).await;
+    }
+
+    async fn publish(&self, about: &ObjectReference, mut event: Event) {
+        if let Some(note) = &mut event.note {
+            note.truncate(note.floor_char_boundary(NOTE_BYTES_MAX));
+        }
+        if let Err(error) = self.recorder.publish(&event, about).await {
             tracing::warn!(%error, "an event could not be published");
         }
     }

@@ -8,7 +8,7 @@ use geode_api::{
     ANNOTATION_BUILDER, ANNOTATION_TEMPLATE, CONTAINER_SERVER, GeodeBackup, GeodeCluster, LABEL_ROLE,
 };
 use geode_planner::{
-    BackupView, ClaimView, Kind, MemberSeen, Names, ObjectKey, Observed, PodView, Secrets, SetView,
+    BackupView, ClaimView, Group, Kind, MemberSeen, Names, ObjectKey, Observed, PodView, Secrets, SetView,
     VolumeKind,
 };
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
@@ -82,19 +82,21 @@ pub async fn observe(context: &Context, key: &Key, cluster: &GeodeCluster) -> Re
     let authority = authority(&secrets, &names);
     let targets: Targets = pods.iter().filter_map(target).collect();
     let (links, members) = ask(context, key, authority.as_ref(), &targets).await;
-    let set = objects
-        .get(&ObjectKey {
+    let set = |group: Group| {
+        let set = ObjectKey {
             kind: Kind::StatefulSet,
-            name: key.name.clone(),
-        })
-        .map(set_view);
+            name: names.set(group),
+        };
+        Some((group, set_view(objects.get(&set)?)))
+    };
+    let sets = Group::ALL.into_iter().filter_map(set).collect();
     let versions = of(&pods, Versioned::Pod)
         .chain(of(&claims, Versioned::Claim))
         .chain(backup_versions)
         .collect();
     let observed = Observed {
         at,
-        set,
+        sets,
         objects,
         secrets: describe_secrets(&secrets, &names, authority.as_ref()),
         pods: pods.iter().map(|pod| (pod.name_any(), pod_view(pod))).collect(),
@@ -267,7 +269,7 @@ fn describe_secrets(
         .filter_map(|(file, content)| {
             let pod = file
                 .strip_suffix(".crt")
-                .filter(|pod| names.ordinal(pod).is_some())?;
+                .filter(|pod| names.place(pod).is_some())?;
             let key = data(tls?, &format!("{pod}.key"))?;
             Some((
                 pod.to_owned(),
@@ -378,7 +380,7 @@ fn claim_view(names: &Names, claim: &PersistentVolumeClaim) -> Option<ClaimView>
             name.strip_prefix(kind.name())?.strip_prefix('-')?.to_owned(),
         ))
     })?;
-    names.ordinal(&pod)?;
+    names.place(&pod)?;
     let owned_by_pod = claim.owner_references().iter().any(|owner| owner.kind == "Pod");
     let requests = claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref()?;
     Some(ClaimView {

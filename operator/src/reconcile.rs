@@ -1,6 +1,6 @@
 //! One round for one cluster: observe → plan → check → act → status. Each step is a call; the decisions are the planner's.
 
-use crate::act::{self, ActError, Hands};
+use crate::act::{ActError, Hands};
 use crate::context::{Context, Key};
 use crate::observe::{Look, ObserveError, observe};
 use crate::status;
@@ -125,7 +125,7 @@ fn next_round(plan: &Plan, report: &Report, status: &GeodeClusterStatus) -> Dura
         {
             AFTER_ACTION
         }
-        Report::Done if ready => WHILE_IDLE,
+        Report::Done if ready && plan.is_settled() => WHILE_IDLE,
         _ => WHILE_WAITING,
     }
 }
@@ -150,15 +150,7 @@ async fn carry_out(
         Ok(()) => {
             for action in plan.actions.iter().filter(|action| is_news(action)) {
                 let reason = reason(&plan.progress).unwrap_or(Reason::Applying);
-                context
-                    .event(
-                        cluster,
-                        false,
-                        &reason.to_string(),
-                        act::kind(action),
-                        &action.to_string(),
-                    )
-                    .await;
+                context.acted(cluster, &reason.to_string(), action).await;
             }
             Report::Done
         }

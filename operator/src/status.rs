@@ -13,8 +13,14 @@ use std::fmt::Debug;
 /// Fields that only [`record`] writes.
 const DECISIONS: [&str; 3] = ["bootstrap", "clusterId", "images"];
 /// Fields that a report may take back.
-const OPTIONAL: [&str; 8] = [
-    "version", "leader", "term", "ready", "replicas", "selector", "members", "archive",
+const OPTIONAL: [&str; 7] = [
+    "version",
+    "leader",
+    "term",
+    "ready",
+    "observers",
+    "members",
+    "archive",
 ];
 /// Fields that change all the time under load and mean nothing by themselves.
 const MEMBER_COUNTERS: [&str; 2] = ["applied", "lagMs"];

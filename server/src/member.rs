@@ -168,6 +168,8 @@ fn not_ready(state: MemberState, raft: &RaftStatus) -> Option<String> {
     let behind = raft.committed.0.saturating_sub(raft.applied.0);
     if raft.leader.is_none() {
         Some("no leader is known".to_owned())
+    } else if raft.has_lost_leader() {
+        Some("the leader has not been heard for 3 s".to_owned())
     } else if raft.has_lost_quorum() {
         Some("this leader hears from no majority".to_owned())
     } else if behind > READY_LAG_MAX {

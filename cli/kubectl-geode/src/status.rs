@@ -38,8 +38,14 @@ fn document(cluster: &GeodeCluster) -> Value {
 fn table(cluster: &GeodeCluster) -> String {
     let status = cluster.status.clone().unwrap_or_default();
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let observers = status
+        .observers
+        .filter(|_| cluster.spec.observers.replicas > 0)
+        .map_or_else(String::new, |observers| {
+            format!(", {} observers up", observers.ready)
+        });
     let mut text = format!(
-        "Cluster   {} ({} members up)\nLeader    {}, term {}\n",
+        "Cluster   {} ({} members up{observers})\nLeader    {}, term {}\n",
         cluster.metadata.name.clone().unwrap_or_default(),
         or_dash(status.ready),
         or_dash(status.leader),
@@ -116,5 +122,20 @@ mod tests {
             assert!(!document["members"][0][field].is_null(), "{field}");
         }
         assert!(table(&cluster).contains("a-1  leader  Running  0 ms  12"));
+    }
+
+    #[test]
+    fn observers_are_counted_apart() {
+        let cluster: GeodeCluster = serde_json::from_value(json!({
+            "apiVersion": "geodedb.com/v1alpha1", "kind": "GeodeCluster", "metadata": {"name": "a"},
+            "spec": {"observers": {"replicas": 2}},
+            "status": {"ready": "3/3", "observers": {"ready": "1/2", "replicas": 2, "selector": "x=y"}},
+        }))
+        .unwrap();
+        let said = table(&cluster);
+        assert!(
+            said.starts_with("Cluster   a (3/3 members up, 1/2 observers up)\n"),
+            "{said}"
+        );
     }
 }

@@ -3,7 +3,7 @@
 use crate::args::UpgradeArgs;
 use crate::kubectl::Kubectl;
 use anyhow::{Context, Result, bail};
-use geode_api::{BackupPhase, ConditionType, GeodeBackup, GeodeCluster, restart_rank};
+use geode_api::{BackupPhase, ConditionType, GeodeBackup, GeodeCluster, MemberStatus, restart_rank};
 use serde_json::json;
 use std::process::ExitCode;
 use std::thread::sleep;
@@ -11,11 +11,18 @@ use std::time::Duration;
 
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
+/// A pod that restarts.
+#[derive(Debug, PartialEq, Eq)]
+struct Restart {
+    pod: String,
+    observes: bool,
+}
+
 /// What is known before anything moves.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Preview {
     /// Pods in the order of their restarts.
-    restarts: Vec<String>,
+    restarts: Vec<Restart>,
     /// Why it is not begun.
     obstacles: Vec<String>,
     /// What a person should know.
@@ -103,14 +110,23 @@ fn condition(cluster: &GeodeCluster, kind: ConditionType) -> Option<(bool, Strin
     Some((found.status == "True", found.message.clone()))
 }
 
+fn restart(member: &MemberStatus) -> Restart {
+    Restart {
+        pod: member.pod.clone(),
+        observes: member.role == "observer",
+    }
+}
+
 fn preview(cluster: &GeodeCluster, backups: &[GeodeBackup], to: &str) -> Preview {
     let status = cluster.status.clone().unwrap_or_default();
     let leader = status.leader.clone().unwrap_or_default();
     let mut preview = Preview {
-        restarts: status.members.iter().map(|member| member.pod.clone()).collect(),
+        restarts: status.members.iter().map(restart).collect(),
         ..Preview::default()
     };
-    preview.restarts.sort_by_key(|pod| restart_rank(pod, &leader));
+    preview
+        .restarts
+        .sort_by_key(|restart| restart_rank(&restart.pod, &leader));
     if let Some(image) = &cluster.spec.image {
         preview.obstacles.push(format!(
             "spec.image names {image}; change that, or remove it, instead of naming a version"
@@ -127,6 +143,11 @@ fn preview(cluster: &GeodeCluster, backups: &[GeodeBackup], to: &str) -> Preview
         None => preview
             .obstacles
             .push("the operator has not looked at this cluster yet".to_owned()),
+    }
+    if let Some((false, message)) = condition(cluster, ConditionType::ObserversReady) {
+        preview
+            .obstacles
+            .push(format!("it would wait for an observer: {message}"));
     }
     if cluster.spec.archive.is_none() {
         preview
@@ -156,13 +177,20 @@ fn preview(cluster: &GeodeCluster, backups: &[GeodeBackup], to: &str) -> Preview
 
 fn text(name: &str, to: &str, preview: &Preview) -> String {
     let mut text = format!("{name} to {to}\n");
-    for (number, pod) in preview.restarts.iter().enumerate() {
-        let what = match preview.restarts.len() {
-            1 => "restarts; nobody answers meanwhile",
-            all if number + 1 == all => "hands leadership over and restarts, last",
+    let all = preview.restarts.len();
+    let voters = preview
+        .restarts
+        .iter()
+        .filter(|restart| !restart.observes)
+        .count();
+    for (number, restart) in preview.restarts.iter().enumerate() {
+        let what = match voters {
+            _ if restart.observes => "observes, restarts, and has to catch up",
+            1 => "restarts; nobody takes writes meanwhile",
+            _ if number + 1 == all => "hands leadership over and restarts, last",
             _ => "restarts, and has to catch up",
         };
-        text += &format!("  {}. {pod} {what}\n", number + 1);
+        text += &format!("  {}. {} {what}\n", number + 1, restart.pod);
     }
     for note in &preview.notes {
         text += &format!("  Note: {note}\n");
@@ -180,8 +208,14 @@ mod tests {
 
     fn cluster(change: &Value) -> GeodeCluster {
         let ready = json!({"type": "Ready", "status": "True", "reason": "AllReady", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"});
-        let members =
-            ["a-0", "a-1", "a-2"].map(|pod| json!({"pod": pod, "role": "follower", "state": "Running"}));
+        let member = |pod: &str, role: &str| json!({"pod": pod, "role": role, "state": "Running"});
+        let members = [
+            member("a-0", "follower"),
+            member("a-1", "leader"),
+            member("a-2", "follower"),
+            member("a-observer-0", "observer"),
+            member("a-observer-1", "observer"),
+        ];
         let mut cluster = json!({
             "apiVersion": "geodedb.com/v1alpha1", "kind": "GeodeCluster", "metadata": {"name": "a", "generation": 2}, "spec": {},
             "status": {
@@ -198,11 +232,31 @@ mod tests {
     #[test]
     fn the_plan_names_the_restarts_in_their_order_and_a_missing_archive() {
         let plan = preview(&cluster(&json!({})), &[], "1.1.0");
-        assert_eq!(plan.restarts, ["a-2", "a-0", "a-1"]);
+        let pods: Vec<&str> = plan.restarts.iter().map(|restart| restart.pod.as_str()).collect();
+        assert_eq!(pods, ["a-observer-1", "a-observer-0", "a-2", "a-0", "a-1"]);
         assert_eq!((plan.obstacles.len(), plan.notes.len()), (0, 1), "{plan:?}");
         let said = text("a", "1.1.0", &plan);
         assert!(
-            said.contains("3. a-1 hands leadership over and restarts, last"),
+            said.contains("1. a-observer-1 observes, restarts, and has to catch up")
+                && said.contains("5. a-1 hands leadership over and restarts, last"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn one_voter_goes_without_a_successor_whoever_observes() {
+        let members = ["a-0", "a-observer-0"].map(|pod| {
+            let role = if pod == "a-0" { "leader" } else { "observer" };
+            json!({"pod": pod, "role": role, "state": "Running"})
+        });
+        let plan = preview(
+            &cluster(&json!({"/status/members": members, "/status/leader": "a-0"})),
+            &[],
+            "1.1.0",
+        );
+        let said = text("a", "1.1.0", &plan);
+        assert!(
+            said.contains("2. a-0 restarts; nobody takes writes meanwhile"),
             "{said}"
         );
     }
@@ -216,6 +270,10 @@ mod tests {
                 "not Ready: a-2 is away",
             ),
             (json!({"/status/conditions": []}), "has not looked"),
+            (
+                json!({"/status/conditions/0/type": "ObserversReady", "/status/conditions/0/status": "False", "/status/conditions/0/message": "a-observer-0 is away"}),
+                "it would wait for an observer: a-observer-0 is away",
+            ),
             (
                 json!({"/spec": {"archive": {"s3": {"bucket": "b"}}}, "/status/conditions/0/type": "Archiving", "/status/conditions/0/status": "False"}),
                 "the archive does not get on",

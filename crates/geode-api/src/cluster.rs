@@ -10,7 +10,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A replicated graph database: one StatefulSet of members that elect a leader among themselves.
+/// A replicated graph database: a StatefulSet of members that elect a leader among themselves, and one of observers.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "geodedb.com",
@@ -25,12 +25,13 @@ use serde::{Deserialize, Serialize};
     derive = "Default",
     doc = "A replicated graph database. The least that works is a name and an empty spec.",
     scale(
-        spec_replicas_path = ".spec.members",
-        status_replicas_path = ".status.replicas",
-        label_selector_path = ".status.selector"
+        spec_replicas_path = ".spec.observers.replicas",
+        status_replicas_path = ".status.observers.replicas",
+        label_selector_path = ".status.observers.selector"
     ),
-    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#, description = "Quorum, and all members caught up"),
-    printcolumn(name = "Members", type_ = "string", json_path = ".status.ready", description = "Members that are up and caught up, of those wanted"),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#, description = "Quorum, and all voters caught up"),
+    printcolumn(name = "Members", type_ = "string", json_path = ".status.ready", description = "Voters that are up and caught up, of those wanted"),
+    printcolumn(name = "Observers", type_ = "string", json_path = ".status.observers.ready", description = "Observers that are up and caught up, of those wanted", priority = 1),
     printcolumn(name = "Leader", type_ = "string", json_path = ".status.leader", description = "Pod that leads"),
     printcolumn(name = "Term", type_ = "integer", json_path = ".status.term", description = "Raft term", priority = 1),
     printcolumn(name = "Archived", type_ = "string", json_path = ".status.archive.archivedUpTo", description = "Last LSN that is in the object store"),
@@ -39,7 +40,8 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Status", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#, description = "Why it is ready or not"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Age"),
     validation = Rule::new("self.metadata.name.size() <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message("the name of a GeodeCluster becomes a DNS name: at most 40 lower-case letters, digits and hyphens, starting with a letter"),
-    validation = Rule::new("!self.metadata.name.endsWith('-read') && !self.metadata.name.endsWith('-peers')").message("the name of a GeodeCluster must not end in -read or -peers: its Services are called so")
+    validation = Rule::new("!self.metadata.name.endsWith('-read') && !self.metadata.name.endsWith('-peers')").message("the name of a GeodeCluster must not end in -read or -peers: its Services are called so"),
+    validation = Rule::new("!self.metadata.name.endsWith('-observer') && !self.metadata.name.endsWith('-observers')").message("the name of a GeodeCluster must not end in -observer or -observers: its observers are called so")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -61,6 +63,9 @@ pub struct GeodeClusterSpec {
     #[serde(default = "default_members")]
     #[x_kube(validation = Rule::new("self in [1, 3, 5, 7]").message("members must be 1, 3, 5 or 7: an even number survives no more failures than the odd number below it"))]
     pub members: i32,
+    /// Members that copy the data and answer reads without a vote.
+    #[serde(default)]
+    pub observers: ObserversSpec,
     /// How quickly a silent leader is replaced: `fast` for members that are near each other, `wan` for members that are not.
     #[serde(default)]
     pub timing: Timing,
@@ -100,6 +105,18 @@ impl Default for GeodeClusterSpec {
 
 fn default_members() -> i32 {
     3
+}
+
+/// Observers a cluster may have: the leader sends every one of them every write.
+pub const OBSERVERS_MAX: i32 = 20;
+
+/// Members that copy the data and answer reads without a vote.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+pub struct ObserversSpec {
+    /// How many there are: at most 20. `kubectl scale` sets this number.
+    #[serde(default)]
+    #[x_kube(validation = Rule::new(format!("self >= 0 && self <= {OBSERVERS_MAX}")).message(format!("observers.replicas must be 0 to {OBSERVERS_MAX}: the leader sends every observer every write").as_str()))]
+    pub replicas: i32,
 }
 
 /// Timing profiles of elections.
@@ -226,18 +243,18 @@ pub struct CredentialsRef {
     pub secret_name: String,
 }
 
-/// How clients reach the cluster. `NAME` leads to the leader, `NAME-read` to the followers.
+/// How clients reach the cluster. `NAME` leads to the leader, `NAME-read` to the followers, `NAME-observers` to the observers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServicesSpec {
-    /// The Service `NAME-read`.
+    /// The Services for reads: `NAME-read` and `NAME-observers`.
     #[serde(default)]
     pub read: ReadServiceSpec,
 }
 
-/// The Service `NAME-read`.
+/// The Services for reads: `NAME-read` and `NAME-observers`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReadServiceSpec {
-    /// Its type.
+    /// Their type.
     #[serde(default, rename = "type")]
     pub service_type: ServiceType,
 }

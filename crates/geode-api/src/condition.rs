@@ -6,7 +6,7 @@ use std::fmt;
 /// Condition types of a `GeodeCluster`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ConditionType {
-    /// Summary: quorum, all members caught up, nothing left to do for this generation.
+    /// Summary: quorum, all voters caught up, nothing left to do for this generation but to wait for observers.
     Ready,
     /// The operator is at work.
     Reconciling,
@@ -16,6 +16,8 @@ pub enum ConditionType {
     QuorumHealthy,
     /// The archive follows the log.
     Archiving,
+    /// All observers that are wanted, and no others, are up and caught up.
+    ObserversReady,
 }
 
 impl fmt::Display for ConditionType {

@@ -6,8 +6,16 @@ pub const GROUP: &str = "geodedb.com";
 pub const VERSION: &str = "v1alpha1";
 /// On everything that belongs to a cluster: its name.
 pub const LABEL_CLUSTER: &str = "geodedb.com/cluster";
-/// On pods: `leader`, `follower` or `observer`; absent while a member has no place in the cluster.
+/// On pods: `leader`, `follower` or `observer`; absent while a member has no place in the cluster or is on its way to a vote.
 pub const LABEL_ROLE: &str = "geodedb.com/role";
+/// On pods, from their first moment on: which group they belong to.
+pub const LABEL_COMPONENT: &str = "app.kubernetes.io/component";
+/// Value of [`LABEL_COMPONENT`] of the pods that vote, and of every object that is not a pod.
+pub const COMPONENT_DATABASE: &str = "database";
+/// Value of [`LABEL_COMPONENT`] of observers.
+pub const COMPONENT_OBSERVER: &str = "observer";
+/// What follows the cluster's name in the name of the observers' StatefulSet, and so in those of their pods. No cluster's name ends in it.
+pub const OBSERVER_SUFFIX: &str = "-observer";
 /// On a `GeodeBackup` that a `GeodeBackupSchedule` made: the schedule's name.
 pub const LABEL_SCHEDULE: &str = "geodedb.com/schedule";
 /// On objects of the operator: hash of what it applied, so that it applies again only when something differs.

@@ -17,17 +17,19 @@ pub use backup::{
 };
 pub use cluster::{
     ArchiveSpec, BootstrapSpec, CredentialsRef, DeletionPolicy, GeodeCluster, GeodeClusterSpec,
-    ReadServiceSpec, RestoreSpec, S3Spec, ServiceType, ServicesSpec, StorageSpec, Timing, TlsMode, TlsSpec,
-    WalSpec,
+    OBSERVERS_MAX, ObserversSpec, ReadServiceSpec, RestoreSpec, S3Spec, ServiceType, ServicesSpec,
+    StorageSpec, Timing, TlsMode, TlsSpec, WalSpec,
 };
 pub use condition::{ConditionType, Reason, runbook};
 pub use crd::{Crd, crds};
 pub use labels::{
-    ANNOTATION_APPLIED, ANNOTATION_BUILDER, ANNOTATION_TEMPLATE, CLIENT_PORT, CLUSTER_PORT, CONTAINER_SERVER,
-    CONTAINER_SIDECAR, GROUP, LABEL_CLUSTER, LABEL_ROLE, LABEL_SCHEDULE, METRICS_PORT, VERSION,
+    ANNOTATION_APPLIED, ANNOTATION_BUILDER, ANNOTATION_TEMPLATE, CLIENT_PORT, CLUSTER_PORT,
+    COMPONENT_DATABASE, COMPONENT_OBSERVER, CONTAINER_SERVER, CONTAINER_SIDECAR, GROUP, LABEL_CLUSTER,
+    LABEL_COMPONENT, LABEL_ROLE, LABEL_SCHEDULE, METRICS_PORT, OBSERVER_SUFFIX, VERSION,
 };
 pub use order::restart_rank;
 pub use schedule::{GeodeBackupSchedule, GeodeBackupScheduleSpec, GeodeBackupScheduleStatus};
 pub use status::{
     ArchiveStatus, BootstrapMethod, BootstrapStatus, GeodeClusterStatus, ImagesStatus, MemberStatus,
+    ObserversStatus,
 };

@@ -12,7 +12,7 @@ pub struct GeodeClusterStatus {
     /// Generation of the spec that the rest of the status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Reconciling, Stalled, QuorumHealthy, Archiving.
+    /// Ready, Reconciling, Stalled, QuorumHealthy, Archiving, ObserversReady.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -34,15 +34,12 @@ pub struct GeodeClusterStatus {
     /// Raft term.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub term: Option<i64>,
-    /// Members up and caught up, of those wanted: `3/3`.
+    /// Voters up and caught up, of those wanted: `3/3`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready: Option<String>,
-    /// Pods of members.
+    /// How the observers stand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replicas: Option<i32>,
-    /// Label selector of the pods, for the scale subresource.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub selector: Option<String>,
+    pub observers: Option<ObserversStatus>,
     /// One entry a pod.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["pod"]))]
@@ -86,6 +83,17 @@ pub struct ImagesStatus {
     pub sidecar: String,
 }
 
+/// How the observers stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ObserversStatus {
+    /// Observers up and caught up, of those wanted: `2/2`.
+    pub ready: String,
+    /// Pods of observers, for the scale subresource.
+    pub replicas: i32,
+    /// Label selector of these pods, for the scale subresource.
+    pub selector: String,
+}
+
 /// One member.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -95,7 +103,7 @@ pub struct MemberStatus {
     /// Its identity in the Raft cluster.
     #[serde(default)]
     pub node_id: Option<i64>,
-    /// leader, follower, observer or joining.
+    /// leader, follower, observer, joining (on its way to a vote) or unknown.
     pub role: String,
     /// Running, Behind, Empty, Restoring, ReadOnly, NotReady or Unreachable.
     pub state: String,

@@ -222,6 +222,6 @@ fn next_steps() {
     );
     println!("  kubectl geode shell social -n demo");
     println!(
-        "  kubectl scale geodecluster/social -n demo --replicas=1     # and back; or: cargo xtask cluster down"
+        "  kubectl scale geodecluster/social -n demo --replicas=1     # an observer joins; or: cargo xtask cluster down"
     );
 }

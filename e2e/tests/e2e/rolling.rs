@@ -154,6 +154,72 @@ fn a_change_and_an_upgrade_restart_followers_first_and_the_leader_last_and_write
     Ok(())
 }
 
+/// Pods that the operator has restarted, in order, as its events tell.
+fn told(cluster: &Cluster) -> Result<Vec<String>> {
+    let list = kubectl(&["get", "events", "-n", &cluster.namespace, "-o", "json"])?;
+    let list: Value = serde_json::from_str(&list)?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let events = list["items"].as_array().into_iter().flatten();
+    let mut restarts: Vec<(String, String)> = events
+        .filter(|event| event["action"] == "RestartPod")
+        .map(|event| (text(&event["eventTime"]), text(&event["related"]["name"])))
+        .collect();
+    restarts.sort();
+    Ok(restarts.into_iter().map(|(_, pod)| pod).collect())
+}
+
+#[test]
+fn an_upgrade_takes_observers_before_followers_and_the_leader_last() -> Result<()> {
+    let cluster = Cluster::new("observed")?;
+    let observers = json!({"observers": {"replicas": 2}});
+    cluster.apply(&spec(&observers))?;
+    cluster.wait_ready()?;
+    let name = format!("geodecluster/{}", cluster.name);
+    kubectl(&[
+        "wait",
+        &name,
+        "-n",
+        &cluster.namespace,
+        "--for=condition=ObserversReady",
+        "--timeout=180s",
+    ])?;
+    let (leader, ledger, before) = begin(&cluster)?;
+    let tag = environment("GEODE_NEXT_VERSION")?;
+    let plan = upgrade(&cluster, &tag, "--plan")?;
+    upgrade(&cluster, &tag, "")?;
+    let order = replaced(&cluster, &before, |_| Ok(()))?;
+    cluster.wait_ready()?;
+    let account = ledger.finish()?;
+    println!(
+        "upgrade with observers: {order:?}, longest gap {:.2} s",
+        account.longest_gap.as_secs_f64()
+    );
+    ensure!(
+        told(&cluster)? == order,
+        "{:?} was told, {order:?} was seen",
+        told(&cluster)?
+    );
+    let planned: Vec<usize> = order.iter().filter_map(|pod| plan.find(pod.as_str())).collect();
+    ensure!(
+        planned.len() == 5 && planned.is_sorted(),
+        "{order:?} instead of\n{plan}"
+    );
+    let first: Vec<&str> = order.iter().take(2).map(String::as_str).collect();
+    ensure!(
+        first == ["observed-observer-1", "observed-observer-0"] && order.last() == Some(&leader),
+        "{leader} led, and the order was {order:?}"
+    );
+    account.ensure_gap_below(GAP_MAX)?;
+    ensure!(account.refused.is_empty(), "refused: {:?}", account.refused);
+    account.check(&cluster)?;
+    let images = images(&cluster)?;
+    ensure!(
+        images.len() == 5 && images.iter().all(|image| image.ends_with(&tag)),
+        "{images:?} instead of {tag}"
+    );
+    Ok(())
+}
+
 #[test]
 fn an_upgrade_goes_on_when_the_leader_dies_in_the_middle_of_it() -> Result<()> {
     let cluster = Cluster::new("midway")?;

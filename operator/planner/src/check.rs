@@ -1,11 +1,13 @@
 //! The second opinion: does a plan break a safety rule, given what was seen? It shares nothing with the planner but the types, reads the raw
 //! observation itself, and says no when in doubt. A violation is a defect of the planner; the operator then does nothing and reports it.
 
+use crate::names::Group;
 use crate::observed::{ClaimView, Observed, STALE_AFTER_SECONDS};
 use crate::plan::{Action, Plan};
 use crate::want::Want;
 use geode_api::BackupPhase;
 use geode_types::{LogIndex, MemberId, Role};
+use geode_wire::client::MemberAddress;
 use geode_wire::internal::{MemberState, MemberStatus};
 use k8s_openapi::jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -46,7 +48,7 @@ pub fn check(plan: &Plan, want: &Want, seen: &Observed, now: Timestamp) -> Resul
             Action::Initialize { pod, .. } => initialize(want, seen, pod, recorded),
             Action::AddLearner { .. } | Action::ChangeVoters { .. } | Action::RemoveLearners { .. } => {
                 membership_changes += 1;
-                membership(action, seen, now)
+                membership(want, action, seen, now)
             }
             Action::TransferLeader { leader, to, .. } => {
                 disruptions += 1;
@@ -60,7 +62,7 @@ pub fn check(plan: &Plan, want: &Want, seen: &Observed, now: Timestamp) -> Resul
                 disruptions += 1;
                 replace(seen, pod, claims, now)
             }
-            Action::Scale { replicas } => scale(want, seen, *replicas, now),
+            Action::Scale { group, replicas } => scale(want, seen, *group, *replicas, now),
             Action::Delete(key) => (key.kind != crate::Kind::PodDisruptionBudget)
                 .then_some("only disruption budgets are deleted"),
             _ => None,
@@ -169,7 +171,7 @@ fn decides_without_pod(leader: &MemberStatus, pod: &str) -> bool {
     decides(leader, &leader.membership.voters, &gone)
 }
 
-fn membership(action: &Action, seen: &Observed, now: Timestamp) -> Option<&'static str> {
+fn membership(want: &Want, action: &Action, seen: &Observed, now: Timestamp) -> Option<&'static str> {
     if is_stale(seen, now) {
         return Some("nothing is changed on an old observation");
     }
@@ -197,7 +199,7 @@ fn membership(action: &Action, seen: &Observed, now: Timestamp) -> Option<&'stat
     }
     match action {
         Action::AddLearner { member, .. } => add(seen, leader, member.id),
-        Action::ChangeVoters { voters, .. } => change(seen, leader, voters),
+        Action::ChangeVoters { voters, .. } => change(want, seen, leader, voters),
         Action::RemoveLearners { members, .. } => members
             .iter()
             .any(|id| leader.membership.voters.contains(id))
@@ -216,7 +218,7 @@ fn add(seen: &Observed, leader: &MemberStatus, id: MemberId) -> Option<&'static 
     (!blank).then_some("only an empty member joins")
 }
 
-fn change(seen: &Observed, leader: &MemberStatus, voters: &[MemberId]) -> Option<&'static str> {
+fn change(want: &Want, seen: &Observed, leader: &MemberStatus, voters: &[MemberId]) -> Option<&'static str> {
     let distinct: BTreeSet<MemberId> = voters.iter().copied().collect();
     if distinct.len() != voters.len() || voters.is_empty() {
         return Some("voters are a set, and not an empty one");
@@ -234,6 +236,11 @@ fn change(seen: &Observed, leader: &MemberStatus, voters: &[MemberId]) -> Option
         .iter()
         .filter(|id| !leader.membership.voters.contains(id))
         .collect();
+    let observes = |member: &MemberAddress| want.names.ordinal(Group::Observers, &member.name).is_some();
+    let mut newcomers = leader.membership.members.iter();
+    if newcomers.any(|member| observes(member) && added.contains(&&member.id)) {
+        return Some("an observer never gets a vote");
+    }
     if !added.iter().all(|id| counts(leader, **id)) {
         return Some("a learner gets a vote when it has caught up");
     }
@@ -353,9 +360,13 @@ fn replace(seen: &Observed, pod: &str, claims: &[(String, String)], now: Timesta
         .then_some("no volume is deleted without a majority that has everything")
 }
 
-fn scale(want: &Want, seen: &Observed, replicas: u32, now: Timestamp) -> Option<&'static str> {
-    let current = seen.set.as_ref().map_or(0, |set| set.replicas);
-    let is_beyond = |pod: &str, count: u32| want.names.ordinal(pod).is_some_and(|ordinal| ordinal >= count);
+fn scale(want: &Want, seen: &Observed, group: Group, replicas: u32, now: Timestamp) -> Option<&'static str> {
+    let current = seen.sets.get(&group).map_or(0, |set| set.replicas);
+    let is_beyond = |pod: &str, count: u32| {
+        want.names
+            .ordinal(group, pod)
+            .is_some_and(|ordinal| ordinal >= count)
+    };
     if replicas >= current {
         let leaving = |claim: &ClaimView| {
             claim.doomed && is_beyond(&claim.pod, current) && !is_beyond(&claim.pod, replicas)
@@ -369,8 +380,8 @@ fn scale(want: &Want, seen: &Observed, replicas: u32, now: Timestamp) -> Option<
     if is_stale(seen, now) {
         return Some("nothing is changed on an old observation");
     }
-    if replicas == 0 {
-        return Some("a cluster keeps a pod");
+    if replicas == 0 && group == Group::Voters {
+        return Some("a cluster keeps a voter's pod");
     }
     let Some((_, leader)) = any_leader(seen) else {
         return Some("pods are taken away only when the membership is known");
@@ -387,7 +398,7 @@ fn scale(want: &Want, seen: &Observed, replicas: u32, now: Timestamp) -> Option<
         .values()
         .any(|claim| {
             let goes = is_beyond(&claim.pod, replicas) && !is_beyond(&claim.pod, current);
-            goes && is_from_before(want, claim) && seen.member(&claim.pod).is_none()
+            goes && is_from_before(want, claim) && !claim.lost && seen.member(&claim.pod).is_none()
         })
         .then_some("a volume from before the manifest is not deleted unseen")
 }

@@ -18,7 +18,7 @@ mod status;
 mod want;
 
 pub use check::{Violation, check};
-pub use names::Names;
+pub use names::{Group, Names, Place};
 pub use object::{Kind, Object, ObjectKey, contains};
 pub use observed::{
     Authority, BackupView, Certificate, ClaimView, MemberSeen, Observed, PodView, STALE_AFTER_SECONDS,

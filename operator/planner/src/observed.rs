@@ -1,6 +1,7 @@
 //! `Observed`: what the operator saw in one look. It is gathered afresh for every plan by consistent reads, never from a cache, and what could
 //! not be seen is `Unknown`, not absent.
 
+use crate::names::Group;
 use crate::object::ObjectKey;
 use geode_api::{GeodeBackupStatus, GeodeClusterStatus, RetentionSpec};
 use geode_types::{ClusterId, MemberId};
@@ -21,8 +22,8 @@ pub struct Observed {
     pub objects: BTreeMap<ObjectKey, Value>,
     /// What is known about Secrets, without their contents.
     pub secrets: Secrets,
-    /// The StatefulSet.
-    pub set: Option<SetView>,
+    /// The StatefulSets.
+    pub sets: BTreeMap<Group, SetView>,
     /// Pods of the cluster, by name.
     pub pods: BTreeMap<String, PodView>,
     /// Volumes of the cluster, by name.
@@ -70,7 +71,7 @@ pub struct Certificate {
     pub names: BTreeSet<String>,
 }
 
-/// The StatefulSet.
+/// A StatefulSet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetView {
     /// `spec.replicas`.
@@ -172,6 +173,11 @@ pub struct BackupView {
 }
 
 impl Observed {
+    /// How many pods the StatefulSet of a group is to have.
+    pub fn replicas(&self, group: Group) -> u32 {
+        self.sets.get(&group).map_or(0, |set| set.replicas)
+    }
+
     /// The server of this pod, if it answered.
     pub fn member(&self, pod: &str) -> Option<&MemberStatus> {
         match self.members.get(pod)? {

@@ -1,11 +1,13 @@
 //! What the user sees: the status as a function of manifest, observation and plan. Nothing is remembered here but the times of changes.
 
+use crate::build::selector;
+use crate::names::Group;
 use crate::observed::{MemberSeen, Observed};
 use crate::plan::{Plan, Progress, trouble};
 use crate::quorum::{Lead, majority};
 use crate::want::Want;
 use geode_api::{
-    ArchiveStatus, ConditionType, GeodeClusterStatus, LABEL_CLUSTER, MemberStatus as MemberReport, Reason,
+    ArchiveStatus, ConditionType, GeodeClusterStatus, MemberStatus as MemberReport, ObserversStatus, Reason,
     runbook,
 };
 use geode_types::{GroupId, Lsn, Role};
@@ -15,6 +17,13 @@ use k8s_openapi::jiff::Timestamp;
 
 /// An archive that is behind for longer than this is said to lag, seconds beyond `maxLag`.
 const ARCHIVE_GRACE_SECONDS: i64 = 30;
+
+/// Conditions of the database, whatever its manifest says.
+const KEPT_WHEN_REFUSED: [ConditionType; 3] = [
+    ConditionType::QuorumHealthy,
+    ConditionType::Archiving,
+    ConditionType::ObserversReady,
+];
 
 /// How the actions of the plan went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,10 +47,13 @@ pub fn cluster_status(
     let lead = Lead::find(seen);
     let previous = &seen.status;
     let members = members(want, seen, lead.as_ref());
-    let up = members
+    let running: Vec<&str> = members
         .iter()
         .filter(|member| want.wants_pod(&member.pod) && member.state == "Running")
-        .count();
+        .map(|member| member.pod.as_str())
+        .collect();
+    let up = of_group(want, Group::Voters, running.iter().copied());
+    let observers_up = of_group(want, Group::Observers, running);
     let archive = archive(want, seen, lead.as_ref(), now);
     let archiving = archiving(want, lead.as_ref(), archive.as_ref());
     let mut status = GeodeClusterStatus {
@@ -61,8 +73,7 @@ pub fn cluster_status(
             .filter(|term| *term > 0)
             .or(previous.term),
         ready: Some(format!("{up}/{}", want.members)),
-        replicas: Some(i32::try_from(seen.pods.len()).unwrap_or(i32::MAX)),
-        selector: Some(format!("{LABEL_CLUSTER}={}", want.names.cluster)),
+        observers: Some(observers(want, seen, observers_up)),
         members,
         archive,
     };
@@ -82,7 +93,27 @@ pub fn cluster_status(
     set(ConditionType::Stalled, stalled(plan, report));
     set(ConditionType::QuorumHealthy, quorum(seen, lead.as_ref()));
     set(ConditionType::Archiving, archiving);
+    set(
+        ConditionType::ObserversReady,
+        observers_ready(want, plan, observers_up),
+    );
     status
+}
+
+/// How many of these pods are of this group.
+fn of_group<'a>(want: &Want, group: Group, pods: impl IntoIterator<Item = &'a str>) -> usize {
+    pods.into_iter()
+        .filter(|pod| want.names.ordinal(group, pod).is_some())
+        .count()
+}
+
+fn observers(want: &Want, seen: &Observed, up: usize) -> ObserversStatus {
+    let pods = of_group(want, Group::Observers, seen.pods.keys().map(String::as_str));
+    ObserversStatus {
+        ready: format!("{up}/{}", want.observers),
+        replicas: i32::try_from(pods).unwrap_or(i32::MAX),
+        selector: selector(want, Group::Observers),
+    }
 }
 
 /// The status of a manifest that is refused: nothing is done, what is known stays.
@@ -101,7 +132,7 @@ pub fn invalid_status(
             .any(|condition| condition.type_ == kind.to_string())
     };
     status.conditions.retain(|condition| {
-        [ConditionType::QuorumHealthy, ConditionType::Archiving]
+        KEPT_WHEN_REFUSED
             .iter()
             .any(|kind| kind.to_string() == condition.type_)
     });
@@ -122,7 +153,7 @@ pub fn invalid_status(
         )
     });
     status.conditions.splice(0..0, said);
-    for kind in [ConditionType::QuorumHealthy, ConditionType::Archiving] {
+    for kind in KEPT_WHEN_REFUSED {
         if !known(kind) {
             status.conditions.push(condition(
                 &[],
@@ -189,16 +220,38 @@ fn ready(want: &Want, seen: &Observed, plan: &Plan, report: &Report, up: usize) 
         Report::Done => {}
     }
     match &plan.progress {
+        // Whoever reads and writes here needs no observer.
+        Progress::Working(..) | Progress::Waiting(..)
+            if plan.concerns == Group::Observers && labels_are_set(seen) =>
+        {
+            all_ready(want, up)
+        }
         // An action that belongs to no question is a label; it is there in the next round, and readiness waits for it.
-        Progress::Idle if labels_are_set(seen) => (
-            Some(true),
-            Reason::AllMembersReady,
-            format!("{up} of {} members are up and caught up", want.members),
-        ),
+        Progress::Idle if labels_are_set(seen) => all_ready(want, up),
         Progress::Idle => (Some(false), Reason::Applying, "labelling the pods".to_owned()),
         Progress::Working(reason, message)
         | Progress::Waiting(reason, message)
         | Progress::Stuck(reason, message) => (Some(false), *reason, message.clone()),
+    }
+}
+
+fn all_ready(want: &Want, up: usize) -> Verdict {
+    let message = format!("{up} of {} members are up and caught up", want.members);
+    (Some(true), Reason::AllMembersReady, message)
+}
+
+fn observers_ready(want: &Want, plan: &Plan, up: usize) -> Verdict {
+    let message = format!("{up} of {} observers are up and caught up", want.observers);
+    match &plan.progress {
+        Progress::Working(reason, message)
+        | Progress::Waiting(reason, message)
+        | Progress::Stuck(reason, message)
+            if plan.concerns == Group::Observers =>
+        {
+            (Some(false), *reason, message.clone())
+        }
+        _ if up == want.observers as usize => (Some(true), Reason::AllMembersReady, message),
+        _ => (Some(false), Reason::MemberNotReady, message),
     }
 }
 
@@ -270,14 +323,17 @@ fn quorum(seen: &Observed, lead: Option<&Lead<'_>>) -> Verdict {
 fn members(want: &Want, seen: &Observed, lead: Option<&Lead<'_>>) -> Vec<MemberReport> {
     let mut pods: Vec<String> = want.pods().collect();
     pods.extend(seen.pods.keys().filter(|pod| !want.wants_pod(pod)).cloned());
-    pods.into_iter().map(|pod| member(seen, lead, pod)).collect()
+    pods.into_iter()
+        .map(|pod| member(want, seen, lead, pod))
+        .collect()
 }
 
-fn member(seen: &Observed, lead: Option<&Lead<'_>>, pod: String) -> MemberReport {
+fn member(want: &Want, seen: &Observed, lead: Option<&Lead<'_>>, pod: String) -> MemberReport {
+    let observes = want.names.ordinal(Group::Observers, &pod).is_some();
     let Some(MemberSeen::Seen(status)) = seen.members.get(&pod) else {
         let before = seen.status.members.iter().find(|member| member.pod == pod);
         return MemberReport {
-            role: "unknown".to_owned(),
+            role: if observes { "observer" } else { "unknown" }.to_owned(),
             state: "Unreachable".to_owned(),
             message: Some(trouble(seen, &pod)),
             node_id: before.and_then(|member| member.node_id),
@@ -290,7 +346,7 @@ fn member(seen: &Observed, lead: Option<&Lead<'_>>, pod: String) -> MemberReport
     let (state, message) = state(lead, status);
     MemberReport {
         node_id: i64::try_from(id.0).ok(),
-        role: role(lead, status).to_string(),
+        role: role(lead, status, observes).to_string(),
         state: state.to_owned(),
         lag_ms: lead
             .and_then(|lead| lead.lag_ms(id))
@@ -302,10 +358,11 @@ fn member(seen: &Observed, lead: Option<&Lead<'_>>, pod: String) -> MemberReport
     }
 }
 
-/// Only the confirmed leader is called one; a former leader that does not know yet is a follower.
-fn role(lead: Option<&Lead<'_>>, status: &MemberStatus) -> Role {
+/// Only the confirmed leader is called one; a former leader that does not know yet is a follower. Who has no vote yet and is to have one joins.
+fn role(lead: Option<&Lead<'_>>, status: &MemberStatus, observes: bool) -> Role {
     match (lead, status.role) {
         (Some(lead), Role::Leader) if lead.id() != status.address.id => Role::Follower,
+        (_, Role::Observer) if !observes => Role::Joining,
         (_, role) => role,
     }
 }

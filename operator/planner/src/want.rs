@@ -1,9 +1,10 @@
 //! `Want`: a manifest after validation. Past this point nothing reads the raw spec. What the API server's CEL rules already refuse is
 //! checked again only where a wrong value would do harm.
 
-use crate::names::Names;
+use crate::names::{Group, Names};
 use geode_api::{
-    BootstrapStatus, DeletionPolicy, GeodeCluster, GeodeClusterSpec, ImagesStatus, ServiceType, Timing,
+    BootstrapStatus, DeletionPolicy, GeodeCluster, GeodeClusterSpec, ImagesStatus, OBSERVERS_MAX,
+    ServiceType, Timing,
 };
 use geode_types::{ClusterId, Lsn, RestoreGoal, RestoreTarget};
 use k8s_openapi::api::core::v1::ResourceRequirements;
@@ -46,6 +47,8 @@ pub struct Want {
     pub created_at: Timestamp,
     /// Number of voters: odd.
     pub members: u32,
+    /// Number of observers.
+    pub observers: u32,
     /// Timing profile.
     pub timing: Timing,
     /// Size of the graph's volume.
@@ -62,7 +65,7 @@ pub struct Want {
     pub images_unnamed: ImagesStatus,
     /// Archive.
     pub archive: Option<Archive>,
-    /// Type of the read Service.
+    /// Type of the Services for reads.
     pub read_service: ServiceType,
     /// Further keys of `geode.yaml`.
     pub config: Map<String, Value>,
@@ -113,16 +116,29 @@ impl Want {
         Uuid::parse_str(&self.uid).ok().map(ClusterId)
     }
 
-    /// The pods that the manifest asks for.
+    /// How many pods of a group the manifest asks for.
+    pub fn count(&self, group: Group) -> u32 {
+        match group {
+            Group::Voters => self.members,
+            Group::Observers => self.observers,
+        }
+    }
+
+    /// The pods of a group that the manifest asks for.
+    pub fn pods_of(&self, group: Group) -> impl Iterator<Item = String> + '_ {
+        (0..self.count(group)).map(move |ordinal| self.names.pod(group, ordinal))
+    }
+
+    /// All pods that the manifest asks for.
     pub fn pods(&self) -> impl Iterator<Item = String> + '_ {
-        (0..self.members).map(|ordinal| self.names.pod(ordinal))
+        Group::ALL.into_iter().flat_map(|group| self.pods_of(group))
     }
 
     /// Whether this pod is one of them.
     pub fn wants_pod(&self, pod: &str) -> bool {
         self.names
-            .ordinal(pod)
-            .is_some_and(|ordinal| ordinal < self.members)
+            .place(pod)
+            .is_some_and(|place| place.ordinal < self.count(place.group))
     }
 }
 
@@ -148,6 +164,7 @@ pub fn validate(cluster: &GeodeCluster, defaults: &Defaults) -> Result<Want, Inv
             .as_ref()
             .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
         members: members(spec)?,
+        observers: observers(spec)?,
         timing: spec.timing,
         data_size: spec.storage.size.clone(),
         wal_size: spec
@@ -223,6 +240,16 @@ fn members(spec: &GeodeClusterSpec) -> Result<u32, Invalid> {
         members @ (1 | 3 | 5 | 7) => Ok(members as u32),
         other => Err(Invalid(format!(
             "spec.members is {other}; it must be 1, 3, 5 or 7"
+        ))),
+    }
+}
+
+fn observers(spec: &GeodeClusterSpec) -> Result<u32, Invalid> {
+    let replicas = spec.observers.replicas;
+    match u32::try_from(replicas) {
+        Ok(count) if replicas <= OBSERVERS_MAX => Ok(count),
+        _ => Err(Invalid(format!(
+            "spec.observers.replicas is {replicas}; it must be 0 to {OBSERVERS_MAX}"
         ))),
     }
 }

@@ -14,6 +14,7 @@ const RUNS_AT_A_TIME: usize = 3;
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Members(u32),
+    Observers(u32),
     /// What a server may use: touches the StatefulSet, and so every pod.
     Memory(&'static str),
     LostStorage(&'static str),
@@ -23,6 +24,7 @@ impl Event {
     async fn happen(self, stage: &Stage) {
         match self {
             Self::Members(count) => stage.change(json!({ "members": count })).await,
+            Self::Observers(count) => stage.change(json!({ "observers": { "replicas": count } })).await,
             Self::Memory(size) => {
                 let resources = json!({ "requests": { "memory": size } });
                 stage.change(json!({ "resources": resources })).await;
@@ -106,6 +108,12 @@ async fn a_creation_is_finished_whatever_answer_is_lost() {
 #[tokio::test]
 async fn growing_and_shrinking_are_finished_whatever_call_the_operator_dies_after() {
     let circle = [Event::Members(3), Event::Members(1)];
+    events_survive(json!({ "members": 1 }), &circle, Fault::EndsAndAnswerLost).await;
+}
+
+#[tokio::test]
+async fn observers_come_and_go_whatever_call_the_operator_dies_after() {
+    let circle = [Event::Observers(2), Event::Observers(0)];
     events_survive(json!({ "members": 1 }), &circle, Fault::EndsAndAnswerLost).await;
 }
 

@@ -4,7 +4,7 @@
 use crate::fuse::{Fuse, Verdict};
 use crate::raft::{Raft, empty};
 use geode_client::tls::{Identity, authorities, parse_identity};
-use geode_planner::Names;
+use geode_planner::{Group, Names};
 use geode_types::{ClusterId, MemberId};
 use geode_wire::client::MemberAddress;
 use geode_wire::internal::{
@@ -72,19 +72,24 @@ impl Fleet {
         }
     }
 
-    /// Where the pod of this ordinal is.
-    pub(crate) fn address(&self, ordinal: u32) -> IpAddr {
+    /// Where this pod is.
+    pub(crate) fn address(&self, pod: &str) -> IpAddr {
+        let place = self.state.lock().unwrap().names.place(pod).unwrap();
+        let first = match place.group {
+            Group::Voters => 1,
+            Group::Observers => 101,
+        };
         let [high, low] = self.network.to_be_bytes();
-        Ipv4Addr::new(127, 1 + high, low, 1 + ordinal as u8).into()
+        Ipv4Addr::new(127, 1 + high, low, first + place.ordinal as u8).into()
     }
 
     /// Starts the member of a pod on these volumes, unless it runs. What was on other volumes is gone.
     pub(crate) fn start(&self, pod: &str, uids: Vec<String>, identity: &Identity, ca: &[u8]) {
+        let address = SocketAddr::new(self.address(pod), INTERNAL_PORT);
         let mut state = self.state.lock().unwrap();
         if state.running.contains_key(pod) {
             return;
         }
-        let ordinal = state.names.ordinal(pod).unwrap();
         if state.volumes.get(pod).is_none_or(|volume| volume.uids != uids) {
             state.next_id += 1;
             let volume = Volume {
@@ -94,7 +99,6 @@ impl Fleet {
             };
             state.volumes.insert(pod.to_owned(), volume);
         }
-        let address = SocketAddr::new(self.address(ordinal), INTERNAL_PORT);
         let endpoint = Endpoint::server(listener(identity, ca), address).unwrap();
         state.running.insert(pod.to_owned(), endpoint.clone());
         tokio::spawn(serve(self.clone(), pod.to_owned(), endpoint));
@@ -151,17 +155,26 @@ impl Fleet {
 
     /// Voters by pod, sorted.
     pub(crate) fn voters(&self) -> Vec<String> {
+        self.members(true)
+    }
+
+    /// Members without a vote by pod, sorted.
+    pub(crate) fn learners(&self) -> Vec<String> {
+        self.members(false)
+    }
+
+    fn members(&self, vote: bool) -> Vec<String> {
         let state = self.state.lock().unwrap();
         let Some(raft) = &state.raft else {
             return Vec::new();
         };
         let members = raft.membership.members.iter();
-        let mut voters: Vec<String> = members
-            .filter(|member| raft.votes(member.id))
+        let mut members: Vec<String> = members
+            .filter(|member| raft.votes(member.id) == vote)
             .map(|member| member.name.clone())
             .collect();
-        voters.sort();
-        voters
+        members.sort();
+        members
     }
 
     /// Tasks that members took on, in order.

@@ -2,7 +2,7 @@
 //! one step at a time, so that a test knows what was seen when.
 
 use crate::fleet::Fleet;
-use geode_api::{CONTAINER_SERVER, CONTAINER_SIDECAR, GeodeCluster};
+use geode_api::{CONTAINER_SERVER, CONTAINER_SIDECAR, GeodeCluster, OBSERVER_SUFFIX};
 use geode_client::tls::Identity;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount};
@@ -186,7 +186,7 @@ impl Kubernetes {
             let Some(volumes) = sound_volumes(pod, &claims) else {
                 continue;
             };
-            let mount = |what: &str| secrets.get(&format!("{}-{what}", pod.rsplit_once('-').unwrap().0));
+            let mount = |what: &str| secrets.get(&format!("{}-{what}", cluster_of(pod)));
             let (Some(tls), Some(_)) = (mount("tls"), mount("admin")) else {
                 continue;
             };
@@ -207,7 +207,7 @@ impl Kubernetes {
     pub(crate) async fn remount(&self) {
         let secrets = self.named::<Secret>().await;
         for pod in self.fleet.running() {
-            let cluster = pod.rsplit_once('-').unwrap().0;
+            let cluster = cluster_of(&pod);
             let tls = secrets[&format!("{cluster}-tls")].data.clone().unwrap();
             let file = |file: &str| tls[file].0.clone();
             let identity = Identity {
@@ -222,12 +222,11 @@ impl Kubernetes {
         let running = self.fleet.running();
         for pod in self.list::<Pod>().await {
             let name = pod.name_any();
-            let ordinal: u32 = name.rsplit_once('-').unwrap().1.parse().unwrap();
             let runs = running.contains(&name);
             let status = pod_status(
                 runs,
                 runs && self.fleet.is_ready(&name),
-                self.fleet.address(ordinal).to_string(),
+                self.fleet.address(&name).to_string(),
             );
             let known = json!(pod.status);
             if ["/phase", "/conditions/0/status"]
@@ -306,6 +305,12 @@ impl Kubernetes {
         }
         collected
     }
+}
+
+/// The cluster that a pod belongs to.
+fn cluster_of(pod: &str) -> &str {
+    let set = pod.rsplit_once('-').unwrap().0;
+    set.strip_suffix(OBSERVER_SUFFIX).unwrap_or(set)
 }
 
 /// Uids of a pod's volumes, when both are there.

@@ -13,6 +13,7 @@ mod fleet;
 mod fuse;
 mod kubernetes;
 mod manifests;
+mod observers;
 mod proxy;
 #[path = "../../planner/tests/planner/raft.rs"]
 #[expect(dead_code, reason = "the planner's tests do more with it")]

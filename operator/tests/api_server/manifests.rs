@@ -52,6 +52,8 @@ async fn an_empty_spec_is_enough_and_its_defaults_are_visible() {
         ),
         (&json!(3), &json!("10Gi"), &json!("Retain"))
     );
+    // `kubectl scale` needs it to be there.
+    assert_eq!(spec["observers"]["replicas"], 0);
 }
 
 #[tokio::test]
@@ -64,6 +66,17 @@ async fn manifests_that_cannot_work_are_refused_with_a_sentence() {
         ("a", json!({"members": 2}), "members must be 1, 3, 5 or 7"),
         ("a", json!({"members": 0}), "members must be 1, 3, 5 or 7"),
         ("a", json!({"memebrs": 3}), "memebrs"),
+        (
+            "a",
+            json!({"observers": {"replicas": 21}}),
+            "observers.replicas must be 0 to 20",
+        ),
+        (
+            "a",
+            json!({"observers": {"replicas": -1}}),
+            "observers.replicas must be 0 to 20",
+        ),
+        ("a", json!({"observers": {"count": 1}}), "count"),
         (
             "a",
             json!({"storage": {"size": "lots"}}),
@@ -110,6 +123,12 @@ async fn manifests_that_cannot_work_are_refused_with_a_sentence() {
             "maxLag",
         ),
         ("a-read", json!({}), "must not end in -read or -peers"),
+        ("a-observer", json!({}), "must not end in -observer or -observers"),
+        (
+            "a-observers",
+            json!({}),
+            "must not end in -observer or -observers",
+        ),
         ("1a", json!({}), "becomes a DNS name"),
         (long.as_str(), json!({}), "at most 40"),
     ];

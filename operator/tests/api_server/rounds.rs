@@ -103,7 +103,7 @@ impl World {
 #[tokio::test]
 async fn everything_is_made_with_the_charts_rights_and_a_second_round_changes_nothing() {
     let full = json!({
-        "members": 3, "storage": {"size": "1024Mi"}, "resources": {"requests": {"cpu": "1000m"}},
+        "members": 3, "observers": {"replicas": 2}, "storage": {"size": "1024Mi"}, "resources": {"requests": {"cpu": "1000m"}},
         "archive": {"s3": {"bucket": "b", "credentials": {"secretName": "keys"}}}, "services": {"read": {"type": "NodePort"}},
     });
     for spec in [json!({}), full] {
@@ -124,6 +124,10 @@ async fn everything_is_made_with_the_charts_rights_and_a_second_round_changes_no
             "StatefulSet a",
         ] {
             assert!(before.contains_key(expected), "{expected} is missing: {before:?}");
+        }
+        for observers in ["Service a-observers", "StatefulSet a-observer"] {
+            let wanted = spec.get("observers").is_some();
+            assert_eq!(before.contains_key(observers), wanted, "{observers}: {before:?}");
         }
         let again = world.round().await;
         assert!(

@@ -57,6 +57,8 @@ pub(crate) struct Left {
     pub(crate) begun: u32,
     /// Who votes.
     pub(crate) voters: Vec<String>,
+    /// Who belongs to the cluster and does not vote.
+    pub(crate) learners: Vec<String>,
 }
 
 impl Left {
@@ -69,8 +71,8 @@ impl Left {
         }
         let rest = |left: &Self| {
             format!(
-                "made {:?}, begun {}, voters {:?}",
-                left.made, left.begun, left.voters
+                "made {:?}, begun {}, voters {:?}, learners {:?}",
+                left.made, left.begun, left.voters, left.learners
             )
         };
         if rest(self) != rest(other) {
@@ -271,6 +273,7 @@ impl Stage {
             made: self.kubernetes.made.clone(),
             begun: self.fleet.begun(),
             voters: self.fleet.voters(),
+            learners: self.fleet.learners(),
         }
     }
 

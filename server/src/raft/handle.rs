@@ -1,6 +1,7 @@
 //! The handle on consensus that the rest of the server holds.
 
 use super::blocking::Blocking;
+use super::contact::Contact;
 use super::inbound::{Belonging, RaftService};
 use super::settings::{Limits, Timing};
 use super::stall::Stall;
@@ -48,6 +49,7 @@ pub(super) struct Inner<S: Store, R: AsyncRuntime> {
     pub(super) timing: Timing,
     pub(super) limits: Limits,
     pub(super) belonging: Arc<Belonging>,
+    pub(super) contact: Arc<Contact<R>>,
     pub(super) service: Arc<dyn RaftService>,
     pub(super) writer: Writer,
     pub(super) log: LogReader,
@@ -75,6 +77,7 @@ impl<S: Store, R: AsyncRuntime> Inner<S, R> {
         let mut status = status::<R>(&metrics, self.address.id, self.log.state().bytes, full);
         drop(metrics);
         status.applied = self.applied();
+        status.leader_age_ms = self.contact.age().map(|age| age.as_millis() as u64);
         status
     }
 

@@ -1,6 +1,7 @@
 //! From peers to openraft: what a transport gives every message to.
 
 use super::blocking::Blocking;
+use super::contact::Contact;
 use super::network::BoxFuture;
 use super::settings::Adopt;
 use super::snapshot::{SnapshotData, SnapshotFile};
@@ -14,7 +15,7 @@ use geode_store::Store;
 use geode_types::{ClusterId, Incarnation, MemberId};
 use openraft::AsyncRuntime;
 use openraft::alias::{SnapshotMetaOf, SnapshotOf, VoteOf};
-use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest};
+use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, TransferLeaderRequest};
 use std::io::{self, BufReader, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -99,6 +100,7 @@ impl Belonging {
 pub(super) struct Inbound<S: Store, R: AsyncRuntime> {
     pub(super) raft: openraft::Raft<Types<R>, StateMachine<S, R>>,
     pub(super) belonging: Arc<Belonging>,
+    pub(super) contact: Arc<Contact<R>>,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) directory: PathBuf,
     pub(super) progress: Arc<Progress<R>>,
@@ -123,6 +125,7 @@ impl<S: Store, R: AsyncRuntime> Inbound<S, R> {
 
 async fn dispatch<S: Store, R: AsyncRuntime>(
     raft: openraft::Raft<Types<R>, StateMachine<S, R>>,
+    contact: &Contact<R>,
     body: RequestBody,
 ) -> Result<Response, String> {
     let text = |error: WireError| error.to_string();
@@ -148,6 +151,9 @@ async fn dispatch<S: Store, R: AsyncRuntime>(
                 .append_entries(request)
                 .await
                 .map_err(|error| error.to_string())?;
+            if !matches!(response, AppendEntriesResponse::HigherVote(_)) {
+                contact.heard();
+            }
             Ok(Response::Append(wire::appended::<R>(&response)))
         }
         RequestBody::Vote(ballot) => {
@@ -186,10 +192,10 @@ async fn dispatch<S: Store, R: AsyncRuntime>(
 impl<S: Store, R: AsyncRuntime> RaftService for Inbound<S, R> {
     fn handle(&self, message: Bytes) -> BoxFuture<'static, Bytes> {
         let opened = self.open(&message);
-        let raft = self.raft.clone();
+        let (raft, contact) = (self.raft.clone(), self.contact.clone());
         Box::pin(async move {
             match opened {
-                Ok(request) => match dispatch(raft, request.body).await {
+                Ok(request) => match dispatch(raft, &contact, request.body).await {
                     Ok(response) => answer(&response),
                     Err(reason) => refuse(reason),
                 },

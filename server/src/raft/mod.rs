@@ -9,6 +9,7 @@
 
 mod apply;
 mod blocking;
+mod contact;
 mod founding;
 mod handle;
 mod inbound;
@@ -41,6 +42,8 @@ pub use status::RaftStatus;
 
 #[cfg(test)]
 mod conformance_tests;
+#[cfg(test)]
+mod contact_tests;
 #[cfg(test)]
 mod full_tests;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Putting a member's consensus together.
 
 use super::blocking::Blocking;
+use super::contact::Contact;
 use super::handle::{Fatal, Inner, Raft};
 use super::inbound::{Belonging, Inbound};
 use super::log_store::LogStore;
@@ -16,7 +17,7 @@ use geode_log::disk::{Activity, WatchedDisk};
 use geode_log::segment::group_directory;
 use geode_log::{Disk, Log, LogError, LogOptions, RealDisk, Step, Worker, Writer};
 use geode_store::{Store, StoreError};
-use geode_types::GroupId;
+use geode_types::{ClusterId, GroupId, Incarnation};
 use openraft::AsyncRuntime;
 use openraft::async_runtime::WatchReceiver;
 use openraft::type_config::TypeConfigExt;
@@ -97,12 +98,7 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
         // What is applied now counts as a snapshot point, so it must be durable.
         store.sync()?;
         let (writer, activity) = open_log::<R>(&settings, &identity, &disk, blocking)?;
-        let cluster = Arc::new(OnceLock::new());
-        let incarnation = Arc::new(OnceLock::new());
-        if let Some((id, lineage)) = identity.cluster {
-            let _ = cluster.set(id);
-            let _ = incarnation.set(lineage);
-        }
+        let (cluster, incarnation) = place(&identity);
         let progress = Arc::new(Progress::<R>::new());
         let belonging = Arc::new(Belonging {
             me: identity.member,
@@ -140,9 +136,11 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
         let raft = openraft::Raft::new(identity.member.0, Arc::new(config), network, log_store, machine)
             .await
             .map_err(|error| OpenError::Raft(error.to_string()))?;
+        let contact = Arc::new(Contact::new());
         let service = Arc::new(Inbound {
             raft: raft.clone(),
             belonging: belonging.clone(),
+            contact: contact.clone(),
             disk,
             directory: settings.snapshot_directory.clone(),
             progress: progress.clone(),
@@ -158,6 +156,7 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
             timing: settings.timing,
             limits: settings.limits,
             belonging,
+            contact,
             service,
             log: writer.reader(),
             stall,
@@ -175,6 +174,16 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
         prepare_elections(&inner).await?;
         Ok(Self(inner))
     }
+}
+
+/// The cluster that a member belongs to, and its incarnation; neither is set on an empty one.
+fn place(identity: &RaftIdentity) -> (Arc<OnceLock<ClusterId>>, Arc<OnceLock<Incarnation>>) {
+    let (cluster, incarnation) = (OnceLock::new(), OnceLock::new());
+    if let Some((id, lineage)) = identity.cluster {
+        let _ = cluster.set(id);
+        let _ = incarnation.set(lineage);
+    }
+    (Arc::new(cluster), Arc::new(incarnation))
 }
 
 /// A voter that is alone leads at once. One that comes back lets the others be elected first: they have what was written meanwhile, and a

@@ -93,7 +93,7 @@ impl PeerTransport for End {
     }
 }
 
-fn address(id: u64) -> MemberAddress {
+pub(super) fn address(id: u64) -> MemberAddress {
     MemberAddress {
         id: MemberId(id),
         name: format!("m{id}"),
@@ -169,7 +169,7 @@ pub(super) async fn start(net: &Net, directory: &Path, id: u64, known: bool) -> 
     raft
 }
 
-fn command(term: Term, sequence: u64) -> Command {
+pub(super) fn command(term: Term, sequence: u64) -> Command {
     let record = NodeRecord {
         labels: Default::default(),
         properties: Vec::new(),

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// A leader that no quorum has answered for longer leads nobody.
 const QUORUM_AGE_MAX: Duration = Duration::from_secs(3);
+/// A leader that was not heard for longer may not be there any more.
+const LEADER_AGE_MAX: Duration = Duration::from_secs(3);
 
 /// How consensus stands on this member.
 #[derive(Clone, Debug)]
@@ -37,6 +39,8 @@ pub struct RaftStatus {
     pub replication: Vec<ReplicationStatus>,
     /// Leader only: milliseconds since a quorum last acknowledged it; 0 when it is a quorum by itself.
     pub quorum_age_ms: Option<u64>,
+    /// Milliseconds since this member took a leader's message; absent when it never did.
+    pub leader_age_ms: Option<u64>,
     /// Why writing or applying waits, when a volume is full.
     pub full: Option<String>,
     /// The entry 0 has been applied or there is a log: this member is part of a cluster.
@@ -54,6 +58,12 @@ impl RaftStatus {
     pub fn has_lost_quorum(&self) -> bool {
         let late = |age: u64| u128::from(age) > QUORUM_AGE_MAX.as_millis();
         self.role == Role::Leader && self.quorum_age_ms.is_some_and(late)
+    }
+
+    /// Whether it follows a leader that it has not heard for seconds. One that votes finds out by standing for election; an observer never does.
+    pub fn has_lost_leader(&self) -> bool {
+        let late = |age: u64| u128::from(age) > LEADER_AGE_MAX.as_millis();
+        self.role != Role::Leader && self.leader_age_ms.is_none_or(late)
     }
 
     /// The leader, unless it is this member and has lost its quorum.
@@ -118,6 +128,7 @@ pub(super) fn status<R: AsyncRuntime>(
         initialized: metrics.last_log_index.is_some(),
         membership,
         quorum_age_ms,
+        leader_age_ms: None,
         full,
     }
 }
@@ -171,6 +182,7 @@ pub(super) mod tests {
                 })
                 .collect(),
             quorum_age_ms: Some(10),
+            leader_age_ms: None,
             full: None,
             initialized: true,
         }
@@ -186,5 +198,18 @@ pub(super) mod tests {
         leader.role = Role::Follower;
         leader.quorum_age_ms = None;
         assert_eq!(leader.leader_with_quorum(), Some(MemberId(1)));
+    }
+
+    #[test]
+    fn whoever_does_not_lead_has_to_hear_the_leader() {
+        let leader = status(Role::Leader, &[]);
+        assert!(!leader.has_lost_leader());
+        for role in [Role::Follower, Role::Observer] {
+            for (heard, lost) in [(None, true), (Some(3000), false), (Some(3001), true)] {
+                let mut member = status(role, &[]);
+                member.leader_age_ms = heard;
+                assert_eq!(member.has_lost_leader(), lost, "{role} {heard:?}");
+            }
+        }
     }
 }

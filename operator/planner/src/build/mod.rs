@@ -7,24 +7,30 @@ mod config_map;
 mod services;
 mod stateful_set;
 
+use crate::names::Group;
 use crate::object::{Kind, Object, ObjectKey, hash};
 use crate::observed::Observed;
 use crate::want::Want;
-use geode_api::{ANNOTATION_BUILDER, DeletionPolicy, GROUP, LABEL_CLUSTER, VERSION};
+use geode_api::{
+    ANNOTATION_BUILDER, COMPONENT_DATABASE, COMPONENT_OBSERVER, DeletionPolicy, GROUP, LABEL_CLUSTER,
+    LABEL_COMPONENT, VERSION,
+};
 use serde_json::{Map, Value, json};
 
 pub use config_map::geode_yaml;
 
-/// What the objects depend on besides the manifest.
+/// What the StatefulSet of a group depends on besides the manifest.
 pub(crate) struct Fixed {
+    /// Its group.
+    pub(crate) group: Group,
     /// Number of pods.
     pub(crate) replicas: u32,
     /// Sizes of new volumes: data, log.
     pub(crate) sizes: [String; 2],
 }
 
-/// Everything that is to be applied, in order; the StatefulSet last, because its pods need the rest.
-pub(crate) fn objects(want: &Want, seen: &Observed, fixed: &Fixed) -> Vec<Object> {
+/// Everything that is to be applied, in order; the StatefulSets last, because their pods need the rest.
+pub(crate) fn objects(want: &Want, seen: &Observed, sets: &[Fixed]) -> Vec<Object> {
     let template = template_hash(want);
     let mut objects = vec![
         service_account(want),
@@ -33,8 +39,14 @@ pub(crate) fn objects(want: &Want, seen: &Observed, fixed: &Fixed) -> Vec<Object
         services::leader(want),
         services::followers(want),
     ];
+    if sets.iter().any(|fixed| fixed.group == Group::Observers) {
+        objects.push(services::observers(want));
+    }
     objects.extend(services::disruption_budget(want));
-    objects.push(stateful_set::build(want, &template, fixed));
+    objects.extend(
+        sets.iter()
+            .map(|fixed| stateful_set::build(want, &template, fixed)),
+    );
     objects.retain(|object| !is_frozen(object, want, seen));
     objects
 }
@@ -98,15 +110,34 @@ pub(crate) fn metadata(want: &Want, annotations: &[(&str, &str)]) -> Value {
     })
 }
 
-/// Labels of every object and pod.
+/// Labels of every object, and of the pods of voters.
 pub fn labels(want: &Want) -> Value {
     json!({
         "app.kubernetes.io/name": "geode",
         "app.kubernetes.io/instance": want.names.cluster,
-        "app.kubernetes.io/component": "database",
+        LABEL_COMPONENT: COMPONENT_DATABASE,
         "app.kubernetes.io/managed-by": "geode-operator",
         LABEL_CLUSTER: want.names.cluster,
     })
+}
+
+/// What tells the pods of a group from all others.
+pub(crate) fn selected(want: &Want, group: Group) -> Value {
+    let component = match group {
+        Group::Voters => COMPONENT_DATABASE,
+        Group::Observers => COMPONENT_OBSERVER,
+    };
+    json!({ LABEL_CLUSTER: want.names.cluster, LABEL_COMPONENT: component })
+}
+
+/// The same as the text of a label selector.
+pub(crate) fn selector(want: &Want, group: Group) -> String {
+    let labels = selected(want, group);
+    let pairs = labels.as_object().into_iter().flatten();
+    let pairs: Vec<String> = pairs
+        .map(|(label, value)| format!("{label}={}", value.as_str().unwrap_or_default()))
+        .collect();
+    pairs.join(",")
 }
 
 /// The reference by which Kubernetes deletes an object with its cluster.

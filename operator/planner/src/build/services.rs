@@ -1,6 +1,7 @@
 //! Services and the disruption budget. The role Services are for the first contact; the server then names all members to the driver.
 
-use crate::build::metadata;
+use crate::build::{metadata, selected};
+use crate::names::Group;
 use crate::object::{Kind, Object};
 use crate::want::Want;
 use geode_api::{CLIENT_PORT, CLUSTER_PORT, LABEL_CLUSTER, LABEL_ROLE, METRICS_PORT};
@@ -32,18 +33,30 @@ pub(super) fn peers(want: &Want) -> Object {
 
 /// Leads to the leader.
 pub(super) fn leader(want: &Want) -> Object {
-    by_role(want, want.names.cluster.clone(), "leader", json!("ClusterIP"))
+    let selector = by_role(want, "leader");
+    for_clients(want, want.names.cluster.clone(), &selector, json!("ClusterIP"))
 }
 
 /// Leads to the followers.
 pub(super) fn followers(want: &Want) -> Object {
-    by_role(want, want.names.read(), "follower", json!(want.read_service))
+    let selector = by_role(want, "follower");
+    for_clients(want, want.names.read(), &selector, json!(want.read_service))
 }
 
-fn by_role(want: &Want, name: String, role: &str, service_type: Value) -> Object {
+/// Leads to the observers. They are none by election, so it needs no operator that labels them.
+pub(super) fn observers(want: &Want) -> Object {
+    let selector = selected(want, Group::Observers);
+    for_clients(want, want.names.observers(), &selector, json!(want.read_service))
+}
+
+fn by_role(want: &Want, role: &str) -> Value {
+    json!({ LABEL_CLUSTER: want.names.cluster, LABEL_ROLE: role })
+}
+
+fn for_clients(want: &Want, name: String, selector: &Value, service_type: Value) -> Object {
     let spec = json!({
         "type": service_type,
-        "selector": { LABEL_CLUSTER: want.names.cluster, LABEL_ROLE: role },
+        "selector": selector,
         "ports": [client_port()],
     });
     Object::new(
@@ -53,7 +66,8 @@ fn by_role(want: &Want, name: String, role: &str, service_type: Value) -> Object
     )
 }
 
-/// One pod at a time may be evicted, and a broken one always. A single member has no budget: it would block every drain for ever.
+/// One voter at a time may be evicted, and a broken one always. A single member has no budget: it would block every drain for ever. Observers
+/// have none either: no majority needs them, and one that finds no node must not block the drain of another's.
 pub(super) fn disruption_budget(want: &Want) -> Option<Object> {
     if want.members < 3 {
         return None;
@@ -61,7 +75,7 @@ pub(super) fn disruption_budget(want: &Want) -> Option<Object> {
     let spec = json!({
         "maxUnavailable": 1,
         "unhealthyPodEvictionPolicy": "AlwaysAllow",
-        "selector": { "matchLabels": { LABEL_CLUSTER: want.names.cluster } },
+        "selector": { "matchLabels": selected(want, Group::Voters) },
     });
     let body = json!({ "metadata": metadata(want, &[]), "spec": spec });
     Some(Object::new(

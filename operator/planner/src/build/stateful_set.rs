@@ -1,12 +1,13 @@
-//! The StatefulSet. `OnDelete`: the operator restarts pods itself, in its own order. Pod security: the "restricted" standard.
+//! The StatefulSet of a group of pods. `OnDelete`: the operator restarts pods itself, in its own order. Pod security: the "restricted" standard.
 
-use crate::build::{Fixed, config_map::CONFIG_FILE, labels, metadata};
+use crate::build::{Fixed, config_map::CONFIG_FILE, labels, metadata, selected};
+use crate::names::Group;
 use crate::object::{Kind, Object};
 use crate::observed::VolumeKind;
 use crate::want::Want;
 use geode_api::{
     ANNOTATION_BUILDER, ANNOTATION_TEMPLATE, CLIENT_PORT, CLUSTER_PORT, CONTAINER_SERVER, CONTAINER_SIDECAR,
-    DeletionPolicy, LABEL_CLUSTER, METRICS_PORT,
+    DeletionPolicy, LABEL_CLUSTER, LABEL_COMPONENT, METRICS_PORT,
 };
 use serde_json::{Value, json};
 
@@ -24,6 +25,11 @@ pub(super) fn build(want: &Want, template: &str, fixed: &Fixed) -> Object {
         DeletionPolicy::Retain => "Retain",
         DeletionPolicy::Delete => "Delete",
     };
+    // That of the voters cannot change, so it takes in observers; Kubernetes tells pods of two sets apart by owner and name.
+    let selector = match fixed.group {
+        Group::Voters => json!({ LABEL_CLUSTER: want.names.cluster }),
+        Group::Observers => selected(want, Group::Observers),
+    };
     let spec = json!({
         "replicas": fixed.replicas,
         "serviceName": want.names.peers(),
@@ -32,15 +38,31 @@ pub(super) fn build(want: &Want, template: &str, fixed: &Fixed) -> Object {
         // Pods go only after their members have left the cluster; what is on their volumes is a copy of what the others have, under an
         // identity that must never come back.
         "persistentVolumeClaimRetentionPolicy": { "whenDeleted": when_deleted, "whenScaled": "Delete" },
-        "selector": { "matchLabels": { LABEL_CLUSTER: want.names.cluster } },
-        "template": pod_template(want, template),
+        "selector": { "matchLabels": selector },
+        "template": pod_template(want, fixed.group, template),
         "volumeClaimTemplates": [
             claim_template(want, VolumeKind::Data, &fixed.sizes[0]),
             claim_template(want, VolumeKind::Wal, &fixed.sizes[1]),
         ],
     });
     let body = json!({ "metadata": metadata(want, &annotations), "spec": spec });
-    Object::new(Kind::StatefulSet, want.names.cluster.clone(), body)
+    Object::new(Kind::StatefulSet, want.names.set(fixed.group), body)
+}
+
+/// Voters never share a node. Observers avoid the nodes of all others, but they may be more than there are nodes. A voter keeps no observer
+/// away: its rule would hold for pods that come later, too.
+fn affinity(want: &Want, group: Group) -> Value {
+    let elsewhere = |labels: Value| json!({ "labelSelector": { "matchLabels": labels }, "topologyKey": "kubernetes.io/hostname" });
+    let rule = match group {
+        Group::Voters => {
+            json!({ "requiredDuringSchedulingIgnoredDuringExecution": [elsewhere(selected(want, group))] })
+        }
+        Group::Observers => {
+            let term = elsewhere(json!({ LABEL_CLUSTER: want.names.cluster }));
+            json!({ "preferredDuringSchedulingIgnoredDuringExecution": [{ "weight": 100, "podAffinityTerm": term }] })
+        }
+    };
+    json!({ "podAntiAffinity": rule })
 }
 
 fn claim_template(want: &Want, volume: VolumeKind, size: &str) -> Value {
@@ -56,20 +78,17 @@ fn claim_template(want: &Want, volume: VolumeKind, size: &str) -> Value {
     })
 }
 
-fn pod_template(want: &Want, template: &str) -> Value {
-    let cluster = &want.names.cluster;
-    let one_a_node = json!([{
-        "labelSelector": { "matchLabels": { LABEL_CLUSTER: cluster } },
-        "topologyKey": "kubernetes.io/hostname",
-    }]);
+fn pod_template(want: &Want, group: Group, template: &str) -> Value {
+    let mut labels = labels(want);
+    labels[LABEL_COMPONENT] = selected(want, group)[LABEL_COMPONENT].clone();
     json!({
-        "metadata": { "labels": labels(want), "annotations": { ANNOTATION_TEMPLATE: template } },
+        "metadata": { "labels": labels, "annotations": { ANNOTATION_TEMPLATE: template } },
         "spec": {
-            "serviceAccountName": cluster,
+            "serviceAccountName": want.names.cluster,
             "automountServiceAccountToken": false,
             "enableServiceLinks": false,
             "terminationGracePeriodSeconds": TERMINATION_SECONDS,
-            "affinity": { "podAntiAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": one_a_node } },
+            "affinity": affinity(want, group),
             "securityContext": {
                 "runAsNonRoot": true, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
                 "fsGroupChangePolicy": "OnRootMismatch",

@@ -1,5 +1,6 @@
 //! What a plan consists of. Actions are exact: whoever executes them has no choices left, and doing one twice is doing it once.
 
+use crate::names::Group;
 use crate::object::{Object, ObjectKey};
 use crate::want::Memory;
 use geode_api::{GeodeBackupStatus, Reason};
@@ -31,6 +32,8 @@ pub enum Action {
     Delete(ObjectKey),
     /// Set the number of pods.
     Scale {
+        /// Of this group.
+        group: Group,
         /// Number.
         replicas: u32,
     },
@@ -126,6 +129,8 @@ pub struct Plan {
     pub actions: Vec<Action>,
     /// For the conditions.
     pub progress: Progress,
+    /// Whom it concerns: with observers alone all voters are where they should be.
+    pub concerns: Group,
 }
 
 /// How far things are.
@@ -148,6 +153,16 @@ impl Plan {
     }
 }
 
+impl Action {
+    /// The pod that it takes away.
+    pub fn ends(&self) -> Option<&str> {
+        match self {
+            Self::RestartPod { pod, .. } | Self::ReplaceLostVolume { pod, .. } => Some(pod),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -157,7 +172,14 @@ impl fmt::Display for Action {
             Self::SecureAdmin { .. } => f.write_str("create the admin's password"),
             Self::Apply(object) => write!(f, "apply {:?} {}", object.key.kind, object.key.name),
             Self::Delete(key) => write!(f, "delete {:?} {}", key.kind, key.name),
-            Self::Scale { replicas } => write!(f, "set the number of pods to {replicas}"),
+            Self::Scale {
+                group: Group::Voters,
+                replicas,
+            } => write!(f, "set the number of pods to {replicas}"),
+            Self::Scale {
+                group: Group::Observers,
+                replicas,
+            } => write!(f, "set the number of observers' pods to {replicas}"),
             Self::GrowClaim { claim, size } => write!(f, "grow {claim} to {size}"),
             Self::Initialize { pod, cluster_id } => write!(f, "initialize cluster {cluster_id} on {pod}"),
             Self::FileTask { pod, task } => write!(f, "file task {} with {pod}", task.name),

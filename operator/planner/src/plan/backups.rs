@@ -1,6 +1,7 @@
-//! Backups: one at a time, by the sidecar of a follower when there is one. The task is filed with a member and its report is read from
+//! Backups: one at a time, by the sidecar of an observer when there is one, else of a follower. The task is filed with a member and its report is read from
 //! that member's status, so a restart of the operator loses nothing; a member that forgot the task is told again.
 
+use crate::names::Group;
 use crate::observed::{BackupView, Observed};
 use crate::plan::Action;
 use crate::quorum::Lead;
@@ -8,7 +9,7 @@ use crate::status::{condition, whole_second};
 use crate::want::Want;
 use geode_api::{BackupPhase, CleanedUpStatus, ConditionType, GeodeBackupStatus, Reason};
 use geode_types::{CleanedUp, GroupId, LogIndex, Lsn, Retention, Role};
-use geode_wire::internal::{Task, TaskKind, TaskResult, TaskState};
+use geode_wire::internal::{MemberStatus, Task, TaskKind, TaskResult, TaskState};
 use k8s_openapi::jiff::Timestamp;
 
 /// A backup that takes longer is given up, so that it cannot hold back updates for ever.
@@ -28,19 +29,22 @@ pub(super) fn plan(want: &Want, seen: &Observed, lead: Option<&Lead<'_>>, now: T
     let reachable = backup.status.pod.as_ref().filter(|pod| seen.is_running(pod));
     match reachable {
         Some(pod) => follow(backup, seen, pod, now),
-        None => begin(backup, seen, lead, now),
+        None => begin(want, backup, seen, lead, now),
     }
 }
 
-/// Files it, with a follower that has caught up if there is one.
-fn begin(backup: &BackupView, seen: &Observed, lead: &Lead<'_>, now: Timestamp) -> Vec<Action> {
-    let follower = seen
-        .seen()
-        .find(|(pod, status)| {
-            status.role == Role::Follower && lead.caught_up(status.address.id) && seen.is_running(pod)
-        })
-        .map(|(pod, _)| pod);
-    let pod = follower.unwrap_or(lead.pod).to_owned();
+/// Files it, with an observer that has caught up if there is one: a backup costs disk and network, and it carries no writes. Else with a follower.
+fn begin(want: &Want, backup: &BackupView, seen: &Observed, lead: &Lead<'_>, now: Timestamp) -> Vec<Action> {
+    let able = |pod: &str, status: &MemberStatus| lead.caught_up(status.address.id) && seen.is_running(pod);
+    let observer = want
+        .pods_of(Group::Observers)
+        .find(|pod| seen.member(pod).is_some_and(|status| able(pod, status)));
+    let follower = || {
+        seen.seen()
+            .find(|(pod, status)| status.role == Role::Follower && able(pod, status))
+            .map(|(pod, _)| pod.to_owned())
+    };
+    let pod = observer.or_else(follower).unwrap_or_else(|| lead.pod.to_owned());
     let status = GeodeBackupStatus {
         phase: BackupPhase::Running,
         pod: Some(pod.clone()),

@@ -1,6 +1,7 @@
 //! Does the database exist? It is begun once: the decision is recorded before it is carried out, and never taken again once any member reports
 //! a cluster's identity. Volumes that an earlier cluster of the same name left behind are adopted, not overwritten.
 
+use crate::names::Group;
 use crate::observed::Observed;
 use crate::plan::scale::{self, is_from_before};
 use crate::plan::{Action, Step, trouble};
@@ -103,13 +104,15 @@ fn take_over(want: &Want, seen: &Observed, found: ClusterId, now: Timestamp) -> 
 
 /// No member has data. The first member is begun as soon as it is sure that no volume with data is still out of sight.
 fn begin(want: &Want, seen: &Observed, now: Timestamp) -> Step {
-    let first = want.names.pod(0);
+    let first = want.names.pod(Group::Voters, 0);
     let status = seen.member(&first);
     if status.is_some_and(|status| status.state == MemberState::Restoring) {
         return restore_progress(want, seen);
     }
-    if let Some(pods) = pods_for_all_volumes(want, seen) {
-        return scale::grow(want, seen, pods);
+    for group in Group::ALL {
+        if let Some(pods) = pods_for_all_volumes(want, seen, group) {
+            return scale::grow(want, seen, group, pods);
+        }
     }
     if status.is_none() {
         return Step::Wait(Reason::WaitingForPods, trouble(seen, &first));
@@ -195,11 +198,13 @@ fn out_of_sight(want: &Want, seen: &Observed) -> Option<String> {
         .map(|claim| claim.pod.clone())
 }
 
-/// How many pods it takes to look at every volume that an earlier cluster left behind, when there are too few.
-fn pods_for_all_volumes(want: &Want, seen: &Observed) -> Option<u32> {
-    let set = seen.set.as_ref()?;
+/// How many pods it takes to look at every volume of a group that an earlier cluster left behind, when there are too few.
+fn pods_for_all_volumes(want: &Want, seen: &Observed, group: Group) -> Option<u32> {
+    let set = seen.sets.get(&group)?;
     let left = seen.claims.values().filter(|claim| is_from_before(want, claim));
-    let highest = left.filter_map(|claim| want.names.ordinal(&claim.pod)).max()?;
+    let highest = left
+        .filter_map(|claim| want.names.ordinal(group, &claim.pod))
+        .max()?;
     (highest >= set.replicas).then_some(highest + 1)
 }
 

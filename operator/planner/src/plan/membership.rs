@@ -1,9 +1,10 @@
-//! Is every pod's member a voter, and nobody else? One change at a time, decided on the leader's own membership and fenced by its index.
+//! Is every voter's pod's member a voter, every observer's a learner, and nobody else a member? One change at a time, decided on the leader's own membership and fenced by its index.
 //!
 //! A new member becomes a learner, and a voter when it has caught up. A member whose volume was lost has left a dead identity behind; the change
 //! that gives its successor a vote takes the dead one's away. Places are given up from above, and voters before learners: what was removed
-//! is then always above what is still in use, and can be taken away.
+//! is then always above what is still in use, and can be taken away. An observer's member becomes a learner and stays one.
 
+use crate::names::Group;
 use crate::observed::Observed;
 use crate::plan::repair::is_deleted;
 use crate::plan::voters::{choose, choose_around, is_blank, is_dead, ordinals, places, same_set, seats};
@@ -16,9 +17,9 @@ use geode_wire::client::MemberAddress;
 
 /// Is an earlier change of the voters complete? Its leader takes a change through two steps; when that leader is lost between them, two
 /// sets of voters stay in force until somebody takes the second step.
-pub(super) fn settled(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
+pub(super) fn settled(want: &Want, seen: &Observed, lead: &Lead<'_>, group: Group) -> Step {
     let membership = &lead.status.membership;
-    if !membership.joint {
+    if group != Group::Voters || !membership.joint {
         return Step::Clear;
     }
     let wait = |message: String| Step::Wait(Reason::ChangingMembers, message);
@@ -49,10 +50,10 @@ pub(super) fn settled(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
 }
 
 /// Are there learners whose place is gone?
-pub(super) fn remove_learners(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
-    let places = places(want, seen, lead);
-    let voters_fit = ordinals(want, lead).all(|(id, ordinal)| ordinal < places || !lead.votes(id));
-    let is_surplus = |member: &MemberAddress| match want.names.ordinal(&member.name) {
+pub(super) fn remove_learners(want: &Want, seen: &Observed, lead: &Lead<'_>, group: Group) -> Step {
+    let places = places(want, seen, lead, group);
+    let voters_fit = ordinals(want, lead, group).all(|(id, ordinal)| ordinal < places || !lead.votes(id));
+    let is_surplus = |member: &MemberAddress| match want.names.ordinal(group, &member.name) {
         None => false,
         Some(ordinal) if ordinal >= places => voters_fit,
         Some(_) => is_dead(seen, member),
@@ -82,14 +83,14 @@ pub(super) fn remove_learners(want: &Want, seen: &Observed, lead: &Lead<'_>) -> 
 }
 
 /// Is there a pod whose member does not belong to the cluster yet?
-pub(super) fn add_learner(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
-    for pod in (0..places(want, seen, lead)).map(|ordinal| want.names.pod(ordinal)) {
+pub(super) fn add_learner(want: &Want, seen: &Observed, lead: &Lead<'_>, group: Group) -> Step {
+    for pod in (0..places(want, seen, lead, group)).map(|ordinal| want.names.pod(group, ordinal)) {
         let Some(status) = seen.member(&pod) else { continue };
         if lead.knows(status.address.id) || seen.pods.get(&pod).is_none_or(|view| view.deleting) {
             continue;
         }
         if !is_blank(status) {
-            // Below a voter it cannot be taken away; a person decides about the volume.
+            // Below one that is in use it cannot be taken away; a person decides about the volume.
             let id = status.address.id;
             return Step::Stuck(
                 Reason::RemovedMember,
@@ -110,7 +111,10 @@ pub(super) fn add_learner(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step
 }
 
 /// Are the voters as they should be: the members of the wanted places, an odd number of them?
-pub(super) fn change_voters(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
+pub(super) fn change_voters(want: &Want, seen: &Observed, lead: &Lead<'_>, group: Group) -> Step {
+    if group != Group::Voters {
+        return Step::Clear;
+    }
     let seats = seats(want, seen, lead, true);
     if same_set(&seats.holders, lead.voters()) && seats.late.is_empty() {
         return Step::Clear;
@@ -215,7 +219,7 @@ fn nobody_takes_over(lead: &Lead<'_>) -> Step {
 }
 
 fn first_missing(want: &Want, seen: &Observed) -> String {
-    want.pods()
+    want.pods_of(Group::Voters)
         .find(|pod| seen.member(pod).is_none())
         .map_or_else(|| "they are being added".to_owned(), |pod| trouble(seen, &pod))
 }

@@ -16,6 +16,7 @@ mod voters;
 
 pub use action::{Action, Plan, Progress};
 
+use crate::names::Group;
 use crate::observed::{Observed, PodView};
 use crate::quorum::{Lead, majority};
 use crate::want::{Memory, Want};
@@ -34,6 +35,9 @@ pub(crate) enum Step {
     Stuck(Reason, String),
 }
 
+/// A question about the places of a group.
+type Question = fn(&Want, &Observed, &Lead<'_>, Group) -> Step;
+
 /// What to do next.
 pub fn plan(want: &Want, seen: &Observed, now: Timestamp) -> Plan {
     let lead = Lead::find(seen);
@@ -48,7 +52,14 @@ pub fn plan(want: &Want, seen: &Observed, now: Timestamp) -> Plan {
     if let Some(lead) = &lead {
         actions.extend(roles::plan(want, seen, lead));
     }
-    match first_open_question(want, seen, lead.as_ref(), now) {
+    let (group, step) = first_open_question(want, seen, lead.as_ref(), now);
+    // Objects and volumes are everybody's.
+    let concerns = if progress == Progress::Idle {
+        group
+    } else {
+        Group::Voters
+    };
+    match step {
         Step::Clear => {}
         Step::Act(next, reason, message) => {
             actions.extend(next);
@@ -64,21 +75,45 @@ pub fn plan(want: &Want, seen: &Observed, now: Timestamp) -> Plan {
     } else {
         actions.extend(growth);
     }
-    Plan { actions, progress }
+    Plan {
+        actions,
+        progress,
+        concerns,
+    }
 }
 
-fn first_open_question(want: &Want, seen: &Observed, lead: Option<&Lead<'_>>, now: Timestamp) -> Step {
-    let before_a_leader: [fn(&Want, &Observed, Timestamp) -> Step; 2] = [repair::plan, bootstrap::plan];
-    for question in before_a_leader {
+/// What is open, and whom it concerns. The voters' places are asked for first, so that no observer holds them back.
+fn first_open_question(
+    want: &Want,
+    seen: &Observed,
+    lead: Option<&Lead<'_>>,
+    now: Timestamp,
+) -> (Group, Step) {
+    for question in [repair::plan, bootstrap::plan] {
         match question(want, seen, now) {
             Step::Clear => {}
-            other => return other,
+            other => return (Group::Voters, other),
         }
     }
     let Some(lead) = lead else {
-        return no_leader(want, seen);
+        return (Group::Voters, no_leader(want, seen));
     };
-    let with_a_leader: [fn(&Want, &Observed, &Lead<'_>) -> Step; 8] = [
+    match places(want, seen, lead, Group::Voters) {
+        Step::Clear => {}
+        other => return (Group::Voters, other),
+    }
+    let observers = places(want, seen, lead, Group::Observers);
+    match (observers, after_places(want, seen, lead)) {
+        (Step::Clear, Step::Clear) => (Group::Observers, here(want, seen, lead, Group::Observers)),
+        (observers, Step::Clear) => (Group::Observers, observers),
+        (Step::Clear | Step::Wait(..), other) => (Group::Voters, other),
+        (observers, _) => (Group::Voters, observers),
+    }
+}
+
+/// Are the members of a group where they belong?
+fn places(want: &Want, seen: &Observed, lead: &Lead<'_>, group: Group) -> Step {
+    let questions: [Question; 7] = [
         repair::lost_volumes,
         repair::deleted_volumes,
         membership::settled,
@@ -86,15 +121,25 @@ fn first_open_question(want: &Want, seen: &Observed, lead: Option<&Lead<'_>>, no
         membership::add_learner,
         scale::plan,
         membership::change_voters,
-        rolling::plan,
     ];
-    for question in with_a_leader {
+    for question in questions {
+        match question(want, seen, lead, group) {
+            Step::Clear => {}
+            other => return other,
+        }
+    }
+    Step::Clear
+}
+
+/// What the members run, and whether the voters are well.
+fn after_places(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
+    for question in [rolling::plan, voters_here] {
         match question(want, seen, lead) {
             Step::Clear => {}
             other => return other,
         }
     }
-    all_here(want, seen, lead)
+    keep_images(want)
 }
 
 /// Without a leader no membership is changed: the members elect one, as soon as a majority is there.
@@ -123,7 +168,7 @@ fn no_leader(want: &Want, seen: &Observed) -> Step {
         Some(step) => return step,
     }
     let missing: Vec<String> = want
-        .pods()
+        .pods_of(Group::Voters)
         .filter(|pod| seen.member(pod).is_none())
         .map(|pod| trouble(seen, &pod))
         .collect();
@@ -137,21 +182,27 @@ fn no_leader(want: &Want, seen: &Observed) -> Step {
     )
 }
 
-/// The last question: is everybody where they should be?
-fn all_here(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
-    if let Some((_, waiting)) = unwell(want, seen, lead).into_iter().next() {
-        return waiting;
+fn voters_here(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
+    here(want, seen, lead, Group::Voters)
+}
+
+/// Is everybody of a group well?
+fn here(want: &Want, seen: &Observed, lead: &Lead<'_>, group: Group) -> Step {
+    let ails = want.pods_of(group).find_map(|pod| ails(seen, lead, group, &pod));
+    if let Some(message) = ails {
+        return Step::Wait(Reason::MemberNotReady, message);
     }
     let refusing = seen
         .seen()
+        .filter(|(pod, _)| want.names.ordinal(group, pod).is_some())
         .find_map(|(pod, status)| status.read_only.as_ref().map(|reason| (pod, reason)));
     match refusing {
         Some((pod, reason)) => Step::Wait(Reason::ReadOnly, format!("{pod} refuses writes: {reason}")),
-        None => keep_images(want),
+        None => Step::Clear,
     }
 }
 
-/// Everybody runs them: from now on they stay when the manifest names none. Not before, so that taking back what does not start leads back.
+/// Every voter runs them, and no other pod anything else: from now on they stay when the manifest names none. Not before, so that taking back what does not start leads back.
 fn keep_images(want: &Want) -> Step {
     if want.images_unnamed == want.images {
         return Step::Clear;
@@ -167,22 +218,28 @@ fn keep_images(want: &Want) -> Step {
     )
 }
 
-/// The wanted pods that are not where they should be, and what each waits for.
+/// The wanted pods of all groups that are not where they should be, and what each waits for.
 fn unwell(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Vec<(String, Step)> {
-    want.pods()
-        .filter_map(|pod| {
-            let message = ails(seen, lead, &pod)?;
-            Some((pod, Step::Wait(Reason::MemberNotReady, message)))
-        })
-        .collect()
+    let all = Group::ALL
+        .into_iter()
+        .flat_map(|group| want.pods_of(group).map(move |pod| (group, pod)));
+    all.filter_map(|(group, pod)| {
+        let message = ails(seen, lead, group, &pod)?;
+        Some((pod, Step::Wait(Reason::MemberNotReady, message)))
+    })
+    .collect()
 }
 
-fn ails(seen: &Observed, lead: &Lead<'_>, pod: &str) -> Option<String> {
+fn ails(seen: &Observed, lead: &Lead<'_>, group: Group, pod: &str) -> Option<String> {
     let Some(status) = seen.member(pod) else {
         return Some(trouble(seen, pod));
     };
     let id = status.address.id;
-    if !lead.votes(id) || !lead.caught_up(id) {
+    let has_place = match group {
+        Group::Voters => lead.votes(id),
+        Group::Observers => lead.knows(id),
+    };
+    if !has_place || !lead.caught_up(id) {
         return Some(format!("{pod} is not caught up yet"));
     }
     if let Some(reason) = &status.not_ready {

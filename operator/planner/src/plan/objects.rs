@@ -1,6 +1,7 @@
-//! Do all objects exist as the manifest wants them? Secrets first, the StatefulSet last. Certificates are renewed long before they end.
+//! Do all objects exist as the manifest wants them? Secrets first, the StatefulSets last. Certificates are renewed long before they end.
 
 use crate::build::{self, Fixed};
+use crate::names::Group;
 use crate::observed::{Certificate, Observed, VolumeKind};
 use crate::plan::Action;
 use crate::want::{Memory, Want};
@@ -19,7 +20,12 @@ pub(super) fn plan(want: &Want, seen: &Observed, now: Timestamp) -> Vec<Action> 
         actions.push(Action::Record(Box::new(memory)));
     }
     actions.extend(secrets(want, seen, now));
-    let objects = build::objects(want, seen, &fixed(want, seen));
+    let sets: Vec<Fixed> = Group::ALL
+        .into_iter()
+        .filter(|group| is_needed(want, seen, *group))
+        .map(|group| fixed(want, seen, group))
+        .collect();
+    let objects = build::objects(want, seen, &sets);
     actions.extend(objects.into_iter().filter_map(|object| {
         let applied = seen
             .objects
@@ -31,17 +37,26 @@ pub(super) fn plan(want: &Want, seen: &Observed, now: Timestamp) -> Vec<Action> 
     actions
 }
 
+/// Whether there is a StatefulSet for this group. One whose pods are all gone stays: it takes their volumes away. One is needed, too, to look
+/// at volumes that an earlier cluster of this name left behind.
+fn is_needed(want: &Want, seen: &Observed, group: Group) -> bool {
+    let has_volume = || {
+        seen.claims
+            .values()
+            .any(|claim| want.names.ordinal(group, &claim.pod).is_some())
+    };
+    want.count(group) > 0 || seen.sets.contains_key(&group) || has_volume()
+}
+
 /// What a StatefulSet that exists keeps: its pods are added and taken away by other questions, its volume templates never change.
-fn fixed(want: &Want, seen: &Observed) -> Fixed {
+fn fixed(want: &Want, seen: &Observed, group: Group) -> Fixed {
+    let set = seen.sets.get(&group);
     let size = |kind: VolumeKind, wanted: &String| {
-        seen.set
-            .as_ref()
-            .and_then(|set| set.sizes.get(&kind))
-            .unwrap_or(wanted)
-            .clone()
+        set.and_then(|set| set.sizes.get(&kind)).unwrap_or(wanted).clone()
     };
     Fixed {
-        replicas: seen.set.as_ref().map_or(want.members, |set| set.replicas),
+        group,
+        replicas: set.map_or(want.count(group), |set| set.replicas),
         sizes: [
             size(VolumeKind::Data, &want.data_size),
             size(VolumeKind::Wal, &want.wal_size),
@@ -59,9 +74,13 @@ fn secrets(want: &Want, seen: &Observed, now: Timestamp) -> Vec<Action> {
         .authority
         .as_ref()
         .is_some_and(|authority| seen.secrets.distributed.as_ref() == Some(&authority.fingerprint));
-    let pods = want.members.max(seen.set.as_ref().map_or(0, |set| set.replicas));
-    let due: Vec<String> = (0..pods)
-        .map(|ordinal| want.names.pod(ordinal))
+    let pods = |group: Group| {
+        let count = want.count(group).max(seen.replicas(group));
+        (0..count).map(move |ordinal| want.names.pod(group, ordinal))
+    };
+    let due: Vec<String> = Group::ALL
+        .into_iter()
+        .flat_map(pods)
         .filter(|pod| {
             !seen
                 .secrets

@@ -2,6 +2,7 @@
 //! quorum: it serves nobody, and this is how a bad image is corrected. A volume whose storage is gone is given up when the others have
 //! everything.
 
+use crate::names::Group;
 use crate::observed::{ClaimView, Observed, PodView};
 use crate::plan::rolling::{self, is_outdated, template_is_current};
 use crate::plan::{Action, Step};
@@ -11,14 +12,12 @@ use geode_api::Reason;
 use k8s_openapi::jiff::Timestamp;
 
 pub(super) fn plan(want: &Want, seen: &Observed, _: Timestamp) -> Step {
-    if !template_is_current(want, seen) {
-        return Step::Clear;
-    }
     // A volume that waits for its deletion would go with the pod; whether that may be, only a leader can say.
     let broken = seen
         .pods
         .iter()
-        .find(|(pod, view)| is_idle(seen, pod, view) && is_outdated(want, view) && !is_deleted(seen, pod));
+        .filter(|(pod, view)| is_idle(seen, pod, view) && is_outdated(want, view) && !is_deleted(seen, pod))
+        .find(|(pod, _)| template_is_current(want, seen, pod));
     match broken {
         Some((pod, view)) => restart(
             pod,
@@ -44,9 +43,8 @@ pub(super) fn restart(pod: &str, view: &PodView, reason: Reason, message: String
 }
 
 /// Is a member's volume gone, or deleted by a person and held back only by a pod that waits for it?
-pub(super) fn lost_volumes(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
-    let replicas = seen.set.as_ref().map_or(0, |set| set.replicas);
-    let kept = want.pods().take(replicas as usize);
+pub(super) fn lost_volumes(want: &Want, seen: &Observed, lead: &Lead<'_>, group: Group) -> Step {
+    let kept = want.pods_of(group).take(seen.replicas(group) as usize);
     for pod in kept.filter(|pod| seen.member(pod).is_none()) {
         let claims: Vec<(&String, &ClaimView)> = seen.claims_of(&pod).collect();
         let idle = seen.pods.get(&pod).filter(|view| is_idle(seen, &pod, view));
@@ -92,10 +90,10 @@ pub(super) fn lost_volumes(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Ste
 
 /// Has a person deleted the volume of a member that runs? Kubernetes keeps it as long as the pod is there, and a deletion cannot be taken
 /// back: it would go at the next restart, whoever is away then. So the member is replaced now, while the others have everything.
-pub(super) fn deleted_volumes(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
+pub(super) fn deleted_volumes(want: &Want, seen: &Observed, lead: &Lead<'_>, group: Group) -> Step {
     let runs =
         |pod: &String| seen.member(pod).is_some() && seen.pods.get(pod).is_some_and(|view| !view.deleting);
-    let pod = want.pods().find(|pod| runs(pod) && is_deleted(seen, pod));
+    let pod = want.pods_of(group).find(|pod| runs(pod) && is_deleted(seen, pod));
     match pod {
         Some(pod) if others_have_everything(lead, &pod) => {
             let message = format!(

@@ -1,5 +1,5 @@
-//! Do the pods have the template that the manifest wants? One at a time, only while everybody else is well: followers first, highest ordinal
-//! first; then leadership moves to a pod that is up to date, and the old leader goes last.
+//! Do the pods have the template that the manifest wants? One at a time, only while everybody else is well: observers first, then followers,
+//! highest ordinal first; then leadership moves to a pod that is up to date, and the old leader goes last.
 
 use crate::build::template_hash;
 use crate::observed::{Observed, PodView};
@@ -19,7 +19,7 @@ pub(super) fn plan(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
         return Step::Clear;
     }
     let wait = |message: String| Step::Wait(Reason::Updating, message);
-    if !template_is_current(want, seen) {
+    if outdated.iter().any(|pod| !template_is_current(want, seen, pod)) {
         return wait("waiting for Kubernetes to see the new template".to_owned());
     }
     let left = outdated.len();
@@ -94,9 +94,11 @@ pub(super) fn is_outdated(want: &Want, view: &PodView) -> bool {
     !view.deleting && view.template.as_deref() != Some(template_hash(want).as_str())
 }
 
-/// A pod that is made now gets the template that is wanted.
-pub(super) fn template_is_current(want: &Want, seen: &Observed) -> bool {
-    seen.set
-        .as_ref()
-        .is_some_and(|set| set.observed && set.template.as_deref() == Some(template_hash(want).as_str()))
+/// This pod gets the template that is wanted when it is made now.
+pub(super) fn template_is_current(want: &Want, seen: &Observed, pod: &str) -> bool {
+    let set = want
+        .names
+        .place(pod)
+        .and_then(|place| seen.sets.get(&place.group));
+    set.is_some_and(|set| set.observed && set.template.as_deref() == Some(template_hash(want).as_str()))
 }

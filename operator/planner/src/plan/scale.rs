@@ -1,6 +1,7 @@
-//! Are there as many pods as members? Pods are added at once, and taken away only after their members have left the cluster; Kubernetes
+//! Has each group as many pods as members? Pods are added at once, and taken away only after their members have left the cluster; Kubernetes
 //! then deletes their volumes, so that a removed identity cannot come back.
 
+use crate::names::Group;
 use crate::observed::{ClaimView, Observed};
 use crate::plan::voters::{ordinals, places};
 use crate::plan::{Action, Step, trouble};
@@ -9,22 +10,33 @@ use crate::want::Want;
 use geode_api::Reason;
 use geode_wire::internal::Membership;
 
-pub(super) fn plan(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
-    let Some(set) = &seen.set else { return Step::Clear };
-    let places = places(want, seen, lead).max(1);
-    if places > set.replicas {
-        return grow(want, seen, places);
+/// A cluster keeps a pod, whatever happens.
+fn least(group: Group) -> u32 {
+    match group {
+        Group::Voters => 1,
+        Group::Observers => 0,
+    }
+}
+
+pub(super) fn plan(want: &Want, seen: &Observed, lead: &Lead<'_>, group: Group) -> Step {
+    if !seen.sets.contains_key(&group) {
+        return Step::Clear;
+    }
+    let current = seen.replicas(group);
+    let places = places(want, seen, lead, group).max(least(group));
+    if places > current {
+        return grow(want, seen, group, places);
     }
     // A pod stays as long as its member belongs to the cluster.
-    let in_use = ordinals(want, lead)
+    let in_use = ordinals(want, lead, group)
         .map(|(_, ordinal)| ordinal + 1)
         .max()
         .unwrap_or(0);
-    let target = places.max(in_use).min(set.replicas);
-    if target == set.replicas {
+    let target = places.max(in_use).min(current);
+    if target == current {
         return Step::Clear;
     }
-    if let Some(claim) = unseen_from_before(want, seen, target) {
+    if let Some(claim) = unseen_from_before(want, seen, group, target) {
         return Step::Wait(
             Reason::WaitingForPods,
             format!(
@@ -34,29 +46,33 @@ pub(super) fn plan(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
             ),
         );
     }
-    scale(seen, target)
+    scale(seen, group, target)
 }
 
 /// Without a leader: are pods of voters missing, because the manifest, or somebody, asks for fewer pods than a majority needs?
 pub(super) fn for_a_majority(want: &Want, seen: &Observed, membership: &Membership) -> Step {
-    let Some(set) = &seen.set else { return Step::Clear };
+    let group = Group::Voters;
     let voters = membership
         .members
         .iter()
         .filter(|member| membership.voters.contains(&member.id));
-    let needed = voters.filter_map(|member| want.names.ordinal(&member.name)).max();
+    let needed = voters
+        .filter_map(|member| want.names.ordinal(group, &member.name))
+        .max();
     match needed {
-        Some(highest) if highest >= set.replicas => grow(want, seen, highest + 1),
+        Some(highest) if seen.sets.contains_key(&group) && highest >= seen.replicas(group) => {
+            grow(want, seen, group, highest + 1)
+        }
         _ => Step::Clear,
     }
 }
 
 /// Adds pods, after those that had their places before are gone: a volume on its way out must not be taken for a new member's.
-pub(super) fn grow(want: &Want, seen: &Observed, target: u32) -> Step {
-    let current = seen.set.as_ref().map_or(0, |set| set.replicas);
+pub(super) fn grow(want: &Want, seen: &Observed, group: Group, target: u32) -> Step {
+    let current = seen.replicas(group);
     let is_added = |pod: &str| {
         want.names
-            .ordinal(pod)
+            .ordinal(group, pod)
             .is_some_and(|ordinal| (current..target).contains(&ordinal))
     };
     let wait = |message: String| Step::Wait(Reason::WaitingForPods, message);
@@ -70,29 +86,40 @@ pub(super) fn grow(want: &Want, seen: &Observed, target: u32) -> Step {
     if let Some(claim) = leaving {
         return wait(format!("the old volume of {} is still being deleted", claim.pod));
     }
-    scale(seen, target)
+    scale(seen, group, target)
 }
 
-fn scale(seen: &Observed, target: u32) -> Step {
-    let current = seen.set.as_ref().map_or(0, |set| set.replicas);
+fn scale(seen: &Observed, group: Group, replicas: u32) -> Step {
+    let current = seen.replicas(group);
+    let pods = match group {
+        Group::Voters => "pods",
+        Group::Observers => "observers' pods",
+    };
     Step::Act(
-        vec![Action::Scale { replicas: target }],
+        vec![Action::Scale { group, replicas }],
         Reason::ChangingMembers,
-        format!("changing the number of pods from {current} to {target}"),
+        format!("changing the number of {pods} from {current} to {replicas}"),
     )
 }
 
-/// A volume beyond the target that an earlier cluster of this name left behind, and that nobody has looked at.
-fn unseen_from_before<'a>(want: &Want, seen: &'a Observed, target: u32) -> Option<&'a ClaimView> {
-    let current = seen.set.as_ref().map_or(0, |set| set.replicas);
+/// A volume beyond the target that an earlier cluster of this name left behind, and that nobody has looked at. One whose storage is gone
+/// shows nothing to anybody.
+fn unseen_from_before<'a>(
+    want: &Want,
+    seen: &'a Observed,
+    group: Group,
+    target: u32,
+) -> Option<&'a ClaimView> {
+    let current = seen.replicas(group);
     let goes = |pod: &str| {
         want.names
-            .ordinal(pod)
+            .ordinal(group, pod)
             .is_some_and(|ordinal| (target..current).contains(&ordinal))
     };
     seen.claims
         .values()
-        .find(|claim| goes(&claim.pod) && is_from_before(want, claim) && seen.member(&claim.pod).is_none())
+        .filter(|claim| goes(&claim.pod) && is_from_before(want, claim) && !claim.lost)
+        .find(|claim| seen.member(&claim.pod).is_none())
 }
 
 /// Whether an earlier cluster of this name left this volume behind.

@@ -1,8 +1,9 @@
-//! Who should vote? A function of the manifest, of the leader's membership and of who was seen; changes are `membership`'s.
+//! Who has a place, and who should vote? A function of the manifest, of the leader's membership and of who was seen; changes are `membership`'s.
 //!
 //! Every wanted place has at most one holder. The number of voters stays odd: two survive no more failures than one, and lose the vote more
 //! often.
 
+use crate::names::Group;
 use crate::observed::Observed;
 use crate::quorum::Lead;
 use crate::want::Want;
@@ -30,26 +31,35 @@ pub(super) fn is_dead(seen: &Observed, member: &MemberAddress) -> bool {
     seen.id_of(&member.name).is_some_and(|id| id != member.id)
 }
 
-/// How many places can have members now. A pod above all voters whose member was removed bounds them: an identity that left never
-/// comes back, so the pods from there on are taken away first, and return with new volumes.
-pub(super) fn places(want: &Want, seen: &Observed, lead: &Lead<'_>) -> u32 {
-    let highest_voter = ordinals(want, lead)
-        .filter(|(id, _)| lead.votes(*id))
+/// How many places of a group can have members now. A pod above all that are in use whose member was removed bounds them: an identity that
+/// left never comes back, so the pods from there on are taken away first, and return with new volumes.
+pub(super) fn places(want: &Want, seen: &Observed, lead: &Lead<'_>, group: Group) -> u32 {
+    let in_use = |id: MemberId| match group {
+        Group::Voters => lead.votes(id),
+        Group::Observers => true,
+    };
+    let highest = ordinals(want, lead, group)
+        .filter(|(id, _)| in_use(*id))
         .map(|(_, at)| at)
         .max();
     let removed = seen
         .seen()
         .filter(|(_, status)| !lead.knows(status.address.id) && !is_blank(status))
-        .filter_map(|(pod, _)| want.names.ordinal(pod))
-        .filter(|at| Some(*at) > highest_voter)
+        .filter_map(|(pod, _)| want.names.ordinal(group, pod))
+        .filter(|at| Some(*at) > highest)
         .min();
-    removed.map_or(want.members, |at| at.min(want.members))
+    let wanted = want.count(group);
+    removed.map_or(wanted, |at| at.min(wanted))
 }
 
-/// Members that are pods of this cluster, and which.
-pub(super) fn ordinals<'a>(want: &'a Want, lead: &'a Lead<'_>) -> impl Iterator<Item = (MemberId, u32)> + 'a {
+/// Members that are pods of this group, and which.
+pub(super) fn ordinals<'a>(
+    want: &'a Want,
+    lead: &'a Lead<'_>,
+    group: Group,
+) -> impl Iterator<Item = (MemberId, u32)> + 'a {
     let members = lead.members().iter();
-    members.filter_map(|member| Some((member.id, want.names.ordinal(&member.name)?)))
+    members.filter_map(move |member| Some((member.id, want.names.ordinal(group, &member.name)?)))
 }
 
 /// Who holds the wanted places. `newcomers`: learners that have caught up take theirs.
@@ -63,11 +73,12 @@ pub(super) fn seats<'a>(want: &Want, seen: &Observed, lead: &Lead<'a>, newcomers
     let strangers = lead
         .members()
         .iter()
-        .filter(|member| want.names.ordinal(&member.name).is_none());
+        .filter(|member| want.names.place(&member.name).is_none());
     seats
         .holders
         .extend(strangers.map(|member| member.id).filter(|id| lead.votes(*id)));
-    for pod in (0..places(want, seen, lead)).map(|ordinal| want.names.pod(ordinal)) {
+    for ordinal in 0..places(want, seen, lead, Group::Voters) {
+        let pod = want.names.pod(Group::Voters, ordinal);
         let present = seen.id_of(&pod);
         let named = || lead.members().iter().filter(|member| member.name == pod);
         let there = named().find(|member| Some(member.id) == present);
@@ -142,7 +153,7 @@ fn spare(want: &Want, seen: &Observed, lead: &Lead<'_>, taken: &[MemberId]) -> V
         .iter()
         .filter(|member| lead.votes(member.id) && !taken.contains(&member.id))
         .filter(|member| !want.wants_pod(&member.name) && !is_dead(seen, member))
-        .map(|member| (want.names.ordinal(&member.name), member.id))
+        .map(|member| (want.names.ordinal(Group::Voters, &member.name), member.id))
         .collect();
     spare.sort_unstable();
     spare.into_iter().map(|(_, id)| id).collect()

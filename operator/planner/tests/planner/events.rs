@@ -2,10 +2,13 @@
 
 use crate::kubernetes::BAD_VERSION;
 use crate::model::{Model, Volume};
-use geode_planner::Action;
+use geode_planner::{Action, Group, Place};
 use geode_types::MemberId;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+
+/// Observers that a story has at most.
+const OBSERVERS: u32 = 3;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Event {
@@ -15,30 +18,41 @@ pub(crate) enum Event {
     Interrupt(u8),
     /// `spec.members`.
     Members(u32),
+    /// `spec.observers.replicas`.
+    Observers(u32),
     /// `spec.version`; one of them cannot start.
     Version(u8),
-    /// The manifest is deleted and applied anew, with so many members.
-    Recreate(u32),
+    /// The manifest is deleted and applied anew, with so many members and observers.
+    Recreate(u32, u32),
     /// Another release of the operator.
     Release(u8),
     /// A backup is asked for.
     Backup,
     /// Pod and volumes are gone.
-    LoseVolume(u32),
+    LoseVolume(Place),
     /// The storage of the volumes is gone.
-    LoseStorage(u32),
+    LoseStorage(Place),
     /// A person deletes the volumes; they stay until the pod goes.
-    DeleteVolume(u32),
+    DeleteVolume(Place),
     /// The pod is gone.
-    KillPod(u32),
+    KillPod(Place),
     /// The operator does not reach the server.
-    Partition(u32),
+    Partition(Place),
     /// The other members do not reach the server.
-    Cut(u32),
-    /// Writes that the followers do not have yet.
+    Cut(Place),
+    /// Writes that the others do not have yet.
     Load(u8),
     /// All reach each other.
     Heal,
+}
+
+/// A pod that may be there.
+pub(crate) fn pod() -> impl Strategy<Value = Place> {
+    let of = |group| move |ordinal| Place { group, ordinal };
+    prop_oneof![
+        7 => (0u32..7).prop_map(of(Group::Voters)),
+        3 => (0..OBSERVERS).prop_map(of(Group::Observers)),
+    ]
 }
 
 pub(crate) fn event() -> impl Strategy<Value = Event> {
@@ -47,36 +61,55 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
         4 => (1u8..30).prop_map(Event::Rounds),
         2 => (0u8..4).prop_map(Event::Interrupt),
         4 => members().prop_map(Event::Members),
+        3 => (0..=OBSERVERS).prop_map(Event::Observers),
         2 => (0u8..4).prop_map(Event::Version),
-        1 => members().prop_map(Event::Recreate),
+        1 => (members(), 0..=OBSERVERS).prop_map(|(members, observers)| Event::Recreate(members, observers)),
         1 => (0u8..4).prop_map(Event::Release),
         1 => Just(Event::Backup),
-        2 => (0u32..7).prop_map(Event::LoseVolume),
-        2 => (0u32..7).prop_map(Event::LoseStorage),
-        2 => (0u32..7).prop_map(Event::DeleteVolume),
-        3 => (0u32..7).prop_map(Event::KillPod),
-        2 => (0u32..7).prop_map(Event::Partition),
-        2 => (0u32..7).prop_map(Event::Cut),
+        2 => pod().prop_map(Event::LoseVolume),
+        2 => pod().prop_map(Event::LoseStorage),
+        2 => pod().prop_map(Event::DeleteVolume),
+        3 => pod().prop_map(Event::KillPod),
+        2 => pod().prop_map(Event::Partition),
+        2 => pod().prop_map(Event::Cut),
         1 => (0u8..10).prop_map(Event::Load),
         2 => Just(Event::Heal),
     ]
 }
 
+/// What a user asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wishes {
+    pub(crate) members: u32,
+    pub(crate) observers: u32,
+    version: u8,
+}
+
+impl Wishes {
+    fn spec(self) -> Value {
+        json!({
+            "members": self.members, "observers": {"replicas": self.observers},
+            "version": format!("1.0.{}", self.version), "archive": {"s3": {"bucket": "b"}},
+        })
+    }
+}
+
 /// A model, and the manifest that its user has in mind.
 pub(crate) struct Story {
     pub(crate) model: Model,
-    pub(crate) members: u32,
-    version: u8,
+    pub(crate) wishes: Wishes,
 }
 
 impl Story {
     pub(crate) fn new() -> Self {
-        let (members, version) = (3, 0);
-        let model = Model::new(spec(members, version));
+        let wishes = Wishes {
+            members: 3,
+            observers: 1,
+            version: 0,
+        };
         Self {
-            model,
-            members,
-            version,
+            model: Model::new(wishes.spec()),
+            wishes,
         }
     }
 
@@ -91,15 +124,15 @@ impl Story {
 
     /// What was broken is mended, as far as it can be from outside.
     pub(crate) fn end(&mut self) {
-        if format!("1.0.{}", self.version) == BAD_VERSION {
-            self.change(self.members, 0);
+        if format!("1.0.{}", self.wishes.version) == BAD_VERSION {
+            self.change(|wishes| wishes.version = 0);
         }
         self.heal();
     }
 
-    fn change(&mut self, members: u32, version: u8) {
-        (self.members, self.version) = (members, version);
-        self.model.change(spec(members, version));
+    fn change(&mut self, change: impl FnOnce(&mut Wishes)) {
+        change(&mut self.wishes);
+        self.model.change(self.wishes.spec());
     }
 
     fn heal(&mut self) {
@@ -112,11 +145,12 @@ impl Story {
         match event {
             Event::Rounds(count) => (0..count).for_each(|_| self.round(usize::MAX)),
             Event::Interrupt(actions) => self.round(actions.into()),
-            Event::Members(members) => self.change(members, self.version),
-            Event::Version(version) => self.change(self.members, version),
-            Event::Recreate(members) => {
-                self.members = members;
-                self.model.recreate(spec(members, self.version));
+            Event::Members(members) => self.change(|wishes| wishes.members = members),
+            Event::Observers(observers) => self.change(|wishes| wishes.observers = observers),
+            Event::Version(version) => self.change(|wishes| wishes.version = version),
+            Event::Recreate(members, observers) => {
+                (self.wishes.members, self.wishes.observers) = (members, observers);
+                self.model.recreate(self.wishes.spec());
             }
             Event::Release(minor) => self.model.release = format!("0.{minor}.0"),
             Event::Backup => {
@@ -129,19 +163,19 @@ impl Story {
                 }
             }
             Event::Heal => self.heal(),
-            Event::LoseVolume(ordinal)
-            | Event::LoseStorage(ordinal)
-            | Event::DeleteVolume(ordinal)
-            | Event::KillPod(ordinal)
-            | Event::Partition(ordinal)
-            | Event::Cut(ordinal) => self.disturb(event, ordinal),
+            Event::LoseVolume(place)
+            | Event::LoseStorage(place)
+            | Event::DeleteVolume(place)
+            | Event::KillPod(place)
+            | Event::Partition(place)
+            | Event::Cut(place) => self.disturb(event, place),
         }
         self.round(usize::MAX);
     }
 
-    fn disturb(&mut self, event: Event, ordinal: u32) {
+    fn disturb(&mut self, event: Event, place: Place) {
         let model = &mut self.model;
-        let pod = model.names().pod(ordinal);
+        let pod = model.names().pod(place.group, place.ordinal);
         let may_lose = model.may_lose(&pod);
         let doomed = model.volumes.get(&pod).is_some_and(Volume::doomed);
         match (event, model.pods.get_mut(&pod)) {
@@ -175,6 +209,13 @@ impl Story {
         let pods = self.model.pods.values();
         let leaders = pods.filter(|pod| pod.view.role.as_deref() == Some("leader"));
         assert!(leaders.count() <= 1, "two leaders by label");
+        if let Some(raft) = &self.model.raft {
+            let mut observers = self.model.members_of(Group::Observers).into_iter();
+            assert!(
+                !observers.any(|member| raft.votes(member.id)),
+                "an observer votes"
+            );
+        }
         self.model.step();
     }
 }
@@ -186,8 +227,4 @@ fn leaves_a_majority(model: &Model, pod: &str) -> bool {
     let rest: Vec<MemberId> = up.iter().copied().filter(|other| *other != id).collect();
     let alone = raft.membership.voters == [id];
     alone || !raft.has_quorum(&up) || raft.has_quorum(&rest)
-}
-
-fn spec(members: u32, version: u8) -> Value {
-    json!({ "members": members, "version": format!("1.0.{version}"), "archive": {"s3": {"bucket": "b"}} })
 }

@@ -36,10 +36,10 @@ impl Model {
             Action::Delete(key) => {
                 self.objects.remove(key);
             }
-            Action::Scale { replicas } => {
+            Action::Scale { group, replicas } => {
                 let key = ObjectKey {
                     kind: Kind::StatefulSet,
-                    name: "g".into(),
+                    name: self.names().set(*group),
                 };
                 let set = self.objects.get_mut(&key).expect(THERE);
                 set["spec"]["replicas"] = (*replicas).into();

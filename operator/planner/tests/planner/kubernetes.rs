@@ -2,7 +2,7 @@
 
 use crate::model::{Model, ModelPod, Volume};
 use geode_api::ANNOTATION_TEMPLATE;
-use geode_planner::PodView;
+use geode_planner::{Group, PodView};
 use geode_types::MemberId;
 use geode_wire::internal::{TaskResult, TaskState};
 use k8s_openapi::jiff::SignedDuration;
@@ -18,9 +18,12 @@ impl Model {
         self.collect_volumes();
         self.remove_deleted_pods();
         // What was applied is seen by the controller a moment later.
-        self.controlled = self.set().cloned();
-        if let Some(set) = self.controlled.clone() {
-            self.control(&set);
+        let sets = Group::ALL
+            .into_iter()
+            .filter_map(|group| Some((group, self.set(group)?.clone())));
+        self.controlled = sets.collect();
+        for (group, set) in self.controlled.clone() {
+            self.control(group, &set);
         }
         self.elect_and_copy();
         for report in self.tasks.values_mut().flatten() {
@@ -58,10 +61,10 @@ impl Model {
         self.tasks.retain(|pod, _| self.pods.contains_key(pod));
     }
 
-    fn control(&mut self, set: &Value) {
+    fn control(&mut self, group: Group, set: &Value) {
         let replicas = set["spec"]["replicas"].as_u64().unwrap_or(0) as u32;
         for ordinal in 0..replicas {
-            let name = self.names().pod(ordinal);
+            let name = self.names().pod(group, ordinal);
             match self.pods.get_mut(&name) {
                 None if self.volumes.get(&name).is_some_and(Volume::doomed) => {}
                 None => self.make_pod(&name, set),
@@ -76,7 +79,10 @@ impl Model {
         }
         let names = self.names();
         for (name, pod) in &mut self.pods {
-            if names.ordinal(name).is_some_and(|ordinal| ordinal >= replicas) {
+            if names
+                .ordinal(group, name)
+                .is_some_and(|ordinal| ordinal >= replicas)
+            {
                 pod.view.deleting = true;
                 self.volumes.get_mut(name).expect("a pod has volumes").owner = Some(pod.view.uid.clone());
             }

@@ -11,6 +11,7 @@ mod hands;
 mod kubernetes;
 mod model;
 mod objects;
+mod observers;
 mod raft;
 mod rules;
 mod schedule_lives;

@@ -3,8 +3,8 @@
 use crate::raft::{Raft, empty};
 use geode_api::{ANNOTATION_TEMPLATE, GeodeBackupStatus, GeodeCluster, GeodeClusterStatus};
 use geode_planner::{
-    BackupView, ClaimView, Defaults, Kind, MemberSeen, Names, ObjectKey, Observed, Plan, PodView, Progress,
-    Report, Secrets, SetView, VolumeKind, Want, check, cluster_status, plan, validate,
+    BackupView, ClaimView, Defaults, Group, Kind, MemberSeen, Names, ObjectKey, Observed, Plan, PodView,
+    Progress, Report, Secrets, SetView, VolumeKind, Want, check, cluster_status, plan, validate,
 };
 use geode_types::{ClusterId, MemberId};
 use geode_wire::client::MemberAddress;
@@ -54,8 +54,8 @@ pub(crate) struct Model {
     pub(crate) cluster: GeodeCluster,
     pub(crate) release: String,
     pub(crate) objects: BTreeMap<ObjectKey, Value>,
-    /// The spec of the StatefulSet that its controller has seen.
-    pub(crate) controlled: Option<Value>,
+    /// The StatefulSets as their controller has seen them.
+    pub(crate) controlled: BTreeMap<Group, Value>,
     pub(crate) secrets: Secrets,
     pub(crate) pods: BTreeMap<String, ModelPod>,
     pub(crate) volumes: BTreeMap<String, Volume>,
@@ -82,7 +82,7 @@ impl Model {
             cluster: cluster.unwrap(),
             release: "0.1.0".into(),
             objects: BTreeMap::new(),
-            controlled: None,
+            controlled: BTreeMap::new(),
             secrets: Secrets::default(),
             pods: BTreeMap::new(),
             volumes: BTreeMap::new(),
@@ -154,16 +154,24 @@ impl Model {
         }
     }
 
-    pub(crate) fn set(&self) -> Option<&Value> {
+    pub(crate) fn set(&self, group: Group) -> Option<&Value> {
         self.objects.get(&ObjectKey {
             kind: Kind::StatefulSet,
-            name: "g".into(),
+            name: self.names().set(group),
         })
     }
 
-    pub(crate) fn replicas(&self) -> u32 {
-        self.set()
+    pub(crate) fn replicas(&self, group: Group) -> u32 {
+        self.set(group)
             .map_or(0, |set| set["spec"]["replicas"].as_u64().unwrap() as u32)
+    }
+
+    /// Members of a group's pods.
+    pub(crate) fn members_of(&self, group: Group) -> Vec<&MemberAddress> {
+        let members = self.raft.iter().flat_map(|raft| &raft.membership.members);
+        members
+            .filter(|member| self.names().ordinal(group, &member.name).is_some())
+            .collect()
     }
 
     /// Identities whose servers run and reach each other.
@@ -205,7 +213,10 @@ impl Model {
             at: self.now,
             objects: self.objects.clone(),
             secrets: self.secrets.clone(),
-            set: self.set().map(|set| self.set_view(set)),
+            sets: Group::ALL
+                .into_iter()
+                .filter_map(|group| Some((group, self.set_view(group, self.set(group)?))))
+                .collect(),
             pods: pods.map(|(name, pod)| (name.clone(), pod.view.clone())).collect(),
             claims: volumes
                 .flat_map(|(pod, volume)| VolumeKind::ALL.map(|kind| claim(pod, volume, kind)))
@@ -216,7 +227,7 @@ impl Model {
         }
     }
 
-    fn set_view(&self, set: &Value) -> SetView {
+    fn set_view(&self, group: Group, set: &Value) -> SetView {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let size = |index: usize| {
             let request = &set["spec"]["volumeClaimTemplates"][index]["spec"]["resources"]["requests"];
@@ -224,10 +235,10 @@ impl Model {
         };
         let annotations = &set["metadata"]["annotations"];
         SetView {
-            replicas: self.replicas(),
+            replicas: self.replicas(group),
             template: text(&annotations[ANNOTATION_TEMPLATE]),
             release: text(&annotations["geodedb.com/rendered-by"]),
-            observed: self.controlled.as_ref() == Some(set),
+            observed: self.controlled.get(&group) == Some(set),
             sizes: BTreeMap::from([(VolumeKind::Data, size(0)), (VolumeKind::Wal, size(1))]),
         }
     }

@@ -25,7 +25,7 @@ fn round_trip<K: DeserializeOwned + Serialize>(body: &Value) -> Value {
     serde_json::to_value(serde_json::from_value::<K>(body.clone()).unwrap()).unwrap()
 }
 
-const FULL: &str = r#"{"members": 5, "version": "1.2.3", "timing": "fast",
+const FULL: &str = r#"{"members": 5, "observers": {"replicas": 2}, "version": "1.2.3", "timing": "fast",
     "storage": {"size": "2Gi", "storageClassName": "fast", "wal": {"size": "1Gi"}},
     "resources": {"requests": {"cpu": "1000m"}, "limits": {"memory": "1Gi"}},
     "archive": {"s3": {"bucket": "b", "endpoint": "http://s3:9000", "credentials": {"secretName": "keys"}}, "maxLag": "2s"},

@@ -1,8 +1,8 @@
 //! Random worlds. Whatever happens to a minority, the operator reaches the goal and breaks no rule on the way; and whatever it sees, also nonsense,
 //! its plan passes the check.
 
-use crate::events::{Event, Story, event};
-use geode_planner::{Action, MemberSeen, Observed, check, plan};
+use crate::events::{Event, Story, event, pod};
+use geode_planner::{Action, Group, MemberSeen, Observed, check, plan};
 use geode_types::LogIndex;
 use k8s_openapi::jiff::SignedDuration;
 use proptest::prelude::*;
@@ -28,13 +28,18 @@ fn ends_at_the_goal(events: &[Event]) {
     let mut story = Story::of(events);
     story.end();
     let Story {
-        mut model, members, ..
+        mut model, wishes, ..
     } = story;
     model.converge(ROUNDS);
-    let membership = &model.raft.as_ref().unwrap().membership;
-    assert_eq!(membership.voters.len(), members as usize);
-    assert_eq!(membership.members.len(), members as usize);
-    assert_eq!(model.replicas(), members);
+    let voters = &model.raft.as_ref().unwrap().membership.voters;
+    assert_eq!(voters.len(), wishes.members as usize);
+    for (group, count) in [
+        (Group::Voters, wishes.members),
+        (Group::Observers, wishes.observers),
+    ] {
+        assert_eq!(model.members_of(group).len(), count as usize, "{group:?}");
+        assert_eq!(model.replicas(group), count, "{group:?}");
+    }
     let goal = plan(&model.want(), &model.observe(), model.now);
     assert!(
         goal.actions.is_empty() && goal.is_settled(),
@@ -58,20 +63,20 @@ proptest! {
     #[test]
     fn a_plan_on_any_observation_passes_the_check(
         events in prop::collection::vec(event(), 0..6),
-        damage in prop::collection::vec((0usize..9, 0u32..7, any::<u8>()), 0..6),
+        damage in prop::collection::vec((0usize..9, pod(), any::<u8>()), 0..6),
         age_seconds in 0i64..30,
     ) {
         let mut story = Story::new();
         story.model.converge(100);
         for event in events {
-            if let Event::Members(_) | Event::Version(_) | Event::Rounds(_) | Event::KillPod(_) = event {
+            if let Event::Members(_) | Event::Observers(_) | Event::Version(_) | Event::Rounds(_) | Event::KillPod(_) = event {
                 story.happen(event);
             }
         }
         let model = story.model;
         let mut seen = model.observe();
-        for (kind, ordinal, amount) in damage {
-            spoil(&mut seen, kind, &model.names().pod(ordinal), amount);
+        for (kind, pod, amount) in damage {
+            spoil(&mut seen, kind, &model.names().pod(pod.group, pod.ordinal), amount);
         }
         let now = seen.at + SignedDuration::from_secs(age_seconds.min(9));
         let want = model.want();

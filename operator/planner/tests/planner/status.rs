@@ -25,7 +25,7 @@ fn a_settled_cluster_is_ready_and_nothing_else() {
     let status = status(&model);
     assert_eq!(
         line(&status),
-        "Ready=True:AllMembersReady Reconciling=False:Idle Stalled=False:Idle QuorumHealthy=True:LeaderElected Archiving=False:ArchiveNotConfigured"
+        "Ready=True:AllMembersReady Reconciling=False:Idle Stalled=False:Idle QuorumHealthy=True:LeaderElected Archiving=False:ArchiveNotConfigured ObserversReady=True:AllMembersReady"
     );
     assert_eq!(
         (status.ready.as_deref(), status.leader),

@@ -2,7 +2,7 @@
 
 use crate::kubernetes::BAD_VERSION;
 use crate::model::Model;
-use geode_planner::{Action, MemberSeen, Observed, VolumeKind, check, plan};
+use geode_planner::{Action, Group, MemberSeen, Observed, VolumeKind, check, plan};
 use geode_types::MemberId;
 use serde_json::json;
 
@@ -87,7 +87,9 @@ fn an_empty_member_is_not_added_above_a_place_that_has_to_be_cleared_first() {
 fn pods_that_are_going_are_gone_before_their_places_are_filled_again() {
     let mut model = Model::settled(members(5));
     model.change(members(3));
-    until(&mut model, "three pods wanted", |model| model.replicas() == 3);
+    until(&mut model, "three pods wanted", |model| {
+        model.replicas(Group::Voters) == 3
+    });
     // The controller has not even begun to take them away.
     model.change(members(5));
     let scales = |action: &Action| matches!(action, Action::Scale { .. });
@@ -305,9 +307,13 @@ fn pods_of_voters_that_somebody_took_away_come_back_without_a_leader() {
     if let Some(MemberSeen::Seen(status)) = seen.members.get_mut("g-0") {
         (status.role, status.leader) = (geode_types::Role::Follower, None);
     }
-    seen.set.as_mut().unwrap().replicas = 1;
+    seen.sets.get_mut(&Group::Voters).unwrap().replicas = 1;
     let actions = planned(&model, &seen);
-    assert!(actions.contains(&Action::Scale { replicas: 3 }), "{actions:?}");
+    let scale = Action::Scale {
+        group: Group::Voters,
+        replicas: 3,
+    };
+    assert!(actions.contains(&scale), "{actions:?}");
 }
 
 #[test]
@@ -380,7 +386,7 @@ fn what_deletion_does_to_volumes_is_changed_under_any_release() {
     model.release = "0.9.0".into();
     model.change(json!({"deletionPolicy": "Retain"}));
     model.converge(ROUNDS);
-    let policy = &model.set().unwrap()["spec"]["persistentVolumeClaimRetentionPolicy"];
+    let policy = &model.set(Group::Voters).unwrap()["spec"]["persistentVolumeClaimRetentionPolicy"];
     assert_eq!(policy["whenDeleted"], "Retain");
     assert_eq!(model.restarted, Vec::<String>::new());
 }
