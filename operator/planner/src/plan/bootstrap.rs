@@ -36,16 +36,17 @@ fn existing(want: &Want, seen: &Observed, known: ClusterId) -> Step {
     {
         return Step::Stuck(Reason::ForeignVolume, foreign(seen, Some(known)));
     }
-    // Pods beyond the wanted ones count too: while a cluster shrinks, the data may be there only.
-    let mut pods = want.pods().chain(seen.pods.keys().cloned());
-    let all_empty = pods.all(|pod| {
+    // Pods beyond the wanted ones count too: while a cluster shrinks, the data may be there only. An observer's copy elects nobody.
+    let there = seen.pods.keys().cloned();
+    let there = there.filter(|pod| want.names.ordinal(Group::Voters, pod).is_some());
+    let all_empty = want.pods_of(Group::Voters).chain(there).all(|pod| {
         seen.member(&pod)
             .is_some_and(|status| status.state == MemberState::Empty)
     });
     if all_empty {
         return Step::Stuck(
             Reason::DataLost,
-            format!("cluster {known} existed, and every volume is empty now"),
+            format!("cluster {known} existed, and every volume of those who vote is empty now"),
         );
     }
     Step::Clear

@@ -202,7 +202,8 @@ fn here(want: &Want, seen: &Observed, lead: &Lead<'_>, group: Group) -> Step {
     }
 }
 
-/// Every voter runs them, and no other pod anything else: from now on they stay when the manifest names none. Not before, so that taking back what does not start leads back.
+/// Every voter runs them, and no other pod anything else: from now on they stay when the manifest names none. Not before, so that taking back
+/// what does not start leads back.
 fn keep_images(want: &Want) -> Step {
     if want.images_unnamed == want.images {
         return Step::Clear;

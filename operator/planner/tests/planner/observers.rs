@@ -2,7 +2,7 @@
 
 use crate::kubernetes::BAD_VERSION;
 use crate::model::Model;
-use geode_planner::{Action, Group, Kind, ObjectKey};
+use geode_planner::{Action, Group, Kind, ObjectKey, Plan, Progress, check};
 use geode_types::MemberId;
 use serde_json::{Value, json};
 
@@ -154,6 +154,33 @@ fn an_observer_whose_volume_is_lost_comes_back_as_a_learner() {
 }
 
 #[test]
+fn a_plan_that_gives_an_observer_a_vote_is_refused() {
+    let model = Model::settled(observers(1));
+    let (want, seen) = (model.want(), model.observe());
+    let membership = &model.raft.as_ref().unwrap().membership;
+    let (voters, observer) = (membership.voters.clone(), learners(&model)[0]);
+    let leader = model.leader_pod().unwrap();
+    let change = |without: &str, with: Option<MemberId>| {
+        let gone = model.volumes[without].id;
+        let stay = voters.iter().copied().filter(|id| *id != gone);
+        Plan {
+            actions: vec![Action::ChangeVoters {
+                leader: leader.clone(),
+                voters: stay.chain(with).collect(),
+                expected: membership.index,
+            }],
+            progress: Progress::Idle,
+            concerns: Group::Voters,
+        }
+    };
+    let follower = ["g-0", "g-1"].into_iter().find(|pod| *pod != leader).unwrap();
+    let same = change(follower, Some(model.volumes[follower].id));
+    assert_eq!(check(&same, &want, &seen, model.now), Ok(()));
+    let rules = check(&change(follower, Some(observer)), &want, &seen, model.now).unwrap_err();
+    assert_eq!(rules[0].rule, "an observer never gets a vote");
+}
+
+#[test]
 fn an_observer_that_is_away_holds_back_restarts_and_no_repair() {
     let mut model = Model::settled(observers(2));
     lose_node(&mut model, "g-observer-0");
@@ -254,6 +281,20 @@ fn observers_may_be_wanted_again_at_any_moment_of_their_going() {
         round(&mut model);
     }
     assert!(learners(&model).is_empty());
+}
+
+#[test]
+fn an_observers_copy_is_no_reason_to_begin_the_database_again() {
+    let mut model = Model::settled(observers(1));
+    let copy = model.volumes["g-observer-0"].id;
+    for pod in ["g-0", "g-1", "g-2"] {
+        model.lose_volume(pod);
+    }
+    for _ in 0..20 {
+        round(&mut model);
+    }
+    assert_eq!(condition(&model, "Stalled"), ("True".into(), "DataLost".into()));
+    assert_eq!(model.volumes["g-observer-0"].id, copy);
 }
 
 #[test]
