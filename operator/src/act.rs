@@ -1,5 +1,7 @@
 //! Carries out a plan: every action is idempotent and exact, in order, and the first failure ends the round.
 
+mod exchange;
+
 use crate::certificates::{self, CertificateError, Issued};
 use crate::context::{Context, Key};
 use crate::kinds::{self, FIELD_MANAGER};
@@ -118,12 +120,8 @@ impl Hands<'_> {
             Action::Scale { replicas } => {
                 let api = kinds::api(&self.context.client, Kind::StatefulSet, &self.key.namespace);
                 // On top of the number that was seen: more than it was may be less than it is.
-                let set = ObjectKey {
-                    kind: Kind::StatefulSet,
-                    name: self.key.name.clone(),
-                };
                 let patch = json!({
-                    "metadata": { "resourceVersion": self.seen_version(&set) },
+                    "metadata": { "resourceVersion": self.seen_version(&self.set()) },
                     "spec": { "replicas": replicas },
                 });
                 current(api.patch(&self.key.name, &merge(), &Patch::Merge(patch)).await)?;
@@ -157,6 +155,11 @@ impl Hands<'_> {
                         .map(drop),
                 )
             }
+            Action::StopPods { .. } => self.stop_pods().await,
+            Action::DeleteSet { uid } => self.delete_set(uid).await,
+            Action::MarkVolumes { claims, kept_by } => self.mark_volumes(claims, kept_by.as_deref()).await,
+            Action::ReleaseVolumes { claims } => self.delete_claims(claims).await,
+            Action::RecordRestore { name, status } => self.record_restore(name, status).await,
             _ => self.ask_member(action).await,
         }
     }
@@ -386,10 +389,7 @@ impl Hands<'_> {
     }
 
     async fn replace_lost_volume(&self, pod: &str, claims: &[(String, String)]) -> Result<(), ActFailure> {
-        for (claim, uid) in claims {
-            let version = self.look.versions.get(&Versioned::Claim(claim.clone()));
-            gone(self.claims().delete(claim, &only(uid, version)).await.map(drop))?;
-        }
+        self.delete_claims(claims).await?;
         match self.look.observed.pods.get(pod) {
             Some(view) => self.delete_pod(pod, &view.uid).await,
             None => Ok(()),
@@ -466,5 +466,10 @@ pub fn kind(action: &Action) -> &'static str {
         Action::ReplaceLostVolume { .. } => "ReplaceLostVolume",
         Action::SetRole { .. } => "SetRole",
         Action::RecordBackup { .. } => "RecordBackup",
+        Action::StopPods { .. } => "StopPods",
+        Action::DeleteSet { .. } => "DeleteSet",
+        Action::MarkVolumes { .. } => "MarkVolumes",
+        Action::ReleaseVolumes { .. } => "ReleaseVolumes",
+        Action::RecordRestore { .. } => "RecordRestore",
     }
 }

@@ -139,6 +139,9 @@ impl Worker {
                 Some(TaskKind::Restore {
                     source, target_time, ..
                 }) => restore::run(&context, &line, &source, target_time.as_deref()).await,
+                Some(TaskKind::PlanRestore { source, target_time }) => {
+                    restore::plan(&context, &line, &source, target_time.as_deref()).await
+                }
             }
         });
         self.job = Some(Job {
@@ -158,13 +161,7 @@ impl Worker {
             .handle
             .await
             .unwrap_or_else(|error| Err(format!("the job broke off: {error}")));
-        let is_backup = !matches!(
-            &job.task,
-            Some(Task {
-                kind: TaskKind::Restore { .. },
-                ..
-            })
-        );
+        let is_backup = job.task.as_ref().is_none_or(|task| task.kind == TaskKind::Backup);
         if is_backup && result.is_ok() {
             self.shared.base_taken();
         }

@@ -8,6 +8,8 @@ pub const VERSION: &str = "v1alpha1";
 pub const LABEL_CLUSTER: &str = "geodedb.com/cluster";
 /// On pods: `leader`, `follower` or `observer`; absent while a member has no place in the cluster.
 pub const LABEL_ROLE: &str = "geodedb.com/role";
+/// On a volume claim of a database that a restore took the place of: the GeodeRestore's name. It is not in use and kept until it is released.
+pub const LABEL_KEPT_BY: &str = "geodedb.com/kept-by";
 /// On a `GeodeBackup` that a `GeodeBackupSchedule` made: the schedule's name.
 pub const LABEL_SCHEDULE: &str = "geodedb.com/schedule";
 /// On objects of the operator: hash of what it applied, so that it applies again only when something differs.

@@ -17,6 +17,7 @@ mod inventory;
 pub mod layout;
 mod location;
 mod plan;
+mod preview;
 mod segment;
 mod store;
 mod upload;
@@ -35,6 +36,7 @@ pub use plan::{
     ArchivePlan, CLOCK_SKEW_MICROS, RestoreGap, RestorePlan, advance, archive_plan, archived_until, describe,
     restore_plan,
 };
+pub use preview::{Preview, preview};
 pub use segment::SoundSegment;
 pub use store::{
     Answer, DirectoryStore, ErrorKind, FailingStore, Fault, LIST_PAGE, Listed, MemoryStore, ObjectError,

@@ -3,7 +3,8 @@
 
 use crate::names::Names;
 use geode_api::{
-    BootstrapStatus, DeletionPolicy, GeodeCluster, GeodeClusterSpec, ImagesStatus, ServiceType, Timing,
+    BootstrapStatus, DeletionPolicy, GeodeCluster, GeodeClusterSpec, ImagesStatus, LivesStatus,
+    RestoreTargetSpec, ServiceType, Timing,
 };
 use geode_types::ClusterId;
 use k8s_openapi::api::core::v1::ResourceRequirements;
@@ -31,6 +32,8 @@ pub struct Memory {
     pub bootstrap: Option<BootstrapStatus>,
     /// Identity of the database, once it exists.
     pub cluster_id: Option<ClusterId>,
+    /// The databases that restores in place have exchanged, and the exchange that is under way.
+    pub lives: Option<LivesStatus>,
 }
 
 /// A valid manifest.
@@ -98,8 +101,48 @@ pub struct Archive {
 pub struct Restore {
     /// `s3://bucket/prefix`.
     pub source: String,
-    /// RFC 3339.
-    pub target_time: Option<String>,
+    /// How far to go.
+    pub target: Target,
+}
+
+/// How far a restore goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Target {
+    /// Everything that is archived.
+    #[default]
+    Latest,
+    /// The last moment, RFC 3339.
+    Time(String),
+    /// The last commit, `group/index`.
+    Lsn(String),
+    /// Up to a checkpoint of this name.
+    Checkpoint(String),
+}
+
+impl From<&RestoreTargetSpec> for Target {
+    /// The CRD lets at most one of them through.
+    fn from(spec: &RestoreTargetSpec) -> Self {
+        match (&spec.time, &spec.lsn, &spec.checkpoint) {
+            (Some(time), ..) => Self::Time(time.clone()),
+            (_, Some(lsn), _) => Self::Lsn(lsn.clone()),
+            (.., Some(checkpoint)) => Self::Checkpoint(checkpoint.clone()),
+            (None, None, None) => Self::Latest,
+        }
+    }
+}
+
+impl Target {
+    /// As a task carries it.
+    pub(crate) fn time(&self) -> Result<Option<String>, Invalid> {
+        match self {
+            Self::Latest => Ok(None),
+            Self::Time(time) => Ok(Some(time.clone())),
+            Self::Lsn(_) | Self::Checkpoint(_) => Err(Invalid(
+                "this release restores to a target.time, not yet to a target.lsn or a target.checkpoint"
+                    .to_owned(),
+            )),
+        }
+    }
 }
 
 /// The manifest asks for something that cannot be.
@@ -168,7 +211,7 @@ pub fn validate(cluster: &GeodeCluster, defaults: &Defaults) -> Result<Want, Inv
             .and_then(|bootstrap| bootstrap.restore.as_ref())
             .map(|restore| Restore {
                 source: restore.source.clone(),
-                target_time: restore.target_time.clone(),
+                target: restore.target_time.clone().map_or(Target::Latest, Target::Time),
             }),
         deletion: spec.deletion_policy,
         release: defaults.release.clone(),
@@ -184,6 +227,7 @@ fn memory(cluster: &GeodeCluster) -> Memory {
     Memory {
         images: status.images.clone(),
         bootstrap: status.bootstrap.clone(),
+        lives: status.lives.clone(),
         cluster_id: status
             .cluster_id
             .as_deref()

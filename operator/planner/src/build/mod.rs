@@ -19,6 +19,8 @@ pub use config_map::geode_yaml;
 pub(crate) struct Fixed {
     /// Number of pods.
     pub(crate) replicas: u32,
+    /// Life of the database whose volumes the pods mount.
+    pub(crate) life: u32,
     /// Sizes of new volumes: data, log.
     pub(crate) sizes: [String; 2],
 }

@@ -33,17 +33,17 @@ pub(super) fn build(want: &Want, template: &str, fixed: &Fixed) -> Object {
         // identity that must never come back.
         "persistentVolumeClaimRetentionPolicy": { "whenDeleted": when_deleted, "whenScaled": "Delete" },
         "selector": { "matchLabels": { LABEL_CLUSTER: want.names.cluster } },
-        "template": pod_template(want, template),
+        "template": pod_template(want, template, fixed.life),
         "volumeClaimTemplates": [
-            claim_template(want, VolumeKind::Data, &fixed.sizes[0]),
-            claim_template(want, VolumeKind::Wal, &fixed.sizes[1]),
+            claim_template(want, &VolumeKind::Data.name(fixed.life), &fixed.sizes[0]),
+            claim_template(want, &VolumeKind::Wal.name(fixed.life), &fixed.sizes[1]),
         ],
     });
     let body = json!({ "metadata": metadata(want, &annotations), "spec": spec });
     Object::new(Kind::StatefulSet, want.names.cluster.clone(), body)
 }
 
-fn claim_template(want: &Want, volume: VolumeKind, size: &str) -> Value {
+fn claim_template(want: &Want, name: &str, size: &str) -> Value {
     let mut spec =
         json!({ "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": size } } });
     if let Some(class) = &want.storage_class {
@@ -51,12 +51,12 @@ fn claim_template(want: &Want, volume: VolumeKind, size: &str) -> Value {
     }
     json!({
         "apiVersion": "v1", "kind": "PersistentVolumeClaim",
-        "metadata": { "name": volume.name(), "labels": { LABEL_CLUSTER: want.names.cluster } },
+        "metadata": { "name": name, "labels": { LABEL_CLUSTER: want.names.cluster } },
         "spec": spec,
     })
 }
 
-fn pod_template(want: &Want, template: &str) -> Value {
+fn pod_template(want: &Want, template: &str, life: u32) -> Value {
     let cluster = &want.names.cluster;
     let one_a_node = json!([{
         "labelSelector": { "matchLabels": { LABEL_CLUSTER: cluster } },
@@ -75,7 +75,7 @@ fn pod_template(want: &Want, template: &str) -> Value {
                 "fsGroupChangePolicy": "OnRootMismatch",
                 "seccompProfile": { "type": "RuntimeDefault" },
             },
-            "containers": [server(want), sidecar(want)],
+            "containers": [server(want, life), sidecar(want, life)],
             "volumes": volumes(want),
         },
     })
@@ -83,7 +83,7 @@ fn pod_template(want: &Want, template: &str) -> Value {
 
 /// Probes of the server are answered by the sidecar, which does a real handshake with it. Liveness is slow to give up: a sidecar that is
 /// restarted itself must not take the server with it.
-fn server(want: &Want) -> Value {
+fn server(want: &Want, life: u32) -> Value {
     let resources = match &want.resources {
         Some(resources) => json!(resources),
         None => json!({ "requests": { "cpu": "100m", "memory": "256Mi" } }),
@@ -103,11 +103,11 @@ fn server(want: &Want) -> Value {
         "livenessProbe": probe("/livez", 10, 6),
         "resources": resources,
         "securityContext": container_security(),
-        "volumeMounts": mounts(),
+        "volumeMounts": mounts(life),
     })
 }
 
-fn sidecar(want: &Want) -> Value {
+fn sidecar(want: &Want, life: u32) -> Value {
     json!({
         "name": CONTAINER_SIDECAR,
         "image": want.images.sidecar,
@@ -118,7 +118,7 @@ fn sidecar(want: &Want) -> Value {
         "livenessProbe": { "tcpSocket": { "port": METRICS_PORT }, "periodSeconds": 5, "timeoutSeconds": 3, "failureThreshold": 4 },
         "resources": { "requests": { "cpu": "20m", "memory": "64Mi" } },
         "securityContext": container_security(),
-        "volumeMounts": mounts(),
+        "volumeMounts": mounts(life),
     })
 }
 
@@ -149,14 +149,14 @@ fn container_security() -> Value {
     })
 }
 
-fn mounts() -> Value {
+fn mounts(life: u32) -> Value {
     json!([
         { "name": "config", "mountPath": format!("/etc/geode/{CONFIG_FILE}"), "subPath": CONFIG_FILE, "readOnly": true },
         { "name": "tls", "mountPath": "/etc/geode/tls", "readOnly": true },
         { "name": "auth", "mountPath": "/etc/geode/auth", "readOnly": true },
         { "name": "s3", "mountPath": "/etc/geode/s3", "readOnly": true },
-        { "name": VolumeKind::Data.name(), "mountPath": "/var/lib/geode/data" },
-        { "name": VolumeKind::Wal.name(), "mountPath": "/var/lib/geode/wal" },
+        { "name": VolumeKind::Data.name(life), "mountPath": "/var/lib/geode/data" },
+        { "name": VolumeKind::Wal.name(life), "mountPath": "/var/lib/geode/wal" },
         { "name": "tmp", "mountPath": "/tmp" },
     ])
 }

@@ -41,12 +41,23 @@ fn fixed(want: &Want, seen: &Observed) -> Fixed {
             .clone()
     };
     Fixed {
-        replicas: seen.set.as_ref().map_or(want.members, |set| set.replicas),
+        replicas: seen
+            .set
+            .as_ref()
+            .map_or_else(|| replicas_anew(want, seen), |set| set.replicas),
+        life: seen.set.as_ref().map_or(seen.life, |set| set.life),
         sizes: [
             size(VolumeKind::Data, &want.data_size),
             size(VolumeKind::Wal, &want.wal_size),
         ],
     }
+}
+
+/// A database that comes back after an exchange may have had more members than the manifest asks for now; they leave it as members do.
+fn replicas_anew(want: &Want, seen: &Observed) -> u32 {
+    let left = seen.claims.values().filter(|_| want.memory.lives.is_some());
+    let highest = left.filter_map(|claim| want.names.ordinal(&claim.pod)).max();
+    highest.map_or(want.members, |highest| want.members.max(highest + 1))
 }
 
 fn secrets(want: &Want, seen: &Observed, now: Timestamp) -> Vec<Action> {

@@ -82,7 +82,8 @@ fn scale(seen: &Observed, target: u32) -> Step {
     )
 }
 
-/// A volume beyond the target that an earlier cluster of this name left behind, and that nobody has looked at.
+/// A volume beyond the target that an earlier cluster of this name left behind, and that nobody has looked at. Nobody ever can when the member's
+/// storage is gone.
 fn unseen_from_before<'a>(want: &Want, seen: &'a Observed, target: u32) -> Option<&'a ClaimView> {
     let current = seen.set.as_ref().map_or(0, |set| set.replicas);
     let goes = |pod: &str| {
@@ -90,9 +91,11 @@ fn unseen_from_before<'a>(want: &Want, seen: &'a Observed, target: u32) -> Optio
             .ordinal(pod)
             .is_some_and(|ordinal| (target..current).contains(&ordinal))
     };
-    seen.claims
-        .values()
-        .find(|claim| goes(&claim.pod) && is_from_before(want, claim) && seen.member(&claim.pod).is_none())
+    let is_lost = |pod: &str| seen.claims_of(pod).any(|(_, claim)| claim.lost);
+    seen.claims.values().find(|claim| {
+        let unseen = seen.member(&claim.pod).is_none() && !is_lost(&claim.pod);
+        goes(&claim.pod) && is_from_before(want, claim) && unseen
+    })
 }
 
 /// Whether an earlier cluster of this name left this volume behind.

@@ -9,9 +9,11 @@
 mod events;
 mod hands;
 mod kubernetes;
+mod lives;
 mod model;
 mod objects;
 mod raft;
+mod restores;
 mod rules;
 mod schedule_lives;
 mod schedules;
