@@ -2,10 +2,12 @@
 
 use crate::internal::state_hash_at;
 use crate::member::{Member, VERSION};
+use crate::pipeline::lsn_of;
 use crate::raft::{BoxFuture, MembershipError, RaftStatus};
 use crate::session::{ClusterAccess, TransferRefused};
 use geode_query::SystemTables;
-use geode_types::{MemberId, Role, Value};
+use geode_store::Store;
+use geode_types::{Checkpoint, MemberId, Role, Value};
 use geode_wire::client::{ClusterView, MemberAddress, MemberView};
 use std::sync::Arc;
 
@@ -19,7 +21,7 @@ struct Table {
     rows: fn(&Member) -> Vec<Vec<Value>>,
 }
 
-const TABLES: [Table; 2] = [
+const TABLES: [Table; 3] = [
     Table {
         name: "system.cluster_nodes",
         columns: &CLUSTER_NODES,
@@ -29,6 +31,11 @@ const TABLES: [Table; 2] = [
         name: "system.state_hash",
         columns: &["applied", "hash"],
         rows: state_hash,
+    },
+    Table {
+        name: "system.checkpoints",
+        columns: &["name", "timestamp", "wal_position"],
+        rows: checkpoints,
     },
 ];
 
@@ -76,6 +83,26 @@ fn state_hash(member: &Member) -> Vec<Vec<Value>> {
             Vec::new()
         }
     }
+}
+
+/// Those that this member has applied.
+fn checkpoints(member: &Member) -> Vec<Vec<Value>> {
+    let read = member.raft.store().read().map_err(geode_graph::GraphError::from);
+    let found = read.and_then(|read| geode_graph::checkpoints(&read));
+    let found = found.unwrap_or_else(|error| {
+        tracing::error!(%error, "the checkpoints cannot be read");
+        Vec::new()
+    });
+    found.iter().map(checkpoint).collect()
+}
+
+fn checkpoint(checkpoint: &Checkpoint) -> Vec<Value> {
+    let at = jiff::Timestamp::from_microsecond(checkpoint.at_micros);
+    vec![
+        checkpoint.name.as_str().into(),
+        at.map_or(Value::Null, |at| at.to_string().into()),
+        lsn_of(checkpoint.index).to_string().into(),
+    ]
 }
 
 /// In the order of [`CLUSTER_NODES`].

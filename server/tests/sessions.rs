@@ -164,6 +164,27 @@ async fn a_written_graph_is_read_back_with_its_lsn() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_is_listed_with_the_lsn_of_its_commit_until_it_is_dropped() {
+    let running = start(|_| {}).await;
+    let client = running.client();
+    let created = client.query("CREATE CHECKPOINT 'before'").await.unwrap();
+    let list = "SELECT name, wal_position FROM system.checkpoints ORDER BY timestamp DESC";
+    let listed = client.query(list).await.unwrap();
+    let lsn = created.lsn.unwrap().to_string();
+    assert_eq!(listed.rows, [[Value::from("before"), lsn.into()]]);
+    let again = query_error(client.query("CREATE CHECKPOINT 'before'").await);
+    assert_eq!(
+        (again.detail.as_str(), again.outcome),
+        ("CheckpointExists", Some(Outcome::Failed))
+    );
+    client.query("DROP CHECKPOINT 'before'").await.unwrap();
+    assert!(client.query(list).await.unwrap().rows.is_empty());
+    let gone = query_error(client.query("DROP CHECKPOINT 'before'").await);
+    assert_eq!(gone.detail, "CheckpointNotFound");
+    running.server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_lsn_that_does_not_come_is_an_error_and_not_an_old_answer() {
     let running = start(|_| {}).await;
     let read = Statement::new("MATCH (n) RETURN n")

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use geode_client::InternalError;
 use geode_log::segment::{Footer, Header};
 use geode_log::{Position, Record, RecordKind, SegmentName};
-use geode_types::{ClusterId, GroupId, Incarnation, LogIndex, MemberId, Role, Term};
+use geode_types::{Checkpoint, ClusterId, GroupId, Incarnation, LogIndex, MemberId, Role, Term};
 use geode_wire::client::MemberAddress;
 use geode_wire::internal::{
     ArchiveReport, MemberState, MemberStatus, Membership, SegmentInfo, Task, TaskReport, TaskState,
@@ -29,6 +29,9 @@ pub(crate) struct State {
     pub(crate) archive: Option<ArchiveReport>,
     pub(crate) snapshot: Vec<u8>,
     pub(crate) applied: LogIndex,
+    pub(crate) checkpoints: Vec<Checkpoint>,
+    /// The last sealed entry is not applied yet.
+    pub(crate) behind: bool,
     pub(crate) down: bool,
 }
 
@@ -90,6 +93,14 @@ impl Server for FakeServer {
 
     fn state_hash(&self) -> Reply<'_, (LogIndex, String)> {
         self.answer(|state| (state.applied, "beef".to_owned()))
+    }
+
+    fn checkpoints(&self) -> Reply<'_, (LogIndex, Vec<Checkpoint>)> {
+        self.answer(|state| {
+            let last = state.segments.last().map_or(0, |segment| segment.last.0);
+            let applied = LogIndex(last.saturating_sub(state.behind.into()));
+            (applied, state.checkpoints.clone())
+        })
     }
 }
 

@@ -5,7 +5,7 @@
 use futures::future::BoxFuture;
 use geode_client::tls::Identity;
 use geode_client::{InternalClient, InternalConnector, InternalError};
-use geode_types::LogIndex;
+use geode_types::{Checkpoint, LogIndex};
 use geode_wire::INTERNAL_DNS_NAME;
 use geode_wire::internal::{
     ArchiveReport, InternalReply, InternalRequest, MemberStatus, SegmentInfo, Task, TaskReport,
@@ -58,6 +58,8 @@ pub(crate) trait Server: Send + Sync {
     fn snapshot(&self) -> Reply<'_, SnapshotStream>;
     /// Hash of the graph and the index it belongs to.
     fn state_hash(&self) -> Reply<'_, (LogIndex, String)>;
+    /// The checkpoints of the graph, oldest first, and the index they belong to.
+    fn checkpoints(&self) -> Reply<'_, (LogIndex, Vec<Checkpoint>)>;
 }
 
 /// Where the certificates lie.
@@ -169,6 +171,13 @@ impl Server for LocalServer {
     fn state_hash(&self) -> Reply<'_, (LogIndex, String)> {
         Box::pin(self.call(InternalRequest::StateHash, |reply| match reply {
             InternalReply::StateHash { applied, hash } => Some((applied, hash)),
+            _ => None,
+        }))
+    }
+
+    fn checkpoints(&self) -> Reply<'_, (LogIndex, Vec<Checkpoint>)> {
+        Box::pin(self.call(InternalRequest::Checkpoints, |reply| match reply {
+            InternalReply::Checkpoints { applied, checkpoints } => Some((applied, checkpoints)),
             _ => None,
         }))
     }

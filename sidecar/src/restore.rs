@@ -3,9 +3,8 @@
 
 use crate::tasks::{self, Context, ProgressLine};
 use geode_archive::{FetchError, Progress, fetch, preview};
-use geode_types::{FetchedBackup, LogIndex, RestoreTarget};
+use geode_types::{FetchedBackup, LogIndex, RestoreGoal};
 use geode_wire::internal::TaskResult;
-use jiff::Timestamp;
 use std::path::Path;
 
 /// Below the data directory.
@@ -16,9 +15,8 @@ pub(crate) async fn run(
     context: &Context,
     progress: &ProgressLine,
     source: &str,
-    target_time: Option<&str>,
+    goal: &RestoreGoal,
 ) -> Result<TaskResult, String> {
-    let target = target(target_time)?;
     let into = context.data_dir.join(FOLDER);
     let mut backoff = tasks::backoff();
     let fetched = loop {
@@ -29,7 +27,7 @@ pub(crate) async fn run(
             }
             _ => {}
         }
-        match attempt(context, progress, source, target, &into).await {
+        match attempt(context, progress, source, goal, &into).await {
             Ok(fetched) => break fetched,
             // A store that is down comes back, and a cluster that waits for it loses nothing.
             Err(error) if error.is_transient() => {
@@ -56,12 +54,11 @@ pub(crate) async fn plan(
     context: &Context,
     progress: &ProgressLine,
     source: &str,
-    target_time: Option<&str>,
+    goal: &RestoreGoal,
 ) -> Result<TaskResult, String> {
-    let target = target(target_time)?;
     let mut backoff = tasks::backoff();
     loop {
-        match preview(source, &context.access, target).await {
+        match preview(source, &context.access, goal).await {
             Ok(found) => {
                 return Ok(TaskResult {
                     location: found.location,
@@ -82,7 +79,7 @@ async fn attempt(
     context: &Context,
     progress: &ProgressLine,
     source: &str,
-    target: RestoreTarget,
+    goal: &RestoreGoal,
     into: &Path,
 ) -> Result<FetchedBackup, FetchError> {
     let say = |at: Progress| {
@@ -93,17 +90,7 @@ async fn attempt(
             at.total_bytes >> 20
         ));
     };
-    fetch(source, &context.access, target, into, &say).await
-}
-
-fn target(time: Option<&str>) -> Result<RestoreTarget, String> {
-    let Some(text) = time else {
-        return Ok(RestoreTarget::Latest);
-    };
-    let time: Timestamp = text.parse().map_err(|error| {
-        format!("the target time {text:?} is not RFC 3339, for example 2026-01-31T12:00:00Z: {error}")
-    })?;
-    Ok(RestoreTarget::TimeMicros(time.as_microsecond()))
+    fetch(source, &context.access, goal, into, &say).await
 }
 
 async fn size_of(directory: &std::path::Path) -> std::io::Result<u64> {

@@ -136,11 +136,11 @@ impl Worker {
         let handle = tokio::spawn(async move {
             match kind {
                 None | Some(TaskKind::Backup) => backup::run(&context, &line).await,
-                Some(TaskKind::Restore {
-                    source, target_time, ..
-                }) => restore::run(&context, &line, &source, target_time.as_deref()).await,
-                Some(TaskKind::PlanRestore { source, target_time }) => {
-                    restore::plan(&context, &line, &source, target_time.as_deref()).await
+                Some(TaskKind::Restore { source, goal, .. }) => {
+                    restore::run(&context, &line, &source, &goal).await
+                }
+                Some(TaskKind::PlanRestore { source, goal }) => {
+                    restore::plan(&context, &line, &source, &goal).await
                 }
             }
         });

@@ -3,7 +3,7 @@ use crate::fake::{FakeServer, cluster_id, seal, status};
 use geode_archive::{
     DirectoryStore, FailingStore, Fault, Lineage, MemoryStore, Operation, SoundSegment, bases, upload_segment,
 };
-use geode_types::{Incarnation, LogIndex, RESTORE_FILE};
+use geode_types::{Incarnation, LogIndex, RESTORE_FILE, RestoreGoal, RestoreTarget};
 use std::path::Path;
 
 fn task(name: &str, kind: TaskKind) -> Task {
@@ -162,12 +162,15 @@ async fn a_restore_task_leaves_a_whole_backup_in_the_data_directory() {
     let segment = SoundSegment::check(lineage(), range, archive.path().join(&sealed.file));
     upload_segment(&store, &segment.await.unwrap()).await.unwrap();
     let source = format!("file://{}", archive.path().display());
-    let restore = |target_time: Option<&str>| TaskKind::Restore {
+    let restore = |goal: RestoreGoal| TaskKind::Restore {
         source: source.clone(),
-        target_time: target_time.map(str::to_owned),
+        goal,
         cluster_id: cluster_id(),
     };
-    server.state().tasks.push(task("r1", restore(None)));
+    server
+        .state()
+        .tasks
+        .push(task("r1", restore(RestoreTarget::Latest.into())));
     std::fs::create_dir_all(dir.path().join("restore")).unwrap();
     std::fs::write(dir.path().join("restore/leftover"), "x").unwrap();
     let mut worker = worker(&server, None, dir.path());
@@ -180,11 +183,15 @@ async fn a_restore_task_leaves_a_whole_backup_in_the_data_directory() {
     );
     assert!(Path::new(&result.location).join(RESTORE_FILE).exists());
 
-    server.state().tasks.push(task("r2", restore(Some("yesterday"))));
+    let unknown = RestoreGoal::Checkpoint("yesterday".to_owned());
+    server.state().tasks.push(task("r2", restore(unknown)));
     let TaskState::Failed(message) = done(&mut worker, &server, "r2").await else {
         panic!("done")
     };
-    assert!(message.contains("RFC 3339"), "{message}");
+    assert!(
+        message.contains("no checkpoint \"yesterday\"; it has none"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
@@ -195,7 +202,7 @@ async fn a_restore_waits_for_a_store_that_is_down() {
     }
     let kind = TaskKind::Restore {
         source: "s3://bucket/prefix".to_owned(),
-        target_time: None,
+        goal: RestoreTarget::Latest.into(),
         cluster_id: cluster_id(),
     };
     server.state().tasks.push(task("r", kind));

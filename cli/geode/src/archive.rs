@@ -1,13 +1,15 @@
 //! `geode backup list`, `geode restore` and `geode verify`: what an archive holds, from there to a data directory, and the proof that a data
 //! directory is sound.
 
-use crate::args::{ArchiveArgs, BackupCommand, Format, RestoreArgs, VerifyArgs};
+use crate::args::{ArchiveArgs, BackupCommand, Format, GoalArgs, RestoreArgs, VerifyArgs};
 use crate::{Failure, show};
 use geode_archive::{Access, Inventory, Location, Progress, inventory};
 use geode_config::Config;
 use geode_server::restore::{ReplayOptions, Restored, VerifyReport, replay, verify as check};
-use geode_types::{ClusterId, GroupId, RestoreTarget};
+use geode_types::{ClusterId, GroupId, LogIndex, Lsn, RestoreGoal, RestoreTarget};
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use uuid::Uuid;
@@ -80,7 +82,7 @@ fn inventory_json(found: &Inventory) -> serde_json::Value {
 }
 
 pub(crate) async fn restore(args: RestoreArgs) -> Result<(), Failure> {
-    let target = target(args.target_time.as_deref())?;
+    let goal = goal(&args.goal)?;
     let access = args.archive.access();
     let fetched = beside(&args.target)?;
     remove(&fetched)?;
@@ -98,7 +100,7 @@ pub(crate) async fn restore(args: RestoreArgs) -> Result<(), Failure> {
             told.clone_from(&progress.step);
         }
     };
-    let backup = geode_archive::fetch(&args.archive.source, &access, target, &fetched, &on_progress).await;
+    let backup = geode_archive::fetch(&args.archive.source, &access, &goal, &fetched, &on_progress).await;
     let backup = backup.map_err(|error| Failure::Message(error.to_string()))?;
     eprintln!(
         "fetched {} segment(s) of cluster {}; replaying",
@@ -156,16 +158,39 @@ fn config_of(data_dir: &Path) -> Config {
     config
 }
 
-fn target(time: Option<&str>) -> Result<RestoreTarget, Failure> {
-    let Some(text) = time else {
-        return Ok(RestoreTarget::Latest);
-    };
-    let time: Timestamp = text.parse().map_err(|error| {
+fn goal(args: &GoalArgs) -> Result<RestoreGoal, Failure> {
+    if let Some(text) = &args.target_time {
+        return Ok(RestoreTarget::TimeMicros(time(text)?.as_microsecond()).into());
+    }
+    if let Some(text) = &args.target_lsn {
+        return Ok(RestoreTarget::Index(index(text)?).into());
+    }
+    let named = args.target_name.clone().map(RestoreGoal::Checkpoint);
+    Ok(named.unwrap_or(RestoreTarget::Latest.into()))
+}
+
+/// RFC 3339, or with a space and `UTC` or nothing at the end, which means UTC too: servers print their times so.
+fn time(text: &str) -> Result<Timestamp, Failure> {
+    let plain = text.trim_end_matches("UTC").trim_end();
+    let without_zone = plain
+        .parse::<DateTime>()
+        .and_then(|time| time.to_zoned(TimeZone::UTC));
+    let parsed = text.parse().or_else(|error| match without_zone {
+        Ok(time) if !plain.ends_with('Z') => Ok(time.timestamp()),
+        _ => Err(error),
+    });
+    parsed.map_err(|error: jiff::Error| {
         Failure::Message(format!(
             "--target-time {text:?}: {error}; write it like 2026-01-28T14:30:00Z or 2026-01-28T14:30:00+01:00"
         ))
-    })?;
-    Ok(RestoreTarget::TimeMicros(time.as_microsecond()))
+    })
+}
+
+/// `0/123`, or the index alone.
+fn index(text: &str) -> Result<LogIndex, Failure> {
+    let lsn = text.parse().map(LogIndex);
+    lsn.or_else(|_| text.parse::<Lsn>().map(|lsn| lsn.index))
+        .map_err(|error| Failure::Message(format!("--target-lsn: {error}")))
 }
 
 /// Where the fetched files lie until they are replayed: beside the target, so on its volume.
@@ -245,17 +270,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_target_time_needs_a_zone() {
-        let Ok(RestoreTarget::TimeMicros(micros)) = target(Some("1970-01-01T01:00:01+01:00")) else {
-            panic!("refused")
-        };
-        assert_eq!(micros, 1_000_000);
-        for bad in ["2026-01-28 14:30:00", "yesterday"] {
-            let Err(Failure::Message(message)) = target(Some(bad)) else {
+    fn times_are_read_as_people_and_guides_write_them() {
+        for (text, second) in [
+            ("1970-01-01T01:00:01+01:00", 1),
+            ("1970-01-01T00:00:02Z", 2),
+            ("1970-01-01 00:00:03 UTC", 3),
+            ("1970-01-01 00:00:04", 4),
+        ] {
+            assert_eq!(time(text).unwrap().as_second(), second, "{text}");
+        }
+        for bad in ["14:30:00", "yesterday", "UTC", "2026-13-01 00:00:00 UTC"] {
+            let Err(Failure::Message(message)) = time(bad) else {
                 panic!("{bad} accepted")
             };
             assert!(message.contains("write it like"), "{message}");
         }
+    }
+
+    #[test]
+    fn a_place_in_the_log_is_an_lsn_or_its_index() {
+        assert_eq!(index("0/123").unwrap(), LogIndex(123));
+        assert_eq!(index("123").unwrap(), LogIndex(123));
+        assert!(index("x/1").is_err());
     }
 
     #[test]

@@ -205,7 +205,7 @@ pub(crate) struct ClusterArgs {
 #[derive(Args, Debug)]
 pub(crate) struct ArchiveArgs {
     /// The archive: s3://bucket/prefix, of a cluster or of one incarnation of it.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, visible_alias = "input", value_name = "URL")]
     pub(crate) source: String,
     /// Endpoint of the S3 service, when it is not AWS.
     #[arg(long, env = "GEODE_S3_ENDPOINT", value_name = "URL")]
@@ -232,14 +232,28 @@ pub(crate) struct RestoreArgs {
     #[command(flatten)]
     pub(crate) archive: ArchiveArgs,
     /// The data directory to make; it must be empty or absent.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, visible_alias = "data-dir", value_name = "DIR")]
     pub(crate) target: PathBuf,
-    /// Restore the state at this time (RFC 3339, for example 2026-01-28T14:30:00Z) instead of the newest.
-    #[arg(long, value_name = "TIME")]
-    pub(crate) target_time: Option<String>,
+    #[command(flatten)]
+    pub(crate) goal: GoalArgs,
     /// How the result is printed: table or json.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
+}
+
+/// How far a restore goes; everything that is archived when nothing is said.
+#[derive(Args, Debug)]
+#[group(multiple = false)]
+pub(crate) struct GoalArgs {
+    /// The state at this time, for example 2026-01-28T14:30:00Z; UTC when no zone is given.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) target_time: Option<String>,
+    /// The state with this commit as its last one: the `lsn` of a write, for example 0/12847293.
+    #[arg(long, visible_alias = "target-xid", value_name = "LSN")]
+    pub(crate) target_lsn: Option<String>,
+    /// The state at this checkpoint (CREATE CHECKPOINT 'name').
+    #[arg(long, visible_alias = "target-checkpoint", value_name = "NAME")]
+    pub(crate) target_name: Option<String>,
 }
 
 #[derive(Args, Debug)]

@@ -263,8 +263,9 @@ pub struct BootstrapSpec {
 }
 
 /// A backup and the log after it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("[has(self.targetTime), has(self.targetLsn), has(self.targetCheckpoint)].filter(given, given).size() <= 1").message("give at most one of targetTime, targetLsn and targetCheckpoint"))]
 pub struct RestoreSpec {
     /// `s3://bucket/prefix` of the archive of the cluster that is to be restored.
     #[schemars(regex(pattern = r"^s3://[^/]+(/.*)?$"), length(max = 1024))]
@@ -273,6 +274,14 @@ pub struct RestoreSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub target_time: Option<String>,
+    /// The last commit to restore, as a write's LSN is printed: `0/123`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^0/[0-9]{1,19}$"))]
+    pub target_lsn: Option<String>,
+    /// The name of the checkpoint to restore (`CREATE CHECKPOINT 'name'`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 500))]
+    pub target_checkpoint: Option<String>,
 }
 
 /// What happens to the volumes and the admin's password when the cluster is deleted.

@@ -70,13 +70,13 @@ pub struct RestoreTargetSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub time: Option<String>,
-    /// The last commit to restore, as `kubectl geode query` prints it: 0/123.
+    /// The last commit to restore, as a write's LSN is printed: `0/123`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^[0-9]{1,10}/[0-9]{1,20}$"))]
+    #[schemars(regex(pattern = r"^0/[0-9]{1,19}$"))]
     pub lsn: Option<String>,
-    /// Name of a checkpoint.
+    /// The name of the checkpoint to restore (`CREATE CHECKPOINT 'name'`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 500))]
     pub checkpoint: Option<String>,
 }
 

@@ -2,6 +2,7 @@
 //! `geode_server::restore` replays.
 
 use crate::backoff::{Backoff, persist};
+use crate::checkpoints::checkpoints;
 use crate::content::{HashingReader, Sha256};
 use crate::inventory::{BaseBackup, Inventory, inventory};
 use crate::layout::{Lineage, SNAPSHOT, SegmentRange};
@@ -13,7 +14,8 @@ use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt};
 use geode_log::SegmentName;
 use geode_types::{
-    FetchedBackup, FetchedBase, FetchedSegment, GroupId, RESTORE_FILE, RESTORE_FORMAT, RestoreTarget,
+    FetchedBackup, FetchedBase, FetchedSegment, GroupId, RESTORE_FILE, RESTORE_FORMAT, RestoreGoal,
+    RestoreTarget,
 };
 use jiff::Timestamp;
 use std::io;
@@ -29,6 +31,8 @@ const PARALLEL: usize = 4;
 const ATTEMPTS: u32 = 10;
 /// A download that yields nothing for this long has broken.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// So many checkpoints are named when the one that was asked for is not there.
+const NAMES_MAX: usize = 10;
 const CHUNK: usize = 128 * 1024;
 
 /// How far a fetch is.
@@ -65,6 +69,16 @@ pub enum FetchError {
     /// The target lies in the future.
     #[error("the target time {0} is in the future; leave it out to restore everything that is archived")]
     Future(Timestamp),
+    /// No checkpoint of that name.
+    #[error("{place} has no checkpoint {name:?}; {known}")]
+    NoCheckpoint {
+        /// The archive.
+        place: String,
+        /// What was asked for.
+        name: String,
+        /// Those that there are.
+        known: String,
+    },
     /// The store failed, or an object is not what was stored.
     #[error(transparent)]
     Store(#[from] ObjectError),
@@ -88,17 +102,18 @@ impl FetchError {
     }
 }
 
-/// Fetches what `target` needs from `source` into the directory `into`, which must be empty or new. `restore.json` in it comes last.
+/// Fetches what `goal` needs from `source` into the directory `into`, which must be empty or new. `restore.json` in it comes last.
 pub async fn fetch(
     source: &str,
     access: &Access,
-    target: RestoreTarget,
+    goal: &RestoreGoal,
     into: &Path,
     progress: OnProgress<'_>,
 ) -> Result<FetchedBackup, FetchError> {
     let location = Location::parse(source)?;
     let store = location.open(access).await;
     let lineage = location.lineage(&*store).await?;
+    let target = resolve(&*store, lineage, goal).await?;
     fetch_lineage(&*store, lineage, target, into, progress).await
 }
 
@@ -154,6 +169,36 @@ pub async fn fetch_lineage(
         .await
         .map_err(local(into))?;
     Ok(fetched)
+}
+
+/// The place in the history that is meant.
+pub async fn resolve(
+    store: &dyn ObjectStore,
+    lineage: Lineage,
+    goal: &RestoreGoal,
+) -> Result<RestoreTarget, FetchError> {
+    let name = match goal {
+        RestoreGoal::Target(target) => return Ok(*target),
+        RestoreGoal::Checkpoint(name) => name,
+    };
+    let known = persist(ATTEMPTS, backoff(), || checkpoints(store, lineage)).await?;
+    if let Some(found) = known.iter().find(|checkpoint| checkpoint.name == *name) {
+        return Ok(RestoreTarget::Index(found.index));
+    }
+    let newest: Vec<&str> = known
+        .iter()
+        .rev()
+        .take(NAMES_MAX)
+        .map(|known| known.name.as_str())
+        .collect();
+    Err(FetchError::NoCheckpoint {
+        place: store.url(&lineage.root()),
+        name: name.clone(),
+        known: match newest[..] {
+            [] => "it has none".to_owned(),
+            _ => format!("the newest it has: {}", newest.join(", ")),
+        },
+    })
 }
 
 pub(crate) fn refuse_future(target: RestoreTarget) -> Result<(), FetchError> {

@@ -93,21 +93,14 @@ pub async fn bases(store: &dyn ObjectStore, lineage: Lineage) -> Result<Vec<Base
             continue;
         };
         let bytes = get_small(store, &entry.key, MANIFEST_BYTES_MAX).await?;
-        let corrupt = |detail: String| {
-            ObjectError::new(
-                ErrorKind::Corrupt,
-                format!("read the manifest {}", store.url(&entry.key)),
-                detail,
-            )
-        };
-        let manifest: Manifest =
-            serde_json::from_slice(&bytes).map_err(|error| corrupt(error.to_string()))?;
+        let act = || format!("read the manifest {}", store.url(&entry.key));
+        let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|error| corrupt(act(), error))?;
         if manifest.format != MANIFEST_FORMAT {
             let detail = format!(
                 "its format {} is not {MANIFEST_FORMAT}; is it of a newer version?",
                 manifest.format
             );
-            return Err(corrupt(detail));
+            return Err(corrupt(act(), detail));
         }
         bases.push(BaseBackup {
             folder: folder.to_owned(),
@@ -116,6 +109,10 @@ pub async fn bases(store: &dyn ObjectStore, lineage: Lineage) -> Result<Vec<Base
     }
     bases.sort_by_key(|base| (base.manifest.index, base.manifest.finished_at));
     Ok(bases)
+}
+
+pub(crate) fn corrupt(act: String, detail: impl std::fmt::Display) -> ObjectError {
+    ObjectError::new(ErrorKind::Corrupt, act, detail)
 }
 
 /// Segments that begin at `next` or later, in order.

@@ -4,6 +4,7 @@
 //! <cluster id>/<incarnation:08>/wal/<group>/<first:020>-<last:020>.seg
 //! <cluster id>/<incarnation:08>/base/<index:020>-<unique>/snapshot.zst
 //!                                                        /manifest.json   written last: its presence makes the backup complete
+//! <cluster id>/<incarnation:08>/checkpoints/<index:020>.json
 //! ```
 
 use geode_log::SegmentName;
@@ -62,6 +63,16 @@ impl Lineage {
     /// The folder of one base backup. `unique` keeps two backups of the same index apart.
     pub fn base(&self, index: LogIndex, unique: u32) -> String {
         format!("{}{:020}-{unique:08x}/", self.bases(), index.0)
+    }
+
+    /// The folder of the lists of checkpoints.
+    pub fn checkpoints(&self) -> String {
+        format!("{}checkpoints/", self.root())
+    }
+
+    /// The checkpoints that the graph has at this index.
+    pub fn checkpoints_at(&self, index: LogIndex) -> String {
+        format!("{}{:020}.json", self.checkpoints(), index.0)
     }
 }
 
@@ -131,6 +142,10 @@ mod tests {
         assert_eq!(
             lineage().base(LogIndex(9), 0xab),
             "00000000-0000-0000-0000-000000000007/00000002/base/00000000000000000009-000000ab/"
+        );
+        assert_eq!(
+            lineage().checkpoints_at(LogIndex(9)),
+            "00000000-0000-0000-0000-000000000007/00000002/checkpoints/00000000000000000009.json"
         );
     }
 

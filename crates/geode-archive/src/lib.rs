@@ -10,6 +10,7 @@
 
 mod backoff;
 mod base;
+mod checkpoints;
 mod compress;
 mod content;
 mod fetch;
@@ -24,9 +25,10 @@ mod upload;
 
 pub use backoff::Backoff;
 pub use base::{SnapshotFacts, write_base_backup};
+pub use checkpoints::{checkpoints, write_checkpoints};
 pub use compress::CompressingReader;
 pub use content::{Content, HashError, HashingReader, Sha256, Source};
-pub use fetch::{FetchError, OnProgress, Progress, fetch, fetch_lineage};
+pub use fetch::{FetchError, OnProgress, Progress, fetch, fetch_lineage, resolve};
 pub use inventory::{
     ArchivedSegment, BaseBackup, Inventory, MANIFEST_FORMAT, Manifest, bases, inventory, segments,
 };

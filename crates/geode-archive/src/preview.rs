@@ -1,12 +1,12 @@
 //! What a restore would take, found out from lists and manifests alone: nothing is downloaded and nothing is written.
 
-use crate::fetch::{FetchError, refuse_future};
+use crate::fetch::{FetchError, refuse_future, resolve};
 use crate::inventory::{Inventory, inventory};
 use crate::layout::Lineage;
 use crate::location::{Access, Location};
 use crate::plan::{RestorePlan, restore_plan};
 use crate::store::ObjectStore;
-use geode_types::{LogIndex, RestoreTarget};
+use geode_types::{LogIndex, RestoreGoal, RestoreTarget};
 
 /// What a restore would take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,10 +20,11 @@ pub struct Preview {
 }
 
 /// Looks, by the same plan as [`fetch`](crate::fetch()).
-pub async fn preview(source: &str, access: &Access, target: RestoreTarget) -> Result<Preview, FetchError> {
+pub async fn preview(source: &str, access: &Access, goal: &RestoreGoal) -> Result<Preview, FetchError> {
     let location = Location::parse(source)?;
     let store = location.open(access).await;
     let lineage = location.lineage(&*store).await?;
+    let target = resolve(&*store, lineage, goal).await?;
     preview_lineage(&*store, lineage, target).await
 }
 

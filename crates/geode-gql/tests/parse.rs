@@ -225,3 +225,18 @@ fn what_a_tree_says_does_not_depend_on_where_it_stands() {
     let other = parse("RETURN\n  n . age+1", Dialect::Gql);
     assert_eq!(one, other);
 }
+
+#[test]
+fn checkpoints_are_statements_and_still_names() {
+    check(&[
+        ("CREATE CHECKPOINT 'a b';", "(checkpoint \"a b\")"),
+        ("drop checkpoint \"x\"", "(drop-checkpoint \"x\")"),
+        (
+            "CREATE checkpoint = (a)-[:T]->(b)",
+            "(insert checkpoint = (a)-[:T]->(b))",
+        ),
+    ]);
+    for text in ["CREATE CHECKPOINT x", "CREATE CHECKPOINT", "DROP CHECKPOINT 5"] {
+        assert!(parse(text, Dialect::Gql).is_err(), "{text}");
+    }
+}

@@ -13,7 +13,7 @@ use crate::keys::{self, MAX_ID};
 use crate::position::{LogPosition, position, put_position};
 use crate::record::{EdgeRecord, NodeRecord, PropertyList, take_labels};
 use crate::session::{self, RequestState, request_state};
-use crate::users;
+use crate::{checkpoints, users};
 use geode_mutation::{Mutation, is_on};
 use geode_store::WriteTxn;
 use geode_types::{EdgeId, LogIndex, NodeId};
@@ -103,6 +103,7 @@ fn apply_commit(tx: &mut impl WriteTxn, index: LogIndex, commit: &Commit) -> Res
     let mut applier = Applier {
         tx,
         index,
+        at_micros: commit.at_micros,
         totals,
         counts: BTreeMap::new(),
         edges: EdgeWriter::default(),
@@ -120,6 +121,7 @@ fn apply_commit(tx: &mut impl WriteTxn, index: LogIndex, commit: &Commit) -> Res
 struct Applier<'t, W> {
     tx: &'t mut W,
     index: LogIndex,
+    at_micros: i64,
     totals: Totals,
     /// Changes of the counts by label and type.
     counts: BTreeMap<(TokenKind, u32), i64>,
@@ -161,6 +163,20 @@ impl<W: WriteTxn> Applier<'_, W> {
                     Ok(())
                 } else {
                     self.invalid(format!("no user {name}"))
+                }
+            }
+            Effect::PutCheckpoint { name } => {
+                catalog::check_name(name)?;
+                self.scratch.clear();
+                checkpoints::encode(self.index, self.at_micros, &mut self.scratch);
+                Ok(self.tx.put(&checkpoints::key(name), &self.scratch)?)
+            }
+            Effect::DropCheckpoint { name } => {
+                catalog::check_name(name)?;
+                if self.tx.delete(&checkpoints::key(name))? {
+                    Ok(())
+                } else {
+                    self.invalid(format!("no checkpoint {name}"))
                 }
             }
         }

@@ -28,6 +28,8 @@ const DELETE_EDGE: u8 = 6;
 const DEFINE_TOKEN: u8 = 7;
 const PUT_USER: u8 = 8;
 const DROP_USER: u8 = 9;
+const PUT_CHECKPOINT: u8 = 10;
+const DROP_CHECKPOINT: u8 = 11;
 
 /// An entry of the log that is about the graph.
 #[derive(Clone, Debug, PartialEq)]
@@ -131,6 +133,16 @@ pub enum Effect {
     PutUser(UserRecord),
     /// A user is removed.
     DropUser {
+        /// The name.
+        name: String,
+    },
+    /// The moment of this commit gets a name.
+    PutCheckpoint {
+        /// The name.
+        name: String,
+    },
+    /// A checkpoint is removed.
+    DropCheckpoint {
         /// The name.
         name: String,
     },
@@ -332,6 +344,14 @@ impl Effect {
                 out.push(DROP_USER);
                 put_bytes(name.as_bytes(), out);
             }
+            Self::PutCheckpoint { name } => {
+                out.push(PUT_CHECKPOINT);
+                put_bytes(name.as_bytes(), out);
+            }
+            Self::DropCheckpoint { name } => {
+                out.push(DROP_CHECKPOINT);
+                put_bytes(name.as_bytes(), out);
+            }
         }
     }
 
@@ -369,6 +389,12 @@ impl Effect {
                 Self::PutUser(UserRecord::take(name, input)?)
             }
             DROP_USER => Self::DropUser {
+                name: take_str(input)?.to_owned(),
+            },
+            PUT_CHECKPOINT => Self::PutCheckpoint {
+                name: take_str(input)?.to_owned(),
+            },
+            DROP_CHECKPOINT => Self::DropCheckpoint {
                 name: take_str(input)?.to_owned(),
             },
             other => return Err(DecodeError::UnknownTag(other)),

@@ -60,6 +60,8 @@ fn sample() -> Command {
             Effect::DeleteEdge { id: EdgeId(6) },
             Effect::PutUser(user),
             Effect::DropUser { name: "v".into() },
+            Effect::PutCheckpoint { name: "c".into() },
+            Effect::DropCheckpoint { name: "d".into() },
         ],
         summary: CommitSummary {
             nodes_created: 1,
@@ -82,7 +84,7 @@ fn the_format_stays_what_it_is() {
         "04",                                     // sequence
         "01",                                     // at −1 µs
         "010000000000c801",                       // summary
-        "09",                                     // effects
+        "0b",                                     // effects
         "0701010154",                             // edge type 1 is T
         "01010201ac0202020305016103020301",       // create node 1: labels 1, 300; 2 = "a", 3 = −1
         "02010201ac0202020305016103020301",       // update it
@@ -92,6 +94,8 @@ fn the_format_stays_what_it_is() {
         "0606",                                   // delete edge 6
         "0801750168067265616465 72",              // user u
         "090176",                                 // drop user v
+        "0a0163",                                 // checkpoint c
+        "0b0164",                                 // drop checkpoint d
     );
     assert_eq!(sample().encode(), unhex(expected));
 }

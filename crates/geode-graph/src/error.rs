@@ -47,9 +47,15 @@ pub enum GraphError {
     /// A value that cannot be a property.
     #[error("a property cannot hold {0}")]
     NotStorable(&'static str),
-    /// A name of a label, type, property or user that is empty or too long.
+    /// A name of a label, type, property, user or checkpoint that is empty or too long.
     #[error("a name must have 1 to {max} bytes, this one has {0}", max = crate::MAX_NAME_BYTES)]
     NameLength(usize),
+    /// A checkpoint of this name is there already.
+    #[error("there is a checkpoint {0:?} already")]
+    CheckpointExists(String),
+    /// No further checkpoint fits.
+    #[error("there are {max} checkpoints, and there may be no more", max = crate::MAX_CHECKPOINTS)]
+    TooManyCheckpoints,
     /// All ids are used up.
     #[error("no {0} id is left")]
     OutOfIds(&'static str),
@@ -99,6 +105,12 @@ impl From<GraphError> for QueryError {
                 .hint("split the work into smaller transactions"),
             GraphError::NotStorable(_) => runtime(Class::TypeError, "InvalidPropertyType", "22G03"),
             GraphError::NameLength(_) => runtime(Class::ArgumentError, "InvalidName", "42002"),
+            GraphError::CheckpointExists(_) => {
+                runtime(Class::ConstraintValidationFailed, "CheckpointExists", "5GS01")
+                    .hint("choose another name, or remove the old one: DROP CHECKPOINT 'name'")
+            }
+            GraphError::TooManyCheckpoints => runtime(Class::LimitError, "TooManyCheckpoints", "5GL04")
+                .hint("remove some that are not needed any more: DROP CHECKPOINT 'name'"),
             GraphError::OutOfIds(_) => runtime(Class::LimitError, "OutOfIds", "5GL03"),
         }
     }

@@ -20,6 +20,7 @@ pub(crate) const USERS: u8 = 0x13;
 pub(crate) const SESSIONS: u8 = 0x14;
 pub(crate) const SESSION_AGES: u8 = 0x15;
 pub(crate) const REQUESTS: u8 = 0x16;
+pub(crate) const CHECKPOINTS: u8 = 0x17;
 pub(crate) const NODES: u8 = LARGE_TABLES.start;
 pub(crate) const EDGES: u8 = NODES + 1;
 pub(crate) const ADJACENCY: u8 = NODES + 2;

@@ -42,6 +42,8 @@ pub enum Touch {
     User(String),
     /// Which users there are.
     Users,
+    /// Which checkpoints there are.
+    Checkpoints,
 }
 
 /// What a transaction read.

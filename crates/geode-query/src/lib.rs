@@ -24,6 +24,7 @@ pub use system::{NoSystemTables, SystemTables};
 
 use bind::BoundQuery;
 use geode_gql::Statement;
+use geode_gql::ast::CheckpointCommand;
 use geode_graph::Transaction;
 use geode_store::ReadTxn;
 use geode_types::{ErrorClass, QueryError, Summary, Value};
@@ -47,7 +48,15 @@ pub enum Kind {
 pub struct Prepared {
     text: String,
     kind: Kind,
-    query: Option<BoundQuery>,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    Query(Box<BoundQuery>),
+    Checkpoint(CheckpointCommand),
+    /// The session carries it out.
+    Transaction,
 }
 
 impl Prepared {
@@ -58,19 +67,26 @@ impl Prepared {
 
     /// The names of the result's columns; empty when nothing is returned.
     pub fn columns(&self) -> &[String] {
-        self.query.as_ref().map_or(&[], |query| &query.plan.columns)
+        self.query().map_or(&[], |query| &query.plan.columns)
     }
 
     /// The parameters that must be given.
     pub fn parameters(&self) -> impl Iterator<Item = &str> {
-        self.query
-            .iter()
+        self.query()
+            .into_iter()
             .flat_map(|query| query.params.iter().map(|param| param.name.as_ref()))
     }
 
     /// Whether it only creates what it names: no pattern is matched and no expression can take long, whatever is in the graph.
     pub fn is_short(&self) -> bool {
-        self.query.as_ref().is_some_and(|query| query.plan.is_short())
+        self.query().is_some_and(|query| query.plan.is_short())
+    }
+
+    fn query(&self) -> Option<&BoundQuery> {
+        match &self.body {
+            Body::Query(query) => Some(query),
+            Body::Checkpoint(_) | Body::Transaction => None,
+        }
     }
 
     /// The statement as written.
@@ -82,22 +98,23 @@ impl Prepared {
 /// Reads and binds a statement.
 pub fn prepare(text: &str, dialect: Dialect, system: &dyn SystemTables) -> Result<Prepared, QueryError> {
     let statement = geode_gql::parse(text, dialect)?;
-    let (kind, query) = match &statement {
-        Statement::Transaction(command) => (Kind::TransactionControl(*command), None),
+    let (kind, body) = match statement {
+        Statement::Transaction(command) => (Kind::TransactionControl(command), Body::Transaction),
+        Statement::Checkpoint(command) => (Kind::Write, Body::Checkpoint(command)),
         Statement::Query(query) => {
-            let bound = bind::bind(query, text, dialect, system)?;
+            let bound = bind::bind(&query, text, dialect, system)?;
             let kind = match (bound.plan.writes, bound.system) {
                 (true, _) => Kind::Write,
                 (false, true) => Kind::System,
                 (false, false) => Kind::Read,
             };
-            (kind, Some(bound))
+            (kind, Body::Query(Box::new(bound)))
         }
     };
     Ok(Prepared {
         text: text.to_owned(),
         kind,
-        query,
+        body,
     })
 }
 
@@ -110,15 +127,13 @@ pub fn execute<R: ReadTxn>(
     context: &Context<'_>,
     sink: &mut dyn FnMut(Vec<Vec<Value>>) -> ControlFlow<()>,
 ) -> Result<Summary, QueryError> {
-    let Some(query) = &prepared.query else {
-        return Err(not_a_query());
+    let query = match &prepared.body {
+        Body::Query(query) => query,
+        Body::Checkpoint(command) => return checkpoint(command, transaction),
+        Body::Transaction => return Err(not_a_query()),
     };
-    if query.plan.writes && transaction.is_read_only() {
-        let message = "the statement writes, and the transaction is read-only";
-        return Err(
-            QueryError::runtime(ErrorClass::SemanticError, "ReadOnlyTransaction", "25G03", message)
-                .hint("use START TRANSACTION READ WRITE, or send the statement outside of the transaction"),
-        );
+    if query.plan.writes {
+        refuse_read_only(transaction)?;
     }
     let before = exec::summary(transaction);
     let savepoint = query.plan.writes.then(|| transaction.savepoint());
@@ -137,13 +152,47 @@ pub fn execute<R: ReadTxn>(
     result.map(|()| difference(exec::summary(transaction), before))
 }
 
+fn checkpoint<R: ReadTxn>(
+    command: &CheckpointCommand,
+    transaction: &mut Transaction<R>,
+) -> Result<Summary, QueryError> {
+    refuse_read_only(transaction)?;
+    match command {
+        CheckpointCommand::Create(name) => transaction.create_checkpoint(name)?,
+        CheckpointCommand::Drop(name) => {
+            if !transaction.drop_checkpoint(name)? {
+                let message = format!("there is no checkpoint {name:?}");
+                return Err(QueryError::runtime(
+                    ErrorClass::EntityNotFound,
+                    "CheckpointNotFound",
+                    "5GS02",
+                    message,
+                )
+                .hint("SELECT name FROM system.checkpoints lists them"));
+            }
+        }
+    }
+    Ok(Summary::default())
+}
+
+fn refuse_read_only<R: ReadTxn>(transaction: &Transaction<R>) -> Result<(), QueryError> {
+    if !transaction.is_read_only() {
+        return Ok(());
+    }
+    let message = "the statement writes, and the transaction is read-only";
+    Err(
+        QueryError::runtime(ErrorClass::SemanticError, "ReadOnlyTransaction", "25G03", message)
+            .hint("use START TRANSACTION READ WRITE, or send the statement outside of the transaction"),
+    )
+}
+
 /// The physical plan for this transaction's snapshot, one operator a line.
 pub fn explain<R: ReadTxn>(
     prepared: &Prepared,
     transaction: &mut Transaction<R>,
     params: &Params,
 ) -> Result<String, QueryError> {
-    let Some(query) = &prepared.query else {
+    let Some(query) = prepared.query() else {
         return Err(not_a_query());
     };
     exec::explain(&query.plan, &query.params, transaction, params)

@@ -17,8 +17,8 @@ pub use ids::{
 };
 pub use nearest::nearest;
 pub use restore::{
-    FetchedBackup, FetchedBase, FetchedSegment, RESTORE_FILE, RESTORE_FORMAT, RESTORE_PROGRESS_FILE,
-    RestoreTarget,
+    Checkpoint, FetchedBackup, FetchedBase, FetchedSegment, RESTORE_FILE, RESTORE_FORMAT,
+    RESTORE_PROGRESS_FILE, RestoreGoal, RestoreTarget,
 };
 pub use summary::Summary;
 pub use value::codec::{CodecError, MAX_VALUE_DEPTH, decode_value, encode_value};

@@ -24,6 +24,33 @@ pub enum RestoreTarget {
     TimeMicros(i64),
 }
 
+/// What somebody asks a restore for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RestoreGoal {
+    /// A place in the history.
+    Target(RestoreTarget),
+    /// The moment that has this name; the archive says which it is.
+    Checkpoint(String),
+}
+
+impl From<RestoreTarget> for RestoreGoal {
+    fn from(target: RestoreTarget) -> Self {
+        Self::Target(target)
+    }
+}
+
+/// A named moment of a database (`CREATE CHECKPOINT 'name'`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Its name.
+    pub name: String,
+    /// The entry that created it: the last one that a restore to it applies.
+    pub index: LogIndex,
+    /// When, microseconds since the epoch.
+    pub at_micros: i64,
+}
+
 /// What stands in [`RESTORE_FILE`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FetchedBackup {

@@ -6,7 +6,7 @@
 //! `server::raft`; a `Hello` stream carries one [`Hello`] frame.
 
 use crate::client::MemberAddress;
-use geode_types::{ClusterId, Incarnation, LogIndex, MemberId, Role};
+use geode_types::{Checkpoint, ClusterId, Incarnation, LogIndex, MemberId, RestoreGoal, Role};
 use serde::{Deserialize, Serialize};
 
 /// The first byte of a stream on the internal port.
@@ -97,6 +97,8 @@ pub enum InternalRequest {
     Snapshot,
     /// The hash of the graph at the applied index. Answered by `StateHash`.
     StateHash,
+    /// The checkpoints of the graph at the applied index. Answered by `Checkpoints`.
+    Checkpoints,
 }
 
 /// Answers of a server.
@@ -124,6 +126,13 @@ pub enum InternalReply {
         applied: LogIndex,
         /// Hexadecimal.
         hash: String,
+    },
+    /// The checkpoints of the graph.
+    Checkpoints {
+        /// The applied index they belong to.
+        applied: LogIndex,
+        /// Oldest first.
+        checkpoints: Vec<Checkpoint>,
     },
     /// Only the leader does this.
     NotLeader {
@@ -269,8 +278,8 @@ pub enum TaskKind {
     Restore {
         /// `s3://bucket/prefix` of the source cluster's archive, or of one incarnation of it.
         source: String,
-        /// RFC 3339; everything that is archived when absent.
-        target_time: Option<String>,
+        /// How far to go.
+        goal: RestoreGoal,
         /// Identity of the cluster to start.
         cluster_id: ClusterId,
     },
@@ -279,7 +288,7 @@ pub enum TaskKind {
         /// As in `Restore`.
         source: String,
         /// As in `Restore`.
-        target_time: Option<String>,
+        goal: RestoreGoal,
     },
 }
 

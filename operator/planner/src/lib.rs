@@ -33,4 +33,4 @@ pub use schedule::{
     keep_schedule,
 };
 pub use status::{Report, cluster_status, invalid_status};
-pub use want::{Archive, Defaults, Invalid, Memory, Restore, Target, Want, validate};
+pub use want::{Archive, Defaults, Invalid, Memory, Restore, Want, validate};

@@ -6,7 +6,7 @@ use geode_api::{
     BootstrapStatus, DeletionPolicy, GeodeCluster, GeodeClusterSpec, ImagesStatus, LivesStatus,
     RestoreTargetSpec, ServiceType, Timing,
 };
-use geode_types::ClusterId;
+use geode_types::{ClusterId, Lsn, RestoreGoal, RestoreTarget};
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -102,47 +102,7 @@ pub struct Restore {
     /// `s3://bucket/prefix`.
     pub source: String,
     /// How far to go.
-    pub target: Target,
-}
-
-/// How far a restore goes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Target {
-    /// Everything that is archived.
-    #[default]
-    Latest,
-    /// The last moment, RFC 3339.
-    Time(String),
-    /// The last commit, `group/index`.
-    Lsn(String),
-    /// Up to a checkpoint of this name.
-    Checkpoint(String),
-}
-
-impl From<&RestoreTargetSpec> for Target {
-    /// The CRD lets at most one of them through.
-    fn from(spec: &RestoreTargetSpec) -> Self {
-        match (&spec.time, &spec.lsn, &spec.checkpoint) {
-            (Some(time), ..) => Self::Time(time.clone()),
-            (_, Some(lsn), _) => Self::Lsn(lsn.clone()),
-            (.., Some(checkpoint)) => Self::Checkpoint(checkpoint.clone()),
-            (None, None, None) => Self::Latest,
-        }
-    }
-}
-
-impl Target {
-    /// As a task carries it.
-    pub(crate) fn time(&self) -> Result<Option<String>, Invalid> {
-        match self {
-            Self::Latest => Ok(None),
-            Self::Time(time) => Ok(Some(time.clone())),
-            Self::Lsn(_) | Self::Checkpoint(_) => Err(Invalid(
-                "this release restores to a target.time, not yet to a target.lsn or a target.checkpoint"
-                    .to_owned(),
-            )),
-        }
-    }
+    pub goal: RestoreGoal,
 }
 
 /// The manifest asks for something that cannot be.
@@ -205,18 +165,49 @@ pub fn validate(cluster: &GeodeCluster, defaults: &Defaults) -> Result<Want, Inv
         archive: archive(spec, &names),
         read_service: spec.services.read.service_type,
         config: spec.config.clone(),
-        restore: spec
-            .bootstrap
-            .as_ref()
-            .and_then(|bootstrap| bootstrap.restore.as_ref())
-            .map(|restore| Restore {
-                source: restore.source.clone(),
-                target: restore.target_time.clone().map_or(Target::Latest, Target::Time),
-            }),
+        restore: restore(spec)?,
         deletion: spec.deletion_policy,
         release: defaults.release.clone(),
         names,
         memory,
+    })
+}
+
+fn restore(spec: &GeodeClusterSpec) -> Result<Option<Restore>, Invalid> {
+    let Some(restore) = spec
+        .bootstrap
+        .as_ref()
+        .and_then(|bootstrap| bootstrap.restore.as_ref())
+    else {
+        return Ok(None);
+    };
+    let target = RestoreTargetSpec {
+        time: restore.target_time.clone(),
+        lsn: restore.target_lsn.clone(),
+        checkpoint: restore.target_checkpoint.clone(),
+    };
+    let goal = goal(&target).map_err(|Invalid(why)| Invalid(format!("spec.bootstrap.restore: {why}")))?;
+    Ok(Some(Restore {
+        source: restore.source.clone(),
+        goal,
+    }))
+}
+
+/// How far a restore is asked to go.
+pub(crate) fn goal(target: &RestoreTargetSpec) -> Result<RestoreGoal, Invalid> {
+    let wrong = |what: &str, why: &dyn std::fmt::Display| Invalid(format!("the target {what}: {why}"));
+    Ok(match (&target.time, &target.lsn, &target.checkpoint) {
+        (Some(time), None, None) => {
+            let time: Timestamp = time.parse().map_err(|error| wrong("time", &error))?;
+            RestoreTarget::TimeMicros(time.as_microsecond()).into()
+        }
+        (None, Some(lsn), None) => {
+            let lsn: Lsn = lsn.parse().map_err(|error| wrong("LSN", &error))?;
+            RestoreTarget::Index(lsn.index).into()
+        }
+        (None, None, Some(name)) => RestoreGoal::Checkpoint(name.clone()),
+        (None, None, None) => RestoreTarget::Latest.into(),
+        _ => return Err(wrong("is ambiguous", &"give one of time, LSN and checkpoint")),
     })
 }
 

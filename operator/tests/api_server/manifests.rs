@@ -98,6 +98,11 @@ async fn manifests_that_cannot_work_are_refused_with_a_sentence() {
             json!({"archive": s3, "bootstrap": {"restore": {"source": "s3://b/x", "targetTime": "noon"}}}),
             "targetTime",
         ),
+        (
+            "a",
+            json!({"archive": s3, "bootstrap": {"restore": {"source": "s3://b/x", "targetLsn": "0/5", "targetCheckpoint": "c"}}}),
+            "at most one of targetTime, targetLsn and targetCheckpoint",
+        ),
         ("a", json!({"archive": {"s3": {"bucket": ""}}}), "bucket"),
         (
             "a",

@@ -69,6 +69,7 @@ async fn answer(member: &Arc<Member>, request: InternalRequest) -> Result<Intern
         InternalRequest::File(task) => file(member, task)?,
         InternalRequest::ReportTask(report) => report_task(member, report)?,
         InternalRequest::StateHash => return hash(member).await,
+        InternalRequest::Checkpoints => return checkpoints(member).map_err(MembershipError::Failed),
         InternalRequest::Snapshot => {
             return Err(MembershipError::Failed("a snapshot is a stream".to_owned()));
         }
@@ -125,6 +126,16 @@ async fn hash(member: &Member) -> Result<InternalReply, MembershipError> {
         .and_then(|hashed| hashed)
         .map_err(MembershipError::Failed)?;
     Ok(InternalReply::StateHash { applied, hash })
+}
+
+fn checkpoints(member: &Member) -> Result<InternalReply, String> {
+    let read = member.raft.store().read().map_err(|error| error.to_string())?;
+    let at = position(&read).map_err(|error| error.to_string())?;
+    let checkpoints = geode_graph::checkpoints(&read).map_err(|error| error.to_string())?;
+    Ok(InternalReply::Checkpoints {
+        applied: at.index,
+        checkpoints,
+    })
 }
 
 /// The hash of the graph, hexadecimal, and the index it belongs to.

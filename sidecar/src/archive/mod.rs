@@ -14,9 +14,10 @@ use crate::watch::Seen;
 use futures::{StreamExt, TryStreamExt, stream};
 use geode_archive::{
     Backoff, BaseBackup, Lineage, ObjectError, ObjectStore, SegmentRange, SoundSegment, UploadError, advance,
-    archive_plan, archived_until, bases, segments, upload_segment, verify_segment,
+    archive_plan, archived_until, bases, checkpoints, segments, upload_segment, verify_segment,
+    write_checkpoints,
 };
-use geode_types::{LogIndex, Role};
+use geode_types::{Checkpoint, LogIndex, Role};
 use geode_wire::internal::{ArchiveFailure, MemberState, MemberStatus, SegmentInfo};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -92,6 +93,8 @@ struct Chain {
     /// The listing may have more than `next` says: the role changed, or something failed.
     unsure: bool,
     led: bool,
+    /// The checkpoints that the archive knows; none when they have to be looked up.
+    checkpoints: Option<Vec<Checkpoint>>,
     /// What is waited for, and since when.
     waiting: Option<(LogIndex, Instant)>,
 }
@@ -222,6 +225,7 @@ impl Archiver {
             base_checked: now,
             unsure: false,
             led: false,
+            checkpoints: None,
             waiting: None,
         })
     }
@@ -274,6 +278,8 @@ impl Archiver {
         }
         if !chain.led || chain.unsure {
             self.catch_up(chain, &local).await?;
+            // Another member may have written a newer list.
+            chain.checkpoints = None;
             chain.unsure = false;
         }
         let ranges: Vec<_> = local.iter().map(range_of).collect();
@@ -287,9 +293,11 @@ impl Archiver {
         if !chain.led && chain.waited(first.first, now) < STEP_IN {
             return Ok(IDLE);
         }
+        let applied = self.keep_checkpoints(chain).await?;
         // Who steps in looks again after each segment: the leader may be back.
         let count = if chain.led { plan.uploads.len() } else { 1 };
-        let files = plan.uploads.into_iter().take(count).map_while(|range| {
+        let due = plan.uploads.into_iter().take(count);
+        let files = due.take_while(|range| range.last <= applied).map_while(|range| {
             let info = local.iter().find(|info| range_of(info) == range)?;
             Some((range, self.wal_dir.join(&info.file)))
         });
@@ -307,6 +315,21 @@ impl Archiver {
             self.publish(chain);
         }
         Ok(BUSY)
+    }
+
+    /// Stores the checkpoints if they have changed, before the segments with the changes: whoever has a segment can tell where its
+    /// checkpoints are. Segments beyond the index that is returned may have newer ones.
+    async fn keep_checkpoints(&self, chain: &mut Chain) -> Result<LogIndex, Failure> {
+        let (applied, now) = self.server.checkpoints().await?;
+        let known = match chain.checkpoints.take() {
+            Some(known) => known,
+            None => checkpoints(&*self.store, chain.lineage).await?,
+        };
+        if known != now {
+            write_checkpoints(&*self.store, chain.lineage, applied, now.clone()).await?;
+        }
+        chain.checkpoints = Some(now);
+        Ok(applied)
     }
 
     /// This member's segments that are not known to be archived.

@@ -122,6 +122,48 @@ async fn the_leaders_sidecar_archives_page_after_page_and_says_how_far() {
 }
 
 #[tokio::test]
+async fn checkpoints_are_archived_before_the_segments_that_create_them() {
+    let memory = Arc::new(MemoryStore::new());
+    let store = Arc::new(FailingStore::new(memory.clone()));
+    let mut leader = Member::new(store.clone(), &[(0, 9)]);
+    leader.attempt(0).await;
+    let known = || async { geode_archive::checkpoints(&*memory, lineage()).await.unwrap() };
+    assert!(known().await.is_empty());
+    let named = |name: &str, index| Checkpoint {
+        name: name.to_owned(),
+        index: LogIndex(index),
+        at_micros: 1,
+    };
+    leader.server.state().checkpoints = vec![named("a", 12)];
+    leader.seal(10, 19);
+    store.fail(Operation::Put, Fault::AnswerLost, 1);
+    leader.attempt(1).await;
+    assert_eq!(archived(&*memory).await, [(0, 9)]);
+    assert_eq!(known().await, [named("a", 12)]);
+    leader.attempt(2).await;
+    assert_eq!(archived(&*memory).await, [(0, 9), (10, 19)]);
+    // Dropped: the newest list counts, and one that has not changed is not written again.
+    leader.server.state().checkpoints.clear();
+    for (first, second) in [(20, 3), (30, 4)] {
+        leader.seal(first, first + 9);
+        leader.attempt(second).await;
+    }
+    assert!(known().await.is_empty());
+    let lists = geode_archive::list_all(&*memory, &lineage().checkpoints(), "")
+        .await
+        .unwrap();
+    assert_eq!(lists.len(), 2, "{lists:?}");
+    // What the graph has not applied may hold a checkpoint that nobody knows yet.
+    leader.server.state().behind = true;
+    leader.seal(40, 49);
+    leader.attempt(5).await;
+    assert_eq!(leader.up_to(), 39);
+    leader.server.state().behind = false;
+    leader.attempt(6).await;
+    assert_eq!((leader.up_to(), leader.failing()), (49, None));
+}
+
+#[tokio::test]
 async fn a_store_that_is_down_loses_nothing_and_is_said() {
     let memory = Arc::new(MemoryStore::new());
     let store = Arc::new(FailingStore::new(memory.clone()));

@@ -4,10 +4,10 @@ use crate::history::{lineage, range};
 use crate::{history, s3};
 use geode_archive::{
     BaseBackup, DirectoryStore, ErrorKind, FailingStore, Fault, FetchError, Lineage, MemoryStore,
-    ObjectStore, Operation, RestoreGap, SnapshotFacts, SoundSegment, UploadError, fetch, fetch_lineage,
-    inventory, upload_segment, verify_segment, write_base_backup,
+    ObjectStore, Operation, RestoreGap, SnapshotFacts, SoundSegment, UploadError, checkpoints, fetch,
+    fetch_lineage, inventory, resolve, upload_segment, verify_segment, write_base_backup, write_checkpoints,
 };
-use geode_types::{FetchedBackup, LogIndex, RESTORE_FILE, RestoreTarget, Term};
+use geode_types::{Checkpoint, FetchedBackup, LogIndex, RESTORE_FILE, RestoreGoal, RestoreTarget, Term};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -236,6 +236,43 @@ async fn a_missing_segment_is_named_and_the_future_is_refused() {
 }
 
 #[tokio::test]
+async fn a_checkpoint_is_the_index_that_the_newest_list_names() {
+    let store = MemoryStore::new();
+    let goal = |name: &str| RestoreGoal::Checkpoint(name.to_owned());
+    let none = resolve(&store, lineage(), &goal("a"))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(none.contains("no checkpoint \"a\"; it has none"), "{none}");
+    let checkpoint = |name: &str, index| Checkpoint {
+        name: name.to_owned(),
+        index: LogIndex(index),
+        at_micros: 5,
+    };
+    // "a" was dropped and named anew; index 9 comes before 10 in the order of keys.
+    let newest = vec![checkpoint("b", 6), checkpoint("a", 10)];
+    for (applied, list) in [(9, vec![checkpoint("a", 5)]), (10, newest.clone())] {
+        for _twice in 0..2 {
+            write_checkpoints(&store, lineage(), LogIndex(applied), list.clone())
+                .await
+                .unwrap();
+        }
+    }
+    assert_eq!(checkpoints(&store, lineage()).await.unwrap(), newest);
+    for (name, index) in [("a", 10), ("b", 6)] {
+        let target = resolve(&store, lineage(), &goal(name)).await.unwrap();
+        assert_eq!(target, RestoreTarget::Index(LogIndex(index)));
+    }
+    let unknown = resolve(&store, lineage(), &goal("c"))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(unknown.contains("the newest it has: a, b"), "{unknown}");
+    let other = write_checkpoints(&store, lineage(), LogIndex(10), Vec::new()).await;
+    assert!(other.is_err(), "what is written stays");
+}
+
+#[tokio::test]
 async fn a_directory_with_other_files_is_not_touched() {
     let (store, dir, into) = (
         MemoryStore::new(),
@@ -256,7 +293,7 @@ async fn there_and_back(store: &dyn ObjectStore, url: &str, access: &geode_archi
     back_up(store, 12, b"snapshot").await;
     let steps = std::sync::Mutex::new(Vec::new());
     let progress = |progress: geode_archive::Progress| steps.lock().unwrap().push(progress);
-    let found = fetch(url, access, RestoreTarget::Latest, into.path(), &progress)
+    let found = fetch(url, access, &RestoreTarget::Latest.into(), into.path(), &progress)
         .await
         .unwrap();
     assert_eq!(

@@ -29,6 +29,17 @@ pub enum Statement {
     Query(Query),
     /// Steers the session's transaction.
     Transaction(TransactionCommand),
+    /// Names a moment of the database, or forgets it.
+    Checkpoint(CheckpointCommand),
+}
+
+/// `CREATE CHECKPOINT 'name'`, `DROP CHECKPOINT 'name'`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CheckpointCommand {
+    /// `CREATE`.
+    Create(String),
+    /// `DROP`.
+    Drop(String),
 }
 
 /// `START TRANSACTION`, `COMMIT`, `ROLLBACK`.

@@ -1,14 +1,20 @@
 //! Statements: queries and the commands of a session.
 
 use super::{Parsed, Parser};
-use crate::ast::{Clause, ClauseKind, LinearQuery, Query, SetOperator, Statement, TransactionCommand};
+use crate::ast::{
+    CheckpointCommand, Clause, ClauseKind, ExprKind, LinearQuery, Literal, Query, SetOperator, Statement,
+    TransactionCommand,
+};
 use crate::token::{Sym, TokenKind};
 
 impl Parser<'_> {
     pub(super) fn statement(&mut self) -> Parsed<Statement> {
-        let statement = match self.transaction_command()? {
-            Some(command) => Statement::Transaction(command),
-            None => Statement::Query(self.query()?),
+        let statement = if let Some(command) = self.transaction_command()? {
+            Statement::Transaction(command)
+        } else if let Some(command) = self.checkpoint_command()? {
+            Statement::Checkpoint(command)
+        } else {
+            Statement::Query(self.query()?)
         };
         self.eat_symbol(Sym::Semicolon);
         if self.token().kind == TokenKind::End {
@@ -25,6 +31,28 @@ impl Parser<'_> {
                 .hint("send the statements one after the other"));
         }
         Err(self.unexpected())
+    }
+
+    fn checkpoint_command(&mut self) -> Parsed<Option<CheckpointCommand>> {
+        // `CREATE checkpoint = (a)-->(b)` names a path.
+        if !self.keyword_at(1, "CHECKPOINT") || self.symbol_at(2, Sym::Equal) {
+            return Ok(None);
+        }
+        let command = if self.eat_keyword("CREATE") {
+            CheckpointCommand::Create
+        } else if self.eat_keyword("DROP") {
+            CheckpointCommand::Drop
+        } else {
+            return Ok(None);
+        };
+        self.expect_keyword("CHECKPOINT")?;
+        let start = self.span();
+        match self.expression()?.kind {
+            ExprKind::Literal(Literal::String(name)) => Ok(Some(command(name))),
+            _ => Err(self
+                .error(start, "UnexpectedSyntax", "the name of a checkpoint is a text")
+                .hint("write it in quotes: CREATE CHECKPOINT 'before-the-migration'")),
+        }
     }
 
     fn transaction_command(&mut self) -> Parsed<Option<TransactionCommand>> {

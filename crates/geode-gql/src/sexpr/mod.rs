@@ -5,8 +5,8 @@ mod expr;
 pub use expr::expression_to_sexpr;
 
 use crate::ast::{
-    Clause, ClauseKind, Direction, EdgePattern, Expr, LabelExpr, Name, NodePattern, PathPattern, Projection,
-    RemoveItem, SetItem, Statement,
+    CheckpointCommand, Clause, ClauseKind, Direction, EdgePattern, Expr, LabelExpr, Name, NodePattern,
+    PathPattern, Projection, RemoveItem, SetItem, Statement,
 };
 use expr::{list, pair};
 
@@ -14,6 +14,8 @@ use expr::{list, pair};
 pub fn to_sexpr(statement: &Statement) -> String {
     match statement {
         Statement::Transaction(command) => format!("({command:?})").to_lowercase(),
+        Statement::Checkpoint(CheckpointCommand::Create(name)) => format!("(checkpoint {name:?})"),
+        Statement::Checkpoint(CheckpointCommand::Drop(name)) => format!("(drop-checkpoint {name:?})"),
         Statement::Query(query) => {
             let mut parts = vec![join(query.first.clauses.iter().map(clause))];
             for (operator, linear) in &query.rest {

@@ -21,11 +21,11 @@ pub(super) struct Version<T> {
 /// An edge as a list of its end holds it: end, outgoing, type, other end, edge.
 type ListEntry = (NodeId, bool, u32, NodeId, EdgeId);
 
-/// A user now, and whether the snapshot has one of this name.
+/// What a name stands for now, and whether it does for anything in the snapshot.
 #[derive(Clone, Debug)]
-pub(super) struct UserChange {
+pub(super) struct Named<T> {
     pub(super) stored: bool,
-    pub(super) now: Option<UserRecord>,
+    pub(super) now: Option<T>,
 }
 
 /// What a write replaced.
@@ -33,7 +33,8 @@ pub(super) enum Undo {
     Node(NodeId, Option<Version<NodeRecord>>),
     Edge(EdgeId, Option<Version<EdgeRecord>>),
     Token(TokenKind, String),
-    User(String, Option<UserChange>),
+    User(String, Option<Named<UserRecord>>),
+    Checkpoint(String, Option<Named<()>>),
 }
 
 #[derive(Default)]
@@ -47,7 +48,8 @@ pub(super) struct Overlay {
     deleted_edges: usize,
     token_ids: BTreeMap<(TokenKind, String), u32>,
     token_names: BTreeMap<(TokenKind, u32), Arc<str>>,
-    users: BTreeMap<String, UserChange>,
+    users: BTreeMap<String, Named<UserRecord>>,
+    checkpoints: BTreeMap<String, Named<()>>,
     bytes: usize,
 }
 
@@ -56,7 +58,11 @@ const ENTRY_BYTES: usize = 24;
 
 impl Overlay {
     pub(super) fn is_empty(&self) -> bool {
-        self.nodes.is_empty() && self.edges.is_empty() && self.token_ids.is_empty() && self.users.is_empty()
+        self.nodes.is_empty()
+            && self.edges.is_empty()
+            && self.token_ids.is_empty()
+            && self.users.is_empty()
+            && self.checkpoints.is_empty()
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -71,12 +77,16 @@ impl Overlay {
         self.edges.get(&id)
     }
 
-    pub(super) fn user(&self, name: &str) -> Option<&UserChange> {
+    pub(super) fn user(&self, name: &str) -> Option<&Named<UserRecord>> {
         self.users.get(name)
     }
 
-    pub(super) fn users(&self) -> impl Iterator<Item = (&String, &UserChange)> {
+    pub(super) fn users(&self) -> impl Iterator<Item = (&String, &Named<UserRecord>)> {
         self.users.iter()
+    }
+
+    pub(super) fn checkpoints(&self) -> &BTreeMap<String, Named<()>> {
+        &self.checkpoints
     }
 
     pub(super) fn token_id(&self, kind: TokenKind, name: &str) -> Option<u32> {
@@ -229,7 +239,7 @@ impl Overlay {
     }
 
     /// Sets what a user is now (`None` removes the entry) and returns what undoes it.
-    pub(super) fn set_user(&mut self, name: &str, user: Option<UserChange>) -> Undo {
+    pub(super) fn set_user(&mut self, name: &str, user: Option<Named<UserRecord>>) -> Undo {
         self.bytes += user.as_ref().map_or(0, user_bytes);
         let old = match user {
             Some(user) => self.users.insert(name.to_owned(), user),
@@ -237,6 +247,19 @@ impl Overlay {
         };
         self.bytes -= old.as_ref().map_or(0, user_bytes);
         Undo::User(name.to_owned(), old)
+    }
+
+    /// Sets whether a checkpoint is there now (`None` removes the entry) and returns what undoes it.
+    pub(super) fn set_checkpoint(&mut self, name: &str, checkpoint: Option<Named<()>>) -> Undo {
+        let size = name.len() + ENTRY_BYTES;
+        let is_set = checkpoint.is_some();
+        let old = match checkpoint {
+            Some(checkpoint) => self.checkpoints.insert(name.to_owned(), checkpoint),
+            None => self.checkpoints.remove(name),
+        };
+        self.bytes += if is_set { size } else { 0 };
+        self.bytes -= if old.is_some() { size } else { 0 };
+        Undo::Checkpoint(name.to_owned(), old)
     }
 
     pub(super) fn take_back(&mut self, step: Undo) {
@@ -250,6 +273,7 @@ impl Overlay {
                 }
             }
             Undo::User(name, old) => drop(self.set_user(&name, old)),
+            Undo::Checkpoint(name, old) => drop(self.set_checkpoint(&name, old)),
         }
     }
 
@@ -305,6 +329,14 @@ impl Overlay {
             match user.now {
                 Some(user) => effects.push(Effect::PutUser(user)),
                 None if user.stored => effects.push(Effect::DropUser { name }),
+                None => {}
+            }
+        }
+        for (name, checkpoint) in self.checkpoints {
+            touches.push(Touch::Checkpoints);
+            match checkpoint.now {
+                Some(()) => effects.push(Effect::PutCheckpoint { name }),
+                None if checkpoint.stored => effects.push(Effect::DropCheckpoint { name }),
                 None => {}
             }
         }
@@ -382,7 +414,7 @@ fn edge_bytes(version: &Version<EdgeRecord>) -> usize {
     2 * ENTRY_BYTES + content
 }
 
-fn user_bytes(user: &UserChange) -> usize {
+fn user_bytes(user: &Named<UserRecord>) -> usize {
     ENTRY_BYTES
         + user
             .now

@@ -3,13 +3,14 @@
 use super::Transaction;
 use crate::adjacency::{Adjacent, Direction};
 use crate::catalog::TokenKind;
+use crate::checkpoints;
 use crate::error::{GraphError, Result};
 use crate::readset::Touch;
 use crate::record::{EdgeRecord, EdgeRef, Labels, NodeRecord, property_in};
 use crate::users::{self, UserRecord};
 use geode_store::ReadTxn;
 use geode_types::{EdgeId, NodeId, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 impl<R: ReadTxn> Transaction<R> {
@@ -286,6 +287,20 @@ impl<R: ReadTxn> Transaction<R> {
             Some(user) => Ok(user.now.clone()),
             None => users::user(self.snapshot.reader(), name),
         }
+    }
+
+    /// The names of all checkpoints.
+    pub(super) fn checkpoints(&self) -> Result<BTreeSet<String>> {
+        self.note(|| Touch::Checkpoints);
+        let stored = checkpoints::checkpoints(self.snapshot.reader())?;
+        let mut names: BTreeSet<String> = stored.into_iter().map(|checkpoint| checkpoint.name).collect();
+        for (name, checkpoint) in self.overlay.checkpoints() {
+            match checkpoint.now {
+                Some(()) => names.insert(name.clone()),
+                None => names.remove(name),
+            };
+        }
+        Ok(names)
     }
 
     /// All users, by name.

@@ -1,9 +1,10 @@
 //! Writing in a transaction: into the buffer, after a check against what is there now.
 
 use super::Transaction;
-use super::overlay::{Undo, UserChange, Version, value_bytes};
+use super::overlay::{Named, Undo, Version, value_bytes};
 use crate::adjacency::Direction;
 use crate::catalog::{TokenKind, check_name};
+use crate::checkpoints::{self, MAX_CHECKPOINTS};
 use crate::error::{GraphError, Result};
 use crate::ids::IdAllocator;
 use crate::readset::Touch;
@@ -244,7 +245,38 @@ impl<R: ReadTxn> Transaction<R> {
             Some(user) => user.stored,
             None => crate::users::user(self.snapshot.reader(), name)?.is_some(),
         };
-        let undo = self.overlay.set_user(name, Some(UserChange { stored, now }));
+        let undo = self.overlay.set_user(name, Some(Named { stored, now }));
+        self.remember(undo);
+        self.check_limit()
+    }
+
+    /// Names the moment of this transaction's commit.
+    pub fn create_checkpoint(&mut self, name: &str) -> Result<()> {
+        self.ids()?;
+        check_name(name)?;
+        let there = self.checkpoints()?;
+        if there.contains(name) {
+            return Err(GraphError::CheckpointExists(name.to_owned()));
+        }
+        if there.len() >= MAX_CHECKPOINTS {
+            return Err(GraphError::TooManyCheckpoints);
+        }
+        self.set_checkpoint(name, Some(()))
+    }
+
+    /// Removes the name of a moment; whether there was one.
+    pub fn drop_checkpoint(&mut self, name: &str) -> Result<bool> {
+        self.ids()?;
+        let known = self.checkpoints()?.contains(name);
+        if known {
+            self.set_checkpoint(name, None)?;
+        }
+        Ok(known)
+    }
+
+    fn set_checkpoint(&mut self, name: &str, now: Option<()>) -> Result<()> {
+        let stored = self.snapshot.reader().get(&checkpoints::key(name))?.is_some();
+        let undo = self.overlay.set_checkpoint(name, Some(Named { stored, now }));
         self.remember(undo);
         self.check_limit()
     }

@@ -1,7 +1,8 @@
 //! Transactions: own writes, savepoints, limits, refusals, counts.
 
-use crate::support::memory;
-use geode_graph::{CommitSummary, Direction, Effect, GraphError, UserRecord};
+use crate::support::{Rig, memory};
+use geode_graph::{CommitSummary, Direction, Effect, GraphError, MAX_CHECKPOINTS, UserRecord};
+use geode_store::MemStore;
 use geode_types::{ErrorClass, NodeId, NodeValue, QueryError, Value};
 
 #[test]
@@ -219,6 +220,8 @@ fn a_read_only_transaction_refuses_every_write() {
             role: String::new(),
         }),
         tx.drop_user("u").map(drop),
+        tx.create_checkpoint("c"),
+        tx.drop_checkpoint("c").map(drop),
     ];
     assert!(
         results
@@ -251,4 +254,59 @@ fn users_are_kept_changed_and_dropped() {
     );
     assert_eq!(geode_graph::users(read.reader()).unwrap().len(), 1);
     assert_eq!(geode_graph::user(read.reader(), "").unwrap(), None);
+}
+
+#[test]
+fn a_checkpoint_names_its_commit_and_a_name_is_taken_until_it_is_dropped() {
+    let mut rig = memory();
+    rig.write(|tx| tx.create_checkpoint("first").unwrap());
+    rig.write(|tx| {
+        tx.create_checkpoint("second").unwrap();
+        let taken = ["first", "second"].map(|name| tx.create_checkpoint(name));
+        assert!(
+            taken
+                .iter()
+                .all(|result| matches!(result, Err(GraphError::CheckpointExists(_)))),
+            "{taken:?}"
+        );
+        assert!(matches!(tx.create_checkpoint(""), Err(GraphError::NameLength(0))));
+    });
+    let names_and_places = |rig: &Rig<MemStore>| {
+        let found = geode_graph::checkpoints(rig.snapshot().reader()).unwrap();
+        let place = |checkpoint: geode_types::Checkpoint| (checkpoint.name, checkpoint.index.0);
+        found.into_iter().map(place).collect::<Vec<_>>()
+    };
+    let before = names_and_places(&rig);
+    let last = before[1].1;
+    assert_eq!(
+        before,
+        [("first".to_owned(), last - 1), ("second".to_owned(), last)]
+    );
+    rig.write(|tx| {
+        assert!(tx.drop_checkpoint("first").unwrap());
+        assert!(!tx.drop_checkpoint("first").unwrap());
+        tx.create_checkpoint("passing").unwrap();
+        assert!(tx.drop_checkpoint("passing").unwrap());
+    });
+    rig.write(|tx| tx.create_checkpoint("first").unwrap());
+    let after = names_and_places(&rig);
+    assert_eq!(
+        after,
+        [("second".to_owned(), last), ("first".to_owned(), last + 2)]
+    );
+}
+
+#[test]
+fn checkpoints_are_bounded() {
+    let mut rig = memory();
+    rig.write(|tx| {
+        for number in 0..MAX_CHECKPOINTS {
+            tx.create_checkpoint(&number.to_string()).unwrap();
+        }
+        let further = tx.create_checkpoint("further");
+        assert!(
+            matches!(further, Err(GraphError::TooManyCheckpoints)),
+            "{further:?}"
+        );
+    });
 }

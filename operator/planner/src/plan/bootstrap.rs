@@ -5,7 +5,7 @@ use crate::observed::Observed;
 use crate::plan::scale::{self, is_from_before};
 use crate::plan::{Action, Step, trouble};
 use crate::status::whole_second;
-use crate::want::{Memory, Target, Want};
+use crate::want::{Memory, Want, goal};
 use geode_api::{BootstrapMethod, BootstrapStatus, Reason};
 use geode_types::ClusterId;
 use geode_wire::internal::{MemberState, Task, TaskKind, TaskState};
@@ -172,22 +172,22 @@ fn restore(want: &Want, seen: &Observed, cluster_id: ClusterId, mut actions: Vec
     if restore_state(want, seen).is_some() {
         return restore_progress(want, seen);
     }
-    let (source, target) = match (want.order(), &want.restore) {
-        (Some(order), _) => (order.source.clone(), Target::from(&order.target)),
-        (None, Some(restore)) => (restore.source.clone(), restore.target.clone()),
+    let (source, goal) = match (want.order(), &want.restore) {
+        (Some(order), _) => (order.source.clone(), goal(&order.target)),
+        (None, Some(restore)) => (restore.source.clone(), Ok(restore.goal.clone())),
         (None, None) => {
             let message = "the database was to be restored, and nothing says from where any more";
             return Step::Stuck(Reason::RestoreFailed, message.to_owned());
         }
     };
-    let target_time = match target.time() {
-        Ok(time) => time,
+    let goal = match goal {
+        Ok(goal) => goal,
         Err(refused) => return Step::Stuck(Reason::RestoreFailed, refused.to_string()),
     };
     let message = format!("restoring {source} on {first}");
     let kind = TaskKind::Restore {
         source,
-        target_time,
+        goal,
         cluster_id,
     };
     actions.push(Action::FileTask {

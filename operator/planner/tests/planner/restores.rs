@@ -102,13 +102,13 @@ fn release_deletes_the_volumes_that_are_not_in_use_and_no_others() {
 
 #[test]
 fn what_cannot_be_restored_is_refused_before_anything_is_touched() {
-    let at_lsn = RestoreTargetSpec {
-        lsn: Some("0/9".into()),
+    let yesterday = RestoreTargetSpec {
+        time: Some("yesterday".into()),
         ..RestoreTargetSpec::default()
     };
     for (source, target, archive, said) in [
         (Some(BAD_SOURCE), None, true, "nothing is archived there"),
-        (None, Some(at_lsn), true, "target.lsn"),
+        (None, Some(yesterday), true, "the target time"),
         (None, None, false, "spec.archive"),
     ] {
         let mut model = Model::settled(if archive { spec() } else { json!({"members": 3}) });

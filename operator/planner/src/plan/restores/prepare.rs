@@ -7,7 +7,7 @@ use crate::plan::restores::report;
 use crate::plan::{Action, exchange};
 use crate::quorum::Lead;
 use crate::status::whole_second;
-use crate::want::{Target, Want};
+use crate::want::{Want, goal};
 use geode_api::{GeodeRestoreStatus, RestoreOrder, RestorePhase, RestorePlanStatus};
 use geode_types::Lsn;
 use geode_wire::internal::{Task, TaskKind, TaskResult, TaskState};
@@ -92,14 +92,12 @@ fn order(want: &Want, seen: &Observed, restore: &RestoreView) -> Result<(Restore
         }
     };
     let spec = restore.spec.target.clone().unwrap_or_default();
-    let target_time = Target::from(&spec)
-        .time()
-        .map_err(|refused| refused.to_string())?;
+    let goal = goal(&spec).map_err(|invalid| invalid.to_string())?;
     let task = Task {
         name: format!("plan-{}", restore.uid),
         kind: TaskKind::PlanRestore {
             source: source.clone(),
-            target_time,
+            goal,
         },
     };
     let order = RestoreOrder {
