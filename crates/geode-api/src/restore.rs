@@ -32,6 +32,7 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
+    validation = Rule::new("!has(self.target) || [has(self.target.time), has(self.target.lsn), has(self.target.checkpoint)].filter(given, given).size() <= 1").message("give one of target.time, target.lsn and target.checkpoint"),
     validation = Rule::new("self.cluster == oldSelf.cluster && has(self.source) == has(oldSelf.source) && (!has(self.source) || self.source == oldSelf.source) && has(self.target) == has(oldSelf.target) && (!has(self.target) || self.target == oldSelf.target)").message("a GeodeRestore is carried out once: only spec.preview, spec.undo and spec.release can change; create another one"),
     validation = Rule::new("!self.preview || oldSelf.preview").message("a restore that was asked for does not become a preview; create another GeodeRestore"),
     validation = Rule::new("!oldSelf.release || self.release").message("volumes that were released are deleted; spec.release cannot be taken back"),
@@ -61,10 +62,7 @@ pub struct GeodeRestoreSpec {
 }
 
 /// How far a restore goes: one of these.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(
-    validation = Rule::new("[has(self.time), has(self.lsn), has(self.checkpoint)].filter(given, given).size() <= 1").message("give one of target.time, target.lsn and target.checkpoint"),
-)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RestoreTargetSpec {
     /// The last moment to restore, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
