@@ -16,11 +16,15 @@ pub(crate) fn run(kubectl: &Kubectl, args: &RestoreArgs) -> Result<ExitCode> {
     let (name, wait, done): (String, bool, fn(&GeodeRestoreStatus) -> bool) = match &args.change {
         Some(RestoreChange::Undo(of)) => {
             change(kubectl, &of.name, &json!({"undo": true}))?;
-            (of.name.clone(), of.wait, |status| status.phase == RestorePhase::Undone)
+            (of.name.clone(), of.wait, |status| {
+                status.phase == RestorePhase::Undone
+            })
         }
         Some(RestoreChange::Redo(of)) => {
             change(kubectl, &of.name, &json!({"undo": false}))?;
-            (of.name.clone(), of.wait, |status| status.phase == RestorePhase::Completed)
+            (of.name.clone(), of.wait, |status| {
+                status.phase == RestorePhase::Completed
+            })
         }
         Some(RestoreChange::Release(of)) => {
             change(kubectl, &of.name, &json!({"release": true}))?;
@@ -117,7 +121,10 @@ fn text(name: &str, status: &GeodeRestoreStatus) -> String {
             plan.location, plan.lsn, plan.bytes
         ),
         (RestorePhase::Undone, _) => {
-            format!("geoderestore/{name} is undone: the database from before serves, after {seconds} s; kept: {}", kept(status))
+            format!(
+                "geoderestore/{name} is undone: the database from before serves, after {seconds} s; kept: {}",
+                kept(status)
+            )
         }
         _ => format!(
             "geoderestore/{name} completed: restored up to LSN {}, the database before was at LSN {before}; nobody was served for {seconds} s; kept: {}",
@@ -143,7 +150,10 @@ mod tests {
     #[test]
     fn the_manifest_has_what_was_asked_for_and_nothing_else() {
         for (line, spec) in [
-            ("kubectl-geode restore a", json!({"cluster": "a", "preview": false})),
+            (
+                "kubectl-geode restore a",
+                json!({"cluster": "a", "preview": false}),
+            ),
             (
                 "kubectl-geode restore a --to-lsn 0/5 --source s3://b/x --preview",
                 json!({"cluster": "a", "preview": true, "source": "s3://b/x", "target": {"lsn": "0/5"}}),

@@ -19,7 +19,14 @@ fn a_restore_in_place_goes_back_to_a_moment_and_undo_brings_every_later_write_ba
     }))?;
     cluster.wait_ready()?;
     cluster.query("FOR i IN range(1, 300) INSERT (:Early {n: i})", &[])?;
-    kubectl(&["geode", "backup", &cluster.name, "-n", &cluster.namespace, "--wait"])?;
+    kubectl(&[
+        "geode",
+        "backup",
+        &cluster.name,
+        "-n",
+        &cluster.namespace,
+        "--wait",
+    ])?;
     let early = cluster.query("FOR i IN range(301, 400) INSERT (:Early {n: i})", &[])?;
     let lsn = early["lsn"].as_str().context("the LSN of a write")?.to_owned();
     let before = cluster.query(ROWS, &[])?["rows"].clone();
@@ -31,7 +38,10 @@ fn a_restore_in_place_goes_back_to_a_moment_and_undo_brings_every_later_write_ba
     })?;
     let account = ledger.finish()?;
     cluster.query("MATCH (n:Early) DETACH DELETE n", &[])?;
-    let (volumes, id) = (claims(&cluster)?, cluster.object()?["status"]["clusterId"].clone());
+    let (volumes, id) = (
+        claims(&cluster)?,
+        cluster.object()?["status"]["clusterId"].clone(),
+    );
     ensure!(volumes.len() == 6, "{volumes:?}");
 
     preview(&cluster, &lsn)?;
@@ -42,10 +52,19 @@ fn a_restore_in_place_goes_back_to_a_moment_and_undo_brings_every_later_write_ba
     let restored = cluster.query(ROWS, &[])?["rows"].clone();
     ensure!(restored == before, "{before} became {restored}");
     let ledger = cluster.query("MATCH (l:Ledger) RETURN count(*) AS c", &[])?;
-    ensure!(ledger["rows"] == json!([[0]]), "writes after the moment are there: {ledger}");
-    ensure!(cluster.object()?["status"]["clusterId"] != id, "the restored database has an identity of its own");
+    ensure!(
+        ledger["rows"] == json!([[0]]),
+        "writes after the moment are there: {ledger}"
+    );
+    ensure!(
+        cluster.object()?["status"]["clusterId"] != id,
+        "the restored database has an identity of its own"
+    );
     let both = claims(&cluster)?;
-    ensure!(both.len() == 12 && volumes.iter().all(|volume| both.contains(volume)), "{both:?}");
+    ensure!(
+        both.len() == 12 && volumes.iter().all(|volume| both.contains(volume)),
+        "{both:?}"
+    );
     // It is a database like any other: writes reach all members and the archive.
     let write = cluster.query("INSERT (:Late {n: 1})", &[])?;
     let write = write["lsn"].as_str().context("the LSN of a write")?;
@@ -54,27 +73,52 @@ fn a_restore_in_place_goes_back_to_a_moment_and_undo_brings_every_later_write_ba
     change(&cluster, "undo")?;
     cluster.wait_ready()?;
     account.check(&cluster)?;
-    ensure!(cluster.query(ROWS, &[])?["rows"][0][0] == 0, "the mistake is not back");
-    ensure!(cluster.object()?["status"]["clusterId"] == id, "another database came back");
+    ensure!(
+        cluster.query(ROWS, &[])?["rows"][0][0] == 0,
+        "the mistake is not back"
+    );
+    ensure!(
+        cluster.object()?["status"]["clusterId"] == id,
+        "another database came back"
+    );
     ensure!(claims(&cluster)? == both, "an undo deletes no volume");
 
     change(&cluster, "redo")?;
     cluster.wait_ready()?;
-    ensure!(cluster.query(ROWS, &[])?["rows"] == before, "the restored database is not back");
+    ensure!(
+        cluster.query(ROWS, &[])?["rows"] == before,
+        "the restored database is not back"
+    );
 
     change(&cluster, "release")?;
-    wait_for("the volumes from before are deleted", Duration::from_secs(60), || {
-        let left = claims(&cluster)?;
-        Ok((left.len() == 6 && volumes.iter().all(|volume| !left.contains(volume))).then_some(()))
-    })?;
-    ensure!(cluster.query(ROWS, &[])?["rows"] == before, "a release touched what is in use");
+    wait_for(
+        "the volumes from before are deleted",
+        Duration::from_secs(60),
+        || {
+            let left = claims(&cluster)?;
+            Ok((left.len() == 6 && volumes.iter().all(|volume| !left.contains(volume))).then_some(()))
+        },
+    )?;
+    ensure!(
+        cluster.query(ROWS, &[])?["rows"] == before,
+        "a release touched what is in use"
+    );
     Ok(())
 }
 
 /// Uids of the cluster's volumes.
 fn claims(cluster: &Cluster) -> Result<Vec<String>> {
     let selector = format!("geodedb.com/cluster={}", cluster.name);
-    let list = kubectl(&["get", "pvc", "-n", &cluster.namespace, "-l", &selector, "-o", "json"])?;
+    let list = kubectl(&[
+        "get",
+        "pvc",
+        "-n",
+        &cluster.namespace,
+        "-l",
+        &selector,
+        "-o",
+        "json",
+    ])?;
     let list: Value = serde_json::from_str(&list)?;
     let items = list["items"].as_array().context("items")?;
     let uid = |claim: &Value| claim["metadata"]["uid"].as_str().map(str::to_owned);
@@ -105,7 +149,15 @@ fn restore(cluster: &Cluster, lsn: &str) -> Result<()> {
     });
     kubectl_input(&["apply", "-f", "-"], &manifest.to_string())?;
     let (status, took) = wait_for("the restore", Duration::from_secs(300), || {
-        let object = kubectl(&["get", "geoderestore", "before-the-mistake", "-n", &cluster.namespace, "-o", "json"])?;
+        let object = kubectl(&[
+            "get",
+            "geoderestore",
+            "before-the-mistake",
+            "-n",
+            &cluster.namespace,
+            "-o",
+            "json",
+        ])?;
         let status = serde_json::from_str::<Value>(&object)?["status"].clone();
         ensure!(status["phase"] != "Failed", "the restore failed: {status}");
         Ok((status["phase"] == "Completed").then_some(status))
@@ -117,13 +169,25 @@ fn restore(cluster: &Cluster, lsn: &str) -> Result<()> {
         status["lsn"],
         status["lsnBefore"]
     );
-    ensure!(status["lsn"] == lsn, "restored up to {} instead of {lsn}", status["lsn"]);
+    ensure!(
+        status["lsn"] == lsn,
+        "restored up to {} instead of {lsn}",
+        status["lsn"]
+    );
     Ok(())
 }
 
 /// Undo, redo or release.
 fn change(cluster: &Cluster, verb: &str) -> Result<()> {
-    let said = kubectl(&["geode", "restore", verb, "before-the-mistake", "-n", &cluster.namespace, "--wait"])?;
+    let said = kubectl(&[
+        "geode",
+        "restore",
+        verb,
+        "before-the-mistake",
+        "-n",
+        &cluster.namespace,
+        "--wait",
+    ])?;
     println!("{said}");
     Ok(())
 }

@@ -51,7 +51,12 @@ pub(super) fn plan(
         let patient =
             restore.spec.preview || !is_over(status.started_at.as_ref(), NOBODY_ANSWERS_SECONDS, now);
         match look(seen, &task, &mut status, now) {
-            Looked::Known => {}
+            Looked::Known if restore.spec.preview => {}
+            // Told before anything is decided on it.
+            Looked::Known => {
+                status.message = Some("it is known what would be restored".to_owned());
+                return Prepared::Waits(Box::new(status), None);
+            }
             Looked::Nobody if !patient => {}
             Looked::Nobody => {
                 status.message =
@@ -86,7 +91,10 @@ fn order(want: &Want, seen: &Observed, restore: &RestoreView) -> Result<(Restore
     }
     let source = match (&restore.spec.source, want.memory.cluster_id) {
         (Some(source), _) => source.clone(),
-        (None, Some(id)) => format!("s3://{}/{}/{id}", archive.bucket, archive.prefix),
+        (None, Some(id)) => {
+            let prefix = archive.prefix.trim_matches('/');
+            format!("s3://{}/{prefix}/{id}", archive.bucket)
+        }
         (None, None) => {
             return Err("the cluster has no database yet; name a spec.source".to_owned());
         }
