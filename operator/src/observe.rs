@@ -236,6 +236,7 @@ fn backup_view(backup: GeodeBackup) -> BackupView {
             .creation_timestamp
             .as_ref()
             .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+        retention: backup.spec.retention,
         status: backup.status.unwrap_or_default(),
     }
 }

@@ -6,12 +6,15 @@ use crate::kinds::FIELD_MANAGER;
 use crate::status;
 use geode_api::{
     GeodeBackup, GeodeBackupSchedule, GeodeBackupScheduleStatus, GeodeBackupSpec, GeodeCluster,
-    LABEL_CLUSTER, LABEL_SCHEDULE, Reason,
+    LABEL_CLUSTER, LABEL_SCHEDULE, Reason, RetentionSpec,
 };
-use geode_planner::{BackupTarget, ScheduleView, TakenBackup, failed_schedule_status, keep_schedule};
+use geode_planner::{
+    BackupPlace, BackupTarget, ScheduleView, TakenBackup, expired_backups, failed_schedule_status,
+    joint_retention, keep_schedule,
+};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use kube::api::{Api, ListParams, Patch, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PostParams};
 use serde_json::json;
 
 /// Fields that a status may take back.
@@ -88,10 +91,11 @@ pub async fn keep_schedules(
         context.metrics.keep_schedules(key, &ours);
         return Ok(None);
     }
+    let retention = joint_retention(ours.iter().map(|schedule| schedule.spec.retention.as_ref()));
     let (target, backups) = tokio::try_join!(read_target(context, key), read_backups(context, key))?;
     let (mut wake, mut failed) = (None, None);
     for schedule in &mut ours {
-        match keep_one(context, key, schedule, &backups, target, now).await {
+        match keep_one(context, key, schedule, &backups, target, retention.as_ref(), now).await {
             Ok(next) => wake = [wake, next].into_iter().flatten().min(),
             Err(error) => {
                 report_failure(context, key, schedule, &error, now).await;
@@ -130,12 +134,21 @@ async fn read_backups(context: &Context, key: &Key) -> Result<Vec<TakenBackup>, 
 fn taken_backup(backup: GeodeBackup) -> TakenBackup {
     let (name, schedule) = (backup.name_any(), backup.labels().get(LABEL_SCHEDULE).cloned());
     let status = backup.status.unwrap_or_default();
+    let location = status.location.as_deref();
+    let place = |lsn: Option<&str>| BackupPlace::read(location?, lsn?);
     TakenBackup {
         name,
         schedule,
         phase: status.phase,
         message: status.message,
         ended_at: status.completed_at.map(|time| time.0),
+        place: place(status.lsn.as_deref()),
+        oldest_kept: place(
+            status
+                .cleaned_up
+                .as_ref()
+                .map(|cleaned| cleaned.oldest_lsn.as_str()),
+        ),
     }
 }
 
@@ -161,6 +174,7 @@ async fn keep_one(
     schedule: &mut GeodeBackupSchedule,
     backups: &[TakenBackup],
     target: BackupTarget,
+    retention: Option<&RetentionSpec>,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, ScheduleError> {
     let view = view(schedule);
@@ -171,7 +185,13 @@ async fn keep_one(
         status::confirm(&api(context, key), &view.name, schedule.resource_version())
             .await
             .map_err(failed_to("write the status", &view.name))?;
-        create(context, key, &view.name, backup).await?;
+        create(context, key, &view.name, backup, retention).await?;
+    }
+    if let Some(retention) = retention {
+        for backup in expired_backups(&view.name, retention, backups, now) {
+            tracing::info!(cluster = %key, schedule = view.name, backup, "deleting a GeodeBackup whose backup is gone");
+            delete(context, key, &view.name, &backup).await?;
+        }
     }
     if step.status != view.status {
         write_status(context, key, schedule, &step.status).await?;
@@ -186,12 +206,28 @@ async fn keep_one(
     Ok(step.wake)
 }
 
-async fn create(context: &Context, key: &Key, schedule: &str, name: &str) -> Result<(), ScheduleError> {
+async fn delete(context: &Context, key: &Key, schedule: &str, name: &str) -> Result<(), ScheduleError> {
+    let api: Api<GeodeBackup> = Api::namespaced(context.client.clone(), &key.namespace);
+    match api.delete(name, &DeleteParams::default()).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        Err(error) => Err(failed_to("delete an expired backup", schedule)(error)),
+    }
+}
+
+async fn create(
+    context: &Context,
+    key: &Key,
+    schedule: &str,
+    name: &str,
+    retention: Option<&RetentionSpec>,
+) -> Result<(), ScheduleError> {
     let api: Api<GeodeBackup> = Api::namespaced(context.client.clone(), &key.namespace);
     let mut backup = GeodeBackup::new(
         name,
         GeodeBackupSpec {
             cluster: key.name.clone(),
+            retention: retention.cloned(),
         },
     );
     let labels = [(LABEL_CLUSTER, key.name.as_str()), (LABEL_SCHEDULE, schedule)];

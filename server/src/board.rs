@@ -94,7 +94,7 @@ mod tests {
     fn task(name: &str) -> Task {
         Task {
             name: name.to_owned(),
-            kind: TaskKind::Backup,
+            kind: TaskKind::Backup { retention: None },
         }
     }
 

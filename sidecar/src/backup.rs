@@ -2,9 +2,12 @@
 
 use crate::link::Server;
 use crate::tasks::{self, Context, ProgressLine, lineage};
-use geode_archive::{ErrorKind, ObjectStore, SnapshotFacts, write_base_backup};
-use geode_types::{LogIndex, Term};
+use geode_archive::{
+    ErrorKind, ObjectStore, SnapshotFacts, clean_up, cleanup_plan, inventory, write_base_backup,
+};
+use geode_types::{CleanedUp, LogIndex, Retention, Term};
 use geode_wire::internal::TaskResult;
+use jiff::Timestamp;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context as Poller, Poll};
@@ -15,15 +18,25 @@ const ATTEMPTS: u32 = 5;
 /// A line of progress each time this much has been read.
 const PROGRESS_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Takes one and says where it is.
-pub(crate) async fn run(context: &Context, progress: &ProgressLine) -> Result<TaskResult, String> {
+/// Takes one and says where it is; then deletes what need not be kept any more.
+pub(crate) async fn run(
+    context: &Context,
+    progress: &ProgressLine,
+    retention: Option<Retention>,
+) -> Result<TaskResult, String> {
     let store = context.archive.as_ref().ok_or(
         "the cluster has no archive; set archive.s3 (on Kubernetes spec.archive.s3) and file the backup again",
     )?;
     let mut backoff = tasks::backoff();
     loop {
         let failure = match attempt(context, &**store, progress).await {
-            Ok(result) => return Ok(result),
+            Ok(mut result) => {
+                if let Some(retention) = &retention {
+                    progress.set("deleting what need not be kept");
+                    result.cleaned_up = Some(cleaned_up(context, &**store, retention).await);
+                }
+                return Ok(result);
+            }
             Err(failure) => failure,
         };
         if !failure.again || backoff.failures() + 1 >= ATTEMPTS {
@@ -77,7 +90,38 @@ async fn attempt(
         index,
         bytes: backup.manifest.stored_bytes,
         state_hash: backup.manifest.state_hash.unwrap_or_default(),
+        cleaned_up: None,
     })
+}
+
+/// A clean-up that fails leaves the backup what it is; the one after the next backup makes up for it.
+async fn cleaned_up(
+    context: &Context,
+    store: &dyn ObjectStore,
+    retention: &Retention,
+) -> Result<CleanedUp, String> {
+    let cleaned = clean(context, store, retention).await;
+    if let Err(message) = &cleaned {
+        tracing::error!(message, "the archive could not be cleaned up");
+        context.metrics.cleanup_failures.inc();
+    }
+    cleaned
+}
+
+async fn clean(
+    context: &Context,
+    store: &dyn ObjectStore,
+    retention: &Retention,
+) -> Result<CleanedUp, String> {
+    let (lineage, _) = lineage(context)?;
+    let found = inventory(store, lineage)
+        .await
+        .map_err(|error| error.to_string())?;
+    let plan = cleanup_plan(&found, retention, Timestamp::now());
+    clean_up(store, &plan).await.map_err(|error| error.to_string())?;
+    let cleaned = plan.summary();
+    tracing::info!(?cleaned, "archive cleaned up");
+    Ok(cleaned)
 }
 
 /// The hash of the graph, if the server is still where the snapshot was taken.

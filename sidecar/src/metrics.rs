@@ -22,6 +22,7 @@ pub(crate) struct Metrics {
     pub(crate) archived_up_to: IntGauge,
     pub(crate) segments: IntCounter,
     pub(crate) segment_bytes: IntCounter,
+    pub(crate) cleanup_failures: IntCounter,
     last_full_timestamp: IntGauge,
     last_full_duration: Gauge,
     last_full_bytes: IntGauge,
@@ -66,6 +67,11 @@ impl Metrics {
                 &registry,
                 "geode_backup_wal_archived_bytes_total",
                 "Bytes that this sidecar archived.",
+            ),
+            cleanup_failures: counter(
+                &registry,
+                "geode_backup_cleanup_failures_total",
+                "Times that what need not be kept could not be deleted from the archive.",
             ),
             last_full_timestamp: unregistered(
                 "geode_backup_last_full_timestamp",

@@ -45,7 +45,7 @@ pub(crate) async fn run(
         location: into.display().to_string(),
         index: last_segment.max(base).unwrap_or(LogIndex(0)),
         bytes,
-        state_hash: String::new(),
+        ..TaskResult::default()
     })
 }
 
@@ -64,7 +64,7 @@ pub(crate) async fn plan(
                     location: found.location,
                     index: found.last,
                     bytes: found.bytes,
-                    state_hash: String::new(),
+                    ..TaskResult::default()
                 });
             }
             Err(error) if error.is_transient() => {

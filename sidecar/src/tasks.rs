@@ -135,7 +135,8 @@ impl Worker {
         let (kind, line) = (task.as_ref().map(|task| task.kind.clone()), progress.clone());
         let handle = tokio::spawn(async move {
             match kind {
-                None | Some(TaskKind::Backup) => backup::run(&context, &line).await,
+                None => backup::run(&context, &line, None).await,
+                Some(TaskKind::Backup { retention }) => backup::run(&context, &line, retention).await,
                 Some(TaskKind::Restore { source, goal, .. }) => {
                     restore::run(&context, &line, &source, &goal).await
                 }
@@ -161,7 +162,10 @@ impl Worker {
             .handle
             .await
             .unwrap_or_else(|error| Err(format!("the job broke off: {error}")));
-        let is_backup = job.task.as_ref().is_none_or(|task| task.kind == TaskKind::Backup);
+        let is_backup = job
+            .task
+            .as_ref()
+            .is_none_or(|task| matches!(task.kind, TaskKind::Backup { .. }));
         if is_backup && result.is_ok() {
             self.shared.base_taken();
         }

@@ -3,7 +3,7 @@ use crate::fake::{FakeServer, cluster_id, seal, status};
 use geode_archive::{
     DirectoryStore, FailingStore, Fault, Lineage, MemoryStore, Operation, SoundSegment, bases, upload_segment,
 };
-use geode_types::{Incarnation, LogIndex, RESTORE_FILE, RestoreGoal, RestoreTarget};
+use geode_types::{CleanedUp, Incarnation, LogIndex, RESTORE_FILE, RestoreGoal, RestoreTarget, Retention};
 use std::path::Path;
 
 fn task(name: &str, kind: TaskKind) -> Task {
@@ -67,7 +67,7 @@ async fn a_backup_task_stores_the_snapshot_and_reports_where() {
     {
         let mut state = server.state();
         (state.snapshot, state.applied) = (vec![7; 100_000], LogIndex(42));
-        state.tasks.push(task("b1", TaskKind::Backup));
+        state.tasks.push(task("b1", TaskKind::Backup { retention: None }));
     }
     let mut worker = worker(&server, Some(store.clone()), dir.path());
     let TaskState::Done(result) = done(&mut worker, &server, "b1").await else {
@@ -91,7 +91,10 @@ async fn a_backup_task_stores_the_snapshot_and_reports_where() {
 async fn a_backup_that_breaks_is_begun_again_and_one_that_is_denied_fails() {
     let (server, dir) = (Arc::new(FakeServer::default()), tempfile::tempdir().unwrap());
     let store = Arc::new(FailingStore::new(Arc::new(MemoryStore::new())));
-    server.state().tasks.push(task("b1", TaskKind::Backup));
+    server
+        .state()
+        .tasks
+        .push(task("b1", TaskKind::Backup { retention: None }));
     store.fail(Operation::PutStream, Fault::Unavailable, 1);
     let mut worker = worker(&server, Some(store.clone()), dir.path());
     assert!(matches!(
@@ -100,7 +103,10 @@ async fn a_backup_that_breaks_is_begun_again_and_one_that_is_denied_fails() {
     ));
 
     store.fail(Operation::PutStream, Fault::Denied, 1);
-    server.state().tasks.push(task("b2", TaskKind::Backup));
+    server
+        .state()
+        .tasks
+        .push(task("b2", TaskKind::Backup { retention: None }));
     let TaskState::Failed(message) = done(&mut worker, &server, "b2").await else {
         panic!("done")
     };
@@ -116,9 +122,47 @@ async fn a_backup_that_breaks_is_begun_again_and_one_that_is_denied_fails() {
 }
 
 #[tokio::test]
+async fn a_backup_with_a_retention_deletes_what_need_not_be_kept_and_fails_not_with_it() {
+    let (server, dir) = (Arc::new(FakeServer::default()), tempfile::tempdir().unwrap());
+    let store = Arc::new(FailingStore::new(Arc::new(MemoryStore::new())));
+    let mut worker = worker(&server, Some(store.clone()), dir.path());
+    let newest_only = Retention {
+        days: 0,
+        min_count: 1,
+        wal_days: None,
+    };
+    let mut backup = async |name: &str, index: u64| {
+        server.state().applied = LogIndex(index);
+        let retention = Some(newest_only);
+        let asked = task(name, TaskKind::Backup { retention });
+        server.state().tasks.push(asked);
+        match done(&mut worker, &server, name).await {
+            TaskState::Done(result) => result.cleaned_up.unwrap(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let nothing = CleanedUp {
+        oldest: LogIndex(5),
+        ..CleanedUp::default()
+    };
+    assert_eq!(backup("b1", 5).await, Ok(nothing));
+    store.fail(Operation::Delete, Fault::Denied, 1);
+    let refused = backup("b2", 6).await.unwrap_err();
+    assert!(refused.contains("403"), "{refused}");
+    let cleaned = backup("b3", 7).await.unwrap();
+    assert_eq!((cleaned.bases, cleaned.oldest), (2, LogIndex(7)));
+    assert_eq!(bases(&*store, lineage()).await.unwrap().len(), 1);
+    let page = worker.context.metrics.page("").await;
+    assert!(page.contains("geode_backup_cleanup_failures_total 1"), "{page}");
+}
+
+#[tokio::test]
 async fn a_backup_without_an_archive_says_what_to_do() {
     let (server, dir) = (Arc::new(FakeServer::default()), tempfile::tempdir().unwrap());
-    server.state().tasks.push(task("b1", TaskKind::Backup));
+    server
+        .state()
+        .tasks
+        .push(task("b1", TaskKind::Backup { retention: None }));
     let mut worker = worker(&server, None, dir.path());
     let TaskState::Failed(message) = done(&mut worker, &server, "b1").await else {
         panic!("done")

@@ -1,6 +1,8 @@
-//! `cargo xtask e2e [NAME]`: the end-to-end tests on a real Kubernetes, with images and operator of this checkout.
+//! `cargo xtask e2e [NAME] [--all]`: the end-to-end tests on a real Kubernetes, with images and operator of this checkout. Those that CI has no time
+//! for run with `--all`, which writes their report.
 
 use crate::cargo::{EVERYTHING, cargo};
+use crate::command::output;
 use crate::generate::OPERATOR_NAMESPACE;
 use crate::progress::step;
 use crate::tools::{self, Tool};
@@ -16,8 +18,8 @@ const NODES: u32 = 5;
 /// Variables that scripts and tests need to use the cluster.
 pub(crate) type Environment = BTreeMap<String, String>;
 
-/// Brings the cluster up, installs the operator, runs the tests whose name contains `filter`.
-pub(crate) fn run(filter: Option<&str>) -> Result<()> {
+/// Brings the cluster up, installs the operator, runs the tests whose name contains `filter`; the long ones too with `all`.
+pub(crate) fn run(filter: Option<&str>, all: bool) -> Result<()> {
     let mut environment = install(NODES)?;
     cluster::load(&images::next()?)?;
     environment.insert("GEODE_NEXT_VERSION".to_owned(), images::NEXT.to_owned());
@@ -26,7 +28,21 @@ pub(crate) fn run(filter: Option<&str>) -> Result<()> {
     // One after the other: they share nodes, and each measures times.
     test.args(["--test-threads", "1", "--nocapture"])
         .envs(environment);
-    results::run(&mut test).context("end-to-end tests")
+    match (all, filter) {
+        (false, _) => results::run(&mut test),
+        (true, Some(_)) => results::run(test.arg("--include-ignored")),
+        (true, None) => results::run_and_report(test.arg("--include-ignored"), &head()?),
+    }
+    .context("end-to-end tests")
+}
+
+/// What the report begins with: which programs were tested, and when.
+fn head() -> Result<String> {
+    let commit = output(Command::new("git").args(["log", "-1", "--format=%h, %cs"]))?;
+    Ok(format!(
+        "# The last run of all end-to-end tests\n\nWritten by `cargo xtask e2e --all` on commit {}. CI runs all but the tests that are marked as long.",
+        commit.trim()
+    ))
 }
 
 /// A cluster with this checkout's images and operator; returns the environment for kubectl, the plugin and the tests.

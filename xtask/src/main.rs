@@ -49,6 +49,9 @@ enum Task {
     E2e {
         /// Only tests whose name contains this.
         filter: Option<String>,
+        /// Also the tests that CI has no time for; without a name, write docs/e2e-report.md.
+        #[arg(long)]
+        all: bool,
     },
     /// Run a black-box acceptance script against a cluster with the operator.
     Accept {
@@ -107,7 +110,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Verify => verify::run(),
         Task::Tidy => tidy::run(),
         Task::Generate => generate::run(),
-        Task::E2e { filter } => e2e::run(filter.as_deref()),
+        Task::E2e { filter, all } => e2e::run(filter.as_deref(), all),
         Task::Accept { script } => accept::run(&script),
         Task::Faults => faults::run(),
         Task::Bench { name, arguments } => bench::run(&name, &arguments),

@@ -18,10 +18,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - apiGroups: [geodedb.com]
   resources: [geodeclusters/status, geodebackups/status, geodebackupschedules/status, geoderestores/status]
   verbs: [get, patch]
-# Backups that are due.
+# Backups that are due, and those whose time is over.
 - apiGroups: [geodedb.com]
   resources: [geodebackups]
-  verbs: [create]
+  verbs: [create, delete]
 # Owner references with blockOwnerDeletion need it.
 - apiGroups: [geodedb.com]
   resources: [geodeclusters/finalizers]

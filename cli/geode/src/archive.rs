@@ -1,23 +1,23 @@
-//! `geode backup list`, `geode restore` and `geode verify`: what an archive holds, from there to a data directory, and the proof that a data
-//! directory is sound.
+//! `geode restore` and `geode verify`: from an archive to a data directory, and the proof that a data directory is sound.
 
-use crate::args::{ArchiveArgs, BackupCommand, Format, GoalArgs, RestoreArgs, VerifyArgs};
-use crate::{Failure, show};
-use geode_archive::{Access, Inventory, Location, Progress, inventory};
+use crate::Failure;
+use crate::args::{ArchiveArgs, Format, GoalArgs, RestoreArgs, VerifyArgs};
+use geode_archive::{Access, Progress};
 use geode_config::Config;
 use geode_server::restore::{ReplayOptions, Restored, VerifyReport, replay, verify as check};
-use geode_types::{ClusterId, GroupId, LogIndex, Lsn, RestoreGoal, RestoreTarget};
+use geode_types::{ClusterId, LogIndex, Lsn, RestoreGoal, RestoreTarget};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde_json::json;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use uuid::Uuid;
 
 const MIB: u64 = 1 << 20;
 
 impl ArchiveArgs {
-    fn access(&self) -> Access {
+    pub(crate) fn access(&self) -> Access {
         Access {
             endpoint: self.endpoint.clone(),
             region: Some(self.region.clone()),
@@ -26,80 +26,12 @@ impl ArchiveArgs {
     }
 }
 
-pub(crate) async fn list(command: BackupCommand) -> Result<(), Failure> {
-    let BackupCommand::List { archive, format } = command;
-    let failed = |error: &dyn std::fmt::Display| Failure::Message(error.to_string());
-    let location = Location::parse(&archive.source).map_err(|error| failed(&error))?;
-    let store = location.open(&archive.access()).await;
-    let lineage = location.lineage(&*store).await.map_err(|error| failed(&error))?;
-    let found = inventory(&*store, lineage)
-        .await
-        .map_err(|error| failed(&error))?;
-    if format == Format::Table {
-        println!("{}", inventory_table(&found));
-    } else {
-        println!("{}", inventory_json(&found));
-    }
-    Ok(())
-}
-
-fn inventory_table(found: &Inventory) -> String {
-    let bases = found.bases.iter().map(|base| {
-        let manifest = &base.manifest;
-        vec![
-            "base".to_owned(),
-            format!("up to {}", manifest.index),
-            manifest.stored_bytes.to_string(),
-            base.folder.clone(),
-        ]
-    });
-    let segments = found.segments.iter().map(|segment| {
-        vec![
-            "wal".to_owned(),
-            format!("{} to {}", segment.range.first, segment.range.last),
-            segment.bytes.to_string(),
-            found.lineage.segment(GroupId(0), segment.range),
-        ]
-    });
-    show::table(&["KIND", "ENTRIES", "BYTES", "OBJECT"], bases.chain(segments)).to_string()
-}
-
-fn inventory_json(found: &Inventory) -> serde_json::Value {
-    let bases = found
-        .bases
-        .iter()
-        .map(|base| json!({"folder": base.folder, "manifest": base.manifest}));
-    let segments = found.segments.iter().map(|segment| {
-        json!({
-            "object": found.lineage.segment(GroupId(0), segment.range), "first": segment.range.first, "last": segment.range.last,
-            "bytes": segment.bytes,
-        })
-    });
-    json!({
-        "cluster_id": found.lineage.cluster_id, "incarnation": found.lineage.incarnation,
-        "bases": bases.collect::<Vec<_>>(), "segments": segments.collect::<Vec<_>>(),
-    })
-}
-
 pub(crate) async fn restore(args: RestoreArgs) -> Result<(), Failure> {
     let goal = goal(&args.goal)?;
     let access = args.archive.access();
     let fetched = beside(&args.target)?;
     remove(&fetched)?;
-    let told = std::sync::Mutex::new(String::new());
-    let on_progress = |progress: Progress| {
-        // A line a step, not a line a chunk.
-        let mut told = told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if *told != progress.step {
-            eprintln!(
-                "{} ({} of {} MiB)",
-                progress.step,
-                progress.done_bytes / MIB,
-                progress.total_bytes / MIB
-            );
-            told.clone_from(&progress.step);
-        }
-    };
+    let on_progress = lines();
     let backup = geode_archive::fetch(&args.archive.source, &access, &goal, &fetched, &on_progress).await;
     let backup = backup.map_err(|error| Failure::Message(error.to_string()))?;
     eprintln!(
@@ -113,6 +45,23 @@ pub(crate) async fn restore(args: RestoreArgs) -> Result<(), Failure> {
     remove(&fetched)?;
     report_restored(&restored, &args.target, args.format);
     Ok(())
+}
+
+/// Says how far it is: a line a step, not a line a chunk.
+pub(crate) fn lines() -> impl Fn(Progress) + Sync {
+    let told = Mutex::new(String::new());
+    move |progress: Progress| {
+        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+        if *told != progress.step {
+            eprintln!(
+                "{} ({} of {} MiB)",
+                progress.step,
+                progress.done_bytes / MIB,
+                progress.total_bytes / MIB
+            );
+            told.clone_from(&progress.step);
+        }
+    }
 }
 
 pub(crate) async fn verify(args: VerifyArgs) -> Result<(), Failure> {

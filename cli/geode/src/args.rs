@@ -37,7 +37,7 @@ pub(crate) enum Command {
     /// Look at the cluster, or move its leadership.
     #[command(subcommand)]
     Cluster(ClusterCommand),
-    /// Look into an archive.
+    /// Look into an archive, check it, clean it up, restore from it.
     #[command(subcommand)]
     Backup(BackupCommand),
     /// Rebuild a data directory from an archive.
@@ -221,10 +221,46 @@ pub(crate) enum BackupCommand {
     List {
         #[command(flatten)]
         archive: ArchiveArgs,
+        /// Print what a restore of this base backup takes: its index, or nothing for the newest one.
+        #[arg(long, value_name = "INDEX", num_args = 0..=1, default_missing_value = "")]
+        chain: Option<String>,
         /// How they are printed: table or json.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Read every object and compare it with what was stored; look for holes. Fails when something is damaged or missing.
+    Verify {
+        #[command(flatten)]
+        archive: ArchiveArgs,
+        /// How the result is printed: table or json.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Delete base backups and WAL segments that need not be kept any more.
+    Cleanup(CleanupArgs),
+    /// Rebuild a data directory from an archive: the same as `geode restore`.
+    Restore(RestoreArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CleanupArgs {
+    #[command(flatten)]
+    pub(crate) archive: ArchiveArgs,
+    /// Every moment of this time can be restored afterwards, for example 30d.
+    #[arg(long, value_name = "DAYS", value_parser = parse_days)]
+    pub(crate) older_than: u32,
+    /// So many base backups stay, however old they are.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) keep_min: u32,
+    /// The WAL goes after this time; `--older-than` when absent.
+    #[arg(long, value_name = "DAYS", value_parser = parse_days)]
+    pub(crate) wal_older_than: Option<u32>,
+    /// Print what would be deleted, and delete nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// How it is printed: table or json.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
 }
 
 #[derive(Args, Debug)]
@@ -298,6 +334,20 @@ pub(crate) struct BenchArgs {
     pub(crate) format: Format,
 }
 
+/// Reads `30d`, `4w`, or a number of days.
+fn parse_days(text: &str) -> Result<u32, String> {
+    let (number, days_each) = match text.strip_suffix('w') {
+        Some(weeks) => (weeks, 7),
+        None => (text.strip_suffix('d').unwrap_or(text), 1),
+    };
+    let days = number
+        .parse::<u32>()
+        .ok()
+        .and_then(|number| number.checked_mul(days_each));
+    days.filter(|days| (1..=36_500).contains(days))
+        .ok_or_else(|| format!("{text:?} is not a time of 1 to 36500 days; write it like 30d or 4w"))
+}
+
 /// Reads `500ms`, `30s`, `10m`, `1h`; a bare number means seconds.
 fn parse_duration(text: &str) -> Result<Duration, String> {
     let digits = text.find(|character: char| !character.is_ascii_digit() && character != '.');
@@ -333,6 +383,17 @@ mod tests {
     fn an_unknown_flag_is_refused_with_the_nearest_right_one() {
         let error = Cli::try_parse_from(["geode", "query", "--formt", "json", "RETURN 1"]).unwrap_err();
         assert!(error.to_string().contains("--format"), "{error}");
+    }
+
+    #[test]
+    fn days_are_days_or_weeks() {
+        assert_eq!(
+            (parse_days("30d"), parse_days("4w"), parse_days("7")),
+            (Ok(30), Ok(28), Ok(7))
+        );
+        for bad in ["0d", "30m", "-1d", "d", "9999999w", ""] {
+            assert!(parse_days(bad).unwrap_err().contains("30d"), "{bad}");
+        }
     }
 
     #[test]

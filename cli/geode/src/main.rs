@@ -4,6 +4,7 @@
 
 mod archive;
 mod args;
+mod backup;
 mod bench;
 mod cluster;
 mod connect;
@@ -126,7 +127,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Health(args) => probe::health(args).await,
         Command::Ready(args) => probe::ready(args).await,
         Command::Cluster(command) => cluster::run(command).await,
-        Command::Backup(command) => archive::list(command).await,
+        Command::Backup(command) => backup::run(command).await,
         Command::Restore(args) => archive::restore(args).await,
         Command::Verify(args) => archive::verify(args).await,
         Command::Bench(args) => bench::run(args).await,

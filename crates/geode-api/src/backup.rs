@@ -65,6 +65,51 @@ pub struct GeodeBackupSpec {
     /// Name of the GeodeCluster in this namespace. It must have an archive.
     #[schemars(length(min = 1, max = 40))]
     pub cluster: String,
+    /// When the backup is complete, delete what the archive need not keep any more. Nothing is deleted when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<RetentionSpec>,
+}
+
+/// How long the archive keeps base backups and the write-ahead log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RetentionSpec {
+    /// Every moment of so many days can be restored: the base backups of these days stay, and the newest one before them.
+    #[schemars(range(min = 1, max = 36500))]
+    pub days: u32,
+    /// So many base backups stay, however old they are.
+    #[serde(default = "default_min_count")]
+    #[schemars(range(min = 1, max = 10000))]
+    pub min_count: u32,
+    /// The log goes after so many days; `days` when absent. Beyond them a restore goes to the moments of base backups only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 36500))]
+    pub wal_days: Option<u32>,
+}
+
+fn default_min_count() -> u32 {
+    1
+}
+
+impl RetentionSpec {
+    /// How long the log stays.
+    pub fn wal_days(&self) -> u32 {
+        self.wal_days.unwrap_or(self.days)
+    }
+}
+
+/// What the clean-up after a backup deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CleanedUpStatus {
+    /// Base backups.
+    pub backups: i64,
+    /// Segments of the log.
+    pub segments: i64,
+    /// Their size.
+    pub bytes: i64,
+    /// Last commit in the oldest base backup that is left.
+    pub oldest_lsn: String,
 }
 
 /// How the backup stands.
@@ -99,6 +144,9 @@ pub struct GeodeBackupStatus {
     /// Size as stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<i64>,
+    /// What the clean-up after it deleted. With `spec.retention` and without this the clean-up failed, and the next backup makes up for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cleaned_up: Option<CleanedUpStatus>,
     /// When it began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,

@@ -14,7 +14,9 @@ mod schedule;
 mod schema;
 mod status;
 
-pub use backup::{BackupPhase, GeodeBackup, GeodeBackupSpec, GeodeBackupStatus};
+pub use backup::{
+    BackupPhase, CleanedUpStatus, GeodeBackup, GeodeBackupSpec, GeodeBackupStatus, RetentionSpec,
+};
 pub use cluster::{
     ArchiveSpec, BootstrapSpec, CredentialsRef, DeletionPolicy, GeodeCluster, GeodeClusterSpec,
     ReadServiceSpec, RestoreSpec, S3Spec, ServiceType, ServicesSpec, StorageSpec, Timing, TlsMode, TlsSpec,

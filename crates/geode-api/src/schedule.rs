@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub, reason = "KubeSchema repeats each struct inside a function")]
 
+use crate::RetentionSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -64,6 +65,10 @@ pub struct GeodeBackupScheduleSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 10))]
     pub starting_deadline_seconds: Option<i64>,
+    /// After each backup, delete what the archive need not keep any more. The schedules of a cluster share its archive: the longest of their
+    /// retentions counts, and nothing is deleted while one of them has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<RetentionSpec>,
 }
 
 fn default_time_zone() -> String {

@@ -212,7 +212,7 @@ pub(crate) fn refuse_future(target: RestoreTarget) -> Result<(), FetchError> {
 }
 
 /// Makes the directory; what an earlier, broken fetch left is removed.
-async fn prepare(into: &Path) -> Result<(), FetchError> {
+pub(crate) async fn prepare(into: &Path) -> Result<(), FetchError> {
     fs::create_dir_all(into).await.map_err(local(into))?;
     let mut entries = fs::read_dir(into).await.map_err(local(into))?;
     let mut leftovers = Vec::new();
@@ -256,13 +256,13 @@ async fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-fn part_of(path: &Path) -> PathBuf {
+pub(crate) fn part_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".part");
     name.into()
 }
 
-struct Download<'a> {
+pub(crate) struct Download<'a> {
     store: &'a dyn ObjectStore,
     into: &'a Path,
     total_bytes: u64,
@@ -271,7 +271,7 @@ struct Download<'a> {
 }
 
 impl<'a> Download<'a> {
-    fn new(
+    pub(crate) fn new(
         store: &'a dyn ObjectStore,
         into: &'a Path,
         found: &Inventory,
@@ -293,7 +293,7 @@ impl<'a> Download<'a> {
         }
     }
 
-    fn report(&self, bytes: u64, step: &str) {
+    pub(crate) fn report(&self, bytes: u64, step: &str) {
         let done_bytes = {
             let mut done = self
                 .done_bytes
@@ -309,7 +309,7 @@ impl<'a> Download<'a> {
         });
     }
 
-    async fn base(&self, base: &BaseBackup) -> Result<FetchedBase, FetchError> {
+    pub(crate) async fn base(&self, base: &BaseBackup) -> Result<FetchedBase, FetchError> {
         self.report(
             0,
             &format!("downloading the base backup of index {}", base.manifest.index),
@@ -363,7 +363,7 @@ impl<'a> Download<'a> {
             .await
     }
 
-    async fn segment(&self, lineage: Lineage, range: SegmentRange) -> Result<u64, FetchError> {
+    pub(crate) async fn segment(&self, lineage: Lineage, range: SegmentRange) -> Result<u64, FetchError> {
         let key = lineage.segment(GroupId(0), range);
         let path = self
             .into

@@ -2,7 +2,7 @@
 //!
 //! * [`ObjectStore`]: the seam to S3, a directory, memory; the only code that names the AWS SDK is below `store/s3`.
 //! * [`layout`]: what stands where.
-//! * [`archive_plan`], [`restore_plan`]: pure decisions about listings.
+//! * [`archive_plan`], [`restore_plan`], [`cleanup_plan`]: pure decisions about listings.
 //! * [`write_base_backup`], [`SoundSegment`], [`upload_segment`]: what a sidecar does; [`fetch`]: what a restore does.
 //!
 //! The store itself is the only record of what is archived: nothing here keeps local state. It must not know the graph, the
@@ -19,9 +19,11 @@ pub mod layout;
 mod location;
 mod plan;
 mod preview;
+mod retention;
 mod segment;
 mod store;
 mod upload;
+mod verify;
 
 pub use backoff::Backoff;
 pub use base::{SnapshotFacts, write_base_backup};
@@ -39,9 +41,11 @@ pub use plan::{
     restore_plan,
 };
 pub use preview::{Preview, preview};
+pub use retention::{CleanupPlan, clean_up, cleanup_plan};
 pub use segment::SoundSegment;
 pub use store::{
     Answer, DirectoryStore, ErrorKind, FailingStore, Fault, LIST_PAGE, Listed, MemoryStore, ObjectError,
     ObjectInfo, ObjectStore, Operation, Put, Reader, S3Options, S3Store, Stored, get_small, list_all,
 };
 pub use upload::{UploadError, upload_segment, verify_segment};
+pub use verify::{ArchiveReport, verify_archive};

@@ -7,6 +7,7 @@ mod hex;
 mod ids;
 mod nearest;
 mod restore;
+mod retention;
 mod summary;
 mod value;
 
@@ -20,6 +21,7 @@ pub use restore::{
     Checkpoint, FetchedBackup, FetchedBase, FetchedSegment, RESTORE_FILE, RESTORE_FORMAT,
     RESTORE_PROGRESS_FILE, RestoreGoal, RestoreTarget,
 };
+pub use retention::{CleanedUp, Retention};
 pub use summary::Summary;
 pub use value::codec::{CodecError, MAX_VALUE_DEPTH, decode_value, encode_value};
 pub use value::json::{JsonError, from_json, to_json};

@@ -6,7 +6,9 @@
 //! `server::raft`; a `Hello` stream carries one [`Hello`] frame.
 
 use crate::client::MemberAddress;
-use geode_types::{Checkpoint, ClusterId, Incarnation, LogIndex, MemberId, RestoreGoal, Role};
+use geode_types::{
+    Checkpoint, CleanedUp, ClusterId, Incarnation, LogIndex, MemberId, RestoreGoal, Retention, Role,
+};
 use serde::{Deserialize, Serialize};
 
 /// The first byte of a stream on the internal port.
@@ -272,8 +274,11 @@ pub struct Task {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskKind {
-    /// Take a base backup into the cluster's archive.
-    Backup,
+    /// Take a base backup into the cluster's archive, and then delete what need not be kept.
+    Backup {
+        /// What to keep; everything when absent.
+        retention: Option<Retention>,
+    },
     /// Fetch a base backup and its segments for this empty member, which replays them and becomes the first voter of the cluster.
     Restore {
         /// `s3://bucket/prefix` of the source cluster's archive, or of one incarnation of it.
@@ -326,4 +331,6 @@ pub struct TaskResult {
     pub bytes: u64,
     /// Hash of the graph in it, hexadecimal.
     pub state_hash: String,
+    /// Backup with a retention: what was deleted, or why nothing could be.
+    pub cleaned_up: Option<Result<CleanedUp, String>>,
 }

@@ -51,7 +51,8 @@ fn schedule(cluster: &Cluster, suspend: bool) -> Result<()> {
     let manifest = json!({
         "apiVersion": "geodedb.com/v1alpha1", "kind": "GeodeBackupSchedule",
         "metadata": {"name": "often", "namespace": cluster.namespace},
-        "spec": {"cluster": cluster.name, "schedule": "* * * * *", "timeZone": "Europe/Berlin", "immediate": true, "suspend": suspend},
+        "spec": {"cluster": cluster.name, "schedule": "* * * * *", "timeZone": "Europe/Berlin", "immediate": true, "suspend": suspend,
+            "retention": {"days": 7, "minCount": 2}},
     });
     kubectl_input(&["apply", "-f", "-"], &manifest.to_string()).map(drop)
 }
@@ -82,6 +83,14 @@ fn complete(cluster: &Cluster, count: usize) -> Result<Option<Vec<String>>> {
     let complete = backups
         .iter()
         .filter(|backup| backup["status"]["phase"] == "Completed");
+    for backup in complete.clone() {
+        // All of them are young.
+        let cleaned = &backup["status"]["cleanedUp"];
+        ensure!(
+            cleaned["backups"] == 0 && cleaned["oldestLsn"].is_string(),
+            "no clean-up: {backup}"
+        );
+    }
     let locations = complete.filter_map(|backup| backup["status"]["location"].as_str());
     let locations: Vec<String> = locations.map(str::to_owned).collect();
     Ok((locations.len() >= count).then_some(locations))

@@ -29,8 +29,8 @@ pub use observed::{
 pub use plan::{Action, Plan, Progress, plan};
 pub use quorum::{Lead, majority};
 pub use schedule::{
-    BackupTarget, News, ScheduleStep, ScheduleView, TakenBackup, Timetable, failed_schedule_status,
-    keep_schedule,
+    BackupPlace, BackupTarget, News, ScheduleStep, ScheduleView, TakenBackup, Timetable, expired_backups,
+    failed_schedule_status, joint_retention, keep_schedule,
 };
 pub use status::{Report, cluster_status, invalid_status};
 pub use want::{Archive, Defaults, Invalid, Memory, Restore, Want, validate};

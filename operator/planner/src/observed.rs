@@ -2,7 +2,7 @@
 //! not be seen is `Unknown`, not absent.
 
 use crate::object::ObjectKey;
-use geode_api::{GeodeBackupStatus, GeodeClusterStatus, GeodeRestoreSpec, GeodeRestoreStatus};
+use geode_api::{GeodeBackupStatus, GeodeClusterStatus, GeodeRestoreSpec, GeodeRestoreStatus, RetentionSpec};
 use geode_types::{ClusterId, MemberId};
 use geode_wire::internal::{MemberState, MemberStatus};
 use k8s_openapi::jiff::Timestamp;
@@ -206,6 +206,8 @@ pub struct BackupView {
     pub generation: i64,
     /// When it was asked for.
     pub created_at: Timestamp,
+    /// What the archive has to keep when it is complete.
+    pub retention: Option<RetentionSpec>,
     /// How it stands.
     pub status: GeodeBackupStatus,
 }

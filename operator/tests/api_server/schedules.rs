@@ -114,6 +114,11 @@ async fn schedules_that_cannot_work_are_refused_with_a_sentence() {
             "startingDeadlineSeconds",
         ),
         (json!({"schedule": "@daily", "timeZone": ""}), "timeZone"),
+        (
+            json!({"schedule": "@daily", "retention": {"days": 7, "minCount": 0}}),
+            "minCount",
+        ),
+        (json!({"schedule": "@daily", "retention": {"days": 0}}), "days"),
     ] {
         let refused = ask(&stage, spec.clone()).await.expect_err(&spec.to_string());
         assert!(refused.contains(sentence), "{spec}: {refused}");
@@ -166,6 +171,44 @@ async fn a_run_makes_one_backup_whatever_call_the_operator_dies_after() {
             );
         }
     }
+}
+
+/// The newest backup is complete, and the clean-up after it left nothing older than itself.
+async fn complete_with_clean_up(stage: &Stage, index: u64) {
+    let name = backups(stage).await.pop().unwrap();
+    let done = json!({"status": {
+        "phase": BackupPhase::Completed, "completedAt": "2030-01-01T00:00:00Z",
+        "location": format!("s3://b/p/c/00000000/base/{index:020}-0000002a/"), "lsn": format!("0/{index}"),
+        "cleanedUp": {"backups": 1, "segments": 2, "bytes": 3, "oldestLsn": format!("0/{index}")},
+    }});
+    let api: Api<GeodeBackup> = stage.api();
+    api.patch_status(&name, &PatchParams::default(), &Patch::Merge(done))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn backups_are_told_what_to_keep_and_their_objects_go_with_them() {
+    let stage = stage().await;
+    let asked = json!({"schedule": "0 2 * * *", "retention": {"days": 7}});
+    ask(&stage, asked).await.unwrap();
+    settle(&stage, Timestamp::now()).await;
+    let mut last = String::new();
+    for index in [5, 6] {
+        let due = status(&stage).await.next_schedule_time.unwrap().0;
+        settle(&stage, due + SignedDuration::from_mins(1)).await;
+        complete_with_clean_up(&stage, index).await;
+        settle(&stage, due + SignedDuration::from_mins(2)).await;
+        let left = backups(&stage).await;
+        assert_eq!(left.len(), 1, "{left:?}");
+        assert_ne!(std::mem::replace(&mut last, left[0].clone()), left[0]);
+    }
+    let newest: GeodeBackup = stage.api().get(&last).await.unwrap();
+    let retention = newest.spec.retention.unwrap();
+    assert_eq!(
+        (retention.days, retention.min_count, retention.wal_days()),
+        (7, 1, 7)
+    );
 }
 
 #[tokio::test]

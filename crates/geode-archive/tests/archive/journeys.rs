@@ -5,7 +5,8 @@ use crate::{history, s3};
 use geode_archive::{
     BaseBackup, DirectoryStore, ErrorKind, FailingStore, Fault, FetchError, Lineage, MemoryStore,
     ObjectStore, Operation, RestoreGap, SnapshotFacts, SoundSegment, UploadError, checkpoints, fetch,
-    fetch_lineage, inventory, resolve, upload_segment, verify_segment, write_base_backup, write_checkpoints,
+    fetch_lineage, inventory, resolve, upload_segment, verify_archive, verify_segment, write_base_backup,
+    write_checkpoints,
 };
 use geode_types::{Checkpoint, FetchedBackup, LogIndex, RESTORE_FILE, RestoreGoal, RestoreTarget, Term};
 use std::path::Path;
@@ -270,6 +271,47 @@ async fn a_checkpoint_is_the_index_that_the_newest_list_names() {
     assert!(unknown.contains("the newest it has: a, b"), "{unknown}");
     let other = write_checkpoints(&store, lineage(), LogIndex(10), Vec::new()).await;
     assert!(other.is_err(), "what is written stays");
+}
+
+#[tokio::test]
+async fn a_verification_reads_everything_and_names_what_is_damaged_or_missing() {
+    let (store, dir, scratch) = (
+        MemoryStore::new(),
+        tempfile::tempdir().unwrap(),
+        tempfile::tempdir().unwrap(),
+    );
+    upload(&store, dir.path(), &[(0, 9), (10, 19), (30, 39)]).await;
+    let old = back_up(&store, 14, b"old snapshot").await;
+    back_up(&store, 29, b"new snapshot").await;
+    let verify = || verify_archive(&store, lineage(), scratch.path(), &|_| {});
+    let holed = verify().await.unwrap();
+    assert_eq!((holed.bases, holed.segments), (2, 3));
+    assert_eq!(
+        holed.problems,
+        ["the entries 20 to 29 are missing: only base backups after them lead on"]
+    );
+    upload(&store, dir.path(), &[(20, 29)]).await;
+    assert!(verify().await.unwrap().problems.is_empty());
+    assert!(std::fs::read_dir(scratch.path()).unwrap().next().is_none());
+
+    let replace = async |key: String, bytes: &'static str| {
+        store.delete(&key).await.unwrap();
+        let content = geode_archive::Content::from_bytes(bytes);
+        store.put_if_absent(&key, &content).await.unwrap();
+    };
+    replace(format!("{}snapshot.zst", old.folder), "rubbish").await;
+    replace(
+        lineage().segment(geode_types::GroupId(0), range(10, 19)),
+        "rubbish",
+    )
+    .await;
+    let damaged = verify().await.unwrap().problems;
+    assert_eq!(damaged.len(), 2, "{damaged:?}");
+    assert!(
+        damaged[0].contains("snapshot.zst") && damaged[1].contains("0010-"),
+        "{damaged:?}"
+    );
+    assert!(std::fs::read_dir(scratch.path()).unwrap().next().is_none());
 }
 
 #[tokio::test]

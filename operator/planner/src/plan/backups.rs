@@ -6,8 +6,8 @@ use crate::plan::Action;
 use crate::quorum::Lead;
 use crate::status::{condition, whole_second};
 use crate::want::Want;
-use geode_api::{BackupPhase, ConditionType, GeodeBackupStatus, Reason};
-use geode_types::{GroupId, Lsn, Role};
+use geode_api::{BackupPhase, CleanedUpStatus, ConditionType, GeodeBackupStatus, Reason};
+use geode_types::{CleanedUp, GroupId, LogIndex, Lsn, Retention, Role};
 use geode_wire::internal::{Task, TaskKind, TaskResult, TaskState};
 use k8s_openapi::jiff::Timestamp;
 
@@ -59,7 +59,13 @@ fn begin(backup: &BackupView, seen: &Observed, lead: &Lead<'_>, now: Timestamp) 
 fn task(backup: &BackupView) -> Task {
     Task {
         name: format!("backup-{}", backup.uid),
-        kind: TaskKind::Backup,
+        kind: TaskKind::Backup {
+            retention: backup.retention.as_ref().map(|retention| Retention {
+                days: retention.days,
+                min_count: retention.min_count,
+                wal_days: retention.wal_days,
+            }),
+        },
     }
 }
 
@@ -87,19 +93,35 @@ fn follow(backup: &BackupView, seen: &Observed, pod: &str, now: Timestamp) -> Ve
 fn complete(backup: &BackupView, result: &TaskResult, now: Timestamp) -> GeodeBackupStatus {
     GeodeBackupStatus {
         phase: BackupPhase::Completed,
-        message: None,
+        message: match &result.cleaned_up {
+            Some(Err(reason)) => Some(format!("complete; the archive could not be cleaned up: {reason}")),
+            _ => None,
+        },
         location: Some(result.location.clone()),
-        lsn: Some(
-            Lsn {
-                group: GroupId(0),
-                index: result.index,
-            }
-            .to_string(),
-        ),
+        lsn: Some(lsn(result.index)),
+        cleaned_up: match &result.cleaned_up {
+            Some(Ok(cleaned)) => Some(cleaned_up(cleaned)),
+            _ => None,
+        },
         state_hash: Some(result.state_hash.clone()),
         bytes: i64::try_from(result.bytes).ok(),
         completed_at: Some(whole_second(now)),
         ..backup.status.clone()
+    }
+}
+
+fn lsn(index: LogIndex) -> String {
+    let group = GroupId(0);
+    Lsn { group, index }.to_string()
+}
+
+fn cleaned_up(cleaned: &CleanedUp) -> CleanedUpStatus {
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    CleanedUpStatus {
+        backups: number(cleaned.bases),
+        segments: number(cleaned.segments),
+        bytes: number(cleaned.bytes),
+        oldest_lsn: lsn(cleaned.oldest),
     }
 }
 

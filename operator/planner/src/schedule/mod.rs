@@ -3,9 +3,11 @@
 //! time at which it was due: whoever looks again, from whichever moment of a crash, finds it there.
 
 mod report;
+mod retention;
 mod timetable;
 
 pub use report::{News, failed_schedule_status};
+pub use retention::{BackupPlace, expired_backups, joint_retention};
 pub use timetable::Timetable;
 
 use geode_api::{BackupPhase, GeodeBackupScheduleSpec, GeodeBackupScheduleStatus};
@@ -46,6 +48,10 @@ pub struct TakenBackup {
     pub message: Option<String>,
     /// When it was complete or failed.
     pub ended_at: Option<Timestamp>,
+    /// Where it is, once it is complete.
+    pub place: Option<BackupPlace>,
+    /// The oldest base backup that the clean-up after it left.
+    pub oldest_kept: Option<BackupPlace>,
 }
 
 /// What a schedule names as its cluster.

@@ -334,6 +334,7 @@ impl Model {
             uid: format!("uid-{name}"),
             generation: 1,
             created_at: self.now,
+            retention: None,
             status: GeodeBackupStatus::default(),
         };
         self.backups.push(backup);

@@ -1,7 +1,10 @@
 //! Schedules of backups: tables of single looks, and random lives of a schedule in which no run is taken twice and none is forgotten.
 
-use geode_api::{BackupPhase, GeodeBackupScheduleSpec, GeodeBackupScheduleStatus, Reason};
-use geode_planner::{BackupTarget, ScheduleStep, ScheduleView, TakenBackup, Timetable, keep_schedule};
+use geode_api::{BackupPhase, GeodeBackupScheduleSpec, GeodeBackupScheduleStatus, Reason, RetentionSpec};
+use geode_planner::{
+    BackupPlace, BackupTarget, ScheduleStep, ScheduleView, TakenBackup, Timetable, expired_backups,
+    joint_retention, keep_schedule,
+};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -67,6 +70,8 @@ impl Life {
             phase: BackupPhase::Pending,
             message: None,
             ended_at: None,
+            place: None,
+            oldest_kept: None,
         });
     }
 
@@ -451,6 +456,8 @@ fn a_strangers_backup_is_left_alone() {
         phase: BackupPhase::Completed,
         message: None,
         ended_at: Some(life.now),
+        place: None,
+        oldest_kept: None,
     });
     life.look_at("2026-01-01T02:00:00Z");
     assert_eq!((life.backups.len(), life.view.status.missed_runs), (1, 1));
@@ -480,4 +487,89 @@ fn jitter_is_the_same_whenever_it_is_asked_and_differs_between_schedules() {
     other.view.uid = "another".into();
     other.look();
     assert_ne!(other.step().wake, Some(wake));
+}
+
+fn retention(days: u32, min_count: u32, wal_days: Option<u32>) -> RetentionSpec {
+    RetentionSpec {
+        days,
+        min_count,
+        wal_days,
+    }
+}
+
+#[test]
+fn what_one_schedule_of_a_cluster_keeps_no_other_one_deletes() {
+    let (nightly, hourly) = (retention(90, 2, Some(14)), retention(2, 48, None));
+    let both = joint_retention([Some(&nightly), Some(&hourly)]);
+    assert_eq!(both, Some(retention(90, 48, Some(14))));
+    assert_eq!(joint_retention([Some(&hourly)]), Some(hourly.clone()));
+    assert_eq!(joint_retention([Some(&hourly), None]), None);
+    assert_eq!(joint_retention([]), None);
+}
+
+#[test]
+fn a_backup_object_goes_when_its_backup_is_gone_and_no_sooner() {
+    let now = at("2026-03-01T00:00:00Z");
+    let place = |history: &str, index: u64| {
+        let place = BackupPlace::read(
+            &format!("s3://b/p/{history}/base/{index:020}-0000002a/"),
+            &format!("0/{index}"),
+        );
+        assert!(place.is_some());
+        place
+    };
+    let backup = |name: &str, phase, place, ended: &str| TakenBackup {
+        name: name.into(),
+        schedule: Some("s".into()),
+        phase,
+        message: None,
+        ended_at: Some(at(ended)),
+        place,
+        oldest_kept: None,
+    };
+    let mut all = vec![
+        backup(
+            "gone",
+            BackupPhase::Completed,
+            place("x", 9),
+            "2026-01-01T00:00:00Z",
+        ),
+        backup(
+            "oldest",
+            BackupPhase::Completed,
+            place("x", 10),
+            "2026-01-02T00:00:00Z",
+        ),
+        backup(
+            "other-life",
+            BackupPhase::Completed,
+            place("y", 5),
+            "2026-01-03T00:00:00Z",
+        ),
+        backup(
+            "failed-long-ago",
+            BackupPhase::Failed,
+            None,
+            "2026-02-01T00:00:00Z",
+        ),
+        backup("failed-lately", BackupPhase::Failed, None, "2026-02-27T00:00:00Z"),
+        backup("running", BackupPhase::Running, None, "2026-01-01T00:00:00Z"),
+        backup(
+            "by-hand",
+            BackupPhase::Completed,
+            place("x", 3),
+            "2026-01-01T00:00:00Z",
+        ),
+        backup(
+            "newest",
+            BackupPhase::Completed,
+            place("x", 30),
+            "2026-03-01T00:00:00Z",
+        ),
+    ];
+    all[6].schedule = None;
+    let expired = |all: &[TakenBackup]| expired_backups("s", &retention(7, 1, None), all, now);
+    assert_eq!(expired(&all), ["failed-long-ago"], "nothing was cleaned up yet");
+    all[7].oldest_kept = place("x", 10);
+    assert_eq!(expired(&all), ["gone", "failed-long-ago"]);
 }
