@@ -1,5 +1,7 @@
 //! Carries out a plan: every action is idempotent and exact, in order, and the first failure ends the round.
 
+mod exchange;
+
 use crate::certificates::{self, CertificateError, Issued};
 use crate::context::{Context, Key};
 use crate::kinds::{self, FIELD_MANAGER};
@@ -118,10 +120,7 @@ impl Hands<'_> {
             Action::Scale { group, replicas } => {
                 let api = kinds::api(&self.context.client, Kind::StatefulSet, &self.key.namespace);
                 // On top of the number that was seen: more than it was may be less than it is.
-                let set = ObjectKey {
-                    kind: Kind::StatefulSet,
-                    name: self.want.names.set(*group),
-                };
+                let set = self.set(*group);
                 let patch = json!({
                     "metadata": { "resourceVersion": self.seen_version(&set) },
                     "spec": { "replicas": replicas },
@@ -157,6 +156,11 @@ impl Hands<'_> {
                         .map(drop),
                 )
             }
+            Action::StopPods { group, .. } => self.stop_pods(*group).await,
+            Action::DeleteSet { group, uid } => self.delete_set(*group, uid).await,
+            Action::MarkVolumes { claims, kept_by } => self.mark_volumes(claims, kept_by.as_deref()).await,
+            Action::ReleaseVolumes { claims } => self.delete_claims(claims).await,
+            Action::RecordRestore { name, status } => self.record_restore(name, status).await,
             _ => self.ask_member(action).await,
         }
     }
@@ -386,10 +390,7 @@ impl Hands<'_> {
     }
 
     async fn replace_lost_volume(&self, pod: &str, claims: &[(String, String)]) -> Result<(), ActFailure> {
-        for (claim, uid) in claims {
-            let version = self.look.versions.get(&Versioned::Claim(claim.clone()));
-            gone(self.claims().delete(claim, &only(uid, version)).await.map(drop))?;
-        }
+        self.delete_claims(claims).await?;
         match self.look.observed.pods.get(pod) {
             Some(view) => self.delete_pod(pod, &view.uid).await,
             None => Ok(()),
@@ -466,5 +467,10 @@ pub fn kind(action: &Action) -> &'static str {
         Action::ReplaceLostVolume { .. } => "ReplaceLostVolume",
         Action::SetRole { .. } => "SetRole",
         Action::RecordBackup { .. } => "RecordBackup",
+        Action::StopPods { .. } => "StopPods",
+        Action::DeleteSet { .. } => "DeleteSet",
+        Action::MarkVolumes { .. } => "MarkVolumes",
+        Action::ReleaseVolumes { .. } => "ReleaseVolumes",
+        Action::RecordRestore { .. } => "RecordRestore",
     }
 }

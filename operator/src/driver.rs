@@ -7,7 +7,7 @@ use crate::reconcile::{Outcome, Round, reconcile};
 use crate::schedules::keep_schedules;
 use futures::stream::{BoxStream, select_all};
 use futures::{Stream, StreamExt};
-use geode_api::{GeodeBackup, GeodeBackupSchedule, GeodeCluster, LABEL_CLUSTER};
+use geode_api::{GeodeBackup, GeodeBackupSchedule, GeodeCluster, GeodeRestore, LABEL_CLUSTER};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -137,6 +137,25 @@ fn watches(context: &Context) -> Vec<BoxStream<'static, Signal>> {
             "schedules",
             |object| {
                 let named = format!("schedule {}", object.name_any());
+                let identity = (named, object.uid()?, object.metadata.generation);
+                Some(Signal {
+                    key: Key {
+                        namespace: object.namespace()?,
+                        name: object.spec.cluster.clone(),
+                    },
+                    identity: Some(identity),
+                })
+            },
+        ));
+        let restores = watcher(
+            api::<GeodeRestore>(context, namespace),
+            watcher::Config::default(),
+        );
+        streams.push(signals(
+            restores.default_backoff().touched_objects(),
+            "restores",
+            |object| {
+                let named = format!("restore {}", object.name_any());
                 let identity = (named, object.uid()?, object.metadata.generation);
                 Some(Signal {
                     key: Key {

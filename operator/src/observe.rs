@@ -5,11 +5,12 @@ use crate::context::{Context, Key};
 use crate::kinds::{self, of_cluster};
 use crate::members::{Links, Targets};
 use geode_api::{
-    ANNOTATION_BUILDER, ANNOTATION_TEMPLATE, CONTAINER_SERVER, GeodeBackup, GeodeCluster, LABEL_ROLE,
+    ANNOTATION_BUILDER, ANNOTATION_TEMPLATE, CONTAINER_SERVER, GeodeBackup, GeodeCluster, GeodeRestore,
+    LABEL_KEPT_BY, LABEL_ROLE,
 };
 use geode_planner::{
-    BackupView, ClaimView, Group, Kind, MemberSeen, Names, ObjectKey, Observed, PodView, Secrets, SetView,
-    VolumeKind,
+    BackupView, ClaimView, Group, Kind, MemberSeen, Names, ObjectKey, Observed, PodView, RestoreView,
+    Secrets, SetView, VolumeKind, divide,
 };
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
 use k8s_openapi::jiff::Timestamp;
@@ -55,6 +56,8 @@ pub enum Versioned {
     Claim(String),
     /// A backup.
     Backup(String),
+    /// A restore in place.
+    Restore(String),
 }
 
 fn reading(what: &'static str) -> impl FnOnce(kube::Error) -> ObserveError {
@@ -72,12 +75,13 @@ pub async fn observe(context: &Context, key: &Key, cluster: &GeodeCluster) -> Re
     let pods: Api<Pod> = Api::namespaced(client.clone(), &key.namespace);
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &key.namespace);
     let (selected, set_selected) = (of_cluster(&key.name), of_cluster(&key.name));
-    let (objects, secrets, pods, claims, (backups, backup_versions)) = tokio::try_join!(
+    let (objects, secrets, pods, claims, (backups, backup_versions), (restores, restore_versions)) = tokio::try_join!(
         list_objects(client, key),
         list_secrets(client, key),
         async { pods.list(&selected).await.map_err(reading("pods")) },
         async { claims.list(&set_selected).await.map_err(reading("volume claims")) },
         list_backups(client, key),
+        list_restores(client, key),
     )?;
     let authority = authority(&secrets, &names);
     let targets: Targets = pods.iter().filter_map(target).collect();
@@ -89,24 +93,30 @@ pub async fn observe(context: &Context, key: &Key, cluster: &GeodeCluster) -> Re
         };
         Some((group, set_view(objects.get(&set)?)))
     };
-    let sets = Group::ALL.into_iter().filter_map(set).collect();
+    let sets: BTreeMap<Group, SetView> = Group::ALL.into_iter().filter_map(set).collect();
     let versions = of(&pods, Versioned::Pod)
         .chain(of(&claims, Versioned::Claim))
         .chain(backup_versions)
+        .chain(restore_versions)
         .collect();
+    let views = claims
+        .iter()
+        .filter_map(|claim| Some((claim.name_any(), claim_view(&names, claim)?)));
+    let status = cluster.status.clone().unwrap_or_default();
+    let divided = divide(&status, sets.get(&Group::Voters), views.collect());
     let observed = Observed {
         at,
         sets,
         objects,
         secrets: describe_secrets(&secrets, &names, authority.as_ref()),
         pods: pods.iter().map(|pod| (pod.name_any(), pod_view(pod))).collect(),
-        claims: claims
-            .iter()
-            .filter_map(|claim| Some((claim.name_any(), claim_view(&names, claim)?)))
-            .collect(),
+        life: divided.life,
+        claims: divided.in_use,
+        kept: divided.kept,
         members,
         backups,
-        status: cluster.status.clone().unwrap_or_default(),
+        restores,
+        status,
     };
     Ok(Look {
         observed,
@@ -233,6 +243,31 @@ fn backup_view(backup: GeodeBackup) -> BackupView {
     }
 }
 
+async fn list_restores(
+    client: &Client,
+    key: &Key,
+) -> Result<(Vec<RestoreView>, Vec<(Versioned, String)>), ObserveError> {
+    let api: Api<GeodeRestore> = Api::namespaced(client.clone(), &key.namespace);
+    let list = api
+        .list(&ListParams::default())
+        .await
+        .map_err(reading("restores"))?;
+    let versions = of(&list, Versioned::Restore).collect();
+    let mut restores: Vec<GeodeRestore> = list
+        .into_iter()
+        .filter(|restore| restore.spec.cluster == key.name && restore.metadata.deletion_timestamp.is_none())
+        .collect();
+    restores.sort_by_key(|restore| (restore.creation_timestamp(), restore.name_any()));
+    let view = |restore: GeodeRestore| RestoreView {
+        name: restore.name_any(),
+        uid: restore.uid().unwrap_or_default(),
+        generation: restore.metadata.generation.unwrap_or_default(),
+        spec: restore.spec,
+        status: restore.status.unwrap_or_default(),
+    };
+    Ok((restores.into_iter().map(view).collect(), versions))
+}
+
 fn data<'a>(secret: &'a Secret, key: &str) -> Option<&'a [u8]> {
     Some(secret.data.as_ref()?.get(key)?.0.as_slice())
 }
@@ -294,19 +329,30 @@ fn set_view(set: &Value) -> SetView {
     let templates = set
         .pointer("/spec/volumeClaimTemplates")
         .and_then(Value::as_array);
-    let size = |kind: VolumeKind| {
-        let template = templates?.iter().find(|template| {
-            template.pointer("/metadata/name").and_then(Value::as_str) == Some(kind.name())
-        })?;
-        Some((
-            kind,
-            template
-                .pointer("/spec/resources/requests/storage")?
-                .as_str()?
-                .to_owned(),
-        ))
+    let volumes: Vec<(VolumeKind, u32, String)> = templates
+        .into_iter()
+        .flatten()
+        .filter_map(|template| {
+            let (kind, life) = VolumeKind::parse(template.pointer("/metadata/name")?.as_str()?)?;
+            let size = template.pointer("/spec/resources/requests/storage")?.as_str()?;
+            Some((kind, life, size.to_owned()))
+        })
+        .collect();
+    let policy = set.pointer("/spec/persistentVolumeClaimRetentionPolicy");
+    let retains = |when: &str| {
+        policy
+            .and_then(|policy| policy.get(when))
+            .is_some_and(|then| then == "Retain")
     };
     SetView {
+        uid: set
+            .pointer("/metadata/uid")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned(),
+        deleting: set.pointer("/metadata/deletionTimestamp").is_some(),
+        life: volumes.first().map_or(0, |(_, life, _)| *life),
+        retains: retains("whenScaled") && retains("whenDeleted"),
         replicas: set
             .pointer("/spec/replicas")
             .and_then(Value::as_u64)
@@ -316,7 +362,7 @@ fn set_view(set: &Value) -> SetView {
         release: annotation(ANNOTATION_BUILDER),
         observed: set.pointer("/metadata/generation").is_some()
             && set.pointer("/metadata/generation") == set.pointer("/status/observedGeneration"),
-        sizes: VolumeKind::ALL.into_iter().filter_map(size).collect(),
+        sizes: volumes.into_iter().map(|(kind, _, size)| (kind, size)).collect(),
     }
 }
 
@@ -374,19 +420,18 @@ fn pod_view(pod: &Pod) -> PodView {
 
 fn claim_view(names: &Names, claim: &PersistentVolumeClaim) -> Option<ClaimView> {
     let name = claim.name_any();
-    let (kind, pod) = VolumeKind::ALL.into_iter().find_map(|kind| {
-        Some((
-            kind,
-            name.strip_prefix(kind.name())?.strip_prefix('-')?.to_owned(),
-        ))
-    })?;
-    names.place(&pod)?;
+    let (template, pod) = name.split_once('-')?;
+    let (kind, life) = VolumeKind::parse(template)?;
+    names.place(pod)?;
     let owned_by_pod = claim.owner_references().iter().any(|owner| owner.kind == "Pod");
     let requests = claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref()?;
     Some(ClaimView {
         uid: claim.uid().unwrap_or_default(),
-        pod,
+        pod: pod.to_owned(),
         kind,
+        life,
+        kept_by: claim.labels().get(LABEL_KEPT_BY).cloned(),
+        owned: !claim.owner_references().is_empty(),
         created_at: claim
             .metadata
             .creation_timestamp

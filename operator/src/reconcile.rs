@@ -4,9 +4,12 @@ use crate::act::{ActError, Hands};
 use crate::context::{Context, Key};
 use crate::observe::{Look, ObserveError, observe};
 use crate::status;
-use geode_api::{BackupPhase, ConditionType, GeodeBackup, GeodeCluster, GeodeClusterStatus, Reason, runbook};
+use geode_api::{
+    BackupPhase, ConditionType, GeodeBackup, GeodeCluster, GeodeClusterStatus, GeodeRestore, Reason,
+    RestorePhase, runbook,
+};
 use geode_planner::{
-    Action, Invalid, MemberSeen, Plan, Progress, Report, Violation, Want, check, cluster_status,
+    Action, Invalid, MemberSeen, Plan, Progress, Report, RestoreView, Violation, Want, check, cluster_status,
     invalid_status, plan, validate,
 };
 use k8s_openapi::jiff::Timestamp;
@@ -79,6 +82,7 @@ pub async fn reconcile(context: &Context, key: &Key) -> Result<Outcome, Reconcil
         .map_err(failed("read the GeodeCluster"))?
     else {
         hold_backups(context, key).await?;
+        hold_restores(context, key).await?;
         return Ok(Outcome::Gone);
     };
     if cluster.metadata.deletion_timestamp.is_some() {
@@ -100,7 +104,8 @@ pub async fn reconcile(context: &Context, key: &Key) -> Result<Outcome, Reconcil
     status::report(&context.client, key, &look.observed.status, &status)
         .await
         .map_err(failed("write the status"))?;
-    let next = next_round(&plan, &report, &status);
+    let restoring = look.observed.restores.iter().any(is_open);
+    let next = next_round(&plan, &report, &status, restoring);
     Ok(Outcome::Round(Box::new(Round {
         want,
         look,
@@ -111,21 +116,28 @@ pub async fn reconcile(context: &Context, key: &Key) -> Result<Outcome, Reconcil
     })))
 }
 
-fn next_round(plan: &Plan, report: &Report, status: &GeodeClusterStatus) -> Duration {
+/// What it waits for, such as the archive, is reported by no watch.
+fn is_open(restore: &RestoreView) -> bool {
+    matches!(
+        restore.status.phase,
+        RestorePhase::Pending | RestorePhase::Running
+    )
+}
+
+fn next_round(plan: &Plan, report: &Report, status: &GeodeClusterStatus, restoring: bool) -> Duration {
     let ready = status
         .conditions
         .iter()
         .any(|condition| condition.type_ == ConditionType::Ready.to_string() && condition.status == "True");
     match report {
         Report::Done
-            if plan
-                .actions
-                .iter()
-                .any(|action| !matches!(action, Action::RecordBackup { .. })) =>
+            if plan.actions.iter().any(|action| {
+                !matches!(action, Action::RecordBackup { .. } | Action::RecordRestore { .. })
+            }) =>
         {
             AFTER_ACTION
         }
-        Report::Done if ready && plan.is_settled() => WHILE_IDLE,
+        Report::Done if ready && plan.is_settled() && !restoring => WHILE_IDLE,
         _ => WHILE_WAITING,
     }
 }
@@ -195,7 +207,10 @@ async fn refuse_plan(
 fn is_news(action: &Action) -> bool {
     !matches!(
         action,
-        Action::Record(_) | Action::SetRole { .. } | Action::RecordBackup { .. }
+        Action::Record(_)
+            | Action::SetRole { .. }
+            | Action::RecordBackup { .. }
+            | Action::RecordRestore { .. }
     )
 }
 
@@ -270,6 +285,39 @@ async fn hold_backups(context: &Context, key: &Key) -> Result<(), ReconcileError
         context
             .event(
                 &backup,
+                true,
+                &Reason::ClusterNotFound.to_string(),
+                "Validate",
+                &message,
+            )
+            .await;
+    }
+    Ok(())
+}
+
+/// So do restores in place.
+async fn hold_restores(context: &Context, key: &Key) -> Result<(), ReconcileError> {
+    let api: Api<GeodeRestore> = Api::namespaced(context.client.clone(), &key.namespace);
+    let restores = api
+        .list(&ListParams::default())
+        .await
+        .map_err(failed("list restores"))?;
+    let message = format!("there is no GeodeCluster {} in this namespace", key.name);
+    for restore in restores
+        .into_iter()
+        .filter(|restore| restore.spec.cluster == key.name)
+    {
+        let status = restore.status.clone().unwrap_or_default();
+        if status.phase != RestorePhase::Pending || status.message.as_ref() == Some(&message) {
+            continue;
+        }
+        let patch = json!({ "status": { "phase": RestorePhase::Pending, "message": message } });
+        api.patch_status(&restore.name_any(), &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .map_err(failed("write the status of a restore"))?;
+        context
+            .event(
+                &restore,
                 true,
                 &Reason::ClusterNotFound.to_string(),
                 "Validate",

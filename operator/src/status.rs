@@ -2,7 +2,7 @@
 
 use crate::context::Key;
 use crate::kinds::FIELD_MANAGER;
-use geode_api::{GeodeCluster, GeodeClusterStatus};
+use geode_api::{GeodeCluster, GeodeClusterStatus, LivesStatus};
 use geode_planner::Memory;
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, ResourceExt};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::fmt::Debug;
 
 /// Fields that only [`record`] writes.
-const DECISIONS: [&str; 3] = ["bootstrap", "clusterId", "images"];
+const DECISIONS: [&str; 4] = ["bootstrap", "clusterId", "images", "lives"];
 /// Fields that a report may take back.
 const OPTIONAL: [&str; 7] = [
     "version",
@@ -49,12 +49,18 @@ pub(crate) async fn record(
             "bootstrap": memory.bootstrap,
             "clusterId": memory.cluster_id.map(|id| id.to_string()),
             "images": memory.images,
+            "lives": memory.lives.as_ref().map(lives),
         },
     });
     let written = api(client, key)
         .patch_status(&key.name, &params(), &Patch::Merge(patch))
         .await?;
     Ok(written.resource_version())
+}
+
+/// An exchange that is complete is taken back by name: a merge leaves alone what is not mentioned.
+fn lives(lives: &LivesStatus) -> Value {
+    with_absent(json!(lives), &["exchange"])
 }
 
 /// Makes sure that nobody has changed an object since it was read: a write that changes nothing, on top of what was read.

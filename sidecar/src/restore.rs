@@ -1,7 +1,8 @@
-//! Fetches a backup for the empty server beside us, into its data directory. The server replays it and starts the new cluster.
+//! Fetches a backup for the empty server beside us, into its data directory. The server replays it and starts the new cluster. Or looks what that
+//! would take, for a server in any state.
 
 use crate::tasks::{self, Context, ProgressLine};
-use geode_archive::{FetchError, Progress, fetch};
+use geode_archive::{FetchError, Progress, fetch, preview};
 use geode_types::{FetchedBackup, LogIndex, RestoreGoal};
 use geode_wire::internal::TaskResult;
 use std::path::Path;
@@ -46,6 +47,32 @@ pub(crate) async fn run(
         bytes,
         ..TaskResult::default()
     })
+}
+
+/// Says what would be fetched, or why it cannot be.
+pub(crate) async fn plan(
+    context: &Context,
+    progress: &ProgressLine,
+    source: &str,
+    goal: &RestoreGoal,
+) -> Result<TaskResult, String> {
+    let mut backoff = tasks::backoff();
+    loop {
+        match preview(source, &context.access, goal).await {
+            Ok(found) => {
+                return Ok(TaskResult {
+                    location: found.location,
+                    index: found.last,
+                    bytes: found.bytes,
+                    ..TaskResult::default()
+                });
+            }
+            Err(error) if error.is_transient() => {
+                progress.again(&error.to_string(), &mut backoff).await;
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+    }
 }
 
 async fn attempt(

@@ -140,6 +140,9 @@ impl Worker {
                 Some(TaskKind::Restore { source, goal, .. }) => {
                     restore::run(&context, &line, &source, &goal).await
                 }
+                Some(TaskKind::PlanRestore { source, goal }) => {
+                    restore::plan(&context, &line, &source, &goal).await
+                }
             }
         });
         self.job = Some(Job {
@@ -159,13 +162,10 @@ impl Worker {
             .handle
             .await
             .unwrap_or_else(|error| Err(format!("the job broke off: {error}")));
-        let is_backup = !matches!(
-            &job.task,
-            Some(Task {
-                kind: TaskKind::Restore { .. },
-                ..
-            })
-        );
+        let is_backup = job
+            .task
+            .as_ref()
+            .is_none_or(|task| matches!(task.kind, TaskKind::Backup { .. }));
         if is_backup && result.is_ok() {
             self.shared.base_taken();
         }

@@ -190,6 +190,52 @@ async fn a_base_backup_that_is_wanted_is_taken_without_a_task() {
     assert!(server.state().reports.is_empty());
 }
 
+/// An archive with the entries 0 to 9.
+async fn archived(directory: &Path) -> String {
+    let sealed = seal(directory, 0, 9);
+    let range = geode_archive::SegmentRange {
+        first: sealed.first,
+        last: sealed.last,
+    };
+    let segment = SoundSegment::check(lineage(), range, directory.join(&sealed.file));
+    let store = DirectoryStore::new(directory);
+    upload_segment(&store, &segment.await.unwrap()).await.unwrap();
+    format!("file://{}", directory.display())
+}
+
+#[tokio::test]
+async fn what_a_restore_would_take_is_said_and_nothing_is_written() {
+    let (server, dir, archive) = (
+        Arc::new(FakeServer::default()),
+        tempfile::tempdir().unwrap(),
+        tempfile::tempdir().unwrap(),
+    );
+    let source = archived(archive.path()).await;
+    let plan = |goal: RestoreGoal| TaskKind::PlanRestore {
+        source: source.clone(),
+        goal,
+    };
+    let latest = plan(RestoreTarget::Latest.into());
+    server.state().tasks.push(task("p1", latest));
+    let mut worker = worker(&server, None, dir.path());
+    let TaskState::Done(result) = done(&mut worker, &server, "p1").await else {
+        panic!("failed")
+    };
+    assert_eq!(result.index, LogIndex(9));
+    assert!(
+        result.bytes > 0 && result.location.contains(&cluster_id().to_string()),
+        "{result:?}"
+    );
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+
+    let beyond = plan(RestoreTarget::Index(LogIndex(10)).into());
+    server.state().tasks.push(task("p2", beyond));
+    let TaskState::Failed(message) = done(&mut worker, &server, "p2").await else {
+        panic!("done")
+    };
+    assert!(message.contains("the archive ends with index 9"), "{message}");
+}
+
 #[tokio::test]
 async fn a_restore_task_leaves_a_whole_backup_in_the_data_directory() {
     let (server, dir, archive) = (
@@ -197,15 +243,7 @@ async fn a_restore_task_leaves_a_whole_backup_in_the_data_directory() {
         tempfile::tempdir().unwrap(),
         tempfile::tempdir().unwrap(),
     );
-    let store = DirectoryStore::new(archive.path());
-    let sealed = seal(archive.path(), 0, 9);
-    let range = geode_archive::SegmentRange {
-        first: sealed.first,
-        last: sealed.last,
-    };
-    let segment = SoundSegment::check(lineage(), range, archive.path().join(&sealed.file));
-    upload_segment(&store, &segment.await.unwrap()).await.unwrap();
-    let source = format!("file://{}", archive.path().display());
+    let source = archived(archive.path()).await;
     let restore = |goal: RestoreGoal| TaskKind::Restore {
         source: source.clone(),
         goal,

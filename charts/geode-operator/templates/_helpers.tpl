@@ -13,10 +13,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- /* What the operator may do, where its clusters are. It cannot exec, and it sees no other kinds. */ -}}
 {{- define "geode-operator.rules" -}}
 - apiGroups: [geodedb.com]
-  resources: [geodeclusters, geodebackups, geodebackupschedules]
+  resources: [geodeclusters, geodebackups, geodebackupschedules, geoderestores]
   verbs: [get, list, watch]
 - apiGroups: [geodedb.com]
-  resources: [geodeclusters/status, geodebackups/status, geodebackupschedules/status]
+  resources: [geodeclusters/status, geodebackups/status, geodebackupschedules/status, geoderestores/status]
   verbs: [get, patch]
 # Backups that are due, and those whose time is over.
 - apiGroups: [geodedb.com]
@@ -29,9 +29,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - apiGroups: [""]
   resources: [configmaps, secrets, services, serviceaccounts]
   verbs: [get, list, watch, create, patch]
+# A restore in place makes the StatefulSet anew: the names in its volume templates cannot change.
 - apiGroups: [apps]
   resources: [statefulsets]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]
@@ -39,7 +40,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch, patch, delete]
-# Growing volumes, and giving up those whose storage is lost.
+# Growing volumes, giving up those whose storage is lost, deleting those that a restore kept and a user released.
 - apiGroups: [""]
   resources: [persistentvolumeclaims]
   verbs: [get, list, watch, patch, delete]

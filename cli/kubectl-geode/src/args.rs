@@ -38,6 +38,8 @@ pub(crate) enum Verb {
     Promote(PromoteArgs),
     /// Takes a base backup into the archive.
     Backup(BackupArgs),
+    /// Puts a restored database in the place of a cluster's own, and takes that back.
+    Restore(RestoreArgs),
     /// Upgrades the members, one at a time, the leader last.
     Upgrade(UpgradeArgs),
     /// Prints the members' logs.
@@ -115,6 +117,54 @@ pub(crate) struct BackupArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct RestoreArgs {
+    #[command(subcommand)]
+    pub(crate) change: Option<RestoreChange>,
+    /// Name of the GeodeCluster.
+    #[arg(required = true)]
+    pub(crate) name: Option<String>,
+    /// The last moment to restore, RFC 3339; everything that is archived when absent.
+    #[arg(long, value_name = "TIME", group = "target")]
+    pub(crate) to_time: Option<String>,
+    /// The last commit to restore, as a write's LSN is printed.
+    #[arg(long, value_name = "LSN", group = "target")]
+    pub(crate) to_lsn: Option<String>,
+    /// The checkpoint to restore.
+    #[arg(long, value_name = "NAME", group = "target")]
+    pub(crate) to_checkpoint: Option<String>,
+    /// s3://bucket/prefix of an archive; the cluster's own and its present database when absent.
+    #[arg(long, value_name = "URL")]
+    pub(crate) source: Option<String>,
+    /// Says what would be restored, and touches nothing.
+    #[arg(long)]
+    pub(crate) preview: bool,
+    /// Waits until it is done.
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+/// What a restore leaves open.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RestoreChange {
+    /// Brings the database from before the restore back.
+    Undo(RestoreName),
+    /// Takes an undo back: the restored database is used again.
+    Redo(RestoreName),
+    /// Deletes the volumes that are not in use; what was done stays done.
+    Release(RestoreName),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreName {
+    /// Name of the GeodeRestore.
+    pub(crate) name: String,
+    /// Waits until it is done.
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct UpgradeArgs {
     /// Name of the GeodeCluster.
     pub(crate) name: String,
@@ -162,6 +212,26 @@ mod tests {
         ] {
             let cli = Cli::try_parse_from(line.split(' ')).unwrap();
             assert_eq!(cli.global.namespace.as_deref(), Some("db"), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_restore_names_a_cluster_and_one_target_or_what_becomes_of_one() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' ')).map(|cli| cli.verb);
+        for line in [
+            "kubectl-geode restore a",
+            "kubectl-geode restore a --to-lsn 0/5 --preview",
+            "kubectl-geode restore undo a-x7 --wait",
+            "kubectl-geode restore release a-x7",
+        ] {
+            assert!(matches!(parse(line), Ok(Verb::Restore(_))), "{line}");
+        }
+        for line in [
+            "kubectl-geode restore",
+            "kubectl-geode restore a --to-lsn 0/5 --to-checkpoint b",
+            "kubectl-geode restore undo",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
         }
     }
 }

@@ -9,6 +9,7 @@ mod logs;
 mod pods;
 mod promote;
 mod query;
+mod restore;
 mod shell;
 mod status;
 mod upgrade;
@@ -36,6 +37,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Shell(args) => shell::run(&kubectl, &args),
         Verb::Promote(args) => promote::run(&kubectl, &args),
         Verb::Backup(args) => backup::run(&kubectl, &args),
+        Verb::Restore(args) => restore::run(&kubectl, &args),
         Verb::Upgrade(args) => upgrade::run(&kubectl, &args),
         Verb::Logs(args) => logs::run(&kubectl, &args),
     }

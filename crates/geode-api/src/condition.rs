@@ -86,6 +86,14 @@ reasons! {
     DataLost true,
     /// The restore failed.
     RestoreFailed true,
+    /// A restore was refused before anything was touched.
+    RestoreRefused true,
+    /// A restore waits for another one, or for the archive.
+    RestoreWaiting false,
+    /// It is known what would be restored, and nothing is touched.
+    RestorePreviewed false,
+    /// What a GeodeRestore asks for is done.
+    RestoreCompleted false,
     /// A planned step broke one of the operator's own safety rules and was not done.
     UnsafePlan true,
     /// A call to Kubernetes or to a member failed; it is tried again.

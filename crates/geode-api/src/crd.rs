@@ -1,6 +1,6 @@
 //! The CustomResourceDefinitions as files: `crds/`, and the chart's copies of them. Written by `cargo xtask generate`.
 
-use crate::{GeodeBackup, GeodeBackupSchedule, GeodeCluster};
+use crate::{GeodeBackup, GeodeBackupSchedule, GeodeCluster, GeodeRestore};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
 
@@ -26,6 +26,7 @@ pub fn crds() -> Vec<Crd> {
         GeodeCluster::crd(),
         GeodeBackup::crd(),
         GeodeBackupSchedule::crd(),
+        GeodeRestore::crd(),
     ]
     .into_iter()
     .map(|definition| Crd {

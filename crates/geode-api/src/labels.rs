@@ -16,6 +16,8 @@ pub const COMPONENT_DATABASE: &str = "database";
 pub const COMPONENT_OBSERVER: &str = "observer";
 /// What follows the cluster's name in the name of the observers' StatefulSet, and so in those of their pods. No cluster's name ends in it.
 pub const OBSERVER_SUFFIX: &str = "-observer";
+/// On a volume claim of a database that a restore took the place of: the GeodeRestore's name. It is not in use and kept until it is released.
+pub const LABEL_KEPT_BY: &str = "geodedb.com/kept-by";
 /// On a `GeodeBackup` that a `GeodeBackupSchedule` made: the schedule's name.
 pub const LABEL_SCHEDULE: &str = "geodedb.com/schedule";
 /// On objects of the operator: hash of what it applied, so that it applies again only when something differs.

@@ -7,7 +7,9 @@ mod cluster;
 mod condition;
 mod crd;
 mod labels;
+mod lives;
 mod order;
+mod restore;
 mod schedule;
 mod schema;
 mod status;
@@ -25,9 +27,13 @@ pub use crd::{Crd, crds};
 pub use labels::{
     ANNOTATION_APPLIED, ANNOTATION_BUILDER, ANNOTATION_TEMPLATE, CLIENT_PORT, CLUSTER_PORT,
     COMPONENT_DATABASE, COMPONENT_OBSERVER, CONTAINER_SERVER, CONTAINER_SIDECAR, GROUP, LABEL_CLUSTER,
-    LABEL_COMPONENT, LABEL_ROLE, LABEL_SCHEDULE, METRICS_PORT, OBSERVER_SUFFIX, VERSION,
+    LABEL_COMPONENT, LABEL_KEPT_BY, LABEL_ROLE, LABEL_SCHEDULE, METRICS_PORT, OBSERVER_SUFFIX, VERSION,
 };
+pub use lives::{ExchangeStatus, LifeStatus, LivesStatus, RestoreOrder};
 pub use order::restart_rank;
+pub use restore::{
+    GeodeRestore, GeodeRestoreSpec, GeodeRestoreStatus, RestorePhase, RestorePlanStatus, RestoreTargetSpec,
+};
 pub use schedule::{GeodeBackupSchedule, GeodeBackupScheduleSpec, GeodeBackupScheduleStatus};
 pub use status::{
     ArchiveStatus, BootstrapMethod, BootstrapStatus, GeodeClusterStatus, ImagesStatus, MemberStatus,

@@ -1,6 +1,7 @@
 //! `status` of a `GeodeCluster`: what the operator saw last. A pure function of an observation writes it; only `bootstrap`, `clusterId`,
-//! `images` and `version` are also read back, as the operator's memory of decisions that are made once.
+//! `images`, `lives` and `version` are also read back, as the operator's memory of decisions that are made once.
 
+use crate::lives::LivesStatus;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,9 @@ pub struct GeodeClusterStatus {
     /// Images that all members ran last; those of the operator that found the cluster new until then. They stay when the spec names none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub images: Option<ImagesStatus>,
+    /// The databases that restores in place have exchanged; absent before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lives: Option<LivesStatus>,
     /// Version of the servers: of the leader, while one is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,

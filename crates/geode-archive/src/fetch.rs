@@ -201,7 +201,7 @@ pub async fn resolve(
     })
 }
 
-fn refuse_future(target: RestoreTarget) -> Result<(), FetchError> {
+pub(crate) fn refuse_future(target: RestoreTarget) -> Result<(), FetchError> {
     if let RestoreTarget::TimeMicros(micros) = target
         && let Ok(time) = Timestamp::from_microsecond(micros)
         && time > Timestamp::now()

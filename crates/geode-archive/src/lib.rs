@@ -18,6 +18,7 @@ mod inventory;
 pub mod layout;
 mod location;
 mod plan;
+mod preview;
 mod retention;
 mod segment;
 mod store;
@@ -39,6 +40,7 @@ pub use plan::{
     ArchivePlan, CLOCK_SKEW_MICROS, RestoreGap, RestorePlan, advance, archive_plan, archived_until, describe,
     restore_plan,
 };
+pub use preview::{Preview, preview};
 pub use retention::{CleanupPlan, clean_up, cleanup_plan};
 pub use segment::SoundSegment;
 pub use store::{

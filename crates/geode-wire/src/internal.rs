@@ -288,6 +288,13 @@ pub enum TaskKind {
         /// Identity of the cluster to start.
         cluster_id: ClusterId,
     },
+    /// Look what a restore would take, and touch nothing. Any member's sidecar can.
+    PlanRestore {
+        /// As in `Restore`.
+        source: String,
+        /// As in `Restore`.
+        goal: RestoreGoal,
+    },
 }
 
 /// How a task stands.
@@ -316,7 +323,7 @@ pub enum TaskState {
 /// What came of a task.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskResult {
-    /// Backup: its location. Restore: the directory that the server is to replay.
+    /// Backup: its location. Restore: the directory that the server is to replay. Plan of one: where it would begin.
     pub location: String,
     /// The last entry it contains.
     pub index: LogIndex,

@@ -8,6 +8,7 @@ mod create;
 mod failover;
 mod faults;
 mod lost_volume;
+mod restore_in_place;
 mod rolling;
 mod scale;
 mod scheduled_backup;

@@ -13,6 +13,8 @@ use k8s_openapi::jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::fmt;
 
+mod exchange;
+
 /// A rule that a plan breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
@@ -43,7 +45,8 @@ pub fn check(plan: &Plan, want: &Want, seen: &Observed, now: Timestamp) -> Resul
         let broken = match action {
             Action::Record(memory) => {
                 recorded |= memory.bootstrap.is_some();
-                forgets(want, memory.cluster_id.map(|id| id.to_string()))
+                exchange::record(want, seen, memory, now)
+                    .unwrap_or_else(|| forgets(want, memory.cluster_id.map(|id| id.to_string())))
             }
             Action::Initialize { pod, .. } => initialize(want, seen, pod, recorded),
             Action::AddLearner { .. } | Action::ChangeVoters { .. } | Action::RemoveLearners { .. } => {
@@ -62,6 +65,11 @@ pub fn check(plan: &Plan, want: &Want, seen: &Observed, now: Timestamp) -> Resul
                 disruptions += 1;
                 replace(seen, pod, claims, now)
             }
+            Action::StopPods { group, uid } => exchange::stop(want, seen, *group, uid, now),
+            Action::DeleteSet { group, uid } => exchange::delete_set(want, seen, *group, uid, now),
+            Action::MarkVolumes { claims, kept_by } => exchange::mark(want, seen, claims, kept_by.as_ref()),
+            Action::ReleaseVolumes { claims } => exchange::release(want, seen, claims, now),
+            Action::Apply(object) => exchange::apply(want, seen, object),
             Action::Scale { group, replicas } => scale(want, seen, *group, *replicas, now),
             Action::Delete(key) => (key.kind != crate::Kind::PodDisruptionBudget)
                 .then_some("only disruption budgets are deleted"),
@@ -102,6 +110,9 @@ fn is_stale(seen: &Observed, now: Timestamp) -> bool {
 fn initialize(want: &Want, seen: &Observed, pod: &str, recorded: bool) -> Option<&'static str> {
     if want.memory.cluster_id.is_some() {
         return Some("a database that existed is never begun again");
+    }
+    if exchange::is_restored(want) {
+        return Some("what is to be restored is not begun empty");
     }
     if !recorded {
         return Some("the decision to begin is recorded first");
@@ -398,7 +409,8 @@ fn scale(want: &Want, seen: &Observed, group: Group, replicas: u32, now: Timesta
         .values()
         .any(|claim| {
             let goes = is_beyond(&claim.pod, replicas) && !is_beyond(&claim.pod, current);
-            goes && is_from_before(want, claim) && !claim.lost && seen.member(&claim.pod).is_none()
+            let lost = seen.claims_of(&claim.pod).any(|(_, half)| half.lost);
+            goes && is_from_before(want, claim) && seen.member(&claim.pod).is_none() && !lost
         })
         .then_some("a volume from before the manifest is not deleted unseen")
 }

@@ -7,6 +7,7 @@
 
 pub mod build;
 mod check;
+mod lives;
 mod names;
 mod object;
 mod observed;
@@ -18,11 +19,12 @@ mod status;
 mod want;
 
 pub use check::{Violation, check};
+pub use lives::{Divided, divide};
 pub use names::{Group, Names, Place};
 pub use object::{Kind, Object, ObjectKey, contains};
 pub use observed::{
-    Authority, BackupView, Certificate, ClaimView, MemberSeen, Observed, PodView, STALE_AFTER_SECONDS,
-    Secrets, SetView, VolumeKind,
+    Authority, BackupView, Certificate, ClaimView, MemberSeen, Observed, PodView, RestoreView,
+    STALE_AFTER_SECONDS, Secrets, SetView, VolumeKind,
 };
 pub use plan::{Action, Plan, Progress, plan};
 pub use quorum::{Lead, majority};

@@ -3,6 +3,7 @@
 
 use geode_api::OBSERVER_SUFFIX;
 use geode_wire::{CLIENT_PORT, INTERNAL_DNS_NAME, INTERNAL_PORT};
+use std::fmt;
 
 /// The pods of a cluster come in groups, each a StatefulSet of its own. What tells them apart is membership.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,6 +17,15 @@ pub enum Group {
 impl Group {
     /// Both. Voters first: no observer holds them back.
     pub const ALL: [Self; 2] = [Self::Voters, Self::Observers];
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Voters => "voters",
+            Self::Observers => "observers",
+        })
+    }
 }
 
 /// A pod of a group.

@@ -3,7 +3,7 @@
 
 use crate::names::Group;
 use crate::object::ObjectKey;
-use geode_api::{GeodeBackupStatus, GeodeClusterStatus, RetentionSpec};
+use geode_api::{GeodeBackupStatus, GeodeClusterStatus, GeodeRestoreSpec, GeodeRestoreStatus, RetentionSpec};
 use geode_types::{ClusterId, MemberId};
 use geode_wire::internal::{MemberState, MemberStatus};
 use k8s_openapi::jiff::Timestamp;
@@ -26,12 +26,18 @@ pub struct Observed {
     pub sets: BTreeMap<Group, SetView>,
     /// Pods of the cluster, by name.
     pub pods: BTreeMap<String, PodView>,
-    /// Volumes of the cluster, by name.
+    /// Number of the database's life that is in use: see [`crate::divide`].
+    pub life: u32,
+    /// Volumes of the life in use, by name.
     pub claims: BTreeMap<String, ClaimView>,
+    /// Volumes of other lives of this cluster, by name.
+    pub kept: BTreeMap<String, ClaimView>,
     /// What each pod's server said.
     pub members: BTreeMap<String, MemberSeen>,
     /// Backups of this cluster, oldest first.
     pub backups: Vec<BackupView>,
+    /// Restores in place of this cluster, oldest first.
+    pub restores: Vec<RestoreView>,
     /// The status as it stands.
     pub status: GeodeClusterStatus,
 }
@@ -74,6 +80,14 @@ pub struct Certificate {
 /// A StatefulSet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetView {
+    /// Uid.
+    pub uid: String,
+    /// It is being deleted.
+    pub deleting: bool,
+    /// The life whose volumes its pods mount, by the names in its volume templates.
+    pub life: u32,
+    /// Neither fewer pods nor its own deletion take volumes with them.
+    pub retains: bool,
     /// `spec.replicas`.
     pub replicas: u32,
     /// Hash of the wishes in its pod template.
@@ -118,12 +132,33 @@ impl VolumeKind {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Data, Self::Wal];
 
-    /// Its name in the StatefulSet.
-    pub fn name(self) -> &'static str {
+    fn word(self) -> &'static str {
         match self {
             Self::Data => "data",
             Self::Wal => "wal",
         }
+    }
+
+    /// Its name in the StatefulSet, in this life of the database. No other cluster's volume can have the name that follows from it: what stands
+    /// before the first hyphen is the volume's, and names of clusters have no place there.
+    pub fn name(self, life: u32) -> String {
+        match life {
+            0 => self.word().to_owned(),
+            life => format!("{}{life}", self.word()),
+        }
+    }
+
+    /// Which volume has this name in a StatefulSet, and in which life.
+    pub fn parse(name: &str) -> Option<(Self, u32)> {
+        Self::ALL.into_iter().find_map(|kind| {
+            let digits = name.strip_prefix(kind.word())?;
+            let life = if digits.is_empty() {
+                0
+            } else {
+                digits.parse().ok()?
+            };
+            (kind.name(life) == name).then_some((kind, life))
+        })
     }
 }
 
@@ -136,6 +171,12 @@ pub struct ClaimView {
     pub pod: String,
     /// Which of the pod's volumes.
     pub kind: VolumeKind,
+    /// In which life of the database.
+    pub life: u32,
+    /// The restore that took the place of its life, by its label.
+    pub kept_by: Option<String>,
+    /// It goes when an object goes that it belongs to.
+    pub owned: bool,
     /// When it was created.
     pub created_at: Timestamp,
     /// Requested size.
@@ -170,6 +211,21 @@ pub struct BackupView {
     pub retention: Option<RetentionSpec>,
     /// How it stands.
     pub status: GeodeBackupStatus,
+}
+
+/// A restore in place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RestoreView {
+    /// Name.
+    pub name: String,
+    /// Uid.
+    pub uid: String,
+    /// Generation.
+    pub generation: i64,
+    /// What it asks for.
+    pub spec: GeodeRestoreSpec,
+    /// How it stands.
+    pub status: GeodeRestoreStatus,
 }
 
 impl Observed {

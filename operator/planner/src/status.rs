@@ -62,6 +62,7 @@ pub fn cluster_status(
         cluster_id: previous.cluster_id.clone(),
         bootstrap: previous.bootstrap.clone(),
         images: previous.images.clone(),
+        lives: previous.lives.clone(),
         version: lead
             .map(|lead| lead.status.version.clone())
             .or_else(|| previous.version.clone()),

@@ -3,8 +3,8 @@
 
 use crate::names::{Group, Names};
 use geode_api::{
-    BootstrapStatus, DeletionPolicy, GeodeCluster, GeodeClusterSpec, ImagesStatus, OBSERVERS_MAX,
-    ServiceType, Timing,
+    BootstrapStatus, DeletionPolicy, GeodeCluster, GeodeClusterSpec, ImagesStatus, LivesStatus,
+    OBSERVERS_MAX, RestoreTargetSpec, ServiceType, Timing,
 };
 use geode_types::{ClusterId, Lsn, RestoreGoal, RestoreTarget};
 use k8s_openapi::api::core::v1::ResourceRequirements;
@@ -32,6 +32,8 @@ pub struct Memory {
     pub bootstrap: Option<BootstrapStatus>,
     /// Identity of the database, once it exists.
     pub cluster_id: Option<ClusterId>,
+    /// The databases that restores in place have exchanged, and the exchange that is under way.
+    pub lives: Option<LivesStatus>,
 }
 
 /// A valid manifest.
@@ -195,29 +197,34 @@ fn restore(spec: &GeodeClusterSpec) -> Result<Option<Restore>, Invalid> {
     else {
         return Ok(None);
     };
-    let wrong =
-        |field: &str, why: &dyn std::fmt::Display| Invalid(format!("spec.bootstrap.restore.{field}: {why}"));
-    let goal = match (
-        &restore.target_time,
-        &restore.target_lsn,
-        &restore.target_checkpoint,
-    ) {
-        (Some(time), None, None) => {
-            let time: Timestamp = time.parse().map_err(|error| wrong("targetTime", &error))?;
-            RestoreTarget::TimeMicros(time.as_microsecond()).into()
-        }
-        (None, Some(lsn), None) => {
-            let lsn: Lsn = lsn.parse().map_err(|error| wrong("targetLsn", &error))?;
-            RestoreTarget::Index(lsn.index).into()
-        }
-        (None, None, Some(name)) => RestoreGoal::Checkpoint(name.clone()),
-        (None, None, None) => RestoreTarget::Latest.into(),
-        _ => return Err(wrong("target…", &"give one of them")),
+    let target = RestoreTargetSpec {
+        time: restore.target_time.clone(),
+        lsn: restore.target_lsn.clone(),
+        checkpoint: restore.target_checkpoint.clone(),
     };
+    let goal = goal(&target).map_err(|Invalid(why)| Invalid(format!("spec.bootstrap.restore: {why}")))?;
     Ok(Some(Restore {
         source: restore.source.clone(),
         goal,
     }))
+}
+
+/// How far a restore is asked to go.
+pub(crate) fn goal(target: &RestoreTargetSpec) -> Result<RestoreGoal, Invalid> {
+    let wrong = |what: &str, why: &dyn std::fmt::Display| Invalid(format!("the target {what}: {why}"));
+    Ok(match (&target.time, &target.lsn, &target.checkpoint) {
+        (Some(time), None, None) => {
+            let time: Timestamp = time.parse().map_err(|error| wrong("time", &error))?;
+            RestoreTarget::TimeMicros(time.as_microsecond()).into()
+        }
+        (None, Some(lsn), None) => {
+            let lsn: Lsn = lsn.parse().map_err(|error| wrong("LSN", &error))?;
+            RestoreTarget::Index(lsn.index).into()
+        }
+        (None, None, Some(name)) => RestoreGoal::Checkpoint(name.clone()),
+        (None, None, None) => RestoreTarget::Latest.into(),
+        _ => return Err(wrong("is ambiguous", &"give one of time, LSN and checkpoint")),
+    })
 }
 
 fn memory(cluster: &GeodeCluster) -> Memory {
@@ -227,6 +234,7 @@ fn memory(cluster: &GeodeCluster) -> Memory {
     Memory {
         images: status.images.clone(),
         bootstrap: status.bootstrap.clone(),
+        lives: status.lives.clone(),
         cluster_id: status
             .cluster_id
             .as_deref()

@@ -8,7 +8,8 @@ use geode_planner::{Group, Names};
 use geode_types::{ClusterId, MemberId};
 use geode_wire::client::MemberAddress;
 use geode_wire::internal::{
-    InternalReply, InternalRequest, MemberState, MemberStatus, Task, TaskReport, TaskResult, TaskState,
+    InternalReply, InternalRequest, MemberState, MemberStatus, Task, TaskKind, TaskReport, TaskResult,
+    TaskState,
 };
 use geode_wire::{FRAME_BYTES_MAX, INTERNAL_ALPN, INTERNAL_PORT, decode, encode, read_frame, write_frame};
 use quinn::crypto::rustls::QuicServerConfig;
@@ -33,12 +34,18 @@ struct Volume {
 struct State {
     names: Names,
     raft: Option<Raft>,
+    /// Databases that nobody runs now.
+    asleep: Vec<Raft>,
     volumes: BTreeMap<String, Volume>,
+    /// What is on volumes that no pod mounts now.
+    unmounted: Vec<Volume>,
     running: BTreeMap<String, Endpoint>,
     tasks: BTreeMap<String, Vec<TaskReport>>,
     next_id: u64,
     /// Databases that were begun.
     begun: u32,
+    /// Databases that were restored.
+    restored: u32,
     /// Tasks that were filed, by name; filing one again with the same member counts once.
     filed: Vec<String>,
     /// Backups stay where they are.
@@ -61,11 +68,14 @@ impl Fleet {
             state: Arc::new(Mutex::new(State {
                 names,
                 raft: None,
+                asleep: Vec::new(),
                 volumes: BTreeMap::new(),
+                unmounted: Vec::new(),
                 running: BTreeMap::new(),
                 tasks: BTreeMap::new(),
                 next_id: 0,
                 begun: 0,
+                restored: 0,
                 filed: Vec::new(),
                 backups_hang: false,
             })),
@@ -91,13 +101,7 @@ impl Fleet {
             return;
         }
         if state.volumes.get(pod).is_none_or(|volume| volume.uids != uids) {
-            state.next_id += 1;
-            let volume = Volume {
-                uids,
-                id: MemberId(state.next_id),
-                cluster_id: None,
-            };
-            state.volumes.insert(pod.to_owned(), volume);
+            state.mount(pod, uids);
         }
         let endpoint = Endpoint::server(listener(identity, ca), address).unwrap();
         state.running.insert(pod.to_owned(), endpoint.clone());
@@ -129,9 +133,7 @@ impl Fleet {
         let up = state.up();
         let state = &mut *state;
         if !state.backups_hang {
-            for report in state.tasks.values_mut().flatten() {
-                report.state = TaskState::Done(TaskResult::default());
-            }
+            state.work_on_tasks();
         }
         let Some(raft) = &mut state.raft else { return };
         raft.step(&up);
@@ -151,6 +153,11 @@ impl Fleet {
     /// Databases that were begun.
     pub(crate) fn begun(&self) -> u32 {
         self.state.lock().unwrap().begun
+    }
+
+    /// Databases that were restored.
+    pub(crate) fn restored(&self) -> u32 {
+        self.state.lock().unwrap().restored
     }
 
     /// Voters by pod, sorted.
@@ -208,6 +215,52 @@ impl Fleet {
 }
 
 impl State {
+    /// What is on these volumes, or a new member.
+    fn mount(&mut self, pod: &str, uids: Vec<String>) {
+        let known = self.unmounted.iter().position(|volume| volume.uids == uids);
+        let volume = if let Some(at) = known {
+            self.unmounted.swap_remove(at)
+        } else {
+            self.next_id += 1;
+            Volume {
+                uids,
+                id: MemberId(self.next_id),
+                cluster_id: None,
+            }
+        };
+        let wakes = self
+            .asleep
+            .iter()
+            .position(|raft| volume.cluster_id == Some(raft.cluster_id));
+        if let Some(at) = wakes {
+            let wakes = self.asleep.swap_remove(at);
+            self.asleep.extend(self.raft.replace(wakes));
+        }
+        self.unmounted.extend(self.volumes.insert(pod.to_owned(), volume));
+    }
+
+    /// Sidecars do what they were asked; a member for which a backup was fetched comes back as the first of its cluster.
+    fn work_on_tasks(&mut self) {
+        let mut restored = None;
+        for (pod, reports) in &mut self.tasks {
+            for report in reports {
+                if let (TaskKind::Restore { cluster_id, .. }, TaskState::Done(_)) =
+                    (&report.task.kind, &report.state)
+                {
+                    restored = Some((pod.clone(), *cluster_id));
+                }
+                report.state = TaskState::Done(TaskResult::default());
+            }
+        }
+        if let Some((pod, cluster_id)) = restored {
+            let raft = Raft::initialize(cluster_id, self.member(&pod));
+            self.asleep.extend(self.raft.replace(raft));
+            self.volumes.get_mut(&pod).unwrap().cluster_id = Some(cluster_id);
+            self.tasks.remove(&pod);
+            self.restored += 1;
+        }
+    }
+
     fn up(&self) -> Vec<MemberId> {
         let volumes = self.running.keys().filter_map(|pod| self.volumes.get(pod));
         volumes.map(|volume| volume.id).collect()

@@ -15,9 +15,6 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
-/// The kinds of templates for a pod's volumes.
-const VOLUMES: [&str; 2] = ["data", "wal"];
-
 pub(crate) struct Kubernetes {
     client: Client,
     namespace: String,
@@ -59,10 +56,18 @@ impl Kubernetes {
 
     /// Everybody does once what there is to do.
     pub(crate) async fn step(&mut self) {
-        let (sets, pods, claims) = (self.list().await, self.named().await, self.named().await);
+        let (sets, pods, claims) = (
+            self.list::<StatefulSet>().await,
+            self.named().await,
+            self.named().await,
+        );
         self.release_volumes(&pods, &claims).await;
         for set in sets {
-            self.control(&set, &pods, &claims).await;
+            if set.metadata.deletion_timestamp.is_some() {
+                self.orphan(&set, &claims).await;
+            } else {
+                self.control(&set, &pods, &claims).await;
+            }
         }
         self.run_pods().await;
         self.fleet.step();
@@ -81,8 +86,8 @@ impl Kubernetes {
         claims: &BTreeMap<String, PersistentVolumeClaim>,
     ) {
         for (name, claim) in claims {
-            let pod = name.split_once('-').unwrap().1;
-            if claim.metadata.deletion_timestamp.is_some() && !pods.contains_key(pod) {
+            let used = pods.values().flat_map(volumes).any(|volume| volume == *name);
+            if claim.metadata.deletion_timestamp.is_some() && !used {
                 let patch = Patch::Merge(json!({"metadata": {"finalizers": null}}));
                 self.api::<PersistentVolumeClaim>()
                     .patch(name, &PatchParams::default(), &patch)
@@ -100,20 +105,25 @@ impl Kubernetes {
     ) {
         let (name, value) = (set.name_any(), json!(set));
         let replicas = value["spec"]["replicas"].as_u64().unwrap();
+        let templates = value["spec"]["volumeClaimTemplates"].as_array().unwrap();
+        let volumes: Vec<&str> = templates
+            .iter()
+            .filter_map(|template| template["metadata"]["name"].as_str())
+            .collect();
         for pod in (0..replicas).map(|ordinal| format!("{name}-{ordinal}")) {
-            let mut volumes = VOLUMES.iter().map(|volume| format!("{volume}-{pod}"));
+            let mut names = volumes.iter().map(|volume| format!("{volume}-{pod}"));
             let leaving = |claim: &PersistentVolumeClaim| claim.metadata.deletion_timestamp.is_some();
-            if pods.contains_key(&pod) || volumes.any(|volume| claims.get(&volume).is_some_and(leaving)) {
+            if pods.contains_key(&pod) || names.any(|name| claims.get(&name).is_some_and(leaving)) {
                 continue;
             }
-            for (index, volume) in VOLUMES.iter().enumerate() {
+            for (volume, template) in volumes.iter().zip(templates) {
                 let volume = format!("{volume}-{pod}");
                 if !claims.contains_key(&volume) {
-                    self.make_volume(set, &volume, &value["spec"]["volumeClaimTemplates"][index])
-                        .await;
+                    self.make_volume(set, &volume, template).await;
                 }
             }
-            self.make_pod(set, &pod, &value["spec"]["template"]).await;
+            self.make_pod(set, &pod, &value["spec"]["template"], &volumes)
+                .await;
         }
         for pod in pods.keys() {
             let ordinal: Option<u64> = pod
@@ -122,7 +132,7 @@ impl Kubernetes {
             if ordinal.is_some_and(|ordinal| ordinal >= replicas) {
                 self.delete::<Pod>(pod).await;
                 let policy = &value["spec"]["persistentVolumeClaimRetentionPolicy"]["whenScaled"];
-                for volume in VOLUMES.iter().filter(|_| policy == "Delete") {
+                for volume in volumes.iter().filter(|_| policy == "Delete") {
                     self.delete::<PersistentVolumeClaim>(&format!("{volume}-{pod}"))
                         .await;
                 }
@@ -135,6 +145,26 @@ impl Kubernetes {
                 .await
                 .unwrap();
         }
+    }
+
+    /// What is deleted with the words that nothing goes along: its volumes belong to nobody from then on.
+    async fn orphan(&self, set: &StatefulSet, claims: &BTreeMap<String, PersistentVolumeClaim>) {
+        let uid = set.uid().unwrap();
+        let owned = claims
+            .iter()
+            .filter(|(_, claim)| claim.owner_references().iter().any(|owner| owner.uid == uid));
+        for (name, _) in owned {
+            let free = Patch::Merge(json!({"metadata": {"ownerReferences": null}}));
+            self.api::<PersistentVolumeClaim>()
+                .patch(name, &PatchParams::default(), &free)
+                .await
+                .unwrap();
+        }
+        let done = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+        self.api::<StatefulSet>()
+            .patch(&set.name_any(), &PatchParams::default(), &done)
+            .await
+            .unwrap();
     }
 
     async fn make_volume(&mut self, set: &StatefulSet, name: &str, template: &Value) {
@@ -150,11 +180,11 @@ impl Kubernetes {
         *self.made.entry(name.to_owned()).or_default() += 1;
     }
 
-    async fn make_pod(&mut self, set: &StatefulSet, name: &str, template: &Value) {
+    async fn make_pod(&mut self, set: &StatefulSet, name: &str, template: &Value, volumes: &[&str]) {
         let mut pod = template.clone();
         pod["metadata"]["name"] = name.into();
         pod["metadata"]["ownerReferences"] = json!([set.controller_owner_ref(&()).unwrap()]);
-        for volume in VOLUMES {
+        for volume in volumes {
             let claim =
                 json!({"name": volume, "persistentVolumeClaim": {"claimName": format!("{volume}-{name}")}});
             pod["spec"]["volumes"].as_array_mut().unwrap().push(claim);
@@ -182,8 +212,8 @@ impl Kubernetes {
             return;
         }
         let (claims, secrets) = (self.named().await, self.named::<Secret>().await);
-        for pod in pods.keys() {
-            let Some(volumes) = sound_volumes(pod, &claims) else {
+        for (pod, object) in &pods {
+            let Some(volumes) = sound_volumes(object, &claims) else {
                 continue;
             };
             let mount = |what: &str| secrets.get(&format!("{}-{what}", cluster_of(pod)));
@@ -313,14 +343,22 @@ fn cluster_of(pod: &str) -> &str {
     set.strip_suffix(OBSERVER_SUFFIX).unwrap_or(set)
 }
 
+/// Names of the claims that a pod mounts.
+fn volumes(pod: &Pod) -> Vec<String> {
+    let volumes = pod.spec.iter().flat_map(|spec| &spec.volumes).flatten();
+    volumes
+        .filter_map(|volume| Some(volume.persistent_volume_claim.as_ref()?.claim_name.clone()))
+        .collect()
+}
+
 /// Uids of a pod's volumes, when both are there.
-fn sound_volumes(pod: &str, claims: &BTreeMap<String, PersistentVolumeClaim>) -> Option<Vec<String>> {
-    let uid = |volume: &&str| {
-        let claim = claims.get(&format!("{volume}-{pod}"))?;
+fn sound_volumes(pod: &Pod, claims: &BTreeMap<String, PersistentVolumeClaim>) -> Option<Vec<String>> {
+    let uid = |volume: &String| {
+        let claim = claims.get(volume)?;
         let phase = claim.status.as_ref().and_then(|status| status.phase.as_deref());
         (phase != Some("Lost")).then(|| claim.uid().unwrap())
     };
-    VOLUMES.iter().map(uid).collect::<Option<_>>()
+    volumes(pod).iter().map(uid).collect::<Option<_>>()
 }
 
 fn pod_status(runs: bool, ready: bool, address: String) -> Value {

@@ -6,7 +6,7 @@ use crate::kubernetes::{Kubernetes, Namespaced};
 use crate::proxy::Proxy;
 use crate::rounds::settings;
 use crate::server::{ApiServer, server};
-use geode_api::{GeodeBackup, GeodeBackupSchedule, GeodeCluster};
+use geode_api::{GeodeBackup, GeodeBackupSchedule, GeodeCluster, GeodeRestore};
 use geode_operator::context::{Context, Key};
 use geode_operator::reconcile::{Outcome, Round, reconcile};
 use geode_planner::{Names, Report};
@@ -260,6 +260,7 @@ impl Stage {
         self.collect::<GeodeCluster>(&mut objects).await;
         self.collect::<GeodeBackup>(&mut objects).await;
         self.collect::<GeodeBackupSchedule>(&mut objects).await;
+        self.collect::<GeodeRestore>(&mut objects).await;
         self.collect::<ConfigMap>(&mut objects).await;
         self.collect::<Secret>(&mut objects).await;
         self.collect::<Service>(&mut objects).await;

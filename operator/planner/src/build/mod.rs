@@ -25,6 +25,8 @@ pub(crate) struct Fixed {
     pub(crate) group: Group,
     /// Number of pods.
     pub(crate) replicas: u32,
+    /// Life of the database whose volumes the pods mount.
+    pub(crate) life: u32,
     /// Sizes of new volumes: data, log.
     pub(crate) sizes: [String; 2],
 }

@@ -39,10 +39,10 @@ pub(super) fn build(want: &Want, template: &str, fixed: &Fixed) -> Object {
         // identity that must never come back.
         "persistentVolumeClaimRetentionPolicy": { "whenDeleted": when_deleted, "whenScaled": "Delete" },
         "selector": { "matchLabels": selector },
-        "template": pod_template(want, fixed.group, template),
+        "template": pod_template(want, fixed, template),
         "volumeClaimTemplates": [
-            claim_template(want, VolumeKind::Data, &fixed.sizes[0]),
-            claim_template(want, VolumeKind::Wal, &fixed.sizes[1]),
+            claim_template(want, &VolumeKind::Data.name(fixed.life), &fixed.sizes[0]),
+            claim_template(want, &VolumeKind::Wal.name(fixed.life), &fixed.sizes[1]),
         ],
     });
     let body = json!({ "metadata": metadata(want, &annotations), "spec": spec });
@@ -65,7 +65,7 @@ fn affinity(want: &Want, group: Group) -> Value {
     json!({ "podAntiAffinity": rule })
 }
 
-fn claim_template(want: &Want, volume: VolumeKind, size: &str) -> Value {
+fn claim_template(want: &Want, name: &str, size: &str) -> Value {
     let mut spec =
         json!({ "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": size } } });
     if let Some(class) = &want.storage_class {
@@ -73,14 +73,14 @@ fn claim_template(want: &Want, volume: VolumeKind, size: &str) -> Value {
     }
     json!({
         "apiVersion": "v1", "kind": "PersistentVolumeClaim",
-        "metadata": { "name": volume.name(), "labels": { LABEL_CLUSTER: want.names.cluster } },
+        "metadata": { "name": name, "labels": { LABEL_CLUSTER: want.names.cluster } },
         "spec": spec,
     })
 }
 
-fn pod_template(want: &Want, group: Group, template: &str) -> Value {
+fn pod_template(want: &Want, fixed: &Fixed, template: &str) -> Value {
     let mut labels = labels(want);
-    labels[LABEL_COMPONENT] = selected(want, group)[LABEL_COMPONENT].clone();
+    labels[LABEL_COMPONENT] = selected(want, fixed.group)[LABEL_COMPONENT].clone();
     json!({
         "metadata": { "labels": labels, "annotations": { ANNOTATION_TEMPLATE: template } },
         "spec": {
@@ -88,13 +88,13 @@ fn pod_template(want: &Want, group: Group, template: &str) -> Value {
             "automountServiceAccountToken": false,
             "enableServiceLinks": false,
             "terminationGracePeriodSeconds": TERMINATION_SECONDS,
-            "affinity": affinity(want, group),
+            "affinity": affinity(want, fixed.group),
             "securityContext": {
                 "runAsNonRoot": true, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
                 "fsGroupChangePolicy": "OnRootMismatch",
                 "seccompProfile": { "type": "RuntimeDefault" },
             },
-            "containers": [server(want), sidecar(want)],
+            "containers": [server(want, fixed.life), sidecar(want, fixed.life)],
             "volumes": volumes(want),
         },
     })
@@ -102,7 +102,7 @@ fn pod_template(want: &Want, group: Group, template: &str) -> Value {
 
 /// Probes of the server are answered by the sidecar, which does a real handshake with it. Liveness is slow to give up: a sidecar that is
 /// restarted itself must not take the server with it.
-fn server(want: &Want) -> Value {
+fn server(want: &Want, life: u32) -> Value {
     let resources = match &want.resources {
         Some(resources) => json!(resources),
         None => json!({ "requests": { "cpu": "100m", "memory": "256Mi" } }),
@@ -122,11 +122,11 @@ fn server(want: &Want) -> Value {
         "livenessProbe": probe("/livez", 10, 6),
         "resources": resources,
         "securityContext": container_security(),
-        "volumeMounts": mounts(),
+        "volumeMounts": mounts(life),
     })
 }
 
-fn sidecar(want: &Want) -> Value {
+fn sidecar(want: &Want, life: u32) -> Value {
     json!({
         "name": CONTAINER_SIDECAR,
         "image": want.images.sidecar,
@@ -137,7 +137,7 @@ fn sidecar(want: &Want) -> Value {
         "livenessProbe": { "tcpSocket": { "port": METRICS_PORT }, "periodSeconds": 5, "timeoutSeconds": 3, "failureThreshold": 4 },
         "resources": { "requests": { "cpu": "20m", "memory": "64Mi" } },
         "securityContext": container_security(),
-        "volumeMounts": mounts(),
+        "volumeMounts": mounts(life),
     })
 }
 
@@ -168,14 +168,14 @@ fn container_security() -> Value {
     })
 }
 
-fn mounts() -> Value {
+fn mounts(life: u32) -> Value {
     json!([
         { "name": "config", "mountPath": format!("/etc/geode/{CONFIG_FILE}"), "subPath": CONFIG_FILE, "readOnly": true },
         { "name": "tls", "mountPath": "/etc/geode/tls", "readOnly": true },
         { "name": "auth", "mountPath": "/etc/geode/auth", "readOnly": true },
         { "name": "s3", "mountPath": "/etc/geode/s3", "readOnly": true },
-        { "name": VolumeKind::Data.name(), "mountPath": "/var/lib/geode/data" },
-        { "name": VolumeKind::Wal.name(), "mountPath": "/var/lib/geode/wal" },
+        { "name": VolumeKind::Data.name(life), "mountPath": "/var/lib/geode/data" },
+        { "name": VolumeKind::Wal.name(life), "mountPath": "/var/lib/geode/wal" },
         { "name": "tmp", "mountPath": "/tmp" },
     ])
 }

@@ -3,7 +3,7 @@
 use crate::names::Group;
 use crate::object::{Object, ObjectKey};
 use crate::want::Memory;
-use geode_api::{GeodeBackupStatus, Reason};
+use geode_api::{GeodeBackupStatus, GeodeRestoreStatus, Reason};
 use geode_types::{ClusterId, LogIndex, MemberId};
 use geode_wire::client::MemberAddress;
 use geode_wire::internal::Task;
@@ -106,6 +106,39 @@ pub enum Action {
         /// Names and uids of its lost volumes.
         claims: Vec<(String, String)>,
     },
+    /// Take all pods away, and let the StatefulSet keep all volumes from now on, in one write.
+    StopPods {
+        /// Whose.
+        group: Group,
+        /// Uid of the StatefulSet.
+        uid: String,
+    },
+    /// Delete the StatefulSet, and nothing that belongs to it.
+    DeleteSet {
+        /// Whose.
+        group: Group,
+        /// Only this one.
+        uid: String,
+    },
+    /// Say which restore keeps these volumes, or that they are in use, and that they belong to no object.
+    MarkVolumes {
+        /// Names.
+        claims: Vec<String>,
+        /// Name of the restore.
+        kept_by: Option<String>,
+    },
+    /// Delete volumes that are kept and not in use.
+    ReleaseVolumes {
+        /// Names and uids.
+        claims: Vec<(String, String)>,
+    },
+    /// Write the status of a restore.
+    RecordRestore {
+        /// Name.
+        name: String,
+        /// Status.
+        status: Box<GeodeRestoreStatus>,
+    },
     /// Set or remove the role label of a pod.
     SetRole {
         /// Pod.
@@ -199,6 +232,23 @@ impl fmt::Display for Action {
             }
             Self::RestartPod { pod, .. } => write!(f, "restart {pod}"),
             Self::ReplaceLostVolume { pod, .. } => write!(f, "replace the lost volume of {pod}"),
+            Self::StopPods { group, .. } => write!(f, "stop all {group} and keep their volumes"),
+            Self::DeleteSet { group, .. } => {
+                write!(f, "delete the StatefulSet of the {group} and keep its volumes")
+            }
+            Self::MarkVolumes {
+                claims,
+                kept_by: Some(restore),
+            } => write!(f, "keep {} for {restore}", claims.join(", ")),
+            Self::MarkVolumes {
+                claims,
+                kept_by: None,
+            } => write!(f, "use {} again", claims.join(", ")),
+            Self::ReleaseVolumes { claims } => {
+                let names: Vec<&str> = claims.iter().map(|(name, _)| name.as_str()).collect();
+                write!(f, "delete the kept volumes {}", names.join(", "))
+            }
+            Self::RecordRestore { name, .. } => write!(f, "update restore {name}"),
             Self::SetRole {
                 pod,
                 role: Some(role),

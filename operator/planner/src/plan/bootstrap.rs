@@ -6,7 +6,7 @@ use crate::observed::Observed;
 use crate::plan::scale::{self, is_from_before};
 use crate::plan::{Action, Step, trouble};
 use crate::status::whole_second;
-use crate::want::{Memory, Restore, Want};
+use crate::want::{Memory, Want, goal};
 use geode_api::{BootstrapMethod, BootstrapStatus, Reason};
 use geode_types::ClusterId;
 use geode_wire::internal::{MemberState, Task, TaskKind, TaskState};
@@ -81,6 +81,10 @@ fn take_over(want: &Want, seen: &Observed, found: ClusterId, now: Timestamp) -> 
         .bootstrap
         .as_ref()
         .filter(|bootstrap| bootstrap.cluster_id == found.to_string());
+    if let (Some(order), None) = (want.order(), begun) {
+        let restored = Uuid::parse_str(&order.uid).ok().map(ClusterId);
+        return Step::Stuck(Reason::ForeignVolume, foreign(seen, restored));
+    }
     let bootstrap = begun.cloned().unwrap_or_else(|| BootstrapStatus {
         method: BootstrapMethod::Adopt,
         pod: seen
@@ -95,6 +99,7 @@ fn take_over(want: &Want, seen: &Observed, found: ClusterId, now: Timestamp) -> 
         bootstrap: Some(bootstrap),
         cluster_id: Some(found),
         images: Some(want.images_unnamed.clone()),
+        lives: want.memory.lives.clone(),
     };
     Step::Act(
         vec![Action::Record(Box::new(memory))],
@@ -142,26 +147,13 @@ fn begin(want: &Want, seen: &Observed, now: Timestamp) -> Step {
             bootstrap: Some(bootstrap),
             images: Some(want.images_unnamed.clone()),
             cluster_id: None,
+            lives: want.memory.lives.clone(),
         };
         actions.push(Action::Record(Box::new(memory)));
     }
-    match (&want.restore, method) {
-        (Some(restore), BootstrapMethod::Restore) => match restore_failure(want, seen) {
-            Some(reason) => Step::Stuck(Reason::RestoreFailed, reason),
-            None if is_filed(want, seen) => restore_progress(want, seen),
-            None => {
-                actions.push(Action::FileTask {
-                    pod: first.clone(),
-                    task: restore_task(want, restore, cluster_id),
-                });
-                Step::Act(
-                    actions,
-                    Reason::Restoring,
-                    format!("restoring {} on {first}", restore.source),
-                )
-            }
-        },
-        _ => {
+    match method {
+        BootstrapMethod::Restore => restore(want, seen, cluster_id, actions),
+        BootstrapMethod::Initialize | BootstrapMethod::Adopt => {
             actions.push(Action::Initialize {
                 pod: first.clone(),
                 cluster_id,
@@ -173,6 +165,43 @@ fn begin(want: &Want, seen: &Observed, now: Timestamp) -> Step {
             )
         }
     }
+}
+
+/// The first member fetches and replays, by the order of a restore in place or by the manifest's own.
+fn restore(want: &Want, seen: &Observed, cluster_id: ClusterId, mut actions: Vec<Action>) -> Step {
+    let first = want.names.pod(Group::Voters, 0);
+    if let Some(reason) = restore_failure(want, seen) {
+        return Step::Stuck(Reason::RestoreFailed, reason);
+    }
+    if restore_state(want, seen).is_some() {
+        return restore_progress(want, seen);
+    }
+    let (source, goal) = match (want.order(), &want.restore) {
+        (Some(order), _) => (order.source.clone(), goal(&order.target)),
+        (None, Some(restore)) => (restore.source.clone(), Ok(restore.goal.clone())),
+        (None, None) => {
+            let message = "the database was to be restored, and nothing says from where any more";
+            return Step::Stuck(Reason::RestoreFailed, message.to_owned());
+        }
+    };
+    let goal = match goal {
+        Ok(goal) => goal,
+        Err(refused) => return Step::Stuck(Reason::RestoreFailed, refused.to_string()),
+    };
+    let message = format!("restoring {source} on {first}");
+    let kind = TaskKind::Restore {
+        source,
+        goal,
+        cluster_id,
+    };
+    actions.push(Action::FileTask {
+        pod: first,
+        task: Task {
+            name: restore_task_name(want),
+            kind,
+        },
+    });
+    Step::Act(actions, Reason::Restoring, message)
 }
 
 /// A recorded decision stands; otherwise the manifest decides.
@@ -210,19 +239,8 @@ fn pods_for_all_volumes(want: &Want, seen: &Observed, group: Group) -> Option<u3
 }
 
 fn restore_task_name(want: &Want) -> String {
-    format!("restore-{}", want.uid)
-}
-
-fn restore_task(want: &Want, restore: &Restore, cluster_id: ClusterId) -> Task {
-    let kind = TaskKind::Restore {
-        source: restore.source.clone(),
-        goal: restore.goal.clone(),
-        cluster_id,
-    };
-    Task {
-        name: restore_task_name(want),
-        kind,
-    }
+    let uid = want.order().map_or(&want.uid, |order| &order.uid);
+    format!("restore-{uid}")
 }
 
 fn restore_state<'a>(want: &Want, seen: &'a Observed) -> Option<&'a TaskState> {
@@ -233,11 +251,8 @@ fn restore_state<'a>(want: &Want, seen: &'a Observed) -> Option<&'a TaskState> {
         .map(|report| &report.state)
 }
 
-fn is_filed(want: &Want, seen: &Observed) -> bool {
-    restore_state(want, seen).is_some()
-}
-
-fn restore_failure(want: &Want, seen: &Observed) -> Option<String> {
+/// Why the restore that the life in use begins with does not succeed.
+pub(super) fn restore_failure(want: &Want, seen: &Observed) -> Option<String> {
     match restore_state(want, seen) {
         Some(TaskState::Failed(reason)) => Some(reason.clone()),
         _ => None,

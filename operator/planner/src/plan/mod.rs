@@ -1,13 +1,15 @@
 //! The questions of a reconcile, in order. Each answers with actions, with what it waits for, or with `Clear`; the first that is not clear
-//! ends the round, so that one thing happens at a time. Objects, role labels, sizes of volumes and backups are independent of the rest and
-//! always looked at.
+//! ends the round, so that one thing happens at a time. Objects, role labels, sizes of volumes, backups and restores in place are independent of the
+//! rest and always looked at. Nothing is looked at but an exchange of databases while there is one.
 
 mod action;
 mod backups;
 mod bootstrap;
+mod exchange;
 mod membership;
 mod objects;
 mod repair;
+mod restores;
 mod roles;
 mod rolling;
 mod scale;
@@ -40,7 +42,25 @@ type Question = fn(&Want, &Observed, &Lead<'_>, Group) -> Step;
 
 /// What to do next.
 pub fn plan(want: &Want, seen: &Observed, now: Timestamp) -> Plan {
+    if let Some(exchange) = want.memory.exchange() {
+        let mut plan = exchange::plan(want, seen, exchange, now);
+        plan.actions
+            .extend(restores::under_way(seen, exchange, &plan.progress, now));
+        return plan;
+    }
     let lead = Lead::find(seen);
+    let (group, open) = first_open_question(want, seen, lead.as_ref(), now);
+    let restores = restores::turn(want, seen, lead.as_ref(), &open, now);
+    if let Some((memory, message)) = restores.exchange {
+        let mut actions = vec![Action::Record(Box::new(memory))];
+        actions.extend(restores.actions);
+        let progress = Progress::Working(Reason::Restoring, message);
+        return Plan {
+            actions,
+            progress,
+            concerns: Group::Voters,
+        };
+    }
     let objects = objects::plan(want, seen, now);
     let growth = volumes::plan(want, seen);
     let mut progress = match (objects.as_slice(), growth.len()) {
@@ -52,14 +72,13 @@ pub fn plan(want: &Want, seen: &Observed, now: Timestamp) -> Plan {
     if let Some(lead) = &lead {
         actions.extend(roles::plan(want, seen, lead));
     }
-    let (group, step) = first_open_question(want, seen, lead.as_ref(), now);
     // Objects and volumes are everybody's.
     let concerns = if progress == Progress::Idle {
         group
     } else {
         Group::Voters
     };
-    match step {
+    match open {
         Step::Clear => {}
         Step::Act(next, reason, message) => {
             actions.extend(next);
@@ -69,6 +88,7 @@ pub fn plan(want: &Want, seen: &Observed, now: Timestamp) -> Plan {
         Step::Stuck(reason, message) => progress = Progress::Stuck(reason, message),
     }
     actions.extend(backups::plan(want, seen, lead.as_ref(), now));
+    actions.extend(restores.actions);
     // The first failure ends the round. On a full volume everything else may fail, and a volume that cannot grow must hold back nothing.
     if seen.seen().any(|(_, status)| status.read_only.is_some()) {
         actions.splice(0..0, growth);

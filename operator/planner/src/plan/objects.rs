@@ -56,12 +56,23 @@ fn fixed(want: &Want, seen: &Observed, group: Group) -> Fixed {
     };
     Fixed {
         group,
-        replicas: set.map_or(want.count(group), |set| set.replicas),
+        replicas: set.map_or_else(|| replicas_anew(want, seen, group), |set| set.replicas),
+        life: set.map_or(seen.life, |set| set.life),
         sizes: [
             size(VolumeKind::Data, &want.data_size),
             size(VolumeKind::Wal, &want.wal_size),
         ],
     }
+}
+
+/// A database that comes back after an exchange may have had more members than the manifest asks for now; they leave it as members do.
+fn replicas_anew(want: &Want, seen: &Observed, group: Group) -> u32 {
+    let left = seen.claims.values().filter(|_| want.memory.lives.is_some());
+    let highest = left
+        .filter_map(|claim| want.names.ordinal(group, &claim.pod))
+        .max();
+    let wanted = want.count(group);
+    highest.map_or(wanted, |highest| wanted.max(highest + 1))
 }
 
 fn secrets(want: &Want, seen: &Observed, now: Timestamp) -> Vec<Action> {

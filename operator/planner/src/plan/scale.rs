@@ -102,8 +102,8 @@ fn scale(seen: &Observed, group: Group, replicas: u32) -> Step {
     )
 }
 
-/// A volume beyond the target that an earlier cluster of this name left behind, and that nobody has looked at. One whose storage is gone
-/// shows nothing to anybody.
+/// A volume beyond the target that an earlier cluster of this name left behind, and that nobody has looked at. Nobody ever can when the
+/// member's storage is gone.
 fn unseen_from_before<'a>(
     want: &Want,
     seen: &'a Observed,
@@ -116,10 +116,11 @@ fn unseen_from_before<'a>(
             .ordinal(group, pod)
             .is_some_and(|ordinal| (target..current).contains(&ordinal))
     };
-    seen.claims
-        .values()
-        .filter(|claim| goes(&claim.pod) && is_from_before(want, claim) && !claim.lost)
-        .find(|claim| seen.member(&claim.pod).is_none())
+    let is_lost = |pod: &str| seen.claims_of(pod).any(|(_, claim)| claim.lost);
+    seen.claims.values().find(|claim| {
+        let unseen = seen.member(&claim.pod).is_none() && !is_lost(&claim.pod);
+        goes(&claim.pod) && is_from_before(want, claim) && unseen
+    })
 }
 
 /// Whether an earlier cluster of this name left this volume behind.

@@ -1,8 +1,9 @@
 //! What happens to a cluster: what its users ask for, and what breaks.
 
 use crate::kubernetes::BAD_VERSION;
+use crate::lives::BAD_SOURCE;
 use crate::model::{Model, Volume};
-use geode_planner::{Action, Group, Place};
+use geode_planner::{Action, Group, Place, Plan};
 use geode_types::MemberId;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -28,6 +29,14 @@ pub(crate) enum Event {
     Release(u8),
     /// A backup is asked for.
     Backup,
+    /// A restore in place is asked for: of what can be restored, of what cannot, or of what cannot be fetched.
+    Restore(u8),
+    /// Whether this restore is to be undone is changed.
+    Undo(u8),
+    /// What this restore keeps is released.
+    ReleaseKept(u8),
+    /// The GeodeRestore is deleted.
+    DeleteRestore(u8),
     /// Pod and volumes are gone.
     LoseVolume(Place),
     /// The storage of the volumes is gone.
@@ -66,6 +75,10 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
         1 => (members(), 0..=OBSERVERS).prop_map(|(members, observers)| Event::Recreate(members, observers)),
         1 => (0u8..4).prop_map(Event::Release),
         1 => Just(Event::Backup),
+        2 => (0u8..4).prop_map(Event::Restore),
+        2 => (0u8..3).prop_map(Event::Undo),
+        1 => (0u8..3).prop_map(Event::ReleaseKept),
+        1 => (0u8..3).prop_map(Event::DeleteRestore),
         2 => pod().prop_map(Event::LoseVolume),
         2 => pod().prop_map(Event::LoseStorage),
         2 => pod().prop_map(Event::DeleteVolume),
@@ -124,6 +137,11 @@ impl Story {
 
     /// What was broken is mended, as far as it can be from outside.
     pub(crate) fn end(&mut self) {
+        self.model.fetch_fails = false;
+        if self.model.has_failed() {
+            // What is fetched anew may be there by now.
+            self.model.pods.remove(&self.model.names().pod(Group::Voters, 0));
+        }
         if format!("1.0.{}", self.wishes.version) == BAD_VERSION {
             self.change(|wishes| wishes.version = 0);
         }
@@ -157,6 +175,9 @@ impl Story {
                 let name = format!("backup-{}", self.model.backups.len());
                 self.model.ask_for_backup(&name);
             }
+            Event::Restore(_) | Event::Undo(_) | Event::ReleaseKept(_) | Event::DeleteRestore(_) => {
+                self.restore(event);
+            }
             Event::Load(thousands) => {
                 if let Some(raft) = &mut self.model.raft {
                     raft.load(u64::from(thousands) * 1_000);
@@ -171,6 +192,31 @@ impl Story {
             | Event::Cut(place) => self.disturb(event, place),
         }
         self.round(usize::MAX);
+    }
+
+    fn restore(&mut self, event: Event) {
+        let model = &mut self.model;
+        let named = |which: u8| format!("restore-{which}");
+        let there =
+            |model: &Model, which: u8| model.restores.iter().any(|restore| restore.name == named(which));
+        match event {
+            Event::Restore(kind) if model.restores.len() < 3 => {
+                let free = (0..3)
+                    .find(|which| !there(model, *which))
+                    .expect("fewer than three");
+                model.ask_for_restore(&named(free), (kind == 1).then_some(BAD_SOURCE));
+                model.fetch_fails |= kind == 2;
+            }
+            // After a release the API server refuses it.
+            Event::Undo(which) if there(model, which) => {
+                model.change_restore(&named(which), |spec| spec.undo ^= !spec.release);
+            }
+            Event::ReleaseKept(which) if there(model, which) => {
+                model.change_restore(&named(which), |spec| spec.release = true);
+            }
+            Event::DeleteRestore(which) => model.restores.retain(|restore| restore.name != named(which)),
+            _ => {}
+        }
     }
 
     fn disturb(&mut self, event: Event, place: Place) {
@@ -217,6 +263,25 @@ impl Story {
             );
         }
         self.model.step();
+        keeps_volumes(&before, &self.model, &plan);
+    }
+}
+
+/// Volumes that are not in use go when they are released, and those that are being exchanged do not go.
+fn keeps_volumes(before: &Model, after: &Model, plan: &Plan) {
+    let exchange = before
+        .cluster
+        .status
+        .as_ref()
+        .and_then(|status| status.lives.as_ref()?.exchange.as_ref());
+    let after = after.claims();
+    for (name, claim) in before.claims() {
+        let released = plan.actions.iter().any(|action| {
+            matches!(action, Action::ReleaseVolumes { claims } if claims.iter().any(|(released, _)| *released == name))
+        });
+        let must_stay = !claim.doomed && !released && (claim.life != before.life || exchange.is_some());
+        let stays = after.get(&name).is_some_and(|still| still.uid == claim.uid);
+        assert!(stays || !must_stay, "{name} is gone");
     }
 }
 

@@ -19,6 +19,8 @@ impl Model {
                 status.bootstrap = memory.bootstrap;
                 status.images = memory.images;
                 status.cluster_id = memory.cluster_id.map(|id| id.to_string());
+                status.lives = memory.lives;
+                self.use_life(self.observe().life);
             }
             Action::CreateAuthority => {
                 let not_after = self.now + SignedDuration::from_hours(24 * 3650);
@@ -70,6 +72,11 @@ impl Model {
                     pod.view.deleting = true;
                 }
             }
+            Action::StopPods { .. }
+            | Action::DeleteSet { .. }
+            | Action::MarkVolumes { .. }
+            | Action::ReleaseVolumes { .. }
+            | Action::RecordRestore { .. } => self.exchange(action),
             _ => return self.ask_member(action),
         }
         Ok(())

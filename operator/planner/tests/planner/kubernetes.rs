@@ -4,7 +4,6 @@ use crate::model::{Model, ModelPod, Volume};
 use geode_api::ANNOTATION_TEMPLATE;
 use geode_planner::{Group, PodView};
 use geode_types::MemberId;
-use geode_wire::internal::{TaskResult, TaskState};
 use k8s_openapi::jiff::SignedDuration;
 use serde_json::Value;
 
@@ -26,9 +25,7 @@ impl Model {
             self.control(group, &set);
         }
         self.elect_and_copy();
-        for report in self.tasks.values_mut().flatten() {
-            report.state = TaskState::Done(TaskResult::default());
-        }
+        self.work_on_tasks();
     }
 
     /// A volume that was deleted stays as long as a pod of its name is there; that of a surplus pod goes after the pod.
@@ -63,6 +60,11 @@ impl Model {
 
     fn control(&mut self, group: Group, set: &Value) {
         let replicas = set["spec"]["replicas"].as_u64().unwrap_or(0) as u32;
+        let policy = &set["spec"]["persistentVolumeClaimRetentionPolicy"];
+        let (takes_along, belongs) = (
+            policy["whenScaled"] == "Delete",
+            policy["whenDeleted"] == "Delete",
+        );
         for ordinal in 0..replicas {
             let name = self.names().pod(group, ordinal);
             match self.pods.get_mut(&name) {
@@ -70,7 +72,7 @@ impl Model {
                 None => self.make_pod(&name, set),
                 Some(pod) => {
                     let volume = self.volumes.get_mut(&name).expect("a pod has volumes");
-                    volume.owner = None;
+                    (volume.owner, volume.belongs) = (None, belongs);
                     // A volume that is being deleted is mounted no more.
                     let usable = !volume.lost && (pod.view.running || !volume.deleted);
                     pod.view.running = pod.startable && usable;
@@ -84,12 +86,15 @@ impl Model {
                 .is_some_and(|ordinal| ordinal >= replicas)
             {
                 pod.view.deleting = true;
-                self.volumes.get_mut(name).expect("a pod has volumes").owner = Some(pod.view.uid.clone());
+                let volume = self.volumes.get_mut(name).expect("a pod has volumes");
+                volume.owner = takes_along.then(|| pod.view.uid.clone());
+                volume.belongs = belongs;
             }
         }
     }
 
     fn make_pod(&mut self, name: &str, set: &Value) {
+        self.check_life(set);
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let image = text(&set["spec"]["template"]["spec"]["containers"][0]["image"]);
         let view = PodView {
@@ -118,6 +123,8 @@ impl Model {
                 lost: false,
                 deleted: false,
                 owner: None,
+                belongs: false,
+                kept_by: None,
             };
             self.volumes.insert(name.to_owned(), volume);
         }

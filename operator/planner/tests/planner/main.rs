@@ -9,10 +9,12 @@
 mod events;
 mod hands;
 mod kubernetes;
+mod lives;
 mod model;
 mod objects;
 mod observers;
 mod raft;
+mod restores;
 mod rules;
 mod schedule_lives;
 mod schedules;

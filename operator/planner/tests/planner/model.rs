@@ -1,10 +1,12 @@
 //! A small world: Kubernetes objects, pods, volumes and a Raft cluster. Actions change it at once; `step` lets time pass.
 
+use crate::lives::Aside;
 use crate::raft::{Raft, empty};
 use geode_api::{ANNOTATION_TEMPLATE, GeodeBackupStatus, GeodeCluster, GeodeClusterStatus};
 use geode_planner::{
     BackupView, ClaimView, Defaults, Group, Kind, MemberSeen, Names, ObjectKey, Observed, Plan, PodView,
-    Progress, Report, Secrets, SetView, VolumeKind, Want, check, cluster_status, plan, validate,
+    Progress, Report, RestoreView, Secrets, SetView, VolumeKind, Want, check, cluster_status, divide, plan,
+    validate,
 };
 use geode_types::{ClusterId, MemberId};
 use geode_wire::client::MemberAddress;
@@ -41,6 +43,9 @@ pub(crate) struct Volume {
     pub(crate) deleted: bool,
     /// Uid of the pod that it goes with, because the pod is surplus.
     pub(crate) owner: Option<String>,
+    /// It goes with the StatefulSet.
+    pub(crate) belongs: bool,
+    pub(crate) kept_by: Option<String>,
 }
 
 impl Volume {
@@ -58,10 +63,17 @@ pub(crate) struct Model {
     pub(crate) controlled: BTreeMap<Group, Value>,
     pub(crate) secrets: Secrets,
     pub(crate) pods: BTreeMap<String, ModelPod>,
+    /// Of the life in use, as everything is that is not aside.
     pub(crate) volumes: BTreeMap<String, Volume>,
     pub(crate) raft: Option<Raft>,
+    pub(crate) life: u32,
+    /// Volumes of other lives, and who would live there.
+    pub(crate) aside: BTreeMap<u32, Aside>,
     pub(crate) tasks: BTreeMap<String, Vec<TaskReport>>,
     pub(crate) backups: Vec<BackupView>,
+    pub(crate) restores: Vec<RestoreView>,
+    /// Fetching a backup ends with an error.
+    pub(crate) fetch_fails: bool,
     pub(crate) now: Timestamp,
     pub(crate) restarted: Vec<String>,
     /// The storage class lets volumes grow.
@@ -87,8 +99,12 @@ impl Model {
             pods: BTreeMap::new(),
             volumes: BTreeMap::new(),
             raft: None,
+            life: 0,
+            aside: BTreeMap::new(),
             tasks: BTreeMap::new(),
             backups: Vec::new(),
+            restores: Vec::new(),
+            fetch_fails: false,
             now,
             restarted: Vec::new(),
             growable: true,
@@ -135,8 +151,11 @@ impl Model {
         fresh.volumes = std::mem::take(&mut self.volumes);
         fresh.volumes.retain(|_, volume| !volume.doomed());
         fresh.raft = self.raft.take();
+        (fresh.life, fresh.aside) = (self.life, std::mem::take(&mut self.aside));
+        fresh.restores = std::mem::take(&mut self.restores);
         (fresh.release, fresh.now, fresh.next) = (self.release.clone(), self.now, self.next);
         *self = fresh;
+        self.use_life(self.observe().life);
     }
 
     pub(crate) fn fresh(&mut self) -> u64 {
@@ -208,22 +227,25 @@ impl Model {
             (name.clone(), seen)
         });
         let pods = self.pods.iter();
-        let volumes = self.volumes.iter();
+        let sets: BTreeMap<Group, SetView> = Group::ALL
+            .into_iter()
+            .filter_map(|group| Some((group, self.set_view(group, self.set(group)?))))
+            .collect();
+        let status = self.cluster.status.clone().unwrap_or_default();
+        let divided = divide(&status, sets.get(&Group::Voters), self.claims());
         Observed {
             at: self.now,
             objects: self.objects.clone(),
             secrets: self.secrets.clone(),
-            sets: Group::ALL
-                .into_iter()
-                .filter_map(|group| Some((group, self.set_view(group, self.set(group)?))))
-                .collect(),
+            sets,
             pods: pods.map(|(name, pod)| (name.clone(), pod.view.clone())).collect(),
-            claims: volumes
-                .flat_map(|(pod, volume)| VolumeKind::ALL.map(|kind| claim(pod, volume, kind)))
-                .collect(),
+            life: divided.life,
+            claims: divided.in_use,
+            kept: divided.kept,
             members: members.collect(),
             backups: self.backups.clone(),
-            status: self.cluster.status.clone().unwrap_or_default(),
+            restores: self.restores.clone(),
+            status,
         }
     }
 
@@ -234,7 +256,13 @@ impl Model {
             text(&request["storage"]).unwrap()
         };
         let annotations = &set["metadata"]["annotations"];
+        let policy = &set["spec"]["persistentVolumeClaimRetentionPolicy"];
+        let template = &set["spec"]["volumeClaimTemplates"][0]["metadata"]["name"];
         SetView {
+            uid: "set".into(),
+            deleting: false,
+            life: VolumeKind::parse(template.as_str().unwrap()).unwrap().1,
+            retains: policy["whenDeleted"] == "Retain" && policy["whenScaled"] == "Retain",
             replicas: self.replicas(group),
             template: text(&annotations[ANNOTATION_TEMPLATE]),
             release: text(&annotations["geodedb.com/rendered-by"]),
@@ -260,6 +288,7 @@ impl Model {
         let memory = self.status().clone();
         (status.bootstrap, status.cluster_id, status.images) =
             (memory.bootstrap, memory.cluster_id, memory.images);
+        status.lives = memory.lives;
         *self.status() = status;
         plan
     }
@@ -324,15 +353,18 @@ impl Model {
     }
 }
 
-fn claim(pod: &str, volume: &Volume, kind: VolumeKind) -> (String, ClaimView) {
+pub(crate) fn claim(life: u32, pod: &str, volume: &Volume, kind: VolumeKind) -> (String, ClaimView) {
     let view = ClaimView {
-        uid: format!("{}-{pod}-{}", kind.name(), volume.id),
+        uid: format!("{}-{pod}-{}", kind.name(life), volume.id),
         pod: pod.to_owned(),
         kind,
+        life,
+        kept_by: volume.kept_by.clone(),
+        owned: volume.belongs || volume.owner.is_some(),
         created_at: volume.created_at,
         size: volume.size.clone(),
         lost: volume.lost,
         doomed: volume.doomed(),
     };
-    (format!("{}-{pod}", kind.name()), view)
+    (format!("{}-{pod}", kind.name(life)), view)
 }

@@ -243,7 +243,7 @@ fn a_member_that_lost_one_of_its_volumes_is_replaced_as_a_whole() {
         model.step();
         let mut seen = model.observe();
         seen.claims
-            .get_mut(&format!("{}-{pod}", kind.name()))
+            .get_mut(&format!("{}-{pod}", kind.name(0)))
             .unwrap()
             .lost = true;
         let replaced = planned(&model, &seen)
