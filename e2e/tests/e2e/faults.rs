@@ -128,6 +128,7 @@ fn while_s3_is_away_writes_go_on_and_the_archive_catches_up_without_a_gap() -> R
 }
 
 #[test]
+#[ignore = "long: `cargo xtask e2e --all` runs it"]
 fn an_operator_that_dies_while_it_creates_scales_and_replaces_finishes_when_it_is_back() -> Result<()> {
     let cluster = Cluster::new("operator")?;
     let spec = |members: u32| json!({"members": members, "timing": "fast", "storage": {"size": "1Gi"}});

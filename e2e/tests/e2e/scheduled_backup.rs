@@ -10,6 +10,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(150);
 
 #[test]
+#[ignore = "long: `cargo xtask e2e --all` runs it"]
 fn a_schedule_takes_backups_into_the_bucket_until_it_is_suspended() -> Result<()> {
     let cluster = Cluster::new("scheduled")?;
     let s3 = S3::from_environment()?;
