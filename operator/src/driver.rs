@@ -113,58 +113,20 @@ fn watches(context: &Context) -> Vec<BoxStream<'static, Signal>> {
                 })
             },
         ));
-        let backups = watcher(api::<GeodeBackup>(context, namespace), watcher::Config::default());
-        streams.push(signals(
-            backups.default_backoff().touched_objects(),
-            "backups",
-            |object| {
-                let identity = (object.name_any(), object.uid()?, object.metadata.generation);
-                Some(Signal {
-                    key: Key {
-                        namespace: object.namespace()?,
-                        name: object.spec.cluster.clone(),
-                    },
-                    identity: Some(identity),
-                })
-            },
-        ));
-        let schedules = watcher(
-            api::<GeodeBackupSchedule>(context, namespace),
-            watcher::Config::default(),
-        );
-        streams.push(signals(
-            schedules.default_backoff().touched_objects(),
+        streams.push(orders::<GeodeBackup>(context, namespace, "backups", |backup| {
+            &backup.spec.cluster
+        }));
+        streams.push(orders::<GeodeBackupSchedule>(
+            context,
+            namespace,
             "schedules",
-            |object| {
-                let named = format!("schedule {}", object.name_any());
-                let identity = (named, object.uid()?, object.metadata.generation);
-                Some(Signal {
-                    key: Key {
-                        namespace: object.namespace()?,
-                        name: object.spec.cluster.clone(),
-                    },
-                    identity: Some(identity),
-                })
-            },
+            |schedule| &schedule.spec.cluster,
         ));
-        let restores = watcher(
-            api::<GeodeRestore>(context, namespace),
-            watcher::Config::default(),
-        );
-        streams.push(signals(
-            restores.default_backoff().touched_objects(),
+        streams.push(orders::<GeodeRestore>(
+            context,
+            namespace,
             "restores",
-            |object| {
-                let named = format!("restore {}", object.name_any());
-                let identity = (named, object.uid()?, object.metadata.generation);
-                Some(Signal {
-                    key: Key {
-                        namespace: object.namespace()?,
-                        name: object.spec.cluster.clone(),
-                    },
-                    identity: Some(identity),
-                })
-            },
+            |restore| &restore.spec.cluster,
         ));
         streams.push(parts::<Pod>(context, namespace));
         streams.push(parts::<StatefulSet>(context, namespace));
@@ -186,6 +148,35 @@ where
         Some(namespace) => Api::namespaced(context.client.clone(), namespace),
         None => Api::all(context.client.clone()),
     }
+}
+
+/// Changes of what users ask of a cluster that its spec names.
+fn orders<K>(
+    context: &Context,
+    namespace: Option<&str>,
+    what: &'static str,
+    cluster: fn(&K) -> &str,
+) -> BoxStream<'static, Signal>
+where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + Debug
+        + Send
+        + 'static,
+{
+    let stream = watcher(api::<K>(context, namespace), watcher::Config::default());
+    signals(stream.default_backoff().touched_objects(), what, move |object| {
+        let named = format!("{what} {}", object.name_any());
+        let identity = (named, object.uid()?, object.meta().generation);
+        Some(Signal {
+            key: Key {
+                namespace: object.namespace()?,
+                name: cluster(object).to_owned(),
+            },
+            identity: Some(identity),
+        })
+    })
 }
 
 /// Changes of objects that belong to a cluster, known by their label.

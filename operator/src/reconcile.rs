@@ -5,18 +5,19 @@ use crate::context::{Context, Key};
 use crate::observe::{Look, ObserveError, observe};
 use crate::status;
 use geode_api::{
-    BackupPhase, ConditionType, GeodeBackup, GeodeCluster, GeodeClusterStatus, GeodeRestore, Reason,
-    RestorePhase, runbook,
+    ConditionType, GeodeBackup, GeodeCluster, GeodeClusterStatus, GeodeRestore, Reason, RestorePhase, runbook,
 };
 use geode_planner::{
     Action, Invalid, MemberSeen, Plan, Progress, Report, RestoreView, Violation, Want, check, cluster_status,
     invalid_status, plan, validate,
 };
 use k8s_openapi::jiff::Timestamp;
-use kube::ResourceExt;
 use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::{Resource, ResourceExt};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::time::Duration;
 
 /// After actions the world is looked at again soon.
@@ -81,8 +82,7 @@ pub async fn reconcile(context: &Context, key: &Key) -> Result<Outcome, Reconcil
         .await
         .map_err(failed("read the GeodeCluster"))?
     else {
-        hold_backups(context, key).await?;
-        hold_restores(context, key).await?;
+        hold(context, key).await?;
         return Ok(Outcome::Gone);
     };
     if cluster.metadata.deletion_timestamp.is_some() {
@@ -262,69 +262,52 @@ async fn refuse(
     Ok(Outcome::Refused)
 }
 
-/// Backups of a cluster that does not exist say so; they begin when it appears.
-async fn hold_backups(context: &Context, key: &Key) -> Result<(), ReconcileError> {
-    let api: Api<GeodeBackup> = Api::namespaced(context.client.clone(), &key.namespace);
-    let backups = api
-        .list(&ListParams::default())
-        .await
-        .map_err(failed("list backups"))?;
+/// Backups and restores of a cluster that does not exist say so; they begin when it appears.
+async fn hold(context: &Context, key: &Key) -> Result<(), ReconcileError> {
     let message = format!("there is no GeodeCluster {} in this namespace", key.name);
-    for backup in backups
-        .into_iter()
-        .filter(|backup| backup.spec.cluster == key.name)
-    {
+    let known = |said: Option<&String>| said == Some(&message);
+    let backups: Api<GeodeBackup> = Api::namespaced(context.client.clone(), &key.namespace);
+    for backup in list(&backups, "list backups").await? {
         let status = backup.status.clone().unwrap_or_default();
-        if status.phase.is_final() || status.message.as_ref() == Some(&message) {
-            continue;
+        let waits = !status.phase.is_final() && !known(status.message.as_ref());
+        if backup.spec.cluster == key.name && waits {
+            tell_pending(context, &backups, &backup, &message).await?;
         }
-        let patch = json!({ "status": { "phase": BackupPhase::Pending, "message": message } });
-        api.patch_status(&backup.name_any(), &PatchParams::default(), &Patch::Merge(patch))
-            .await
-            .map_err(failed("write the status of a backup"))?;
-        context
-            .event(
-                &backup,
-                true,
-                &Reason::ClusterNotFound.to_string(),
-                "Validate",
-                &message,
-            )
-            .await;
+    }
+    let restores: Api<GeodeRestore> = Api::namespaced(context.client.clone(), &key.namespace);
+    for restore in list(&restores, "list restores").await? {
+        let status = restore.status.clone().unwrap_or_default();
+        let waits = status.phase == RestorePhase::Pending && !known(status.message.as_ref());
+        if restore.spec.cluster == key.name && waits {
+            tell_pending(context, &restores, &restore, &message).await?;
+        }
     }
     Ok(())
 }
 
-/// So do restores in place.
-async fn hold_restores(context: &Context, key: &Key) -> Result<(), ReconcileError> {
-    let api: Api<GeodeRestore> = Api::namespaced(context.client.clone(), &key.namespace);
-    let restores = api
-        .list(&ListParams::default())
+async fn list<K>(api: &Api<K>, what: &'static str) -> Result<Vec<K>, ReconcileError>
+where
+    K: Clone + DeserializeOwned + Debug,
+{
+    let list = api.list(&ListParams::default()).await;
+    list.map(|list| list.items).map_err(failed(what))
+}
+
+async fn tell_pending<K>(
+    context: &Context,
+    api: &Api<K>,
+    object: &K,
+    message: &str,
+) -> Result<(), ReconcileError>
+where
+    K: Resource<DynamicType = ()> + DeserializeOwned,
+{
+    let patch = json!({ "status": { "phase": "Pending", "message": message } });
+    api.patch_status(&object.name_any(), &PatchParams::default(), &Patch::Merge(patch))
         .await
-        .map_err(failed("list restores"))?;
-    let message = format!("there is no GeodeCluster {} in this namespace", key.name);
-    for restore in restores
-        .into_iter()
-        .filter(|restore| restore.spec.cluster == key.name)
-    {
-        let status = restore.status.clone().unwrap_or_default();
-        if status.phase != RestorePhase::Pending || status.message.as_ref() == Some(&message) {
-            continue;
-        }
-        let patch = json!({ "status": { "phase": RestorePhase::Pending, "message": message } });
-        api.patch_status(&restore.name_any(), &PatchParams::default(), &Patch::Merge(patch))
-            .await
-            .map_err(failed("write the status of a restore"))?;
-        context
-            .event(
-                &restore,
-                true,
-                &Reason::ClusterNotFound.to_string(),
-                "Validate",
-                &message,
-            )
-            .await;
-    }
+        .map_err(failed("write the status of what waits for its cluster"))?;
+    let reason = Reason::ClusterNotFound.to_string();
+    context.event(object, true, &reason, "Validate", message).await;
     Ok(())
 }
 

@@ -9,7 +9,6 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
 /// `true`: it passed.
 pub(crate) type Results = BTreeMap<String, bool>;
@@ -106,10 +105,9 @@ struct Reader {
     rows: Vec<String>,
 }
 
-/// A test that runs, when it began, and what it has printed.
+/// A test that runs, and what it has printed.
 struct Current {
     name: String,
-    began: Instant,
     said: Vec<String>,
 }
 
@@ -122,7 +120,6 @@ impl Reader {
         {
             self.current = Some(Current {
                 name: name.to_owned(),
-                began: Instant::now(),
                 said: Vec::new(),
             });
             said = rest;
@@ -137,18 +134,17 @@ impl Reader {
                 return;
             }
         };
-        if let Some(Current { name, began, said }) = self.current.take() {
-            let (verdict, seconds) = (if passed { "ok" } else { "FAILED" }, began.elapsed().as_secs());
-            let said = said.join("<br>");
+        if let Some(Current { name, said }) = self.current.take() {
+            let verdict = if passed { "ok" } else { "FAILED" };
             self.rows
-                .push(format!("| `{name}` | {verdict} | {seconds} | {said} |"));
+                .push(format!("| `{name}` | {verdict} | {} |", said.join("<br>")));
             self.results.insert(name, passed);
         }
     }
 
     fn report(&self, head: &str) -> String {
         let rows = self.rows.join("\n");
-        format!("{head}\n\n| test | result | seconds | what it saw |\n|---|---|---|---|\n{rows}\n")
+        format!("{head}\n\n| test | result | what it saw |\n|---|---|---|\n{rows}\n")
     }
 }
 
@@ -175,7 +171,7 @@ mod tests {
         assert_eq!(reader.results, expected);
         let report = reader.report("# Report");
         assert!(
-            report.contains("| `three` | ok | 0 | it says something<br>and more |"),
+            report.contains("| `three` | ok | it says something<br>and more |"),
             "{report}"
         );
         assert_eq!(report.lines().filter_map(reported).collect::<Results>(), expected);

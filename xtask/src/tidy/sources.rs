@@ -15,6 +15,9 @@ const UNFINISHED: &[&str] = &[
     concat!("FIX", "ME"),
 ];
 
+/// End-to-end tests that CI leaves to a longer run say so, in these words.
+const LONG: &str = concat!("#[ign", "ore = \"long: `cargo xtask e2e --all` runs it\"]");
+
 pub(super) fn check() -> Result<Vec<String>> {
     let mut command = Command::new("git");
     command
@@ -41,7 +44,9 @@ pub(super) fn check() -> Result<Vec<String>> {
             ));
         }
         for word in UNFINISHED {
-            if let Some(line) = text.lines().position(|line| line.contains(word)) {
+            let is_long = |line: &str| file.starts_with("e2e/tests/") && line == LONG;
+            let mut lines = text.lines();
+            if let Some(line) = lines.position(|line| line.contains(word) && !is_long(line)) {
                 broken.push(format!("{file}:{}: contains {word}", line + 1));
             }
         }
