@@ -4,8 +4,8 @@ use crate::archive::{self, lines};
 use crate::args::{ArchiveArgs, BackupCommand, CleanupArgs, Format};
 use crate::{Failure, show};
 use geode_archive::{
-    ArchiveReport, BaseBackup, CleanupPlan, Inventory, Lineage, Location, ObjectStore, clean_up,
-    cleanup_plan, inventory, restore_plan, verify_archive,
+    ArchiveReport, BaseBackup, CleanupPlan, Inventory, Lineage, ObjectStore, clean_up, cleanup_plan,
+    inventory, open_history, restore_plan, verify_archive,
 };
 use geode_types::{GroupId, LogIndex, RestoreTarget, Retention};
 use jiff::Timestamp;
@@ -33,10 +33,7 @@ fn failed(error: impl Display) -> Failure {
 }
 
 async fn open(args: &ArchiveArgs) -> Result<(Arc<dyn ObjectStore>, Lineage), Failure> {
-    let location = Location::parse(&args.source).map_err(failed)?;
-    let store = location.open(&args.access()).await;
-    let lineage = location.lineage(&*store).await.map_err(failed)?;
-    Ok((store, lineage))
+    open_history(&args.source, &args.access()).await.map_err(failed)
 }
 
 async fn list(args: &ArchiveArgs, chain: Option<&str>, format: Format) -> Result<(), Failure> {

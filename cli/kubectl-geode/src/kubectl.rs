@@ -56,6 +56,13 @@ impl Kubectl {
         read(&output)
     }
 
+    /// Merges this into an object; answers with it.
+    pub(crate) fn merge(&self, kind: &str, name: &str, patch: &str) -> Result<Value> {
+        self.json(&[
+            "patch", kind, name, "--type", "merge", "--patch", patch, "--output", "json",
+        ])
+    }
+
     /// A GeodeCluster; an error when there is none of this name.
     pub(crate) fn cluster(&self, name: &str) -> Result<GeodeCluster> {
         let object = self.json(&["get", "geodecluster", name, "--output", "json"])?;

@@ -91,18 +91,7 @@ fn manifest(cluster: &str, args: &RestoreArgs) -> Value {
 
 fn change(kubectl: &Kubectl, name: &str, spec: &Value) -> Result<()> {
     let patch = json!({ "spec": spec }).to_string();
-    let arguments = [
-        "patch",
-        "geoderestore",
-        name,
-        "--type",
-        "merge",
-        "--patch",
-        &patch,
-        "--output",
-        "json",
-    ];
-    kubectl.json(&arguments).map(drop)
+    kubectl.merge("geoderestore", name, &patch).map(drop)
 }
 
 fn stalled(status: &GeodeRestoreStatus) -> Option<&str> {

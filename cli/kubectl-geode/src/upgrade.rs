@@ -48,17 +48,7 @@ pub(crate) fn run(kubectl: &Kubectl, args: &UpgradeArgs) -> Result<ExitCode> {
         println!("\nNothing was changed. Without --plan it begins.");
         return Ok(ExitCode::SUCCESS);
     }
-    kubectl.json(&[
-        "patch",
-        "geodecluster",
-        &args.name,
-        "--type",
-        "merge",
-        "--patch",
-        &patch,
-        "--output",
-        "json",
-    ])?;
+    kubectl.merge("geodecluster", &args.name, &patch)?;
     if args.wait {
         return wait(kubectl, args);
     }

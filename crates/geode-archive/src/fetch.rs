@@ -20,7 +20,7 @@ use geode_types::{
 use jiff::Timestamp;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::fs;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -110,9 +110,7 @@ pub async fn fetch(
     into: &Path,
     progress: OnProgress<'_>,
 ) -> Result<FetchedBackup, FetchError> {
-    let location = Location::parse(source)?;
-    let store = location.open(access).await;
-    let lineage = location.lineage(&*store).await?;
+    let (store, lineage) = open_history(source, access).await?;
     let target = resolve(&*store, lineage, goal).await?;
     fetch_lineage(&*store, lineage, target, into, progress).await
 }
@@ -169,6 +167,17 @@ pub async fn fetch_lineage(
         .await
         .map_err(local(into))?;
     Ok(fetched)
+}
+
+/// The store of an archive, and which history in it is meant.
+pub async fn open_history(
+    source: &str,
+    access: &Access,
+) -> Result<(Arc<dyn ObjectStore>, Lineage), FetchError> {
+    let location = Location::parse(source)?;
+    let store = location.open(access).await;
+    let lineage = location.lineage(&*store).await?;
+    Ok((store, lineage))
 }
 
 /// The place in the history that is meant.
@@ -278,16 +287,10 @@ impl<'a> Download<'a> {
         plan: &RestorePlan,
         progress: OnProgress<'a>,
     ) -> Self {
-        let wanted = found
-            .segments
-            .iter()
-            .filter(|segment| plan.segments.contains(&segment.range));
-        let segments: u64 = wanted.map(|segment| segment.bytes).sum();
-        let base = plan.base.as_ref().map_or(0, |base| base.manifest.stored_bytes);
         Self {
             store,
             into,
-            total_bytes: segments + base,
+            total_bytes: plan.bytes(found),
             done_bytes: Mutex::new(0),
             progress,
         }

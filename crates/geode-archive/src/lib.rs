@@ -30,7 +30,7 @@ pub use base::{SnapshotFacts, write_base_backup};
 pub use checkpoints::{checkpoints, write_checkpoints};
 pub use compress::CompressingReader;
 pub use content::{Content, HashError, HashingReader, Sha256, Source};
-pub use fetch::{FetchError, OnProgress, Progress, fetch, fetch_lineage, resolve};
+pub use fetch::{FetchError, OnProgress, Progress, fetch, fetch_lineage, open_history, resolve};
 pub use inventory::{
     ArchivedSegment, BaseBackup, Inventory, MANIFEST_FORMAT, Manifest, bases, inventory, segments,
 };

@@ -86,6 +86,16 @@ pub struct RestorePlan {
     pub hole: Option<SegmentRange>,
 }
 
+impl RestorePlan {
+    /// Size of what is taken, as stored.
+    pub fn bytes(&self, found: &Inventory) -> u64 {
+        let base = self.base.as_ref().map_or(0, |base| base.manifest.stored_bytes);
+        let segments = found.segments.iter();
+        let wanted = segments.filter(|segment| self.segments.contains(&segment.range));
+        base + wanted.map(|segment| segment.bytes).sum::<u64>()
+    }
+}
+
 /// Why a target cannot be reached from what is archived.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RestoreGap {

@@ -1,10 +1,10 @@
 //! What a restore would take, found out from lists and manifests alone: nothing is downloaded and nothing is written.
 
-use crate::fetch::{FetchError, refuse_future, resolve};
-use crate::inventory::{Inventory, inventory};
+use crate::fetch::{FetchError, open_history, refuse_future, resolve};
+use crate::inventory::inventory;
 use crate::layout::Lineage;
-use crate::location::{Access, Location};
-use crate::plan::{RestorePlan, restore_plan};
+use crate::location::Access;
+use crate::plan::restore_plan;
 use crate::store::ObjectStore;
 use geode_types::{LogIndex, RestoreGoal, RestoreTarget};
 
@@ -21,9 +21,7 @@ pub struct Preview {
 
 /// Looks, by the same plan as [`fetch`](crate::fetch()).
 pub async fn preview(source: &str, access: &Access, goal: &RestoreGoal) -> Result<Preview, FetchError> {
-    let location = Location::parse(source)?;
-    let store = location.open(access).await;
-    let lineage = location.lineage(&*store).await?;
+    let (store, lineage) = open_history(source, access).await?;
     let target = resolve(&*store, lineage, goal).await?;
     preview_lineage(&*store, lineage, target).await
 }
@@ -45,14 +43,7 @@ async fn preview_lineage(
     let base = plan.base.as_ref().map(|base| base.manifest.index);
     Ok(Preview {
         last: segment.max(base).unwrap_or(LogIndex(0)),
-        bytes: bytes(&found, &plan),
+        bytes: plan.bytes(&found),
         location: plan.base.map_or(place, |base| store.url(&base.folder)),
     })
-}
-
-fn bytes(found: &Inventory, plan: &RestorePlan) -> u64 {
-    let base = plan.base.as_ref().map_or(0, |base| base.manifest.stored_bytes);
-    let segments = found.segments.iter();
-    let needed = segments.filter(|segment| plan.segments.contains(&segment.range));
-    base + needed.map(|segment| segment.bytes).sum::<u64>()
 }

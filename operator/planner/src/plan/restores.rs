@@ -139,11 +139,7 @@ fn wish(want: &Want, seen: &Observed, restore: &RestoreView) -> Wish {
         return Wish::None;
     }
     if ![life, order.previous].contains(&seen.life) {
-        let done = if spec.undo {
-            RestorePhase::Undone
-        } else {
-            RestorePhase::Completed
-        };
+        let done = end(spec.undo);
         return match want.order() {
             _ if phase == done => Wish::None,
             Some(other) => Wish::Refused(format!(
@@ -159,6 +155,15 @@ fn wish(want: &Want, seen: &Observed, restore: &RestoreView) -> Wish {
         Wish::Return(target)
     } else {
         Wish::Refused("the volumes to go back to are gone".to_owned())
+    }
+}
+
+/// How a restore ends that is, or is not, taken back.
+fn end(undo: bool) -> RestorePhase {
+    if undo {
+        RestorePhase::Undone
+    } else {
+        RestorePhase::Completed
     }
 }
 
@@ -199,8 +204,7 @@ fn begin(
         Prepared::Refused(reason) => turn.actions.extend(refuse(restore, reason, now)),
         Prepared::Waits(status, task) => turn.actions.extend(wait(restore, *status, task, now)),
         Prepared::Ready(mut status, order) => {
-            let committed = seen.seen().map(|(_, member)| member.committed).max();
-            status.lsn_before = committed.map(report::lsn).or(status.lsn_before);
+            status.lsn_before = report::committed(seen).or(status.lsn_before);
             exchange(want, seen, restore, (*status, To::New(order)), now, turn);
         }
     }
@@ -348,11 +352,7 @@ fn progress(
     if lead.is_some() && exists {
         report::serves(&mut status, now);
     }
-    let done = if undone {
-        RestorePhase::Undone
-    } else {
-        RestorePhase::Completed
-    };
+    let done = end(undone);
     if matches!(open, Step::Clear) && status.phase != done {
         status.phase = done;
         status.completed_at = Some(whole_second(now));

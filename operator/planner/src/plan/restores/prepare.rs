@@ -165,8 +165,7 @@ fn known(seen: &Observed, result: &TaskResult, status: &mut GeodeRestoreStatus, 
         bytes: i64::try_from(result.bytes).unwrap_or(i64::MAX),
     });
     status.planned_at = Some(whole_second(now));
-    let committed = seen.seen().map(|(_, member)| member.committed).max();
-    status.lsn_before = committed.map(report::lsn);
+    status.lsn_before = report::committed(seen);
 }
 
 /// What the archive lacks of what was committed when it was known what would be restored.

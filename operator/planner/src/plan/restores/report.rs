@@ -44,6 +44,11 @@ pub(super) fn record(
     })
 }
 
+/// The last LSN that anybody knows to be committed.
+pub(super) fn committed(seen: &Observed) -> Option<String> {
+    seen.seen().map(|(_, member)| member.committed).max().map(lsn)
+}
+
 pub(super) fn lsn(index: LogIndex) -> String {
     Lsn {
         group: GroupId(0),
