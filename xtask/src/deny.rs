@@ -13,7 +13,12 @@ const CHECKS: [&str; 3] = ["licenses", "bans", "sources"];
 
 /// Checks the lock file.
 pub(crate) fn run() -> Result<()> {
-    let mut deny = Command::new(program()?);
+    let program = program()?;
+    // It reads the manifest of every crate of the lock file, also of those that this machine never compiles, and asks no network.
+    let mut fetch = Command::new("cargo");
+    fetch.args(["fetch", "--locked", "--quiet"]);
+    passthrough(fetch.current_dir(paths::repository())).context("download the crates of Cargo.lock")?;
+    let mut deny = Command::new(program);
     deny.args(["--offline", "--locked", "--log-level", "error", "check"])
         .args(CHECKS);
     passthrough(deny.current_dir(paths::repository())).context("cargo-deny, by deny.toml")
