@@ -6,8 +6,9 @@ use super::types::{Member, Types};
 use geode_store::Store;
 use geode_types::{ClusterId, Incarnation, LogIndex, MemberId};
 use geode_wire::client::MemberAddress;
+use openraft::alias::LogIdOf;
 use openraft::async_runtime::WatchReceiver;
-use openraft::errors::{ClientWriteError, InitializeError, RaftError};
+use openraft::errors::{ClientWriteError, InitializeError, PreconditionFailed, RaftError};
 use openraft::raft::ClientWriteResponse;
 use openraft::type_config::TypeConfigExt;
 use openraft::{AsyncRuntime, ChangeMembers, Precondition, ServerState};
@@ -66,8 +67,18 @@ fn changed<R: AsyncRuntime>(result: WriteResult<R>) -> Result<(), MembershipErro
             Ok(leader) => MembershipError::NotLeader(leader),
             Err(reason) => MembershipError::Failed(reason),
         }),
+        Err(RaftError::APIError(ClientWriteError::PreconditionFailed(
+            PreconditionFailed::LastMembershipLogIdMismatch { expected, actual },
+        ))) => Err(MembershipError::Changed {
+            current: index_of::<R>(actual.as_ref()),
+            expected: index_of::<R>(expected.as_ref()),
+        }),
         Err(error) => Err(MembershipError::Failed(error.to_string())),
     }
+}
+
+fn index_of<R: AsyncRuntime>(id: Option<&LogIdOf<Types<R>>>) -> LogIndex {
+    LogIndex(id.map_or(0, openraft::LogId::index))
 }
 
 impl<S: Store, R: AsyncRuntime> Raft<S, R> {
@@ -244,6 +255,16 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
     ) -> Result<(), MembershipError> {
         let within = self.limits().wait_max.max(self.timing().election_max * 2);
         match Types::<R>::timeout(within, change).await {
+            Ok(Ok(written)) => {
+                // Who is answered decides on the status next, which openraft updates a moment later.
+                let shown = || {
+                    let metrics = self.raft().metrics();
+                    let shown = *metrics.borrow_watched().membership_config.log_id();
+                    (index_of::<R>(shown.as_ref()).0 >= written.log_id.index()).then_some(())
+                };
+                self.poll(self.timing().election_max, shown).await;
+                Ok(())
+            }
             Ok(result) => changed::<R>(result),
             Err(_) => Err(MembershipError::Failed(format!(
                 "the change was not committed within {within:?}; it may still be, so look at the membership again"
@@ -267,7 +288,7 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
         self.check_leader()?;
         let metrics = self.raft().metrics();
         let current = *metrics.borrow_watched().membership_config.log_id();
-        let index = LogIndex(current.as_ref().map_or(0, openraft::LogId::index));
+        let index = index_of::<R>(current.as_ref());
         if index != expected {
             return Err(MembershipError::Changed {
                 current: index,
