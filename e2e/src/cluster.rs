@@ -1,5 +1,6 @@
 //! A `GeodeCluster` under test, in a namespace of its own that goes away with it.
 
+use crate::turn::Turn;
 use crate::{kubectl, kubectl_input, kubectl_status, wait_for};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -15,19 +16,28 @@ pub struct Cluster {
     pub namespace: String,
     /// Name.
     pub name: String,
-    /// Whether the namespace goes away with this value.
-    owned: bool,
+    /// The namespace goes away with this value, and the Kubernetes is somebody else's then.
+    owned: Option<Turn>,
 }
 
 impl Cluster {
-    /// Makes the namespace; nothing is applied yet.
+    /// Makes the namespace, beside those of other tests; nothing is applied yet.
     pub fn new(name: &str) -> Result<Self> {
+        Self::begin(name, Turn::shared())
+    }
+
+    /// The same for a test that disturbs nodes, services or the operator, or that measures to the second: no other one runs meanwhile.
+    pub fn alone(name: &str) -> Result<Self> {
+        Self::begin(name, Turn::alone())
+    }
+
+    fn begin(name: &str, turn: Turn) -> Result<Self> {
         let namespace = format!("e2e-{name}-{}", std::process::id());
         kubectl(&["create", "namespace", &namespace])?;
         Ok(Self {
             namespace,
             name: name.to_owned(),
-            owned: true,
+            owned: Some(turn),
         })
     }
 
@@ -36,7 +46,7 @@ impl Cluster {
         Self {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
-            owned: false,
+            owned: None,
         }
     }
 
@@ -261,7 +271,7 @@ impl Drop for Cluster {
         if std::thread::panicking() {
             self.describe();
         }
-        if self.owned && std::env::var_os("GEODE_E2E_KEEP").is_none() {
+        if self.owned.is_some() && std::env::var_os("GEODE_E2E_KEEP").is_none() {
             let _ = kubectl_status(&["delete", "namespace", &self.namespace, "--wait=false"]);
         }
     }

@@ -5,6 +5,7 @@ mod cluster;
 mod fault;
 mod kubectl;
 mod ledger;
+mod turn;
 
 pub use cluster::Cluster;
 pub use fault::Fault;

@@ -25,9 +25,13 @@ pub(crate) fn run(filter: Option<&str>, all: bool) -> Result<()> {
     environment.insert("GEODE_NEXT_VERSION".to_owned(), images::NEXT.to_owned());
     let mut test = cargo("test")?;
     test.args(EVERYTHING).args(["--test", "e2e", "--"]).args(filter);
-    // One after the other: they share nodes, and each measures times.
-    test.args(["--test-threads", "1", "--nocapture"])
-        .envs(environment);
+    test.envs(environment);
+    match filter {
+        // Somebody looks on.
+        Some(_) => test.args(["--test-threads", "1", "--nocapture"]),
+        // They wait most of the time; what disturbs others asks to be alone.
+        None => test.args(["--test-threads", "2", "--show-output"]),
+    };
     match (all, filter) {
         (false, _) => results::run(&mut test),
         (true, Some(_)) => results::run(test.arg("--include-ignored")),

@@ -96,55 +96,65 @@ fn end(reader: Reader, status: ExitStatus) -> Result<()> {
     Ok(())
 }
 
-/// Understands libtest's lines. With `--nocapture` a test's own lines stand between its name and its result.
+/// Understands libtest's lines. With `--nocapture` a test's own lines stand between its name and its result, with `--show-output` in a
+/// section behind all results.
 #[derive(Default)]
 struct Reader {
-    current: Option<Current>,
+    /// Whose lines these are.
+    current: Option<String>,
     results: Results,
-    /// Rows of the report.
-    rows: Vec<String>,
-}
-
-/// A test that runs, and what it has printed.
-struct Current {
-    name: String,
-    said: Vec<String>,
+    /// What each test has printed.
+    said: BTreeMap<String, Vec<String>>,
 }
 
 impl Reader {
     fn line(&mut self, line: &str) {
+        let section = line
+            .strip_prefix("---- ")
+            .and_then(|line| line.strip_suffix(" stdout ----"));
+        if let Some(name) = section {
+            self.current = Some(name.to_owned());
+            return;
+        }
         let mut said = line;
         if let Some((name, rest)) = line
             .strip_prefix("test ")
             .and_then(|line| line.split_once(" ... "))
         {
-            self.current = Some(Current {
-                name: name.to_owned(),
-                said: Vec::new(),
-            });
+            self.current = Some(name.to_owned());
             said = rest;
         }
-        let passed = match said {
-            "ok" => true,
-            "FAILED" => false,
-            other => {
-                if let Some(current) = self.current.as_mut().filter(|_| !other.is_empty()) {
-                    current.said.push(other.replace('|', "/"));
-                }
-                return;
+        match (said, &self.current) {
+            ("ok" | "FAILED", Some(name)) => {
+                self.results.insert(name.clone(), said == "ok");
+                self.current = None;
             }
-        };
-        if let Some(Current { name, said }) = self.current.take() {
-            let verdict = if passed { "ok" } else { "FAILED" };
-            self.rows
-                .push(format!("| `{name}` | {verdict} | {} |", said.join("<br>")));
-            self.results.insert(name, passed);
+            ("successes:" | "failures:", _) => self.current = None,
+            (said, Some(name)) if !said.is_empty() => {
+                let lines = self.said.entry(name.clone()).or_default();
+                lines.push(said.replace('|', "/"));
+            }
+            _ => {}
         }
     }
 
     fn report(&self, head: &str) -> String {
-        let rows = self.rows.join("\n");
-        format!("{head}\n\n| test | result | what it saw |\n|---|---|---|\n{rows}\n")
+        let row = |(name, passed): (&String, &bool)| {
+            let verdict = if *passed { "ok" } else { "FAILED" };
+            let said = self.said.get(name).map(Vec::as_slice).unwrap_or_default();
+            // What a failed test shows of its cluster is for who debugs it.
+            let said: Vec<&str> = said
+                .iter()
+                .map(String::as_str)
+                .take_while(|line| !line.starts_with("--- "))
+                .collect();
+            format!("| `{name}` | {verdict} | {} |", said.join("<br>"))
+        };
+        let rows: Vec<String> = self.results.iter().map(row).collect();
+        format!(
+            "{head}\n\n| test | result | what it saw |\n|---|---|---|\n{}\n",
+            rows.join("\n")
+        )
     }
 }
 
@@ -162,7 +172,16 @@ mod tests {
             "and more",
             "ok",
             "ok",
-            "test result: ok. 3 passed; 0 failed",
+            "successes:",
+            "",
+            "---- a::one stdout ----",
+            "it took 1 s",
+            "",
+            "failures:",
+            "---- a::two stdout ----",
+            "Error: no",
+            "--- kubectl get pods",
+            "test result: FAILED. 2 passed; 1 failed",
         ] {
             reader.line(line);
         }
@@ -170,10 +189,13 @@ mod tests {
         let expected: Results = expected.map(|(name, passed)| (name.to_owned(), passed)).into();
         assert_eq!(reader.results, expected);
         let report = reader.report("# Report");
-        assert!(
-            report.contains("| `three` | ok | it says something<br>and more |"),
-            "{report}"
-        );
+        for row in [
+            "| `three` | ok | it says something<br>and more |",
+            "| `a::one` | ok | it took 1 s |",
+            "| `a::two` | FAILED | Error: no |",
+        ] {
+            assert!(report.contains(row), "{report}");
+        }
         assert_eq!(report.lines().filter_map(reported).collect::<Results>(), expected);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 #[test]
 fn the_quickstart_sample_becomes_ready_and_stays_untouched() -> Result<()> {
-    let cluster = Cluster::new("quickstart")?;
+    let cluster = Cluster::alone("quickstart")?;
     let sample = std::fs::read_to_string("../manifests/samples/quickstart.yaml")?;
     kubectl_input(&["apply", "-n", &cluster.namespace, "-f", "-"], &sample)?;
     let took = cluster.wait_ready()?;

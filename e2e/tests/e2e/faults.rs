@@ -10,7 +10,7 @@ use std::time::Duration;
 const GAP_MAX: Duration = Duration::from_secs(8);
 
 fn three_members(name: &str) -> Result<Cluster> {
-    let cluster = Cluster::new(name)?;
+    let cluster = Cluster::alone(name)?;
     cluster.apply(&json!({"timing": "fast", "storage": {"size": "1Gi"}}))?;
     cluster.wait_ready()?;
     Ok(cluster)
@@ -86,7 +86,7 @@ fn without_an_api_server_another_leader_is_elected_and_writes_go_on() -> Result<
 
 #[test]
 fn while_s3_is_away_writes_go_on_and_the_archive_catches_up_without_a_gap() -> Result<()> {
-    let cluster = Cluster::new("nos3")?;
+    let cluster = Cluster::alone("nos3")?;
     let s3 = S3::from_environment()?;
     s3.secret(&cluster.namespace, "s3")?;
     let archive = archive::place(&s3, &cluster, "source");
@@ -130,7 +130,7 @@ fn while_s3_is_away_writes_go_on_and_the_archive_catches_up_without_a_gap() -> R
 #[test]
 #[ignore = "long: `cargo xtask e2e --all` runs it"]
 fn an_operator_that_dies_while_it_creates_scales_and_replaces_finishes_when_it_is_back() -> Result<()> {
-    let cluster = Cluster::new("operator")?;
+    let cluster = Cluster::alone("operator")?;
     let spec = |members: u32| json!({"members": members, "timing": "fast", "storage": {"size": "1Gi"}});
     cluster.apply(&spec(1))?;
     kill_operator()?;

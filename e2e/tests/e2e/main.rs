@@ -1,5 +1,5 @@
-//! End to end on a real Kubernetes, one module per promise. They share one cluster of nodes, so they run one after the other:
-//! `cargo xtask e2e [NAME]`.
+//! End to end on a real Kubernetes, one module per promise: `cargo xtask e2e [NAME]`. They share one cluster of nodes, two at a time; what
+//! disturbs others asks to be alone (`Cluster::alone`).
 
 mod archive;
 mod backup_and_restore;

@@ -92,7 +92,7 @@ fn images(cluster: &Cluster) -> Result<Vec<String>> {
 #[test]
 #[ignore = "long: `cargo xtask e2e --all` runs it"]
 fn a_change_and_an_upgrade_restart_followers_first_and_the_leader_last_and_writes_go_on() -> Result<()> {
-    let cluster = Cluster::new("rolling")?;
+    let cluster = Cluster::alone("rolling")?;
     cluster.apply(&spec(&json!({})))?;
     cluster.wait_ready()?;
     let version = next_version()?;
@@ -171,7 +171,7 @@ fn told(cluster: &Cluster) -> Result<Vec<String>> {
 
 #[test]
 fn an_upgrade_takes_observers_before_followers_and_the_leader_last() -> Result<()> {
-    let cluster = Cluster::new("observed")?;
+    let cluster = Cluster::alone("observed")?;
     let observers = json!({"observers": {"replicas": 2}});
     cluster.apply(&spec(&observers))?;
     cluster.wait_ready()?;
@@ -289,7 +289,7 @@ fn an_image_that_does_not_start_stops_the_upgrade_with_its_reason_and_taking_it_
 
 #[test]
 fn draining_the_leaders_node_costs_a_transfer_of_leadership_and_no_second_member() -> Result<()> {
-    let cluster = Cluster::new("drain")?;
+    let cluster = Cluster::alone("drain")?;
     cluster.apply(&spec(&json!({})))?;
     cluster.wait_ready()?;
     let (leader, ledger, _) = begin(&cluster)?;
