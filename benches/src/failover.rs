@@ -2,6 +2,7 @@
 
 use crate::etcd::Etcd;
 use crate::figures::{Median, measure};
+use crate::goals::{Better, Goals};
 use crate::write::{WRITE, geode_load};
 use anyhow::{Context, Result};
 use geode_tests::members::Members;
@@ -14,9 +15,11 @@ const KILL_AFTER: Duration = Duration::from_secs(2);
 /// A request that a follower of etcd has passed on to a leader that died is answered after 5 s or more. Its clients give up earlier and ask
 /// again, so that the gap is the cluster's and not theirs.
 const PATIENCE: &str = "300ms";
+/// Not more than a tenth longer than etcd.
+const GOAL: f64 = 1.0 / 1.1;
 
 /// A line with both times and their ratio.
-pub(crate) fn run(geode: &mut Members, etcd: &mut Etcd, rounds: u64) -> Result<String> {
+pub(crate) fn run(geode: &mut Members, etcd: &mut Etcd, rounds: u64, goals: &mut Goals) -> Result<String> {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         let leader = geode.leader();
@@ -38,6 +41,7 @@ pub(crate) fn run(geode: &mut Members, etcd: &mut Etcd, rounds: u64) -> Result<S
             theirs.last()
         );
     }
+    goals.beside("failover", &ours, &theirs, Better::Smaller, GOAL);
     let ratio = Median::of(ours.iter().zip(&theirs).map(|(ours, theirs)| ours / theirs));
     let (ours, theirs) = (Median::of(ours), Median::of(theirs));
     Ok(format!(

@@ -1,13 +1,17 @@
 //! Measures Geode beside a peer, in one run and in turns, and prints ratios: the machine is shared and its figures wander, ratios less so.
 //! `cargo xtask bench NAME` builds what is needed and names it by variables: `GEODE`, `ETCD`, …
 
+mod archive;
+mod backup;
 mod etcd;
 mod failover;
 mod figures;
+mod goals;
 mod graph;
 mod instructions;
 mod memory;
 mod process;
+mod s3;
 mod write;
 
 use anyhow::{Context, Result, bail};
@@ -19,7 +23,8 @@ fn main() -> Result<()> {
         Some("graph-small") => graph::run(&arguments.collect::<Vec<_>>()),
         Some("instructions") => instructions::run(),
         Some("memory") => memory::run(&arguments.collect::<Vec<_>>()),
-        other => bail!("which benchmark? write, instructions, graph-small or memory; not {other:?}"),
+        Some("backup") => backup::run(&arguments.collect::<Vec<_>>()),
+        other => bail!("which benchmark? write, instructions, graph-small, memory or backup; not {other:?}"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::etcd::Etcd;
 use crate::figures::{Figures, Median, measure};
+use crate::goals::{Better, Goals};
 use crate::process::cpu_seconds;
 use crate::program;
 use anyhow::{Context, Result, ensure};
@@ -18,6 +19,9 @@ const MEMBERS: usize = 3;
 const CLIENTS: [u32; 4] = [1, 16, 64, 256];
 const ROUNDS: usize = 5;
 const SECONDS: u64 = 3;
+
+/// One of the figures.
+type Figure = fn(&Figures) -> f64;
 
 /// One row of the report.
 struct Row {
@@ -79,10 +83,33 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         }
     }
     println!("{}", report(&rows, rounds, seconds));
-    if is_wanted("failover") {
-        println!("{}", crate::failover::run(&mut geode, &mut etcd, rounds)?);
+    let mut goals = Goals::new("write");
+    for row in &rows {
+        row.goals(&mut goals);
     }
-    Ok(())
+    if is_wanted("failover") {
+        println!(
+            "{}",
+            crate::failover::run(&mut geode, &mut etcd, rounds, &mut goals)?
+        );
+    }
+    goals.finish()
+}
+
+impl Row {
+    /// At least as fast as etcd, and with no more processor time.
+    fn goals(&self, goals: &mut Goals) {
+        let figures: [(&str, Figure, Better); 3] = [
+            ("rate", |figures| figures.rate, Better::Larger),
+            ("p99", |figures| figures.p99_ms, Better::Smaller),
+            ("cpu", |figures| figures.cpu, Better::Smaller),
+        ];
+        for (name, figure, better) in figures {
+            let of = |samples: &[Figures]| samples.iter().map(figure).collect::<Vec<f64>>();
+            let row = format!("{}/{}/{name}", self.operation, self.clients);
+            goals.beside(&row, &of(&self.geode), &of(&self.etcd), better, 1.0);
+        }
+    }
 }
 
 /// A load for Geode, whose members all run.
@@ -117,7 +144,7 @@ fn report(rows: &[Row], rounds: u64, seconds: u64) -> String {
          |---|---|---|---|---|---|---|---|---|---|---|\n"
     );
     for row in rows {
-        let cells = |figure: fn(&Figures) -> f64| {
+        let cells = |figure: Figure| {
             let (geode, etcd) = (
                 Median::of(row.geode.iter().map(figure)),
                 Median::of(row.etcd.iter().map(figure)),

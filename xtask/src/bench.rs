@@ -13,6 +13,7 @@ pub(crate) fn run(name: &str, arguments: &[String]) -> Result<()> {
     build()?;
     let mut bench = Command::new(binary("geode-benches")?);
     bench.arg(name).args(arguments).env("GEODE", binary("geode")?);
+    bench.env("BENCH_OUTPUT", paths::repository().join("target/bench"));
     match name {
         "write" => {
             bench
@@ -37,6 +38,12 @@ pub(crate) fn run(name: &str, arguments: &[String]) -> Result<()> {
                 .env("KUBECTL", tools::ensure(Tool::Kubectl)?)
                 .env("INSTALL", paths::repository().join("manifests/install.yaml"))
                 .env("IMAGES", paths::cache()?.join("images"));
+        }
+        "backup" => {
+            prerequisites::for_backup_bench()?;
+            bench
+                .env("SIDECAR", binary("geode-sidecar")?)
+                .env("VERSITYGW", tools::ensure(Tool::Versitygw)?);
         }
         // The program itself knows which there are.
         _ => {}

@@ -46,6 +46,10 @@ const CLUSTER: [Need; 16] = [
     need("musl-gcc", "musl-tools"),
 ];
 const STATIC_BUILDS: [Need; 2] = [need("musl-gcc", "musl-tools"), need("ld.mold", "mold")];
+const BACKUP_BENCH: [Need; 2] = [
+    need("pg_ctlcluster", "postgresql-15"),
+    need("pgbackrest", "pgbackrest"),
+];
 const CNI_PACKAGE: &str = "containernetworking-plugins";
 const CNI_PLUGINS: [&str; 3] = ["ptp", "host-local", "loopback"];
 
@@ -75,6 +79,11 @@ pub(crate) fn for_builds() -> Result<()> {
             command::output(Command::new("rustup").args(["target", "add", TARGET])).map(drop)
         }),
     }
+}
+
+/// Makes sure that there is a PostgreSQL with pgBackRest to measure backups beside.
+pub(crate) fn for_backup_bench() -> Result<()> {
+    install(&missing_of(&BACKUP_BENCH))
 }
 
 /// The folder with the CNI plugins, if there is one.

@@ -8,6 +8,7 @@ mod pages;
 mod peer;
 
 use crate::figures::Median;
+use crate::goals::{Better, Goals};
 use anyhow::{Context, Result, ensure};
 use data::Data;
 use geode::{Geode, GeodeLoaded};
@@ -15,6 +16,8 @@ use peer::Peer;
 use std::fmt::Write;
 
 const NODES: u32 = 100_000;
+/// What an edge may take in pages with data, bytes.
+const EDGE_BYTES_MAX: f64 = 30.0;
 const PEERS: [&str; 3] = ["grafeo_peer", "kuzu_peer", "neo4j_peer"];
 const ROUNDS: usize = 5;
 /// How often each start is asked for in a round.
@@ -118,8 +121,27 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     }
     println!("{}", load_report(&data, &ours, &peers, &loads));
     let walks = compare(&data, &geode, &mut peers)?;
-    println!("{}", query_report(&data, &mut geode, &mut peers, &walks)?);
-    Ok(())
+    let latencies = ask(&data, &mut geode, &mut peers)?;
+    println!("{}", query_report(&data, &peers, &walks, &latencies));
+    let mut goals = Goals::new("graph-small");
+    goals.within(
+        "bytes-per-edge",
+        ours.live_bytes / data.edges.len() as f64,
+        EDGE_BYTES_MAX,
+    );
+    for (query, engines) in Query::ALL.into_iter().zip(&latencies) {
+        let p50 = |engine: usize| {
+            engines[engine]
+                .iter()
+                .map(|latency| latency.p50)
+                .collect::<Vec<f64>>()
+        };
+        for (at, peer) in peers.iter().enumerate() {
+            let row = format!("{}/{}", query.name(), peer.name).replace(' ', "-");
+            goals.beside(&row, &p50(0), &p50(OURS.len() + at), Better::Smaller, 1.0);
+        }
+    }
+    goals.finish()
 }
 
 /// Asks everybody everything; returns the mean number of walks of each query.
@@ -177,9 +199,12 @@ fn load_report(data: &Data, ours: &GeodeLoaded, peers: &[Peer], loads: &[Loaded]
     text
 }
 
-fn query_report(data: &Data, geode: &mut Geode, peers: &mut [Peer], walks: &[f64]) -> Result<String> {
+/// Samples by query, engine (ours first) and round.
+type Latencies = Vec<Vec<Vec<Latency>>>;
+
+fn ask(data: &Data, geode: &mut Geode, peers: &mut [Peer]) -> Result<Latencies> {
     let engines = OURS.len() + peers.len();
-    let mut latencies: Vec<Vec<Vec<Latency>>> = vec![vec![Vec::new(); engines]; Query::ALL.len()];
+    let mut latencies: Latencies = vec![vec![Vec::new(); engines]; Query::ALL.len()];
     for round in 0..=ROUNDS {
         let repeats = if round == 0 { WARM_UP } else { REPEATS };
         for (at, query) in Query::ALL.into_iter().enumerate() {
@@ -201,6 +226,11 @@ fn query_report(data: &Data, geode: &mut Geode, peers: &mut [Peer], walks: &[f64
         }
         eprintln!("round {round} of {ROUNDS}");
     }
+    Ok(latencies)
+}
+
+fn query_report(data: &Data, peers: &[Peer], walks: &[f64], latencies: &Latencies) -> String {
+    let engines = OURS.len() + peers.len();
     let mut text = format!(
         "Medians of {ROUNDS} rounds, {} starts {REPEATS} times each; ± is half of the range. Ratios are Geode ÷ peer: below 1, Geode is faster.\n\n\
          | query | walks | engine | p50 ms | p50 Geode ÷ peer | p99 ms | p99 Geode ÷ peer |\n|---|---|---|---|---|---|---|\n",
@@ -238,7 +268,7 @@ fn query_report(data: &Data, geode: &mut Geode, peers: &mut [Peer], walks: &[f64
             );
         }
     }
-    Ok(text)
+    text
 }
 
 fn latency(mut samples: Vec<f64>) -> Latency {

@@ -1,26 +1,37 @@
 //! An S3 server on loopback, and a plain copy to it.
 
-use super::free_port;
+use crate::memory::{files, free_port};
 use crate::program;
 use anyhow::{Context, Result, ensure};
+use geode_tests::certificates::certificates;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 pub(crate) const BUCKET: &str = "archive";
-const ACCESS: &str = "geode-bench";
-const SECRET: &str = "geode-bench-secret";
+pub(crate) const ACCESS: &str = "geode-bench";
+pub(crate) const SECRET: &str = "geode-bench-secret";
 const READY_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(crate) struct S3 {
     process: Child,
-    port: u16,
+    pub(crate) port: u16,
     folder: tempfile::TempDir,
+    is_secure: bool,
 }
 
 impl S3 {
     pub(crate) fn start() -> Result<Self> {
+        Self::begin(false)
+    }
+
+    /// The same with a certificate, for clients that speak nothing else.
+    pub(crate) fn start_secure() -> Result<Self> {
+        Self::begin(true)
+    }
+
+    fn begin(is_secure: bool) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let (data, keys) = (folder.path().join("data"), folder.path().join("keys"));
         std::fs::create_dir_all(data.join(BUCKET))?;
@@ -28,9 +39,17 @@ impl S3 {
         std::fs::write(keys.join("access-key"), ACCESS)?;
         std::fs::write(keys.join("secret-key"), SECRET)?;
         let port = free_port()?;
-        let process = Command::new(program("VERSITYGW")?)
+        let mut command = Command::new(program("VERSITYGW")?);
+        command
             .args(["--access", ACCESS, "--secret", SECRET, "--region", "us-east-1"])
-            .args(["--port", &format!("127.0.0.1:{port}"), "--quiet", "posix"])
+            .args(["--port", &format!("127.0.0.1:{port}"), "--quiet"]);
+        if is_secure {
+            certificates(folder.path());
+            command.arg("--cert").arg(folder.path().join("tls.crt"));
+            command.arg("--key").arg(folder.path().join("tls.key"));
+        }
+        let process = command
+            .arg("posix")
             .arg(&data)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -41,6 +60,7 @@ impl S3 {
             process,
             port,
             folder,
+            is_secure,
         };
         let begin = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
@@ -51,7 +71,18 @@ impl S3 {
     }
 
     pub(crate) fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        let scheme = if self.is_secure { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
+    }
+
+    /// What a program of ours needs to know, beside the endpoint, to be let in.
+    pub(crate) fn admit<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        if self.is_secure {
+            command.env("SSL_CERT_FILE", self.folder.path().join("ca.crt"));
+        }
+        command
+            .env("AWS_ACCESS_KEY_ID", ACCESS)
+            .env("AWS_SECRET_ACCESS_KEY", SECRET)
     }
 
     pub(crate) fn keys(&self) -> PathBuf {
@@ -61,7 +92,7 @@ impl S3 {
     /// The bytes of all objects below a prefix.
     pub(crate) fn stored(&self, prefix: &str) -> Result<u64> {
         let folder = self.folder.path().join("data").join(BUCKET).join(prefix);
-        let sizes = super::files(&folder, "")?;
+        let sizes = files(&folder, "")?;
         let sizes = sizes.iter().map(|file| Ok(std::fs::metadata(file)?.len()));
         sizes.sum()
     }

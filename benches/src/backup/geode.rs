@@ -1,0 +1,81 @@
+//! `geode restore` of what a sidecar has archived, until the restored server answers.
+
+use crate::archive::WRITES;
+use crate::memory::free_port;
+use crate::program;
+use crate::s3::{BUCKET, S3};
+use anyhow::{Context, Result, ensure};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const ANSWERED_WITHIN: Duration = Duration::from_secs(120);
+const COUNT: &str = "MATCH (b:Blob) RETURN count(*)";
+
+/// Seconds.
+pub(crate) fn restore(s3: &S3, prefix: &str) -> Result<f64> {
+    let folder = tempfile::tempdir()?;
+    let data = folder.path().join("data");
+    let begin = Instant::now();
+    let mut restore = Command::new(program("GEODE")?);
+    let output = s3
+        .admit(&mut restore)
+        .args([
+            "restore",
+            "--source",
+            &format!("s3://{BUCKET}/{prefix}"),
+            "--endpoint",
+            &s3.endpoint(),
+        ])
+        .arg("--target")
+        .arg(&data)
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "geode restore: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let address = format!("127.0.0.1:{}", free_port()?);
+    let server = Command::new(program("GEODE")?)
+        .args(["serve", "--listen", &address, "--data-dir"])
+        .arg(&data)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("start the restored server")?;
+    let _ends = Server(server);
+    loop {
+        let mut query = Command::new(program("GEODE")?);
+        query
+            .args(["query", "--host", &address, "--format", "json", "--password-file"])
+            .arg(data.join("admin-password"))
+            .arg("--ca")
+            .arg(data.join("tls/ca.crt"))
+            .arg(COUNT);
+        let output = query.stdin(Stdio::null()).output()?;
+        if output.status.success() {
+            let answer: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+            ensure!(
+                answer["rows"][0][0] == WRITES,
+                "not everything is there: {answer}"
+            );
+            return Ok(begin.elapsed().as_secs_f64());
+        }
+        ensure!(
+            begin.elapsed() < ANSWERED_WITHIN,
+            "the restored server does not answer: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Ends with the value.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
