@@ -23,7 +23,7 @@ pub struct Timing {
 
 impl Timing {
     /// For disks and networks that answer in few milliseconds: about half a second without a leader.
-    pub const FAST: Self = Self::new(100, 300, 600);
+    pub const FAST: Self = Self::new(60, 300, 600);
     /// For ordinary clouds.
     pub const DEFAULT: Self = Self::new(250, 1000, 2000);
     /// Between distant regions.
