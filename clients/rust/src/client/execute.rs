@@ -5,7 +5,7 @@
 
 use super::connection::{Answer, Exchange, Trouble};
 use super::retry::{Attempts, passes};
-use super::routing::Routing;
+use super::statement::{Control, control_of};
 use super::{Client, ClientError, QueryResult, Statement, Tried};
 use geode_types::{MemberId, Outcome, QueryError};
 use geode_wire::client::ClientRequest;
@@ -15,10 +15,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a leader may be silent before others are asked whether it still leads, and how often: at first for a leader that died, later
-/// for a statement that just takes long.
-const WATCH_EVERY: Duration = Duration::from_millis(200);
+/// for a statement that just takes long. One asks for all statements of a client.
+const WATCH_AFTER: Duration = Duration::from_millis(200);
+const WATCH_EVERY: Duration = Duration::from_millis(50);
 const WATCH_EVERY_LATER: Duration = Duration::from_secs(1);
-const WATCH_OFTEN_TURNS: usize = 20;
+const WATCH_OFTEN_TURNS: usize = 80;
 const WATCH_TIMEOUT: Duration = Duration::from_millis(500);
 /// How much later than its own timeout the answer to a statement may come.
 const TIMEOUT_GRACE: Duration = Duration::from_secs(1);
@@ -74,12 +75,17 @@ impl Client {
         let request = ClientRequest::Execute(statement.to_wire(Some(in_flight.id)));
         let limit = statement.timeout_wanted().unwrap_or(self.inner.deadline);
         let deadline = Instant::now() + limit;
-        match self
+        let (answer, exchange) = self
             .drive(&request, target, deadline, Attempts::default())
-            .await?
-            .0
-        {
-            Answer::Done(result) => Ok(result),
+            .await?;
+        match answer {
+            Answer::Done(result) => {
+                // A transaction that was begun here ends with its session, as nobody holds it.
+                if control_of(statement.text()) == Control::None {
+                    exchange.give_back();
+                }
+                Ok(result)
+            }
             other => Err(super::unexpected("the server", &other)),
         }
     }
@@ -164,7 +170,7 @@ impl Client {
         let exchange = async {
             let link = self.inner.connections.get(address).await?;
             let _ = asked.set(link.member);
-            let mut exchange = link.open().await?;
+            let mut exchange = link.session().await?;
             sent.store(true, Ordering::Relaxed);
             let answer = exchange.ask(request).await?;
             Ok((answer, exchange))
@@ -176,11 +182,11 @@ impl Client {
                 Trouble::NotSent(reason)
             })
         };
-        let term = self.routing().term();
+        let views = self.routing().views();
         tokio::select! {
             biased;
             answer = exchange => answer,
-            () = self.watch_for_another_leader(address, &asked, term), if matches!(target, Target::Leader) => {
+            () = self.watch_for_another_leader(address, &asked, views), if matches!(target, Target::Leader) => {
                 left("another member leads now".to_owned())
             }
             () = tokio::time::sleep_until((deadline + TIMEOUT_GRACE).into()), if has_timeout(request) => {
@@ -190,38 +196,54 @@ impl Client {
     }
 
     /// Returns when another member than the asked one is seen to lead.
-    async fn watch_for_another_leader(&self, address: &str, asked: &OnceLock<MemberId>, term: u64) {
+    async fn watch_for_another_leader(&self, address: &str, asked: &OnceLock<MemberId>, views: u64) {
+        tokio::time::sleep(WATCH_AFTER).await;
         for turn in 0_usize.. {
             let pause = if turn < WATCH_OFTEN_TURNS {
                 WATCH_EVERY
             } else {
                 WATCH_EVERY_LATER
             };
-            tokio::time::sleep(pause).await;
-            let others: Vec<String> = self
-                .routing()
-                .candidates()
-                .into_iter()
-                .filter(|other| other != address)
-                .collect();
-            let Some(other) = others.get(turn % others.len().max(1)) else {
-                continue;
-            };
-            let view = async {
-                let link = self.inner.connections.get(other).await.ok()?;
-                match link.ask(&ClientRequest::Cluster).await {
-                    Ok(Answer::Cluster(view)) => Some(view),
-                    _ => None,
-                }
-            };
-            if let Ok(Some(view)) = tokio::time::timeout(WATCH_TIMEOUT, view).await {
-                self.routing().learn(&view);
-                if Routing::moved_on(&view, address, asked.get().copied(), term) {
-                    return;
+            {
+                let mut watch = self.inner.watch.lock().await;
+                if watch.last.is_none_or(|last| last.elapsed() > pause / 2) {
+                    watch.turn += 1;
+                    self.ask_another(address, watch.turn).await;
+                    watch.last = Some(Instant::now());
                 }
             }
+            if self.routing().moved_on(address, asked.get().copied(), views) {
+                return;
+            }
+            tokio::time::sleep(pause).await;
         }
     }
+
+    /// Asks another candidate who leads; takes in what it says.
+    async fn ask_another(&self, address: &str, turn: usize) {
+        let mut others = self.routing().candidates();
+        others.retain(|other| other != address);
+        let Some(other) = others.get(turn % others.len().max(1)) else {
+            return;
+        };
+        let view = async {
+            let link = self.inner.connections.get(other).await.ok()?;
+            match link.ask(&ClientRequest::Cluster).await {
+                Ok(Answer::Cluster(view)) => Some(view),
+                _ => None,
+            }
+        };
+        if let Ok(Some(view)) = tokio::time::timeout(WATCH_TIMEOUT, view).await {
+            self.routing().learn(&view);
+        }
+    }
+}
+
+/// When somebody else than a silent leader was asked who leads, and how often.
+#[derive(Default)]
+pub(super) struct Watch {
+    last: Option<Instant>,
+    turn: usize,
 }
 
 fn has_timeout(request: &ClientRequest) -> bool {
