@@ -108,7 +108,8 @@ impl Links {
         for lane in [Lane::Heartbeat, Lane::Append, Lane::Snapshot] {
             let former = state.open.remove(&(hello.member, lane));
             if let Some(Ok(line)) = former.as_ref().and_then(outcome) {
-                line.connection.close(VarInt::from_u32(close_code::DONE), b"another run of the member");
+                line.connection
+                    .close(VarInt::from_u32(close_code::DONE), b"another run of the member");
             }
         }
         drop(state);

@@ -178,7 +178,9 @@ impl<R: Replication> Work<R> {
         };
         let start = Instant::now();
         let (plan, transaction) = (&self.plan, &mut self.transaction);
-        let result = geode_query::execute(plan, transaction, &self.params, &context, &mut |rows| sink.take(rows));
+        let result = geode_query::execute(plan, transaction, &self.params, &context, &mut |rows| {
+            sink.take(rows)
+        });
         plan.took(start.elapsed());
         if result.is_ok() {
             let _ = sink.send_columns();

@@ -185,7 +185,7 @@ impl Connections {
                 recv,
                 home: Weak::new(),
             };
-            stream.send(&hello).await?;
+            stream.send(&encode(&hello)).await?;
             match stream.receive().await? {
                 ClientReply::Welcome(view) => Ok(view),
                 ClientReply::Failed(error) => Err(error.to_string()),
@@ -303,6 +303,11 @@ impl Exchange {
 
     /// Sends a request and reads its whole answer.
     pub(crate) async fn ask(&mut self, request: &ClientRequest) -> Result<Answer, Trouble> {
+        self.ask_encoded(&encode(request)).await
+    }
+
+    /// As [`Self::ask`], for the bytes of a request.
+    pub(crate) async fn ask_encoded(&mut self, request: &[u8]) -> Result<Answer, Trouble> {
         self.send(request).await.map_err(Trouble::Lost)?;
         self.answer().await.map_err(Trouble::Lost)
     }
@@ -335,8 +340,8 @@ impl Exchange {
         }
     }
 
-    async fn send(&mut self, request: &ClientRequest) -> Result<(), String> {
-        write_frame(&mut self.send, &encode(request))
+    async fn send(&mut self, request: &[u8]) -> Result<(), String> {
+        write_frame(&mut self.send, request)
             .await
             .map_err(|error| error.to_string())
     }

@@ -7,6 +7,7 @@ use super::connection::{Answer, Exchange, Trouble};
 use super::retry::{Attempts, passes};
 use super::statement::{Control, control_of};
 use super::{Client, ClientError, QueryResult, Statement, Tried};
+use bytes::Bytes;
 use geode_types::{MemberId, Outcome, QueryError};
 use geode_wire::client::ClientRequest;
 use geode_wire::{FRAME_BYTES_MAX, encode};
@@ -98,12 +99,12 @@ impl Client {
         deadline: Instant,
         mut attempts: Attempts,
     ) -> Result<(Answer, Exchange), ClientError> {
-        check_size(request)?;
+        let message = Message::of(request)?;
         let start = Instant::now();
         let mut failures = Failures::default();
         loop {
             let address = self.pick(&target);
-            let pause = match self.attempt(&address, request, &target, deadline).await {
+            let pause = match self.attempt(&address, &message, &target, deadline).await {
                 Ok((Answer::NotLeader(leader), _)) => {
                     failures.note(
                         &address,
@@ -161,7 +162,7 @@ impl Client {
     async fn attempt(
         &self,
         address: &str,
-        request: &ClientRequest,
+        message: &Message,
         target: &Target,
         deadline: Instant,
     ) -> Result<(Answer, Exchange), Trouble> {
@@ -172,7 +173,7 @@ impl Client {
             let _ = asked.set(link.member);
             let mut exchange = link.session().await?;
             sent.store(true, Ordering::Relaxed);
-            let answer = exchange.ask(request).await?;
+            let answer = exchange.ask_encoded(&message.bytes).await?;
             Ok((answer, exchange))
         };
         let left = |reason: String| {
@@ -189,7 +190,7 @@ impl Client {
             () = self.watch_for_another_leader(address, &asked, views), if matches!(target, Target::Leader) => {
                 left("another member leads now".to_owned())
             }
-            () = tokio::time::sleep_until((deadline + TIMEOUT_GRACE).into()), if has_timeout(request) => {
+            () = tokio::time::sleep_until((deadline + TIMEOUT_GRACE).into()), if message.has_timeout => {
                 left("no answer within the statement's timeout".to_owned())
             }
         }
@@ -246,19 +247,25 @@ pub(super) struct Watch {
     turn: usize,
 }
 
-fn has_timeout(request: &ClientRequest) -> bool {
-    matches!(request, ClientRequest::Execute(execute) if execute.timeout_ms.is_some())
+/// A request that is encoded once, however often it is sent.
+struct Message {
+    bytes: Bytes,
+    has_timeout: bool,
 }
 
-/// A frame that the server would refuse is refused here, before it costs a connection.
-fn check_size(request: &ClientRequest) -> Result<(), ClientError> {
-    let bytes = encode(request).len();
-    if bytes > FRAME_BYTES_MAX {
-        return Err(ClientError::Settings(format!(
-            "the statement and its parameters are {bytes} bytes; a request holds at most {FRAME_BYTES_MAX}. Send the data in parts"
-        )));
+impl Message {
+    /// A frame that the server would refuse is refused here, before it costs a connection.
+    fn of(request: &ClientRequest) -> Result<Self, ClientError> {
+        let bytes = encode(request);
+        if bytes.len() > FRAME_BYTES_MAX {
+            return Err(ClientError::Settings(format!(
+                "the statement and its parameters are {} bytes; a request holds at most {FRAME_BYTES_MAX}. Send the data in parts",
+                bytes.len()
+            )));
+        }
+        let has_timeout = matches!(request, ClientRequest::Execute(execute) if execute.timeout_ms.is_some());
+        Ok(Self { bytes, has_timeout })
     }
-    Ok(())
 }
 
 /// Between half and all of the pause, so that clients that failed together do not come back together.
