@@ -18,9 +18,9 @@ use std::time::{Duration, Instant};
 /// How long a leader may be silent before others are asked whether it still leads, and how often: at first for a leader that died, later
 /// for a statement that just takes long. One asks for all statements of a client.
 const WATCH_AFTER: Duration = Duration::from_millis(200);
-const WATCH_EVERY: Duration = Duration::from_millis(50);
+const WATCH_EVERY: Duration = Duration::from_millis(25);
 const WATCH_EVERY_LATER: Duration = Duration::from_secs(1);
-const WATCH_OFTEN_TURNS: usize = 80;
+const WATCH_OFTEN_TURNS: usize = 160;
 const WATCH_TIMEOUT: Duration = Duration::from_millis(500);
 /// How much later than its own timeout the answer to a statement may come.
 const TIMEOUT_GRACE: Duration = Duration::from_secs(1);
@@ -138,8 +138,9 @@ impl Client {
                     };
                     tracing::debug!(%address, %reason, "an attempt failed");
                     failures.note(&address, reason);
-                    self.routing().failed(&address);
-                    attempts.fail(&self.inner.policy)
+                    let knows_another = self.routing().failed(&address);
+                    let pause = attempts.fail(&self.inner.policy);
+                    pause.map(|pause| if knows_another { Duration::ZERO } else { pause })
                 }
             };
             match pause.map(jittered) {

@@ -80,16 +80,19 @@ impl Routing {
     pub(crate) fn not_leader(&mut self, asked: &str, leader: Option<&MemberAddress>) {
         match leader {
             Some(leader) if leader.client != asked => self.leader = Some(leader.client.clone()),
-            _ => self.failed(asked),
+            _ => {
+                self.failed(asked);
+            }
         }
     }
 
-    /// An address did not answer: do not start there next time.
-    pub(crate) fn failed(&mut self, address: &str) {
+    /// An address did not answer: do not start there next time. Whether another one is believed to lead.
+    pub(crate) fn failed(&mut self, address: &str) -> bool {
         if self.leader.as_deref() == Some(address) {
             self.leader = None;
         }
         self.turn = self.turn.wrapping_add(1);
+        self.leader.is_some()
     }
 
     /// Where a write or a linearizable read goes now.
