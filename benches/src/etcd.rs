@@ -19,7 +19,7 @@ pub(crate) struct Etcd {
 }
 
 impl Etcd {
-    /// Starts them and waits for a leader. Timing as `timing: fast`: elections after 300 to 600 ms.
+    /// Starts them and waits for a leader. Timing as `timing: fast`: a heartbeat every 60 ms, elections after 300 ms or later; here up to 600 ms.
     pub(crate) fn start() -> Result<Self> {
         let folder = tempfile::tempdir()?;
         geode_tests::certificates::certificates(folder.path());

@@ -7,6 +7,7 @@ mod answer;
 mod in_flight;
 mod leading;
 mod output;
+mod pace;
 mod plans;
 mod refusal;
 mod replication;
@@ -14,6 +15,7 @@ mod run;
 
 pub(crate) use answer::{lsn_of, told};
 pub(crate) use output::{FRAMES_WAITING, Output, OutputSender};
+pub(crate) use pace::Plan;
 pub(crate) use refusal::Refusal;
 pub(crate) use refusal::{internal, no_transaction, too_slow, transaction_open, transaction_over};
 pub(crate) use replication::{Decided, NotNow, Replication, SubmitError};
@@ -76,7 +78,7 @@ pub(crate) struct Pipeline<R: Replication> {
     replication: R,
     leading: Mutex<Option<Leading>>,
     in_flight: InFlight,
-    plans: Generations<(String, Dialect), Prepared>,
+    plans: Generations<(String, Dialect), Plan>,
     workers: Arc<Semaphore>,
     gate: Arc<WriteGate>,
     system: Arc<dyn SystemTables + Send + Sync>,
@@ -136,7 +138,7 @@ impl<R: Replication> Pipeline<R> {
     /// The whole way of a statement outside a transaction.
     pub(crate) async fn single(
         &self,
-        prepared: Arc<Prepared>,
+        prepared: Arc<Plan>,
         request: &Request,
         out: &OutputSender,
     ) -> Result<Done, Refusal> {
@@ -197,7 +199,7 @@ impl<R: Replication> Pipeline<R> {
     }
 
     /// Parses and binds, or takes the result of the last time.
-    pub(crate) async fn prepare(&self, request: &Request) -> Result<Arc<Prepared>, QueryError> {
+    pub(crate) async fn prepare(&self, request: &Request) -> Result<Arc<Plan>, QueryError> {
         let key = (request.text.clone(), request.dialect);
         let keeps = request.text.len() <= plans::MAX_KEPT_TEXT_BYTES;
         if keeps && let Some(plan) = self.plans.get(&key) {
@@ -208,7 +210,7 @@ impl<R: Replication> Pipeline<R> {
         let prepared = tokio::task::spawn_blocking(move || geode_query::prepare(&text, dialect, &*system))
             .await
             .map_err(|error| internal(format!("the statement broke the parser: {error}")))??;
-        let prepared = Arc::new(prepared);
+        let prepared = Arc::new(Plan::new(prepared));
         if keeps {
             self.plans.insert(key, prepared.clone());
         }

@@ -214,3 +214,41 @@ async fn a_transaction_whose_connection_breaks_is_lost_and_nothing_of_it_was_wri
     let error = session.commit().await.unwrap_err();
     assert_eq!(error.outcome(), Outcome::Failed, "{error}");
 }
+
+#[tokio::test]
+async fn statements_share_a_session_and_one_with_a_transaction_is_never_shared() {
+    let cluster = FakeCluster::start(1);
+    let client = cluster.builder(&[0]).build().unwrap();
+    for _ in 0..3 {
+        client.query(INSERT).await.unwrap();
+    }
+    // The greeting's, and one.
+    assert_eq!(cluster.servers[0].sessions(), 2);
+    client.query("/* nobody holds it */ begin").await.unwrap();
+    client.query(INSERT).await.unwrap();
+    assert_eq!(cluster.servers[0].sessions(), 3);
+    let mut session = client.session();
+    session.begin().await.unwrap();
+    client.query(INSERT).await.unwrap();
+    assert_eq!(cluster.servers[0].sessions(), 4);
+    session.commit().await.unwrap();
+    client.query(INSERT).await.unwrap();
+    assert_eq!(cluster.servers[0].sessions(), 4);
+}
+
+#[tokio::test]
+async fn more_statements_than_a_server_has_sessions_wait_for_each_other() {
+    let cluster = FakeCluster::start(1);
+    let client = cluster.builder(&[0]).build().unwrap();
+    let statements: Vec<_> = (0..500)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { client.query(INSERT).await })
+        })
+        .collect();
+    for statement in statements {
+        statement.await.unwrap().unwrap();
+    }
+    // QUIC allows 100 at a time here.
+    assert!(cluster.servers[0].sessions() <= 101);
+}

@@ -123,7 +123,7 @@ pub struct ObserversSpec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Timing {
-    /// Heartbeats every 100 ms, elections after 300 to 600 ms.
+    /// Heartbeats every 60 ms, elections after 300 to 480 ms.
     Fast,
     /// Heartbeats every 250 ms, elections after 1 to 2 s.
     #[default]

@@ -71,7 +71,7 @@ section!(
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Timing {
-    /// 100 ms, 300–600 ms: one data centre with fast disks.
+    /// 60 ms, 300–480 ms: one data centre with fast disks.
     Fast,
     /// 250 ms, 1–2 s.
     #[default]

@@ -5,6 +5,7 @@
 //! Who dials introduces itself ([`Hello`]). It dials from the socket on which it listens, so the other side learns where it can be
 //! reached now, sooner than DNS tells, and that connections to its former process are worth nothing.
 
+use super::calls::Line;
 use super::transport::{dial_config, finish};
 use crate::raft::Lane;
 use crate::tls::TlsWatch;
@@ -31,7 +32,7 @@ const HEARD_MAX: usize = 64;
 const KEPT: [Lane; 2] = [Lane::Heartbeat, Lane::Append];
 
 /// A connection that stands, is being made, or could not be made.
-type Link = Shared<BoxFuture<'static, Result<Connection, Arc<str>>>>;
+type Link = Shared<BoxFuture<'static, Result<Line, Arc<str>>>>;
 
 /// All connections to peers. Cheap to clone.
 #[derive(Clone)]
@@ -92,7 +93,7 @@ impl Links {
     }
 
     /// The connection to a peer; begins one where there is none.
-    pub(super) async fn connection(&self, peer: &MemberAddress, lane: Lane) -> Result<Connection, Arc<str>> {
+    pub(super) async fn line(&self, peer: &MemberAddress, lane: Lane) -> Result<Line, Arc<str>> {
         self.link(peer, lane).await
     }
 
@@ -106,8 +107,9 @@ impl Links {
         }
         for lane in [Lane::Heartbeat, Lane::Append, Lane::Snapshot] {
             let former = state.open.remove(&(hello.member, lane));
-            if let Some(Ok(connection)) = former.as_ref().and_then(outcome) {
-                connection.close(VarInt::from_u32(close_code::DONE), b"another run of the member");
+            if let Some(Ok(line)) = former.as_ref().and_then(outcome) {
+                line.connection
+                    .close(VarInt::from_u32(close_code::DONE), b"another run of the member");
             }
         }
         drop(state);
@@ -118,7 +120,7 @@ impl Links {
         let mut state = self.lock();
         let known = state.open.get(&(peer.id, lane));
         let usable = known.filter(|link| match outcome(link) {
-            Some(Ok(connection)) => connection.close_reason().is_none(),
+            Some(Ok(line)) => line.connection.close_reason().is_none(),
             Some(Err(_)) => false,
             None => true,
         });
@@ -135,7 +137,7 @@ impl Links {
         link
     }
 
-    async fn dial(self, peer: MemberAddress) -> Result<Connection, Arc<str>> {
+    async fn dial(self, peer: MemberAddress) -> Result<Line, Arc<str>> {
         let heard = self.lock().heard.get(&peer.id).copied();
         let dialled = tokio::time::timeout(DIAL_TIMEOUT, async {
             let address = match heard {
@@ -154,7 +156,9 @@ impl Links {
                 state.heard.remove(&peer.id);
             }
         }
-        dialled.map_err(|reason| format!("{} at {}: {reason}", peer.name, peer.internal).into())
+        dialled
+            .map(Line::new)
+            .map_err(|reason| format!("{} at {}: {reason}", peer.name, peer.internal).into())
     }
 
     async fn connect(&self, peer: &MemberAddress, address: SocketAddr) -> Result<Connection, String> {
@@ -185,7 +189,7 @@ impl Links {
 }
 
 /// What has become of a link, if it is decided. It is asked, as `peek` sees nothing before somebody has waited.
-fn outcome(link: &Link) -> Option<Result<Connection, Arc<str>>> {
+fn outcome(link: &Link) -> Option<Result<Line, Arc<str>>> {
     link.clone().now_or_never()
 }
 

@@ -1,8 +1,9 @@
 //! QUIC between members. One UDP socket listens and dials; to every peer there are three connections ([`Lane`], kept by [`Links`]), so
-//! that a heartbeat never waits behind a snapshot. A message is a stream of its own: kind byte, frame there, frame back.
+//! that a heartbeat never waits behind a snapshot. A stream begins with its kind; one of Raft's carries calls or a snapshot.
 //!
 //! It must not know what a message means.
 
+use super::calls::{CALLS, Line, serve_calls};
 use super::links::{Links, resolve};
 use crate::raft::{BoxFuture, Lane, PeerTransport, RaftService, SnapshotBody, TransportError as PeerError};
 use crate::tls::{CertificateError, TlsMaterial, TlsWatch, internal_listener};
@@ -30,8 +31,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How much of a snapshot is taken in at once, bytes.
 const SNAPSHOT_CHUNK: usize = 256 * 1024;
 
-/// The second byte of a Raft stream.
-const CALL: u8 = 0;
+/// The second byte of a Raft stream that carries a snapshot.
 const SNAPSHOT: u8 = 1;
 
 /// The internal port cannot be opened.
@@ -131,14 +131,14 @@ impl Transport {
         &self,
         peer: &MemberAddress,
         lane: Lane,
-        act: impl FnOnce(Connection) -> F,
+        act: impl FnOnce(Line) -> F,
     ) -> Result<Bytes, PeerError>
     where
         F: Future<Output = Result<Bytes, WireError>> + 'a,
     {
-        let connection = self.links.connection(peer, lane).await;
-        let connection = connection.map_err(|reason| PeerError::Unreachable(reason.to_string()))?;
-        act(connection)
+        let line = self.links.line(peer, lane).await;
+        let line = line.map_err(|reason| PeerError::Unreachable(reason.to_string()))?;
+        act(line)
             .await
             .map_err(|error| PeerError::Broken(format!("{}: {error}", peer.name)))
     }
@@ -154,7 +154,7 @@ impl PeerTransport for Transport {
     ) -> BoxFuture<'_, Result<Bytes, PeerError>> {
         let peer = peer.clone();
         Box::pin(async move {
-            let act = |connection| async move { within(timeout, call(connection, message)).await };
+            let act = |line: Line| async move { within(timeout, line.call(&message)).await };
             self.exchange(&peer, lane, act).await
         })
     }
@@ -168,22 +168,12 @@ impl PeerTransport for Transport {
     ) -> BoxFuture<'_, Result<Bytes, PeerError>> {
         let peer = peer.clone();
         Box::pin(async move {
-            self.exchange(&peer, Lane::Snapshot, |connection| {
-                send_snapshot(connection, message, body, idle)
+            self.exchange(&peer, Lane::Snapshot, |line| {
+                send_snapshot(line.connection, message, body, idle)
             })
             .await
         })
     }
-}
-
-async fn call(connection: Connection, message: Bytes) -> Result<Bytes, WireError> {
-    let (mut send, mut receive) = connection.open_bi().await.map_err(io::Error::from)?;
-    send.write_all(&[StreamKind::Raft as u8, CALL])
-        .await
-        .map_err(io::Error::from)?;
-    write_frame(&mut send, &message).await?;
-    finish(&mut send)?;
-    reply(&mut receive).await
 }
 
 async fn send_snapshot(
@@ -327,7 +317,7 @@ async fn serve_raft(
     .await?;
     let message = within(REQUEST_TIMEOUT, reply(&mut receive)).await?;
     let answer = match kind[0] {
-        CALL => raft.handle(message).await,
+        CALLS => return serve_calls(message, send, receive, raft).await,
         SNAPSHOT => match raft.begin_snapshot(message) {
             Ok(mut receiver) => {
                 loop {
@@ -377,7 +367,7 @@ fn transport_config() -> Arc<TransportConfig> {
     CONFIG.get_or_init(make).clone()
 }
 
-fn server_config(material: &TlsMaterial) -> Result<ServerConfig, CertificateError> {
+pub(super) fn server_config(material: &TlsMaterial) -> Result<ServerConfig, CertificateError> {
     let tls = internal_listener(material).map_err(|error| CertificateError::Unusable(error.to_string()))?;
     let mut config = ServerConfig::with_crypto(Arc::new(tls));
     config.transport_config(transport_config());

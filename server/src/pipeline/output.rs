@@ -47,8 +47,18 @@ pub(super) enum Destination {
         handle: Handle,
         deadline: Instant,
     },
-    /// Kept until the statement is committed.
+    /// Kept until the statement has ended, or is committed.
     Hold { frames: Vec<Rows>, bytes: usize },
+}
+
+impl Destination {
+    /// Keeps everything.
+    pub(super) fn hold() -> Self {
+        Self::Hold {
+            frames: Vec::new(),
+            bytes: 0,
+        }
+    }
 }
 
 impl RowSink {
@@ -179,10 +189,7 @@ mod tests {
     use geode_types::decode_value;
 
     fn held(rows: Vec<Vec<Value>>) -> Result<Vec<Rows>, QueryError> {
-        let mut sink = RowSink::new(Destination::Hold {
-            frames: Vec::new(),
-            bytes: 0,
-        });
+        let mut sink = RowSink::new(Destination::hold());
         match sink.take(rows) {
             ControlFlow::Continue(()) => Ok(sink.into_held()),
             ControlFlow::Break(()) => Err(sink.stopped.unwrap()),

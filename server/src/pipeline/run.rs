@@ -1,10 +1,12 @@
-//! Running a prepared statement in a transaction, on a thread of its own: reading the store and evaluating expressions block.
+//! Running a prepared statement in a transaction, on a thread of its own, as reading the store and evaluating expressions block; or right
+//! here when it is known to be short.
 
 use super::output::{Destination, RowSink};
+use super::pace::{PATIENCE, Plan};
 use super::refusal::{internal, too_slow};
-use super::{OutputSender, Pipeline, ReadOf, Replication};
+use super::{OutputSender, Pipeline, ReadOf, Replication, send_held};
 use geode_graph::Transaction;
-use geode_query::{Cancel, Context, Dialect, Limits, Params, Prepared};
+use geode_query::{Cancel, Context, Dialect, Limits, Params, SystemTables};
 use geode_types::{ErrorClass, QueryError, RequestId, Summary, Value, decode_value};
 use geode_wire::client::{Execute, ReadMode, Rows};
 use std::sync::Arc;
@@ -80,75 +82,120 @@ impl Drop for CancelOnDrop {
 }
 
 impl<R: Replication> Pipeline<R> {
-    /// Runs a statement. Rows are streamed, or with `hold` kept until the caller has committed. A statement that only creates what it names
-    /// runs right here: that takes less time than waking a thread.
+    /// Runs a statement. Rows are streamed, or with `hold` kept until the caller has committed. A statement that only creates what it names,
+    /// or that has been short lately, runs right here: that takes less time than waking a thread.
     pub(crate) async fn run(
         &self,
-        prepared: Arc<Prepared>,
-        mut transaction: Transaction<ReadOf<R>>,
+        plan: Arc<Plan>,
+        transaction: Transaction<ReadOf<R>>,
         request: &Request,
         out: &OutputSender,
         hold: bool,
     ) -> Result<Ran<R>, QueryError> {
-        let deadline = request.deadline;
-        let short = hold && prepared.is_short() && request.params_bytes <= SHORT_PARAMS_BYTES;
         let cancel = CancelOnDrop(Cancel::default());
-        let limits = Limits {
-            deadline: Some(deadline),
-            max_memory_bytes: self.limits.query_memory_bytes,
-            ..Limits::default()
+        let small = request.params_bytes <= SHORT_PARAMS_BYTES;
+        let bounded = small && hold && plan.is_short();
+        let mut work = Work {
+            plan,
+            transaction,
+            params: request.params.clone(),
+            system: self.system.clone(),
+            memory_bytes: self.limits.query_memory_bytes,
+            cancel: cancel.0.clone(),
+            now_micros: super::now_micros(),
         };
-        let (flag, system, params) = (cancel.0.clone(), self.system.clone(), request.params.clone());
-        let to = if hold {
-            Destination::Hold {
-                frames: Vec::new(),
-                bytes: 0,
+        if bounded || (small && work.plan.has_been_short()) {
+            let deadline = if bounded {
+                request.deadline
+            } else {
+                request.deadline.min(Instant::now() + PATIENCE)
+            };
+            let (result, held) = work.run(Destination::hold(), deadline);
+            // What does not end in time, or returns much, is not what it was: it begins again on a thread, which decides.
+            let given_up = !bounded && matches!(&result, Err(error) if error.class == ErrorClass::LimitError);
+            if !given_up {
+                let held = if hold {
+                    Some(held)
+                } else {
+                    if result.is_ok() {
+                        send_held(out, &work.plan, Some(held)).await;
+                    }
+                    None
+                };
+                return Ok(work.ran(result, held));
             }
+        }
+        let to = if hold {
+            Destination::hold()
         } else {
             Destination::Stream {
-                columns: Some(prepared.columns().to_vec()),
+                columns: Some(work.plan.columns().to_vec()),
                 out: out.clone(),
                 handle: Handle::current(),
-                deadline,
+                deadline: request.deadline,
             }
         };
-        let work = move || {
-            let mut sink = RowSink::new(to);
-            let context = Context {
-                now_micros: super::now_micros(),
-                system: &*system,
-                limits,
-                cancel: flag,
-            };
-            let result = geode_query::execute(&prepared, &mut transaction, &params, &context, &mut |rows| {
-                sink.take(rows)
-            });
-            if result.is_ok() {
-                let _ = sink.send_columns();
-            }
-            let result = match sink.stopped.take() {
-                Some(reason) => Err(reason),
-                None => result,
-            };
-            Ran {
-                transaction,
-                result,
-                held: hold.then(|| sink.into_held()),
-            }
-        };
-        if short {
-            return Ok(work());
-        }
+        let deadline = request.deadline;
         let slot = tokio::time::timeout_at(deadline.into(), self.workers.clone().acquire_owned()).await;
         let Ok(Ok(slot)) = slot else {
             return Err(too_slow("too many statements run; no thread was free in time"));
         };
         let ran = tokio::task::spawn_blocking(move || {
             let _slot = slot;
-            work()
+            let (result, held) = work.run(to, deadline);
+            work.ran(result, hold.then_some(held))
         })
         .await;
         drop(cancel);
         ran.map_err(|error| internal(format!("the statement broke the executor: {error}")))
+    }
+}
+
+/// A statement about to run, and all that it needs.
+struct Work<R: Replication> {
+    plan: Arc<Plan>,
+    transaction: Transaction<ReadOf<R>>,
+    params: Arc<Params>,
+    system: Arc<dyn SystemTables + Send + Sync>,
+    memory_bytes: usize,
+    cancel: Cancel,
+    now_micros: i64,
+}
+
+impl<R: Replication> Work<R> {
+    /// Runs it, and notes how long that took. After an error the transaction is as it was before, so it can run again.
+    fn run(&mut self, to: Destination, deadline: Instant) -> (Result<Summary, QueryError>, Vec<Rows>) {
+        let mut sink = RowSink::new(to);
+        let context = Context {
+            now_micros: self.now_micros,
+            system: &*self.system,
+            limits: Limits {
+                deadline: Some(deadline),
+                max_memory_bytes: self.memory_bytes,
+                ..Limits::default()
+            },
+            cancel: self.cancel.clone(),
+        };
+        let start = Instant::now();
+        let (plan, transaction) = (&self.plan, &mut self.transaction);
+        let result = geode_query::execute(plan, transaction, &self.params, &context, &mut |rows| {
+            sink.take(rows)
+        });
+        plan.took(start.elapsed());
+        if result.is_ok() {
+            let _ = sink.send_columns();
+        }
+        match sink.stopped.take() {
+            Some(reason) => (Err(reason), Vec::new()),
+            None => (result, sink.into_held()),
+        }
+    }
+
+    fn ran(self, result: Result<Summary, QueryError>, held: Option<Vec<Rows>>) -> Ran<R> {
+        Ran {
+            transaction: self.transaction,
+            result,
+            held,
+        }
     }
 }

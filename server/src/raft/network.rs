@@ -6,16 +6,18 @@ use super::state_machine::Progress;
 use super::types::{Member, Types, encode_stored};
 use super::wire::{self, Request, RequestBody, Response};
 use bytes::Bytes;
+use futures::{Stream, StreamExt, stream};
 use geode_log::{Disk, DiskFile};
 use geode_store::{ReadTxn, Store};
 use geode_types::{ClusterId, Incarnation, MemberId};
 use geode_wire::client::MemberAddress;
 use openraft::alias::{SnapshotOf, VoteOf};
 use openraft::async_runtime::Select2;
+use openraft::base::BoxStream;
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
-use openraft::network::{Backoff, RPCOption, RaftNetworkFactory, RaftNetworkV2};
+use openraft::network::{Backoff, RPCOption, RaftNetworkFactory, RaftNetworkV2, stream_append_sequential};
 use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult, TransferLeaderRequest,
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use openraft::type_config::TypeConfigExt;
@@ -34,8 +36,15 @@ const CHUNK_BYTES: usize = 256 * 1024;
 /// line would be sent the same entries for ever, and never have them all in time. Whether the peer lives is for the connection to know.
 const RATE_MIN: usize = 64 * 1024;
 
+/// How long a message that only tells what is committed waits for entries to go with: the next write of a client that writes one after the
+/// other is here by then, and each message wakes a process at both ends.
+const COMMIT_WAIT: Duration = Duration::from_millis(2);
+
 /// A future on the heap.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What peers answer to appended entries.
+type Answers<'a, R> = BoxStream<'a, Result<StreamAppendResult<Types<R>>, RPCError<Types<R>>>>;
 
 /// Which of the connections to a peer carries a message, so that none waits behind another kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -109,6 +118,8 @@ pub(super) struct NetworkContext<R: AsyncRuntime> {
     pub(super) progress: Arc<Progress<R>>,
     pub(super) blocking: Blocking,
     pub(super) retry: Duration,
+    /// How long an answer to entries may take at least.
+    pub(super) append_patience: Duration,
 }
 
 /// Makes the connections that openraft asks for.
@@ -173,10 +184,10 @@ impl<S: Store, R: AsyncRuntime> Network<S, R> {
         &self,
         body: RequestBody,
         lane: Lane,
-        option: &RPCOption,
+        patience: Duration,
     ) -> Result<Response, RPCError<Types<R>>> {
         let message = self.message(body)?;
-        let timeout = time_for(option.soft_ttl(), message.len());
+        let timeout = time_for(patience, message.len());
         let answer = self
             .context
             .transport
@@ -213,7 +224,7 @@ impl<S: Store, R: AsyncRuntime> Network<S, R> {
         body: RequestBody,
         option: RPCOption,
     ) -> Result<VoteResponse<Types<R>>, RPCError<Types<R>>> {
-        match self.call(body, Lane::Heartbeat, &option).await? {
+        match self.call(body, Lane::Heartbeat, option.soft_ttl()).await? {
             Response::Vote { vote, granted, last } => Ok(VoteResponse::new(
                 wire::to_vote::<R>(vote),
                 last.map(wire::to_id::<R>),
@@ -279,10 +290,27 @@ where
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<Types<R>>, RPCError<Types<R>>> {
         let body = wire::append::<R>(rpc).map_err(|error| NetworkError::new(&error))?;
-        match self.call(body, self.lane, &option).await? {
+        // An answer to entries waits for the peer's disk. Whether the peer lives is for heartbeats to find out.
+        let patience = match self.lane {
+            Lane::Append => option.soft_ttl().max(self.context.append_patience),
+            Lane::Heartbeat | Lane::Snapshot => option.soft_ttl(),
+        };
+        match self.call(body, self.lane, patience).await? {
             Response::Append(appended) => Ok(wire::to_appended::<R>(appended)),
             _ => Err(self.unexpected()),
         }
+    }
+
+    /// One message after the other: what comes while one is under way goes together in the next.
+    fn stream_append<'s, Q>(
+        &'s mut self,
+        input: Q,
+        option: RPCOption,
+    ) -> BoxFuture<'s, Result<Answers<'s, R>, RPCError<Types<R>>>>
+    where
+        Q: Stream<Item = AppendEntriesRequest<Types<R>>> + OptionalSend + Unpin + 'static,
+    {
+        stream_append_sequential(self, gathered::<R>(input), option)
     }
 
     async fn vote(
@@ -339,7 +367,7 @@ where
             successor: MemberId(*request.to_node_id()),
             last: request.last_log_id().map(wire::id::<R>),
         };
-        match self.call(body, Lane::Heartbeat, &option).await? {
+        match self.call(body, Lane::Heartbeat, option.soft_ttl()).await? {
             Response::TransferLeader => Ok(Ok(())),
             _ => Err(self.unexpected()),
         }
@@ -348,6 +376,22 @@ where
     fn backoff(&self) -> Option<Backoff> {
         Some(Backoff::new(std::iter::repeat(self.context.retry)))
     }
+}
+
+/// The same messages, but for those that only tell what is committed when another one that tells it too comes soon. The answer to the later one
+/// is an answer to both.
+fn gathered<R: AsyncRuntime>(
+    input: impl Stream<Item = AppendEntriesRequest<Types<R>>> + OptionalSend + Unpin + 'static,
+) -> impl Stream<Item = AppendEntriesRequest<Types<R>>> + OptionalSend + Unpin + 'static {
+    Box::pin(stream::unfold(input.fuse(), |mut input| async move {
+        let mut message = input.next().await?;
+        if message.entries.is_empty()
+            && let Ok(Some(next)) = Types::<R>::timeout(COMMIT_WAIT, input.next()).await
+        {
+            message = next;
+        }
+        Some((message, input))
+    }))
 }
 
 /// How long a message of this size may take.

@@ -127,6 +127,7 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
             progress: progress.clone(),
             blocking,
             retry: settings.timing.heartbeat,
+            append_patience: settings.timing.lease(),
         };
         let network = NetworkFactory::<S, R> {
             context: Arc::new(context),

@@ -3,11 +3,11 @@
 //! A transaction holds a snapshot, so it has a greatest age; after that it is taken back and the next statement is told.
 
 use crate::pipeline::{
-    Output, OutputSender, Pipeline, Ran, ReadOf, Refusal, Replication, Request, lsn_of, no_transaction, told,
-    transaction_open, transaction_over,
+    Output, OutputSender, Pipeline, Plan, Ran, ReadOf, Refusal, Replication, Request, lsn_of, no_transaction,
+    told, transaction_open, transaction_over,
 };
 use geode_graph::Transaction;
-use geode_query::{Kind, Prepared, TransactionCommand};
+use geode_query::{Kind, TransactionCommand};
 use geode_wire::client::{Done, Execute, ReadMode};
 use std::sync::Arc;
 use std::time::Instant;
@@ -190,7 +190,7 @@ impl<R: Replication> Session<R> {
     async fn inside(
         &mut self,
         open: Open<R>,
-        prepared: Arc<Prepared>,
+        prepared: Arc<Plan>,
         request: &Request,
         out: &OutputSender,
     ) -> Result<Done, Refusal> {

@@ -125,6 +125,7 @@ impl ClientBuilder {
                 balancing: self.balancing,
                 deadline: self.deadline,
                 ids: RequestIds::new(),
+                watch: tokio::sync::Mutex::default(),
             }),
         })
     }

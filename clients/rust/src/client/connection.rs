@@ -1,5 +1,5 @@
-//! Connections: one per address, opened when needed and shared by all statements; and one exchange on a stream of theirs. What to do
-//! when an exchange fails is decided elsewhere.
+//! Connections: one per address, opened when needed and shared by all statements; and exchanges on their streams, which statements use one
+//! after the other. What to do when an exchange fails is decided elsewhere.
 
 use super::error::ClientError;
 use super::routing::Routing;
@@ -13,9 +13,9 @@ use geode_wire::{
 use quinn::{Connection, ConnectionError, Endpoint, RecvStream, SendStream, TransportConfig, VarInt};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::{Mutex as AsyncMutex, Notify};
 
 /// A connection without a sign of life for this long is dead. Short, so that a dead leader is noticed fast.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -49,6 +49,32 @@ pub(crate) struct Link {
     connection: Connection,
     /// Who is at the other end.
     pub(crate) member: MemberId,
+    idle: Arc<Idle>,
+}
+
+/// Sessions of a connection on which nothing is under way. Opening one for each statement would cost packets before and after it.
+#[derive(Debug, Default)]
+struct Idle {
+    sessions: Mutex<Vec<Exchange>>,
+    /// One was given back.
+    returned: Notify,
+}
+
+impl Idle {
+    fn take(&self) -> Option<Exchange> {
+        self.sessions
+            .lock()
+            .expect("no panic while the sessions are locked")
+            .pop()
+    }
+
+    fn put(&self, session: Exchange) {
+        self.sessions
+            .lock()
+            .expect("no panic while the sessions are locked")
+            .push(session);
+        self.returned.notify_one();
+    }
 }
 
 pub(crate) struct Credentials {
@@ -154,8 +180,12 @@ impl Connections {
         });
         let exchange = async {
             let (send, recv) = connection.open_bi().await.map_err(|e| e.to_string())?;
-            let mut stream = Exchange { send, recv };
-            stream.send(&hello).await?;
+            let mut stream = Exchange {
+                send,
+                recv,
+                home: Weak::new(),
+            };
+            stream.send(&encode(&hello)).await?;
             match stream.receive().await? {
                 ClientReply::Welcome(view) => Ok(view),
                 ClientReply::Failed(error) => Err(error.to_string()),
@@ -169,6 +199,7 @@ impl Connections {
                 Ok(Link {
                     connection,
                     member: view.me,
+                    idle: Arc::default(),
                 })
             }
             Err(reason) => Err(self.refused(address, &connection, reason)),
@@ -226,32 +257,57 @@ impl Connections {
 }
 
 impl Link {
-    /// Opens a session.
-    pub(crate) async fn open(&self) -> Result<Exchange, Trouble> {
-        let (send, recv) = self
-            .connection
-            .open_bi()
-            .await
-            .map_err(|error| Trouble::NotSent(error.to_string()))?;
-        Ok(Exchange { send, recv })
+    /// A session on which nothing is under way: one that is there, or a new one. A server has a limit for both together.
+    pub(crate) async fn session(&self) -> Result<Exchange, Trouble> {
+        loop {
+            if let Some(session) = self.idle.take() {
+                return Ok(session);
+            }
+            let (send, recv) = tokio::select! {
+                biased;
+                opened = self.connection.open_bi() => opened.map_err(|error| Trouble::NotSent(error.to_string()))?,
+                () = self.idle.returned.notified() => continue,
+            };
+            return Ok(Exchange {
+                send,
+                recv,
+                home: Arc::downgrade(&self.idle),
+            });
+        }
     }
 
-    /// One request on a session of its own.
+    /// One request and its answer.
     pub(crate) async fn ask(&self, request: &ClientRequest) -> Result<Answer, Trouble> {
-        let mut exchange = self.open().await?;
-        exchange.ask(request).await
+        let mut session = self.session().await?;
+        let answer = session.ask(request).await?;
+        session.give_back();
+        Ok(answer)
     }
 }
 
 /// One session on a connection: a bidirectional stream.
+#[derive(Debug)]
 pub(crate) struct Exchange {
     send: SendStream,
     recv: RecvStream,
+    home: Weak<Idle>,
 }
 
 impl Exchange {
+    /// The next statement may use it. Nothing is under way on it: its last answer was read to the end, and no transaction is open.
+    pub(crate) fn give_back(self) {
+        if let Some(home) = self.home.upgrade() {
+            home.put(self);
+        }
+    }
+
     /// Sends a request and reads its whole answer.
     pub(crate) async fn ask(&mut self, request: &ClientRequest) -> Result<Answer, Trouble> {
+        self.ask_encoded(&encode(request)).await
+    }
+
+    /// As [`Self::ask`], for the bytes of a request.
+    pub(crate) async fn ask_encoded(&mut self, request: &[u8]) -> Result<Answer, Trouble> {
         self.send(request).await.map_err(Trouble::Lost)?;
         self.answer().await.map_err(Trouble::Lost)
     }
@@ -284,8 +340,8 @@ impl Exchange {
         }
     }
 
-    async fn send(&mut self, request: &ClientRequest) -> Result<(), String> {
-        write_frame(&mut self.send, &encode(request))
+    async fn send(&mut self, request: &[u8]) -> Result<(), String> {
+        write_frame(&mut self.send, request)
             .await
             .map_err(|error| error.to_string())
     }

@@ -5,8 +5,9 @@
 
 use super::connection::{Answer, Exchange, Trouble};
 use super::retry::{Attempts, passes};
-use super::routing::Routing;
+use super::statement::{Control, control_of};
 use super::{Client, ClientError, QueryResult, Statement, Tried};
+use bytes::Bytes;
 use geode_types::{MemberId, Outcome, QueryError};
 use geode_wire::client::ClientRequest;
 use geode_wire::{FRAME_BYTES_MAX, encode};
@@ -15,10 +16,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a leader may be silent before others are asked whether it still leads, and how often: at first for a leader that died, later
-/// for a statement that just takes long.
-const WATCH_EVERY: Duration = Duration::from_millis(200);
+/// for a statement that just takes long. One asks for all statements of a client.
+const WATCH_AFTER: Duration = Duration::from_millis(200);
+const WATCH_EVERY: Duration = Duration::from_millis(25);
 const WATCH_EVERY_LATER: Duration = Duration::from_secs(1);
-const WATCH_OFTEN_TURNS: usize = 20;
+const WATCH_OFTEN_TURNS: usize = 160;
 const WATCH_TIMEOUT: Duration = Duration::from_millis(500);
 /// How much later than its own timeout the answer to a statement may come.
 const TIMEOUT_GRACE: Duration = Duration::from_secs(1);
@@ -74,12 +76,17 @@ impl Client {
         let request = ClientRequest::Execute(statement.to_wire(Some(in_flight.id)));
         let limit = statement.timeout_wanted().unwrap_or(self.inner.deadline);
         let deadline = Instant::now() + limit;
-        match self
+        let (answer, exchange) = self
             .drive(&request, target, deadline, Attempts::default())
-            .await?
-            .0
-        {
-            Answer::Done(result) => Ok(result),
+            .await?;
+        match answer {
+            Answer::Done(result) => {
+                // A transaction that was begun here ends with its session, as nobody holds it.
+                if control_of(statement.text()) == Control::None {
+                    exchange.give_back();
+                }
+                Ok(result)
+            }
             other => Err(super::unexpected("the server", &other)),
         }
     }
@@ -92,12 +99,12 @@ impl Client {
         deadline: Instant,
         mut attempts: Attempts,
     ) -> Result<(Answer, Exchange), ClientError> {
-        check_size(request)?;
+        let message = Message::of(request)?;
         let start = Instant::now();
         let mut failures = Failures::default();
         loop {
             let address = self.pick(&target);
-            let pause = match self.attempt(&address, request, &target, deadline).await {
+            let pause = match self.attempt(&address, &message, &target, deadline).await {
                 Ok((Answer::NotLeader(leader), _)) => {
                     failures.note(
                         &address,
@@ -131,8 +138,9 @@ impl Client {
                     };
                     tracing::debug!(%address, %reason, "an attempt failed");
                     failures.note(&address, reason);
-                    self.routing().failed(&address);
-                    attempts.fail(&self.inner.policy)
+                    let knows_another = self.routing().failed(&address);
+                    let pause = attempts.fail(&self.inner.policy);
+                    pause.map(|pause| if knows_another { Duration::ZERO } else { pause })
                 }
             };
             match pause.map(jittered) {
@@ -155,7 +163,7 @@ impl Client {
     async fn attempt(
         &self,
         address: &str,
-        request: &ClientRequest,
+        message: &Message,
         target: &Target,
         deadline: Instant,
     ) -> Result<(Answer, Exchange), Trouble> {
@@ -164,9 +172,9 @@ impl Client {
         let exchange = async {
             let link = self.inner.connections.get(address).await?;
             let _ = asked.set(link.member);
-            let mut exchange = link.open().await?;
+            let mut exchange = link.session().await?;
             sent.store(true, Ordering::Relaxed);
-            let answer = exchange.ask(request).await?;
+            let answer = exchange.ask_encoded(&message.bytes).await?;
             Ok((answer, exchange))
         };
         let left = |reason: String| {
@@ -176,67 +184,89 @@ impl Client {
                 Trouble::NotSent(reason)
             })
         };
-        let term = self.routing().term();
+        let views = self.routing().views();
         tokio::select! {
             biased;
             answer = exchange => answer,
-            () = self.watch_for_another_leader(address, &asked, term), if matches!(target, Target::Leader) => {
+            () = self.watch_for_another_leader(address, &asked, views), if matches!(target, Target::Leader) => {
                 left("another member leads now".to_owned())
             }
-            () = tokio::time::sleep_until((deadline + TIMEOUT_GRACE).into()), if has_timeout(request) => {
+            () = tokio::time::sleep_until((deadline + TIMEOUT_GRACE).into()), if message.has_timeout => {
                 left("no answer within the statement's timeout".to_owned())
             }
         }
     }
 
     /// Returns when another member than the asked one is seen to lead.
-    async fn watch_for_another_leader(&self, address: &str, asked: &OnceLock<MemberId>, term: u64) {
+    async fn watch_for_another_leader(&self, address: &str, asked: &OnceLock<MemberId>, views: u64) {
+        tokio::time::sleep(WATCH_AFTER).await;
         for turn in 0_usize.. {
             let pause = if turn < WATCH_OFTEN_TURNS {
                 WATCH_EVERY
             } else {
                 WATCH_EVERY_LATER
             };
-            tokio::time::sleep(pause).await;
-            let others: Vec<String> = self
-                .routing()
-                .candidates()
-                .into_iter()
-                .filter(|other| other != address)
-                .collect();
-            let Some(other) = others.get(turn % others.len().max(1)) else {
-                continue;
-            };
-            let view = async {
-                let link = self.inner.connections.get(other).await.ok()?;
-                match link.ask(&ClientRequest::Cluster).await {
-                    Ok(Answer::Cluster(view)) => Some(view),
-                    _ => None,
-                }
-            };
-            if let Ok(Some(view)) = tokio::time::timeout(WATCH_TIMEOUT, view).await {
-                self.routing().learn(&view);
-                if Routing::moved_on(&view, address, asked.get().copied(), term) {
-                    return;
+            {
+                let mut watch = self.inner.watch.lock().await;
+                if watch.last.is_none_or(|last| last.elapsed() > pause / 2) {
+                    watch.turn += 1;
+                    self.ask_another(address, watch.turn).await;
+                    watch.last = Some(Instant::now());
                 }
             }
+            if self.routing().moved_on(address, asked.get().copied(), views) {
+                return;
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Asks another candidate who leads; takes in what it says.
+    async fn ask_another(&self, address: &str, turn: usize) {
+        let mut others = self.routing().candidates();
+        others.retain(|other| other != address);
+        let Some(other) = others.get(turn % others.len().max(1)) else {
+            return;
+        };
+        let view = async {
+            let link = self.inner.connections.get(other).await.ok()?;
+            match link.ask(&ClientRequest::Cluster).await {
+                Ok(Answer::Cluster(view)) => Some(view),
+                _ => None,
+            }
+        };
+        if let Ok(Some(view)) = tokio::time::timeout(WATCH_TIMEOUT, view).await {
+            self.routing().learn(&view);
         }
     }
 }
 
-fn has_timeout(request: &ClientRequest) -> bool {
-    matches!(request, ClientRequest::Execute(execute) if execute.timeout_ms.is_some())
+/// When somebody else than a silent leader was asked who leads, and how often.
+#[derive(Default)]
+pub(super) struct Watch {
+    last: Option<Instant>,
+    turn: usize,
 }
 
-/// A frame that the server would refuse is refused here, before it costs a connection.
-fn check_size(request: &ClientRequest) -> Result<(), ClientError> {
-    let bytes = encode(request).len();
-    if bytes > FRAME_BYTES_MAX {
-        return Err(ClientError::Settings(format!(
-            "the statement and its parameters are {bytes} bytes; a request holds at most {FRAME_BYTES_MAX}. Send the data in parts"
-        )));
+/// A request that is encoded once, however often it is sent.
+struct Message {
+    bytes: Bytes,
+    has_timeout: bool,
+}
+
+impl Message {
+    /// A frame that the server would refuse is refused here, before it costs a connection.
+    fn of(request: &ClientRequest) -> Result<Self, ClientError> {
+        let bytes = encode(request);
+        if bytes.len() > FRAME_BYTES_MAX {
+            return Err(ClientError::Settings(format!(
+                "the statement and its parameters are {} bytes; a request holds at most {FRAME_BYTES_MAX}. Send the data in parts",
+                bytes.len()
+            )));
+        }
+        let has_timeout = matches!(request, ClientRequest::Execute(execute) if execute.timeout_ms.is_some());
+        Ok(Self { bytes, has_timeout })
     }
-    Ok(())
 }
 
 /// Between half and all of the pause, so that clients that failed together do not come back together.

@@ -21,7 +21,7 @@ pub use session::Session;
 pub use statement::{QueryResult, Statement};
 
 use connection::{Answer, Connections, Trouble};
-use execute::Target;
+use execute::{Target, Watch};
 use geode_types::Outcome;
 use geode_wire::client::{ClientRequest, ClusterView, ReadMode};
 use ids::RequestIds;
@@ -43,6 +43,7 @@ struct Inner {
     balancing: LoadBalancing,
     deadline: Duration,
     ids: RequestIds,
+    watch: tokio::sync::Mutex<Watch>,
 }
 
 impl Client {

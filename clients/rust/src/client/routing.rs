@@ -24,6 +24,9 @@ pub(crate) struct Routing {
     leader: Option<String>,
     /// The highest term any server told us of.
     term: u64,
+    /// The leader in the newest view, and how many views there were.
+    seen: Option<MemberAddress>,
+    views: u64,
     /// Which candidate is next while no leader is known.
     turn: usize,
 }
@@ -35,12 +38,15 @@ impl Routing {
             learned: Vec::new(),
             leader: None,
             term: 0,
+            seen: None,
+            views: 0,
             turn: 0,
         }
     }
 
-    pub(crate) fn term(&self) -> u64 {
-        self.term
+    /// How many views of the cluster were taken in.
+    pub(crate) fn views(&self) -> u64 {
+        self.views
     }
 
     /// Everything that may be tried: the given endpoints first, then the members they told us about.
@@ -60,6 +66,8 @@ impl Routing {
             return;
         }
         self.term = view.term;
+        self.views += 1;
+        self.seen = leader_of(view).cloned();
         if !view.members.is_empty() {
             self.learned = view.members.iter().map(|member| member.address.clone()).collect();
         }
@@ -72,16 +80,19 @@ impl Routing {
     pub(crate) fn not_leader(&mut self, asked: &str, leader: Option<&MemberAddress>) {
         match leader {
             Some(leader) if leader.client != asked => self.leader = Some(leader.client.clone()),
-            _ => self.failed(asked),
+            _ => {
+                self.failed(asked);
+            }
         }
     }
 
-    /// An address did not answer: do not start there next time.
-    pub(crate) fn failed(&mut self, address: &str) {
+    /// An address did not answer: do not start there next time. Whether another one is believed to lead.
+    pub(crate) fn failed(&mut self, address: &str) -> bool {
         if self.leader.as_deref() == Some(address) {
             self.leader = None;
         }
         self.turn = self.turn.wrapping_add(1);
+        self.leader.is_some()
     }
 
     /// Where a write or a linearizable read goes now.
@@ -105,14 +116,14 @@ impl Routing {
         self.endpoints[turn % self.endpoints.len()].clone()
     }
 
-    /// Whether this view shows that somebody else leads than the member at `address` (whose identity is `asked`, once it said so),
-    /// and is not older than `term`.
-    pub(crate) fn moved_on(view: &ClusterView, address: &str, asked: Option<MemberId>, term: u64) -> bool {
-        let another = leader_of(view).is_some_and(|leader| match asked {
+    /// Whether a view that came after the first `views` shows that somebody else leads than the member at `address` (whose identity is
+    /// `asked`, once it said so).
+    pub(crate) fn moved_on(&self, address: &str, asked: Option<MemberId>, views: u64) -> bool {
+        let another = self.seen.as_ref().is_some_and(|leader| match asked {
             Some(asked) => leader.id != asked,
             None => leader.client != address,
         });
-        view.term >= term && another
+        self.views > views && another
     }
 }
 
@@ -190,15 +201,20 @@ mod tests {
         let mut routing = Routing::new(vec!["lb:3141".into()]);
         routing.learn(&view(4, Some(2)));
         routing.learn(&view(3, Some(1)));
-        assert_eq!((routing.for_leader().as_str(), routing.term()), ("m2:3141", 4));
-        let moved = |view: &ClusterView, asked| Routing::moved_on(view, "m2:3141", asked, 4);
+        assert_eq!((routing.for_leader().as_str(), routing.views()), ("m2:3141", 1));
+        let mut moved = |view: &ClusterView, asked| {
+            let views = routing.views();
+            routing.learn(view);
+            routing.moved_on("m2:3141", asked, views)
+        };
         assert!(!moved(&view(3, Some(1)), None));
-        assert!(moved(&view(5, Some(1)), None));
         assert!(!moved(&view(5, None), None));
+        assert!(moved(&view(5, Some(1)), None));
         assert!(
             !moved(&view(5, Some(1)), Some(MemberId(1))),
             "the same member under another address"
         );
+        assert!(!routing.moved_on("m2:3141", None, routing.views()), "seen before");
     }
 
     #[test]

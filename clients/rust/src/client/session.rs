@@ -130,7 +130,12 @@ impl Session {
                 self.resolve(id, &error.message).await
             }
             Ok(Answer::NotLeader(_)) => Err(lost("the member no longer leads").into()),
-            Ok(answer) => result(answer),
+            Ok(answer) => {
+                if matches!(answer, Answer::Done(_)) {
+                    exchange.give_back();
+                }
+                result(answer)
+            }
             Err(Trouble::Fatal(error)) => Err(error),
             Err(Trouble::NotSent(reason)) => Err(lost(&reason).into()),
             Err(Trouble::Lost(reason)) => self.resolve(id, &reason).await,

@@ -13,6 +13,7 @@ use rustls::ServerConfig;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::collections::{HashMap, VecDeque};
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 pub(crate) const PASSWORD: &str = "right";
@@ -55,6 +56,7 @@ pub(crate) struct FakeServer {
     pub(crate) address: String,
     script: Arc<Mutex<VecDeque<Step>>>,
     seen: Arc<Mutex<Vec<Execute>>>,
+    sessions: Arc<AtomicUsize>,
     endpoint: Endpoint,
 }
 
@@ -67,6 +69,11 @@ impl FakeServer {
 
     pub(crate) fn seen(&self) -> Vec<Execute> {
         self.seen.lock().unwrap().clone()
+    }
+
+    /// How many were opened, the greetings among them.
+    pub(crate) fn sessions(&self) -> usize {
+        self.sessions.load(Ordering::Relaxed)
     }
 
     pub(crate) fn stop(&self) {
@@ -134,15 +141,19 @@ fn start(key: &rcgen::CertifiedKey<rcgen::KeyPair>, me: usize, shared: &Arc<Mute
         address: endpoint.local_addr().unwrap().to_string(),
         script: Arc::default(),
         seen: Arc::default(),
+        sessions: Arc::default(),
         endpoint: endpoint.clone(),
     };
     let (script, seen, shared) = (server.script.clone(), server.seen.clone(), shared.clone());
+    let sessions = server.sessions.clone();
     tokio::spawn(async move {
         while let Some(incoming) = endpoint.accept().await {
             let (script, seen, shared) = (script.clone(), seen.clone(), shared.clone());
+            let sessions = sessions.clone();
             tokio::spawn(async move {
                 let Ok(connection) = incoming.await else { return };
                 while let Ok((send, recv)) = connection.accept_bi().await {
+                    sessions.fetch_add(1, Ordering::Relaxed);
                     let session = serve(
                         connection.clone(),
                         send,

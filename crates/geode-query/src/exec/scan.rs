@@ -10,8 +10,8 @@ use crate::expr::Expr;
 use crate::names::NameIndex;
 use geode_types::{NodeId, QueryError};
 
-/// The first page is small, the next twice as large and so on: a LIMIT behind often needs no more than the first.
-const FIRST_PAGE_ROWS: usize = 16;
+/// The first page is a row, the next twice as large and so on: a LIMIT behind often needs no more than the first.
+const FIRST_PAGE_ROWS: usize = 1;
 
 /// Reads page by page for a single row; for several rows it reads the ids once and keeps them.
 pub(super) struct Scan {
