@@ -218,6 +218,7 @@ impl Hands<'_> {
             Action::TransferLeader { leader, to, .. } => {
                 (leader, InternalRequest::TransferLeader { to: Some(*to) })
             }
+            Action::Fence { pod, fenced } => (pod, InternalRequest::Fence { fenced: *fenced }),
             _ => return Ok(()),
         };
         let address = self.look.targets.get(pod).ok_or(ActFailure::NoAddress)?;
@@ -463,6 +464,7 @@ pub fn kind(action: &Action) -> &'static str {
         Action::ChangeVoters { .. } => "ChangeVoters",
         Action::RemoveLearners { .. } => "RemoveLearners",
         Action::TransferLeader { .. } => "TransferLeader",
+        Action::Fence { .. } => "Fence",
         Action::RestartPod { .. } => "RestartPod",
         Action::ReplaceLostVolume { .. } => "ReplaceLostVolume",
         Action::SetRole { .. } => "SetRole",

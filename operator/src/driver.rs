@@ -8,6 +8,7 @@ use crate::schedules::keep_schedules;
 use futures::stream::{BoxStream, select_all};
 use futures::{Stream, StreamExt};
 use geode_api::{GeodeBackup, GeodeBackupSchedule, GeodeCluster, GeodeRestore, LABEL_CLUSTER};
+use geode_planner::Progress;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -354,7 +355,8 @@ async fn woken(wake: &Notify, longest: Duration) {
 async fn between_rounds(context: &Context, key: &Key, wake: &Notify, mut round: Round) {
     let due = Instant::now() + round.next;
     let mut counters_due = Instant::now() + COUNTERS;
-    let calm = round.plan.is_settled() && round.status.leader.is_some();
+    let rests = matches!(round.plan.progress, Progress::Resting(..));
+    let calm = round.plan.is_settled() && (rests || round.status.leader.is_some());
     let pulse = if calm { PULSE } else { PULSE_WHILE_CHANGING };
     loop {
         tokio::select! {

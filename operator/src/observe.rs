@@ -353,6 +353,7 @@ fn set_view(set: &Value) -> SetView {
         deleting: set.pointer("/metadata/deletionTimestamp").is_some(),
         life: volumes.first().map_or(0, |(_, life, _)| *life),
         retains: retains("whenScaled") && retains("whenDeleted"),
+        keeps_volumes: retains("whenScaled"),
         replicas: set
             .pointer("/spec/replicas")
             .and_then(Value::as_u64)

@@ -7,6 +7,7 @@ pub mod auth;
 mod board;
 mod cutter;
 mod ephemeral;
+mod fence;
 mod gate;
 pub mod identity;
 mod internal;
@@ -26,4 +27,5 @@ mod system;
 pub mod tls;
 
 pub use ephemeral::Ephemeral;
+pub use fence::{Held, is_fenced};
 pub use node::{Ended, GRAPH_FOLDER, ServeOptions, Server, StartError};

@@ -248,7 +248,7 @@ impl Server {
 }
 
 /// After a forced deletion Kubernetes starts a pod while the container before it is still ending.
-async fn wait_for_predecessor(data_dir: &Path) {
+pub(crate) async fn wait_for_predecessor(data_dir: &Path) {
     let deadline = tokio::time::Instant::now() + PREDECESSOR_GRACE;
     if is_in_use(data_dir) {
         tracing::warn!(path = %data_dir.display(), "another geode process uses the data directory; waiting for its end");
@@ -258,7 +258,7 @@ async fn wait_for_predecessor(data_dir: &Path) {
     }
 }
 
-fn certificates(config: &Config) -> Result<TlsFiles, StartError> {
+pub(crate) fn certificates(config: &Config) -> Result<TlsFiles, StartError> {
     if let Some(tls) = &config.server.tls {
         return Ok(TlsFiles {
             cert: tls.cert_file.clone(),

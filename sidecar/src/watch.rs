@@ -108,6 +108,7 @@ fn state(state: MemberState) -> &'static str {
         MemberState::Empty => "empty, waits to be given a place in a cluster",
         MemberState::Restoring => "restoring",
         MemberState::Running => "running",
+        MemberState::Fenced => "fenced, takes no part",
     }
 }
 

@@ -44,6 +44,14 @@ pub(crate) enum Verb {
     Upgrade(UpgradeArgs),
     /// Prints the members' logs.
     Logs(LogsArgs),
+    /// Says what the operator waits for, since when, and what would unblock it.
+    Why(WhyArgs),
+    /// Pauses the operator for a cluster until a moment, and lets it go on.
+    Maintenance(PauseArgs),
+    /// Takes a member out without touching its data, and lets it take part again.
+    Fence(FenceArgs),
+    /// Stops all members and keeps their volumes, and wakes them.
+    Hibernate(HibernateArgs),
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -177,6 +185,75 @@ pub(crate) struct UpgradeArgs {
     /// Waits until every member runs it.
     #[arg(long, conflicts_with = "plan")]
     pub(crate) wait: bool,
+}
+
+/// How the answer to why is printed.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum WhyFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WhyArgs {
+    /// Name of the GeodeCluster.
+    pub(crate) name: String,
+    /// How to print it.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: WhyFormat,
+}
+
+/// Whether something is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Switch {
+    /// From now on.
+    On,
+    /// No more.
+    Off,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PauseArgs {
+    /// On or off.
+    #[arg(value_enum)]
+    pub(crate) switch: Switch,
+    /// Name of the GeodeCluster.
+    pub(crate) name: String,
+    /// How long: a number with s, m, h or d, at most 7d. Then it ends by itself.
+    #[arg(long = "for", value_name = "DURATION", default_value = "1h")]
+    pub(crate) duration: String,
+    /// Why; shown in the condition Maintenance.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FenceArgs {
+    /// On or off.
+    #[arg(value_enum)]
+    pub(crate) switch: Switch,
+    /// Name of the GeodeCluster.
+    pub(crate) name: String,
+    /// The member's pod.
+    pub(crate) pod: String,
+    /// Also when no majority is left: the name of the cluster, to say that this is meant.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) allow_quorum_loss: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HibernateArgs {
+    /// On or off.
+    #[arg(value_enum)]
+    pub(crate) switch: Switch,
+    /// Name of the GeodeCluster.
+    pub(crate) name: String,
+    /// The name of the cluster once more, to say that its users may be left without it.
+    #[arg(long, value_name = "NAME", required_if_eq("switch", "on"))]
+    pub(crate) allow_quorum_loss: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ mod args;
 mod backup;
 mod kubectl;
 mod logs;
+mod maintenance;
 mod pods;
 mod promote;
 mod query;
@@ -13,6 +14,7 @@ mod restore;
 mod shell;
 mod status;
 mod upgrade;
+mod why;
 
 use anyhow::Result;
 use args::{Cli, Verb};
@@ -40,5 +42,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Restore(args) => restore::run(&kubectl, &args),
         Verb::Upgrade(args) => upgrade::run(&kubectl, &args),
         Verb::Logs(args) => logs::run(&kubectl, &args),
+        Verb::Why(args) => why::run(&kubectl, &args),
+        Verb::Maintenance(args) => maintenance::pause(&kubectl, &args),
+        Verb::Fence(args) => maintenance::fence(&kubectl, &args),
+        Verb::Hibernate(args) => maintenance::hibernate(&kubectl, &args),
     }
 }

@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 mod exchange;
+mod maintenance;
 
 /// A rule that a plan breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,16 +66,23 @@ pub fn check(plan: &Plan, want: &Want, seen: &Observed, now: Timestamp) -> Resul
                 disruptions += 1;
                 replace(seen, pod, claims, now)
             }
+            Action::Fence { pod, fenced } => {
+                disruptions += u32::from(*fenced);
+                maintenance::fence(want, seen, pod, *fenced, now)
+            }
             Action::StopPods { group, uid } => exchange::stop(want, seen, *group, uid, now),
             Action::DeleteSet { group, uid } => exchange::delete_set(want, seen, *group, uid, now),
             Action::MarkVolumes { claims, kept_by } => exchange::mark(want, seen, claims, kept_by.as_ref()),
             Action::ReleaseVolumes { claims } => exchange::release(want, seen, claims, now),
-            Action::Apply(object) => exchange::apply(want, seen, object),
+            Action::Apply(object) => {
+                exchange::apply(want, seen, object).or_else(|| maintenance::apply(want, seen, object))
+            }
             Action::Scale { group, replicas } => scale(want, seen, *group, *replicas, now),
             Action::Delete(key) => (key.kind != crate::Kind::PodDisruptionBudget)
                 .then_some("only disruption budgets are deleted"),
             _ => None,
         };
+        let broken = broken.or_else(|| maintenance::paused(want, action, now));
         violations.extend(broken.map(|rule| Violation {
             rule,
             action: action.to_string(),
@@ -295,6 +303,9 @@ fn restart(seen: &Observed, pod: &str, uid: &str, now: Timestamp) -> Option<&'st
     let Some(view) = seen.pods.get(pod).filter(|view| view.uid == uid) else {
         return Some("only a pod that was seen is restarted");
     };
+    if maintenance::is_held(seen, pod) {
+        return Some("a pod whose member is fenced stays for inspection");
+    }
     let takes_volume = takes_volume(seen, pod);
     if !view.running && seen.member(pod).is_none() {
         // It serves nobody. But a volume that waits for its deletion goes with it.

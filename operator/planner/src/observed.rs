@@ -88,6 +88,8 @@ pub struct SetView {
     pub life: u32,
     /// Neither fewer pods nor its own deletion take volumes with them.
     pub retains: bool,
+    /// Fewer pods take no volumes with them.
+    pub keeps_volumes: bool,
     /// `spec.replicas`.
     pub replicas: u32,
     /// Hash of the wishes in its pod template.

@@ -1,6 +1,7 @@
 //! `Want`: a manifest after validation. Past this point nothing reads the raw spec. What the API server's CEL rules already refuse is
 //! checked again only where a wrong value would do harm.
 
+use crate::maintenance::{self, Maintenance};
 use crate::names::{Group, Names};
 use geode_api::{
     BootstrapStatus, DeletionPolicy, GeodeCluster, GeodeClusterSpec, ImagesStatus, LivesStatus,
@@ -75,6 +76,8 @@ pub struct Want {
     pub restore: Option<Restore>,
     /// What deletion does to volumes.
     pub deletion: DeletionPolicy,
+    /// What a person takes over for a while.
+    pub maintenance: Maintenance,
     /// Release of the operator.
     pub release: String,
     /// What was decided before.
@@ -183,6 +186,7 @@ pub fn validate(cluster: &GeodeCluster, defaults: &Defaults) -> Result<Want, Inv
         config: spec.config.clone(),
         restore: restore(spec)?,
         deletion: spec.deletion_policy,
+        maintenance: maintenance::validate(spec.maintenance.as_ref(), &names)?,
         release: defaults.release.clone(),
         names,
         memory,

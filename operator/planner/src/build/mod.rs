@@ -25,6 +25,8 @@ pub(crate) struct Fixed {
     pub(crate) group: Group,
     /// Number of pods.
     pub(crate) replicas: u32,
+    /// Pods that are taken away leave their volumes.
+    pub(crate) keeps_volumes: bool,
     /// Life of the database whose volumes the pods mount.
     pub(crate) life: u32,
     /// Sizes of new volumes: data, log.
@@ -90,10 +92,7 @@ fn is_frozen(object: &Object, want: &Want, seen: &Observed) -> bool {
     };
     let same_wishes = annotation(geode_api::ANNOTATION_TEMPLATE) == Some(template_hash(want).as_str());
     // What becomes of the volumes is a wish that shapes no pod, and too grave to wait for one that does.
-    let policy = |of: &Value| {
-        of.pointer("/spec/persistentVolumeClaimRetentionPolicy/whenDeleted")
-            .cloned()
-    };
+    let policy = |of: &Value| of.pointer("/spec/persistentVolumeClaimRetentionPolicy").cloned();
     let same_policy = policy(live) == policy(&object.body);
     same_wishes && same_policy && annotation(ANNOTATION_BUILDER) != Some(want.release.as_str())
 }

@@ -25,6 +25,9 @@ pub(super) fn build(want: &Want, template: &str, fixed: &Fixed) -> Object {
         DeletionPolicy::Retain => "Retain",
         DeletionPolicy::Delete => "Delete",
     };
+    // Pods go only after their members have left the cluster; what is on their volumes is a copy of what the others have, under an identity that
+    // must never come back. Unless all of them go for a while.
+    let when_scaled = if fixed.keeps_volumes { "Retain" } else { "Delete" };
     // That of the voters cannot change, so it takes in observers; Kubernetes tells pods of two sets apart by owner and name.
     let selector = match fixed.group {
         Group::Voters => json!({ LABEL_CLUSTER: want.names.cluster }),
@@ -35,9 +38,7 @@ pub(super) fn build(want: &Want, template: &str, fixed: &Fixed) -> Object {
         "serviceName": want.names.peers(),
         "podManagementPolicy": "Parallel",
         "updateStrategy": { "type": "OnDelete" },
-        // Pods go only after their members have left the cluster; what is on their volumes is a copy of what the others have, under an
-        // identity that must never come back.
-        "persistentVolumeClaimRetentionPolicy": { "whenDeleted": when_deleted, "whenScaled": "Delete" },
+        "persistentVolumeClaimRetentionPolicy": { "whenDeleted": when_deleted, "whenScaled": when_scaled },
         "selector": { "matchLabels": selector },
         "template": pod_template(want, fixed, template),
         "volumeClaimTemplates": [

@@ -92,6 +92,13 @@ pub enum Action {
         /// Its successor.
         to: MemberId,
     },
+    /// Tell the member of this pod to take no part, or to take part again.
+    Fence {
+        /// Pod.
+        pod: String,
+        /// To take no part.
+        fenced: bool,
+    },
     /// Delete a pod, so that the StatefulSet makes it anew.
     RestartPod {
         /// Pod.
@@ -164,6 +171,8 @@ pub struct Plan {
     pub progress: Progress,
     /// Whom it concerns: with observers alone all voters are where they should be.
     pub concerns: Group,
+    /// What is left undone because the operator is paused.
+    pub held: Vec<String>,
 }
 
 /// How far things are.
@@ -171,6 +180,8 @@ pub struct Plan {
 pub enum Progress {
     /// The goal is reached.
     Idle,
+    /// Nothing is left to do until a person ends what a person asked for.
+    Resting(Reason, String),
     /// The actions bring it nearer.
     Working(Reason, String),
     /// Something has to happen first.
@@ -182,7 +193,7 @@ pub enum Progress {
 impl Plan {
     /// Whether anything is left to do that belongs to the goal. Role labels and backups do not: they follow what happens.
     pub fn is_settled(&self) -> bool {
-        self.progress == Progress::Idle
+        matches!(self.progress, Progress::Idle | Progress::Resting(..))
     }
 }
 
@@ -230,6 +241,8 @@ impl fmt::Display for Action {
             Self::TransferLeader { leader, to_pod, .. } => {
                 write!(f, "transfer leadership from {leader} to {to_pod}")
             }
+            Self::Fence { pod, fenced: true } => write!(f, "fence {pod}"),
+            Self::Fence { pod, fenced: false } => write!(f, "lift the fence of {pod}"),
             Self::RestartPod { pod, .. } => write!(f, "restart {pod}"),
             Self::ReplaceLostVolume { pod, .. } => write!(f, "replace the lost volume of {pod}"),
             Self::StopPods { group, .. } => write!(f, "stop all {group} and keep their volumes"),

@@ -3,7 +3,7 @@
 use crate::build::{self, Fixed};
 use crate::names::Group;
 use crate::observed::{Certificate, Observed, VolumeKind};
-use crate::plan::Action;
+use crate::plan::{Action, hibernation};
 use crate::want::{Memory, Want};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
@@ -56,7 +56,12 @@ fn fixed(want: &Want, seen: &Observed, group: Group) -> Fixed {
     };
     Fixed {
         group,
-        replicas: set.map_or_else(|| replicas_anew(want, seen, group), |set| set.replicas),
+        replicas: match set {
+            Some(set) => set.replicas,
+            None if want.maintenance.hibernates => 0,
+            None => replicas_anew(want, seen, group),
+        },
+        keeps_volumes: want.maintenance.hibernates || set.is_some_and(hibernation::sleeps),
         life: set.map_or(seen.life, |set| set.life),
         sizes: [
             size(VolumeKind::Data, &want.data_size),

@@ -3,8 +3,9 @@
 use crate::kubernetes::BAD_VERSION;
 use crate::lives::BAD_SOURCE;
 use crate::model::{Model, Volume};
-use geode_planner::{Action, Group, Place, Plan};
+use geode_planner::{Action, Group, Names, Place, Plan};
 use geode_types::MemberId;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -53,6 +54,16 @@ pub(crate) enum Event {
     Load(u8),
     /// All reach each other.
     Heal,
+    /// A person wants this member fenced, and no other.
+    Fence(Place),
+    /// Nobody is to be fenced.
+    LiftFence,
+    /// Whether the cluster hibernates is changed.
+    Hibernate,
+    /// The operator is paused for so many seconds.
+    Pause(u8),
+    /// Whether updates are held is changed.
+    HoldUpdates,
 }
 
 /// A pod that may be there.
@@ -87,6 +98,11 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
         2 => pod().prop_map(Event::Cut),
         1 => (0u8..10).prop_map(Event::Load),
         2 => Just(Event::Heal),
+        2 => pod().prop_map(Event::Fence),
+        1 => Just(Event::LiftFence),
+        1 => Just(Event::Hibernate),
+        1 => (0u8..20).prop_map(Event::Pause),
+        1 => Just(Event::HoldUpdates),
     ]
 }
 
@@ -96,13 +112,46 @@ pub(crate) struct Wishes {
     pub(crate) members: u32,
     pub(crate) observers: u32,
     version: u8,
+    fenced: Option<Place>,
+    hibernates: bool,
+    paused_until: Option<Timestamp>,
+    holds_updates: bool,
 }
 
 impl Wishes {
+    /// Nothing is taken over from the operator.
+    fn without_maintenance(self) -> Self {
+        Self {
+            fenced: None,
+            hibernates: false,
+            paused_until: None,
+            holds_updates: false,
+            ..self
+        }
+    }
+
+    fn maintenance(self) -> Value {
+        let pod = |place: Place| {
+            let names = Names {
+                namespace: "db".into(),
+                cluster: "g".into(),
+            };
+            names.pod(place.group, place.ordinal)
+        };
+        json!({
+            "fenced": self.fenced.map(pod).into_iter().collect::<Vec<_>>(),
+            "hibernate": self.hibernates,
+            "allowQuorumLoss": self.hibernates.then_some("g"),
+            "holdUpdates": self.holds_updates,
+            "paused": self.paused_until.map(|until| json!({"until": until.to_string()})),
+        })
+    }
+
     fn spec(self) -> Value {
         json!({
             "members": self.members, "observers": {"replicas": self.observers},
             "version": format!("1.0.{}", self.version), "archive": {"s3": {"bucket": "b"}},
+            "maintenance": self.maintenance(),
         })
     }
 }
@@ -119,6 +168,10 @@ impl Story {
             members: 3,
             observers: 1,
             version: 0,
+            fenced: None,
+            hibernates: false,
+            paused_until: None,
+            holds_updates: false,
         };
         Self {
             model: Model::new(wishes.spec()),
@@ -142,6 +195,7 @@ impl Story {
             // What is fetched anew may be there by now.
             self.model.pods.remove(&self.model.names().pod(Group::Voters, 0));
         }
+        self.change(|wishes| *wishes = wishes.without_maintenance());
         if format!("1.0.{}", self.wishes.version) == BAD_VERSION {
             self.change(|wishes| wishes.version = 0);
         }
@@ -184,6 +238,14 @@ impl Story {
                 }
             }
             Event::Heal => self.heal(),
+            Event::Fence(place) => self.change(|wishes| wishes.fenced = Some(place)),
+            Event::LiftFence => self.change(|wishes| wishes.fenced = None),
+            Event::Hibernate => self.change(|wishes| wishes.hibernates ^= true),
+            Event::HoldUpdates => self.change(|wishes| wishes.holds_updates ^= true),
+            Event::Pause(seconds) => {
+                let until = self.model.now + SignedDuration::from_secs(seconds.into());
+                self.change(|wishes| wishes.paused_until = Some(until));
+            }
             Event::LoseVolume(place)
             | Event::LoseStorage(place)
             | Event::DeleteVolume(place)
@@ -245,12 +307,27 @@ impl Story {
         let before = self.model.clone();
         let plan = self.model.interrupted_round(actions);
         for action in &plan.actions {
-            if let Action::RestartPod { pod, .. } = action {
-                assert!(
-                    leaves_a_majority(&before, pod),
-                    "a restart took the majority away"
-                );
+            match action {
+                Action::RestartPod { pod, .. } => {
+                    assert!(
+                        leaves_a_majority(&before, pod),
+                        "a restart took the majority away"
+                    );
+                }
+                Action::Fence { pod, fenced: true } => {
+                    let meant = before.want().maintenance.allows_quorum_loss;
+                    assert!(
+                        meant || leaves_a_majority(&before, pod),
+                        "a fence took the majority away"
+                    );
+                }
+                _ => {}
             }
+            let paused = before.want().maintenance.pause(before.now).is_some();
+            assert!(
+                !paused || matches!(action, Action::SetRole { .. }),
+                "paused, and yet: {action}"
+            );
         }
         let pods = self.model.pods.values();
         let leaders = pods.filter(|pod| pod.view.role.as_deref() == Some("leader"));

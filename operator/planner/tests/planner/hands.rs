@@ -61,6 +61,7 @@ impl Model {
                 let backup = backups.find(|backup| backup.name == *name).expect(THERE);
                 backup.status = (**status).clone();
             }
+            Action::Fence { pod, fenced } => self.volumes.get_mut(pod).expect(THERE).fenced = *fenced,
             Action::RestartPod { pod, .. } => {
                 self.restarted.push(pod.clone());
                 self.pods.get_mut(pod).expect(THERE).view.deleting = true;

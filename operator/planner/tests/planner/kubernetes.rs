@@ -125,6 +125,7 @@ impl Model {
                 owner: None,
                 belongs: false,
                 kept_by: None,
+                fenced: false,
             };
             self.volumes.insert(name.to_owned(), volume);
         }

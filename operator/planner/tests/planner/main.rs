@@ -10,6 +10,7 @@ mod events;
 mod hands;
 mod kubernetes;
 mod lives;
+mod maintenance;
 mod model;
 mod objects;
 mod observers;

@@ -69,7 +69,7 @@ proptest! {
         let mut story = Story::new();
         story.model.converge(100);
         for event in events {
-            if let Event::Members(_) | Event::Observers(_) | Event::Version(_) | Event::Rounds(_) | Event::KillPod(_) = event {
+            if let Event::Fence(_) | Event::Members(_) | Event::Observers(_) | Event::Version(_) | Event::Rounds(_) | Event::KillPod(_) = event {
                 story.happen(event);
             }
         }
@@ -86,7 +86,7 @@ proptest! {
         let touches = plan.actions.iter().any(|action| matches!(
             action,
             Action::RestartPod { .. } | Action::ChangeVoters { .. } | Action::AddLearner { .. } | Action::RemoveLearners { .. }
-                | Action::TransferLeader { .. } | Action::ReplaceLostVolume { .. }
+                | Action::TransferLeader { .. } | Action::ReplaceLostVolume { .. } | Action::Fence { fenced: true, .. }
         ));
         prop_assert!(!touches || check(&plan, &want, &seen, stale).is_err(), "a stale plan was let through: {:?}", plan);
     }
