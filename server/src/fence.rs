@@ -21,9 +21,12 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 
 const FILE: &str = "fenced";
+/// How long an answer may take to leave.
+const ANSWER_GRACE: Duration = Duration::from_millis(200);
 
 /// Whether the member of this data directory is fenced.
 pub fn is_fenced(config: &Config) -> bool {
@@ -86,6 +89,8 @@ impl Held {
             if lifted.wait_for(|lifted| *lifted).await.is_err() {
                 std::future::pending::<()>().await;
             }
+            // The answer to whoever lifted it is on its way.
+            tokio::time::sleep(ANSWER_GRACE).await;
         }
         .boxed()
     }

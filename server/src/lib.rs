@@ -7,6 +7,7 @@ pub mod auth;
 mod board;
 mod cutter;
 mod ephemeral;
+mod farewell;
 mod fence;
 mod gate;
 pub mod identity;

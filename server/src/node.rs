@@ -14,7 +14,7 @@ use crate::raft::{self, Environment, MembershipError, OpenError, Raft, RaftIdent
 use crate::session::{Service, SessionMetrics};
 use crate::system::{ClusterMember, ClusterTables};
 use crate::tls::{CertificateError, TlsFiles, own_certificates, write_private};
-use crate::{join, pending};
+use crate::{farewell, join, pending};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use geode_config::{Config, Timing};
@@ -232,6 +232,7 @@ impl Server {
     }
 
     async fn drain(self) {
+        farewell::prepare(&self.member).await;
         if let Err(error) = self.member.raft.retire().await {
             tracing::info!(%error, "leadership was not handed over before the end");
         }

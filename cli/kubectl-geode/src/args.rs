@@ -177,14 +177,29 @@ pub(crate) struct UpgradeArgs {
     /// Name of the GeodeCluster.
     pub(crate) name: String,
     /// The release to run, for example 0.1.1.
-    #[arg(long, value_name = "VERSION")]
-    pub(crate) to: String,
+    #[arg(long, value_name = "VERSION", required_unless_present = "turn")]
+    pub(crate) to: Option<String>,
     /// Says what would happen, and changes nothing.
-    #[arg(long)]
+    #[arg(long, requires = "to")]
     pub(crate) plan: bool,
     /// Waits until every member runs it.
-    #[arg(long, conflicts_with = "plan")]
+    #[arg(long, requires = "to", conflicts_with = "plan")]
     pub(crate) wait: bool,
+    /// With an archive: how old the newest base backup may be; a number with s, m, h or d.
+    #[arg(long, requires = "to", value_name = "DURATION", default_value = "24h")]
+    pub(crate) backup_within: String,
+    /// Upgrades also without a recent base backup.
+    #[arg(long, requires = "to")]
+    pub(crate) without_backup: bool,
+    /// An upgrade stands still where it is.
+    #[arg(long, group = "turn", conflicts_with = "to")]
+    pub(crate) pause: bool,
+    /// An upgrade goes on.
+    #[arg(long, group = "turn", conflicts_with = "to")]
+    pub(crate) resume: bool,
+    /// An upgrade is taken back to what all members ran before.
+    #[arg(long, group = "turn", conflicts_with = "to")]
+    pub(crate) abort: bool,
 }
 
 /// How the answer to why is printed.
@@ -289,6 +304,34 @@ mod tests {
         ] {
             let cli = Cli::try_parse_from(line.split(' ')).unwrap();
             assert_eq!(cli.global.namespace.as_deref(), Some("db"), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_upgrade_has_a_goal_or_a_turn() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' ')).is_ok();
+        for line in [
+            "kubectl-geode upgrade a --to 0.2.0",
+            "kubectl-geode upgrade a --to 0.2.0 --plan --backup-within 7d",
+            "kubectl-geode upgrade a --pause",
+            "kubectl-geode upgrade a --abort",
+            "kubectl-geode hibernate on a --allow-quorum-loss a",
+            "kubectl-geode hibernate off a",
+            "kubectl-geode fence on a a-1",
+            "kubectl-geode maintenance on a --for 2h --reason x",
+            "kubectl-geode why a -o json",
+        ] {
+            assert!(parse(line), "{line}");
+        }
+        for line in [
+            "kubectl-geode upgrade a",
+            "kubectl-geode upgrade a --pause --abort",
+            "kubectl-geode upgrade a --to 0.2.0 --pause",
+            "kubectl-geode upgrade a --pause --wait",
+            "kubectl-geode hibernate on a",
+            "kubectl-geode fence on a",
+        ] {
+            assert!(!parse(line), "{line}");
         }
     }
 

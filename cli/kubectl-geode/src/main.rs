@@ -4,6 +4,7 @@
 
 mod args;
 mod backup;
+mod duration;
 mod kubectl;
 mod logs;
 mod maintenance;
@@ -14,6 +15,7 @@ mod restore;
 mod shell;
 mod status;
 mod upgrade;
+mod upgrade_turn;
 mod why;
 
 use anyhow::Result;
@@ -40,7 +42,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Promote(args) => promote::run(&kubectl, &args),
         Verb::Backup(args) => backup::run(&kubectl, &args),
         Verb::Restore(args) => restore::run(&kubectl, &args),
-        Verb::Upgrade(args) => upgrade::run(&kubectl, &args),
+        Verb::Upgrade(args) => match &args.to {
+            Some(to) => upgrade::run(&kubectl, &args, to),
+            None => upgrade_turn::run(&kubectl, &args),
+        },
         Verb::Logs(args) => logs::run(&kubectl, &args),
         Verb::Why(args) => why::run(&kubectl, &args),
         Verb::Maintenance(args) => maintenance::pause(&kubectl, &args),

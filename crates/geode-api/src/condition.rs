@@ -140,6 +140,8 @@ reasons! {
     Hibernated false,
     /// Pods with an outdated template are not restarted, as a person asked.
     UpdatesHeld false,
+    /// Leadership moves off a node that takes no new pods.
+    NodeCordoned false,
 }
 
 impl fmt::Display for Reason {

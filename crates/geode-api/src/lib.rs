@@ -15,6 +15,7 @@ mod restore;
 mod schedule;
 mod schema;
 mod status;
+mod versions;
 
 pub use backup::{
     BackupPhase, CleanedUpStatus, GeodeBackup, GeodeBackupSpec, GeodeBackupStatus, RetentionSpec,
@@ -43,3 +44,4 @@ pub use status::{
     ArchiveStatus, BootstrapMethod, BootstrapStatus, GeodeClusterStatus, ImagesStatus, MemberStatus,
     ObserversStatus,
 };
+pub use versions::{PathError, upgrade_path};

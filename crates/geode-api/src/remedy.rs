@@ -14,6 +14,7 @@ pub fn remedy(reason: Reason) -> Option<&'static str> {
         Reason::UpdatesHeld => {
             "`kubectl geode upgrade NAME --resume` goes on, `kubectl geode upgrade NAME --abort` takes the version back"
         }
+        Reason::NodeCordoned => "nothing: leadership moves to a member elsewhere",
         Reason::Restoring | Reason::RestoreWaiting => "nothing: the restore goes on by itself",
         Reason::Paused => {
             "it ends by itself at the time above; `kubectl geode maintenance off NAME` ends it now"

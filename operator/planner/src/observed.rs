@@ -117,6 +117,8 @@ pub struct PodView {
     pub running: bool,
     /// Kubernetes calls it ready.
     pub ready: bool,
+    /// Its node takes no new pods: somebody is about to empty it.
+    pub cordoned: bool,
     /// Why it is not there yet, in Kubernetes' words.
     pub trouble: Option<String>,
 }

@@ -3,6 +3,7 @@
 //! The StatefulSet and the ConfigMap shape pods. They carry the hash of the user's wishes and the release that rendered them; while the wishes
 //! are the same and the release is another, they stay as they are, so that a newer operator restarts no database.
 
+mod budget;
 mod config_map;
 mod services;
 mod stateful_set;
@@ -46,7 +47,7 @@ pub(crate) fn objects(want: &Want, seen: &Observed, sets: &[Fixed]) -> Vec<Objec
     if sets.iter().any(|fixed| fixed.group == Group::Observers) {
         objects.push(services::observers(want));
     }
-    objects.extend(services::disruption_budget(want));
+    objects.extend(budget::disruption_budget(want, seen));
     objects.extend(
         sets.iter()
             .map(|fixed| stateful_set::build(want, &template, fixed)),
@@ -61,7 +62,7 @@ pub(crate) fn surplus(want: &Want, seen: &Observed) -> Vec<ObjectKey> {
         kind: Kind::PodDisruptionBudget,
         name: want.names.cluster.clone(),
     };
-    let unwanted = services::disruption_budget(want).is_none() && seen.objects.contains_key(&budget);
+    let unwanted = budget::disruption_budget(want, seen).is_none() && seen.objects.contains_key(&budget);
     unwanted.then_some(budget).into_iter().collect()
 }
 

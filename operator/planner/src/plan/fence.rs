@@ -21,7 +21,7 @@ pub(super) fn plan(want: &Want, seen: &Observed, lead: Option<&Lead<'_>>) -> Ste
     }
     let mut open = want.maintenance.fenced.iter();
     match open.find(|pod| seen.member(pod).is_some() && !is_fenced(seen, pod)) {
-        Some(pod) => fence(want, lead, pod),
+        Some(pod) => fence(want, seen, lead, pod),
         None => Step::Clear,
     }
 }
@@ -34,17 +34,19 @@ fn order(pod: &str, fenced: bool, message: String) -> Step {
     Step::Act(vec![action], Reason::Fenced, message)
 }
 
-fn fence(want: &Want, lead: Option<&Lead<'_>>, pod: &str) -> Step {
+fn fence(want: &Want, seen: &Observed, lead: Option<&Lead<'_>>, pod: &str) -> Step {
     let now = || order(pod, true, format!("fencing {pod}"));
     let allowed = want.maintenance.allows_quorum_loss;
     let observes = want.names.ordinal(Group::Observers, pod).is_some();
     match lead {
         _ if observes => now(),
-        Some(lead) if lead.pod == pod && lead.voters().len() > 1 => match rolling::hand_over(want, lead) {
-            Step::Wait(..) if allowed => now(),
-            Step::Wait(..) => refused(want, pod),
-            step => step,
-        },
+        Some(lead) if lead.pod == pod && lead.voters().len() > 1 => {
+            match rolling::hand_over(want, seen, lead) {
+                Step::Wait(..) if allowed => now(),
+                Step::Wait(..) => refused(want, pod),
+                step => step,
+            }
+        }
         Some(lead) if others_have_everything(lead, pod) => now(),
         _ if allowed => now(),
         _ => refused(want, pod),

@@ -5,6 +5,7 @@
 mod action;
 mod backups;
 mod bootstrap;
+mod cordon;
 mod exchange;
 mod fence;
 mod hibernation;
@@ -166,6 +167,10 @@ fn open_besides_fences(
     let Some(lead) = lead else {
         return (Group::Voters, no_leader(want, seen));
     };
+    match cordon::plan(want, seen, lead) {
+        Step::Clear => {}
+        other => return (Group::Voters, other),
+    }
     match places(want, seen, lead, Group::Voters) {
         Step::Clear => {}
         other => return (Group::Voters, other),

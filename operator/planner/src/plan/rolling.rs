@@ -75,17 +75,18 @@ pub(super) fn disturb(want: &Want, seen: &Observed, lead: &Lead<'_>, pod: &str, 
     let alone = lead.voters().len() == 1;
     match seen.pods.get(pod) {
         Some(view) if pod != lead.pod || alone => restart(pod, view, Reason::Updating, message),
-        _ => hand_over(want, lead),
+        _ => hand_over(want, seen, lead),
     }
 }
 
 /// Moves leadership to a voter that has caught up.
-pub(super) fn hand_over(want: &Want, lead: &Lead<'_>) -> Step {
+pub(super) fn hand_over(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
     let able = lead
         .members()
         .iter()
         .filter(|member| member.id != lead.id() && lead.votes(member.id) && lead.caught_up(member.id));
-    let successor = able.min_by_key(|member| !want.wants_pod(&member.name));
+    let is_cordoned = |pod: &str| seen.pods.get(pod).is_some_and(|view| view.cordoned);
+    let successor = able.min_by_key(|member| (!want.wants_pod(&member.name), is_cordoned(&member.name)));
     match successor {
         Some(member) => Step::Act(
             vec![Action::TransferLeader {

@@ -64,6 +64,8 @@ pub(crate) enum Event {
     Pause(u8),
     /// Whether updates are held is changed.
     HoldUpdates,
+    /// The node of this pod takes no new pods, or takes some again.
+    Cordon(Place),
 }
 
 /// A pod that may be there.
@@ -103,6 +105,7 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Hibernate),
         1 => (0u8..20).prop_map(Event::Pause),
         1 => Just(Event::HoldUpdates),
+        2 => pod().prop_map(Event::Cordon),
     ]
 }
 
@@ -250,6 +253,7 @@ impl Story {
             | Event::LoseStorage(place)
             | Event::DeleteVolume(place)
             | Event::KillPod(place)
+            | Event::Cordon(place)
             | Event::Partition(place)
             | Event::Cut(place) => self.disturb(event, place),
         }
@@ -296,6 +300,7 @@ impl Story {
             (Event::KillPod(_), _) if may_lose || !doomed => {
                 model.pods.remove(&pod);
             }
+            (Event::Cordon(_), Some(pod)) => pod.view.cordoned ^= true,
             (Event::Partition(_), Some(view)) => view.reachable = false,
             (Event::Cut(_), Some(view)) => view.connected = false,
             _ => {}

@@ -104,6 +104,7 @@ impl Model {
             deleting: false,
             running: false,
             ready: false,
+            cordoned: false,
             trouble: None,
         };
         let pod = ModelPod {

@@ -364,3 +364,64 @@ fn the_second_opinion_knows_maintenance_too() {
     };
     assert_eq!(refusal(&model, grow), "a paused operator changes nothing");
 }
+
+#[test]
+fn leadership_leaves_a_cordoned_node_before_its_pod_is_evicted() {
+    let mut model = Model::settled(json!({}));
+    let leader = model.leader_pod().unwrap();
+    let others: Vec<String> = model.pods.keys().filter(|pod| **pod != leader).cloned().collect();
+    for pod in [&leader, &others[0]] {
+        model.pods.get_mut(pod).unwrap().view.cordoned = true;
+    }
+    assert_eq!(
+        said(&next(&model)),
+        [format!("transfer leadership from {leader} to {}", others[1])]
+    );
+    model.converge(20);
+    assert_eq!(model.leader_pod().as_ref(), Some(&others[1]));
+    // With every node cordoned there is nowhere better.
+    model.pods.get_mut(&others[1]).unwrap().view.cordoned = true;
+    assert!(next(&model).actions.is_empty());
+}
+
+#[test]
+fn a_cordoned_node_does_not_turn_an_upgrade_round_in_circles() {
+    let mut model = Model::settled(json!({}));
+    let leader = model.leader_pod().unwrap();
+    model.pods.get_mut(&leader).unwrap().view.cordoned = true;
+    model.change(json!({"version": "0.2.0"}));
+    model.converge(100);
+    assert_eq!(model.restarted.len(), 3);
+    assert_eq!(model.restarted.last(), Some(&leader));
+}
+
+#[test]
+fn the_budget_counts_on_no_voter_that_only_looks_healthy_and_stays_until_the_last_voter_but_one_has_left() {
+    let budget = |model: &Model| {
+        let mut budgets = model
+            .objects
+            .iter()
+            .filter(|(key, _)| key.kind == geode_planner::Kind::PodDisruptionBudget);
+        budgets.next().map(|(_, budget)| budget["spec"].clone())
+    };
+    let mut model = Model::settled(json!({}));
+    let spec = budget(&model).unwrap();
+    assert_eq!(
+        (&spec["maxUnavailable"], &spec["unhealthyPodEvictionPolicy"]),
+        (&json!(1), &json!("AlwaysAllow"))
+    );
+    // Kubernetes calls all three ready, and two lack more than a member may lack.
+    model.raft.as_mut().unwrap().load(5_000);
+    model.round();
+    assert_eq!(budget(&model).unwrap()["maxUnavailable"], 0);
+    model.converge(20);
+    assert_eq!(budget(&model).unwrap()["maxUnavailable"], 1);
+    model.change(json!({"members": 1}));
+    while model.raft.as_ref().unwrap().membership.voters.len() > 1 {
+        model.round();
+        assert!(budget(&model).is_some());
+        model.step();
+    }
+    model.converge(30);
+    assert_eq!(budget(&model), None);
+}

@@ -69,7 +69,7 @@ proptest! {
         let mut story = Story::new();
         story.model.converge(100);
         for event in events {
-            if let Event::Fence(_) | Event::Members(_) | Event::Observers(_) | Event::Version(_) | Event::Rounds(_) | Event::KillPod(_) = event {
+            if let Event::Fence(_) | Event::Cordon(_) | Event::Members(_) | Event::Observers(_) | Event::Version(_) | Event::Rounds(_) | Event::KillPod(_) = event {
                 story.happen(event);
             }
         }
