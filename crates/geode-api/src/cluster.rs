@@ -142,7 +142,9 @@ pub enum Timing {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)").message("the storage class of a cluster cannot change; make a new cluster and restore a backup into it"),
+    validation = Rule::new("has(self.replaceMembers) && self.replaceMembers || has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)").message("the storage class of volumes cannot change; storage.replaceMembers: true replaces the members one at a time by new ones with new volumes"),
+    validation = Rule::new("has(self.replaceMembers) && self.replaceMembers || !isQuantity(self.size) || !isQuantity(oldSelf.size) || quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0").message("a volume cannot shrink; storage.replaceMembers: true replaces the members one at a time by new ones with smaller volumes"),
+    validation = Rule::new("has(self.replaceMembers) && self.replaceMembers || !has(self.wal) || !has(oldSelf.wal) || !isQuantity(self.wal.size) || !isQuantity(oldSelf.wal.size) || quantity(self.wal.size).compareTo(quantity(oldSelf.wal.size)) >= 0").message("a volume cannot shrink; storage.replaceMembers: true replaces the members one at a time by new ones with smaller volumes"),
 )]
 pub struct StorageSpec {
     /// Size of the volume with the graph. May grow later.
@@ -156,6 +158,10 @@ pub struct StorageSpec {
     /// The volume with the write-ahead log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wal: Option<WalSpec>,
+    /// Members whose volumes are larger than asked for, or of another storage class, are replaced one at a time: a new member on new volumes copies
+    /// the data, gets the vote, and the old one leaves with its volumes. Needs three voters.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replace_members: bool,
 }
 
 impl Default for StorageSpec {
@@ -164,6 +170,7 @@ impl Default for StorageSpec {
             size: default_size(),
             storage_class_name: None,
             wal: None,
+            replace_members: false,
         }
     }
 }

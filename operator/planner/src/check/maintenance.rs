@@ -39,6 +39,9 @@ pub(super) fn fence(want: &Want, seen: &Observed, pod: &str, fenced: bool, now: 
     let Some((lead_pod, leader)) = any_leader(seen) else {
         return Some("no member is fenced without a leader");
     };
+    if leader.membership.joint {
+        return Some("no member is fenced while two sets of voters are in force");
+    }
     if lead_pod == pod && leader.membership.voters.as_slice() != [id] {
         return Some("a leader hands over before it is fenced");
     }

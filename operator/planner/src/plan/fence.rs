@@ -40,6 +40,11 @@ fn fence(want: &Want, seen: &Observed, lead: Option<&Lead<'_>>, pod: &str) -> St
     let observes = want.names.ordinal(Group::Observers, pod).is_some();
     match lead {
         _ if observes => now(),
+        // Two sets of voters are in force, and the leader's account does not say who is in which.
+        Some(lead) if lead.status.membership.joint && !allowed => Step::Wait(
+            Reason::Fenced,
+            format!("{pod} is fenced when the voters have changed"),
+        ),
         Some(lead) if lead.pod == pod && lead.voters().len() > 1 => {
             match rolling::hand_over(want, seen, lead) {
                 Step::Wait(..) if allowed => now(),

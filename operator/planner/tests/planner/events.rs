@@ -322,7 +322,7 @@ impl Story {
                 Action::Fence { pod, fenced: true } => {
                     let meant = before.want().maintenance.allows_quorum_loss;
                     assert!(
-                        meant || leaves_a_majority(&before, pod),
+                        meant || keeps_deciding(&before, pod),
                         "a fence took the majority away"
                     );
                 }
@@ -365,6 +365,14 @@ fn keeps_volumes(before: &Model, after: &Model, plan: &Plan) {
         let stays = after.get(&name).is_some_and(|still| still.uid == claim.uid);
         assert!(stays || !must_stay, "{name} is gone");
     }
+}
+
+/// Whether who decides goes on deciding without this pod.
+fn keeps_deciding(model: &Model, pod: &str) -> bool {
+    let Some(raft) = &model.raft else { return true };
+    let (up, id) = (model.up(), model.volumes[pod].id);
+    let rest: Vec<MemberId> = up.iter().copied().filter(|other| *other != id).collect();
+    !raft.has_quorum(&up) || raft.has_quorum(&rest)
 }
 
 /// Whether a majority that there was is still there without this pod.
