@@ -156,6 +156,8 @@ impl Hands<'_> {
                         .map(drop),
                 )
             }
+            Action::RemakeSet { group, uid } => self.delete_set(*group, uid).await,
+            Action::ReplaceVolumes { claims, .. } => self.delete_claims(claims).await,
             Action::StopPods { group, .. } => self.stop_pods(*group).await,
             Action::DeleteSet { group, uid } => self.delete_set(*group, uid).await,
             Action::MarkVolumes { claims, kept_by } => self.mark_volumes(claims, kept_by.as_deref()).await,
@@ -469,6 +471,8 @@ pub fn kind(action: &Action) -> &'static str {
         Action::ReplaceLostVolume { .. } => "ReplaceLostVolume",
         Action::SetRole { .. } => "SetRole",
         Action::RecordBackup { .. } => "RecordBackup",
+        Action::RemakeSet { .. } => "RemakeSet",
+        Action::ReplaceVolumes { .. } => "ReplaceVolumes",
         Action::StopPods { .. } => "StopPods",
         Action::DeleteSet { .. } => "DeleteSet",
         Action::MarkVolumes { .. } => "MarkVolumes",

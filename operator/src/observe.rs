@@ -367,6 +367,9 @@ fn set_view(set: &Value) -> SetView {
         release: annotation(ANNOTATION_BUILDER),
         observed: set.pointer("/metadata/generation").is_some()
             && set.pointer("/metadata/generation") == set.pointer("/status/observedGeneration"),
+        class: templates
+            .and_then(|templates| templates.first()?.pointer("/spec/storageClassName")?.as_str())
+            .map(str::to_owned),
         sizes: volumes.into_iter().map(|(kind, _, size)| (kind, size)).collect(),
     }
 }
@@ -475,6 +478,7 @@ fn claim_view(names: &Names, claim: &PersistentVolumeClaim) -> Option<ClaimView>
             .as_ref()
             .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
         size: requests.get("storage")?.0.clone(),
+        class: claim.spec.as_ref()?.storage_class_name.clone(),
         lost: claim.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Lost"),
         doomed: claim.metadata.deletion_timestamp.is_some() || owned_by_pod,
     })

@@ -2,8 +2,9 @@
 
 use crate::names::{Group, Names};
 use crate::observed::Observed;
+use crate::status::Verdict;
 use crate::want::{Invalid, Want};
-use geode_api::{MaintenanceSpec, Reason};
+use geode_api::{ConditionType, MaintenanceSpec, Reason};
 use geode_wire::internal::MemberState;
 use k8s_openapi::jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -103,8 +104,18 @@ pub(crate) fn is_fenced(seen: &Observed, pod: &str) -> bool {
         .is_some_and(|status| status.state == MemberState::Fenced)
 }
 
+/// What the condition Maintenance says: in force, or over; `None` where there never was any.
+pub(crate) fn verdict(want: &Want, seen: &Observed, now: Timestamp) -> Option<Verdict> {
+    if let Some((reason, message)) = in_force(want, seen, now) {
+        return Some((Some(true), reason, message));
+    }
+    let kind = ConditionType::Maintenance.to_string();
+    let known = seen.status.conditions.iter().any(|had| had.type_ == kind);
+    known.then(|| (Some(false), Reason::Idle, String::new()))
+}
+
 /// What is in force, the gravest first; `None` in everyday use.
-pub(crate) fn in_force(want: &Want, seen: &Observed, now: Timestamp) -> Option<(Reason, String)> {
+fn in_force(want: &Want, seen: &Observed, now: Timestamp) -> Option<(Reason, String)> {
     let maintenance = &want.maintenance;
     let mut said = Vec::new();
     if maintenance.hibernates {

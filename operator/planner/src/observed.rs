@@ -98,6 +98,8 @@ pub struct SetView {
     pub release: Option<String>,
     /// The StatefulSet controller has seen the newest spec.
     pub observed: bool,
+    /// Storage class in its volume templates.
+    pub class: Option<String>,
     /// Sizes in its volume templates: those of new volumes.
     pub sizes: BTreeMap<VolumeKind, String>,
 }
@@ -185,6 +187,8 @@ pub struct ClaimView {
     pub created_at: Timestamp,
     /// Requested size.
     pub size: String,
+    /// Its storage class.
+    pub class: Option<String>,
     /// Its volume is gone: phase `Lost`.
     pub lost: bool,
     /// It is being deleted, or will be together with its pod.

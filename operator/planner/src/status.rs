@@ -1,7 +1,7 @@
 //! What the user sees: the status as a function of manifest, observation and plan. Nothing is remembered here but the times of changes.
 
 use crate::build::selector;
-use crate::maintenance::in_force;
+use crate::maintenance;
 use crate::names::Group;
 use crate::observed::{MemberSeen, Observed};
 use crate::plan::{Plan, Progress, trouble};
@@ -99,7 +99,7 @@ pub fn cluster_status(
         ConditionType::ObserversReady,
         observers_ready(want, plan, observers_up),
     );
-    if let Some(verdict) = maintenance(want, seen, now) {
+    if let Some(verdict) = maintenance::verdict(want, seen, now) {
         set(ConditionType::Maintenance, verdict);
     }
     status
@@ -216,7 +216,8 @@ pub(crate) fn condition(
     }
 }
 
-type Verdict = (Option<bool>, Reason, String);
+/// Whether a condition holds, why, and a sentence.
+pub(crate) type Verdict = (Option<bool>, Reason, String);
 
 fn ready(want: &Want, seen: &Observed, plan: &Plan, report: &Report, up: usize) -> Verdict {
     match report {
@@ -269,16 +270,6 @@ fn labels_are_set(seen: &Observed) -> bool {
             .iter()
             .all(|(pod, view)| (view.role.as_deref() == Some("leader")) == (pod == lead.pod))
     })
-}
-
-/// In force, or over; `None` where there never was any.
-fn maintenance(want: &Want, seen: &Observed, now: Timestamp) -> Option<Verdict> {
-    if let Some((reason, message)) = in_force(want, seen, now) {
-        return Some((Some(true), reason, message));
-    }
-    let kind = ConditionType::Maintenance.to_string();
-    let known = seen.status.conditions.iter().any(|had| had.type_ == kind);
-    known.then(|| (Some(false), Reason::Idle, String::new()))
 }
 
 fn reconciling(want: &Want, plan: &Plan, report: &Report, now: Timestamp) -> Verdict {

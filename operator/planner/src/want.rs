@@ -60,6 +60,8 @@ pub struct Want {
     pub wal_size: String,
     /// Storage class of both.
     pub storage_class: Option<String>,
+    /// Members whose volumes cannot become what is wanted are replaced.
+    pub replaces_members: bool,
     /// Resources of the server.
     pub resources: Option<ResourceRequirements>,
     /// Images that the spec asks for, or those it means when it names none.
@@ -178,6 +180,7 @@ pub fn validate(cluster: &GeodeCluster, defaults: &Defaults) -> Result<Want, Inv
             .as_ref()
             .map_or_else(|| spec.storage.size.clone(), |wal| wal.size.clone()),
         storage_class: spec.storage.storage_class_name.clone(),
+        replaces_members: spec.storage.replace_members,
         resources: spec.resources.clone(),
         images: images(spec, &images_unnamed, defaults),
         images_unnamed,

@@ -231,3 +231,23 @@ async fn leadership_leaves_a_cordoned_node_with_the_rights_of_the_chart() {
     assert_ne!(new, old);
     assert_eq!(stage.kubernetes.made["a-0"], 1, "nothing restarts for it");
 }
+
+#[tokio::test]
+async fn volumes_of_another_class_come_with_new_members_and_no_majority_is_away() {
+    let spec = |class: &str| json!({ "members": 3, "deletionPolicy": "Delete", "storage": {"storageClassName": class, "replaceMembers": true} });
+    let mut stage = Stage::settled(&Place::new().await, spec("slow")).await;
+    let before = volumes(&stage).await;
+    stage.change(spec("fast")).await;
+    stage.settle().await;
+    stage.kubernetes.collect_garbage().await;
+    let claims = stage.api::<PersistentVolumeClaim>().list(&ListParams::default()).await.unwrap();
+    assert_eq!(claims.items.len(), 6);
+    for claim in &claims {
+        let class = claim.spec.as_ref().unwrap().storage_class_name.as_deref();
+        assert_eq!(class, Some("fast"), "{}", claim.name_any());
+        assert_ne!(before.get(&claim.name_any()), claim.uid().as_ref());
+    }
+    assert_eq!(stage.fleet.voters(), ["a-0", "a-1", "a-2"]);
+    assert_eq!(stage.fleet.begun(), 1);
+    assert_eq!(stage.kubernetes.made["a-0"], 2, "each pod was made anew once");
+}

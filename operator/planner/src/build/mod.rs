@@ -30,6 +30,8 @@ pub(crate) struct Fixed {
     pub(crate) keeps_volumes: bool,
     /// Life of the database whose volumes the pods mount.
     pub(crate) life: u32,
+    /// Storage class of new volumes.
+    pub(crate) class: Option<String>,
     /// Sizes of new volumes: data, log.
     pub(crate) sizes: [String; 2],
 }

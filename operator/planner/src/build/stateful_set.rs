@@ -42,8 +42,8 @@ pub(super) fn build(want: &Want, template: &str, fixed: &Fixed) -> Object {
         "selector": { "matchLabels": selector },
         "template": pod_template(want, fixed, template),
         "volumeClaimTemplates": [
-            claim_template(want, &VolumeKind::Data.name(fixed.life), &fixed.sizes[0]),
-            claim_template(want, &VolumeKind::Wal.name(fixed.life), &fixed.sizes[1]),
+            claim_template(want, fixed, &VolumeKind::Data.name(fixed.life), &fixed.sizes[0]),
+            claim_template(want, fixed, &VolumeKind::Wal.name(fixed.life), &fixed.sizes[1]),
         ],
     });
     let body = json!({ "metadata": metadata(want, &annotations), "spec": spec });
@@ -66,10 +66,10 @@ fn affinity(want: &Want, group: Group) -> Value {
     json!({ "podAntiAffinity": rule })
 }
 
-fn claim_template(want: &Want, name: &str, size: &str) -> Value {
+fn claim_template(want: &Want, fixed: &Fixed, name: &str, size: &str) -> Value {
     let mut spec =
         json!({ "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": size } } });
-    if let Some(class) = &want.storage_class {
+    if let Some(class) = &fixed.class {
         spec["storageClassName"] = class.as_str().into();
     }
     json!({

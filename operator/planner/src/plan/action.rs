@@ -113,6 +113,20 @@ pub enum Action {
         /// Names and uids of its lost volumes.
         claims: Vec<(String, String)>,
     },
+    /// Delete the StatefulSet and nothing that belongs to it, so that it is made anew with other volume templates.
+    RemakeSet {
+        /// Whose.
+        group: Group,
+        /// Only this one.
+        uid: String,
+    },
+    /// Delete the volumes of a member that runs. They go with its pod, and a new member takes its place.
+    ReplaceVolumes {
+        /// Pod.
+        pod: String,
+        /// Names and uids of its volumes.
+        claims: Vec<(String, String)>,
+    },
     /// Take all pods away, and let the StatefulSet keep all volumes from now on, in one write.
     StopPods {
         /// Whose.
@@ -245,6 +259,8 @@ impl fmt::Display for Action {
             Self::Fence { pod, fenced: false } => write!(f, "lift the fence of {pod}"),
             Self::RestartPod { pod, .. } => write!(f, "restart {pod}"),
             Self::ReplaceLostVolume { pod, .. } => write!(f, "replace the lost volume of {pod}"),
+            Self::RemakeSet { group, .. } => write!(f, "make the StatefulSet of the {group} anew"),
+            Self::ReplaceVolumes { pod, .. } => write!(f, "replace the volumes of {pod}"),
             Self::StopPods { group, .. } => write!(f, "stop all {group} and keep their volumes"),
             Self::DeleteSet { group, .. } => {
                 write!(f, "delete the StatefulSet of the {group} and keep its volumes")

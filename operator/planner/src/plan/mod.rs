@@ -12,6 +12,7 @@ mod hibernation;
 mod membership;
 mod objects;
 mod repair;
+mod replacement;
 mod restores;
 mod roles;
 mod rolling;
@@ -206,7 +207,7 @@ fn places(want: &Want, seen: &Observed, lead: &Lead<'_>, group: Group) -> Step {
 
 /// What the members run, and whether the voters are well.
 fn after_places(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
-    for question in [rolling::plan, voters_here] {
+    for question in [rolling::plan, voters_here, replacement::plan] {
         match question(want, seen, lead) {
             Step::Clear => {}
             other => return other,

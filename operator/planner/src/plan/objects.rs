@@ -62,6 +62,7 @@ fn fixed(want: &Want, seen: &Observed, group: Group) -> Fixed {
             None => replicas_anew(want, seen, group),
         },
         keeps_volumes: want.maintenance.hibernates || set.is_some_and(hibernation::sleeps),
+        class: set.map_or_else(|| want.storage_class.clone(), |set| set.class.clone()),
         life: set.map_or(seen.life, |set| set.life),
         sizes: [
             size(VolumeKind::Data, &want.data_size),

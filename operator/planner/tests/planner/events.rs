@@ -66,6 +66,8 @@ pub(crate) enum Event {
     HoldUpdates,
     /// The node of this pod takes no new pods, or takes some again.
     Cordon(Place),
+    /// Another size and class of volumes.
+    Storage(u8),
 }
 
 /// A pod that may be there.
@@ -106,6 +108,7 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
         1 => (0u8..20).prop_map(Event::Pause),
         1 => Just(Event::HoldUpdates),
         2 => pod().prop_map(Event::Cordon),
+        2 => (0u8..4).prop_map(Event::Storage),
     ]
 }
 
@@ -115,6 +118,7 @@ pub(crate) struct Wishes {
     pub(crate) members: u32,
     pub(crate) observers: u32,
     version: u8,
+    storage: u8,
     fenced: Option<Place>,
     hibernates: bool,
     paused_until: Option<Timestamp>,
@@ -131,6 +135,16 @@ impl Wishes {
             holds_updates: false,
             ..self
         }
+    }
+
+    /// The size and the class of all volumes.
+    pub(crate) fn volumes(self) -> (&'static str, &'static str) {
+        [("2Gi", "slow"), ("1Gi", "slow"), ("2Gi", "fast"), ("3Gi", "fast")][usize::from(self.storage)]
+    }
+
+    fn storage(self) -> Value {
+        let (size, class) = self.volumes();
+        json!({"size": size, "storageClassName": class, "replaceMembers": true})
     }
 
     fn maintenance(self) -> Value {
@@ -154,6 +168,7 @@ impl Wishes {
         json!({
             "members": self.members, "observers": {"replicas": self.observers},
             "version": format!("1.0.{}", self.version), "archive": {"s3": {"bucket": "b"}},
+            "storage": self.storage(),
             "maintenance": self.maintenance(),
         })
     }
@@ -163,6 +178,8 @@ impl Wishes {
 pub(crate) struct Story {
     pub(crate) model: Model,
     pub(crate) wishes: Wishes,
+    /// Volumes were to be others at some time.
+    volumes_differ: bool,
 }
 
 impl Story {
@@ -171,6 +188,7 @@ impl Story {
             members: 3,
             observers: 1,
             version: 0,
+            storage: 0,
             fenced: None,
             hibernates: false,
             paused_until: None,
@@ -179,6 +197,7 @@ impl Story {
         Self {
             model: Model::new(wishes.spec()),
             wishes,
+            volumes_differ: false,
         }
     }
 
@@ -199,6 +218,10 @@ impl Story {
             self.model.pods.remove(&self.model.names().pod(Group::Voters, 0));
         }
         self.change(|wishes| *wishes = wishes.without_maintenance());
+        if self.volumes_differ && self.wishes.members == 1 {
+            // Volumes of one member alone cannot be replaced; it says so and waits for others.
+            self.change(|wishes| wishes.members = 3);
+        }
         if format!("1.0.{}", self.wishes.version) == BAD_VERSION {
             self.change(|wishes| wishes.version = 0);
         }
@@ -241,6 +264,10 @@ impl Story {
                 }
             }
             Event::Heal => self.heal(),
+            Event::Storage(storage) => {
+                self.volumes_differ = true;
+                self.change(|wishes| wishes.storage = storage);
+            }
             Event::Fence(place) => self.change(|wishes| wishes.fenced = Some(place)),
             Event::LiftFence => self.change(|wishes| wishes.fenced = None),
             Event::Hibernate => self.change(|wishes| wishes.hibernates ^= true),

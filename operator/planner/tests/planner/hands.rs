@@ -73,6 +73,18 @@ impl Model {
                     pod.view.deleting = true;
                 }
             }
+            Action::RemakeSet { group, .. } => {
+                let key = ObjectKey {
+                    kind: Kind::StatefulSet,
+                    name: self.names().set(*group),
+                };
+                self.objects.remove(&key);
+                self.controlled.remove(group);
+                for volume in self.volumes.values_mut() {
+                    volume.belongs = false;
+                }
+            }
+            Action::ReplaceVolumes { pod, .. } => self.delete_volume(pod),
             Action::StopPods { .. }
             | Action::DeleteSet { .. }
             | Action::MarkVolumes { .. }

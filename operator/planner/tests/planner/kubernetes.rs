@@ -116,11 +116,13 @@ impl Model {
         };
         self.pods.insert(name.to_owned(), pod);
         if !self.volumes.contains_key(name) {
+            let claim = &set["spec"]["volumeClaimTemplates"][0]["spec"];
             let volume = Volume {
                 id: MemberId(self.fresh()),
                 cluster_id: None,
                 created_at: self.now,
-                size: self.cluster.spec.storage.size.clone(),
+                size: text(&claim["resources"]["requests"]["storage"]).unwrap(),
+                class: text(&claim["storageClassName"]),
                 lost: false,
                 deleted: false,
                 owner: None,

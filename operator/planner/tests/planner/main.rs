@@ -15,6 +15,7 @@ mod model;
 mod objects;
 mod observers;
 mod raft;
+mod replacement;
 mod restores;
 mod rules;
 mod schedule_lives;

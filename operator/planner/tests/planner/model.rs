@@ -38,6 +38,7 @@ pub(crate) struct Volume {
     pub(crate) cluster_id: Option<ClusterId>,
     pub(crate) created_at: Timestamp,
     pub(crate) size: String,
+    pub(crate) class: Option<String>,
     pub(crate) lost: bool,
     /// Deleted; Kubernetes keeps it for as long as there is a pod of this name.
     pub(crate) deleted: bool,
@@ -277,6 +278,7 @@ impl Model {
             template: text(&annotations[ANNOTATION_TEMPLATE]),
             release: text(&annotations["geodedb.com/rendered-by"]),
             observed: self.controlled.get(&group) == Some(set),
+            class: text(&set["spec"]["volumeClaimTemplates"][0]["spec"]["storageClassName"]),
             sizes: BTreeMap::from([(VolumeKind::Data, size(0)), (VolumeKind::Wal, size(1))]),
         }
     }
@@ -373,6 +375,7 @@ pub(crate) fn claim(life: u32, pod: &str, volume: &Volume, kind: VolumeKind) -> 
         owned: volume.belongs || volume.owner.is_some(),
         created_at: volume.created_at,
         size: volume.size.clone(),
+        class: volume.class.clone(),
         lost: volume.lost,
         doomed: volume.doomed(),
     };
