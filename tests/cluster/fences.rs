@@ -17,9 +17,15 @@ fn a_fenced_member_takes_no_part_its_files_can_be_looked_at_and_without_the_fenc
     let order = members.data(fenced).join("fenced");
     fs::write(&order, "").expect("the order");
     members.start(fenced);
-    wait_for("the member to say that it is held", Duration::from_secs(20), || {
-        members.log(fenced).contains("this member is fenced and takes no part")
-    });
+    wait_for(
+        "the member to say that it is held",
+        Duration::from_secs(20),
+        || {
+            members
+                .log(fenced)
+                .contains("this member is fenced and takes no part")
+        },
+    );
     writer.wait(50);
     assert!(members.is_running(fenced) && !members.is_ready(fenced));
     let (term, leader) = members.term(others[0]);

@@ -240,7 +240,11 @@ async fn volumes_of_another_class_come_with_new_members_and_no_majority_is_away(
     stage.change(spec("fast")).await;
     stage.settle().await;
     stage.kubernetes.collect_garbage().await;
-    let claims = stage.api::<PersistentVolumeClaim>().list(&ListParams::default()).await.unwrap();
+    let claims = stage
+        .api::<PersistentVolumeClaim>()
+        .list(&ListParams::default())
+        .await
+        .unwrap();
     assert_eq!(claims.items.len(), 6);
     for claim in &claims {
         let class = claim.spec.as_ref().unwrap().storage_class_name.as_deref();
