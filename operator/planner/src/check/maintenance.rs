@@ -3,7 +3,7 @@
 
 use super::{any_leader, decides_without_pod, is_stale};
 use crate::names::Group;
-use crate::observed::Observed;
+use crate::observed::{Observed, PodView};
 use crate::plan::Action;
 use crate::want::Want;
 use crate::{Kind, Object};
@@ -69,7 +69,18 @@ pub(super) fn apply(want: &Want, seen: &Observed, object: &Object) -> Broken {
     let field = |at: &str| object.body.pointer(at);
     let replicas = field("/spec/replicas").and_then(Value::as_u64).unwrap_or(0);
     let set = seen.sets.get(&group);
-    if set.is_some_and(|set| replicas < u64::from(set.replicas)) {
+    let adopted = |(pod, view): (&String, &PodView)| {
+        let beyond = want
+            .names
+            .ordinal(group, pod)
+            .is_some_and(|ordinal| u64::from(ordinal) >= replicas);
+        beyond && !view.deleting
+    };
+    let takes_away = match set {
+        Some(set) => replicas < u64::from(set.replicas),
+        None => seen.pods.iter().any(adopted),
+    };
+    if takes_away {
         return Some("applying a StatefulSet takes no pods away");
     }
     let keeps = field("/spec/persistentVolumeClaimRetentionPolicy/whenScaled")

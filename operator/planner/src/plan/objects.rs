@@ -71,11 +71,19 @@ fn fixed(want: &Want, seen: &Observed, group: Group) -> Fixed {
     }
 }
 
-/// A database that comes back after an exchange may have had more members than the manifest asks for now; they leave it as members do.
+/// A database that comes back after an exchange, or runs while its StatefulSet is made anew, may have more members than the manifest asks for now; they
+/// leave it as members do.
 fn replicas_anew(want: &Want, seen: &Observed, group: Group) -> u32 {
     let left = seen.claims.values().filter(|_| want.memory.lives.is_some());
+    let left = left.map(|claim| &claim.pod);
+    let running = seen
+        .pods
+        .iter()
+        .filter(|(_, view)| !view.deleting)
+        .map(|(pod, _)| pod);
     let highest = left
-        .filter_map(|claim| want.names.ordinal(group, &claim.pod))
+        .chain(running)
+        .filter_map(|pod| want.names.ordinal(group, pod))
         .max();
     let wanted = want.count(group);
     highest.map_or(wanted, |highest| wanted.max(highest + 1))
