@@ -58,7 +58,7 @@ fn fixed(want: &Want, seen: &Observed, group: Group) -> Fixed {
         group,
         replicas: match set {
             Some(set) => set.replicas,
-            None if want.maintenance.hibernates => 0,
+            None if want.maintenance.hibernates && !runs(want, seen, group) => 0,
             None => replicas_anew(want, seen, group),
         },
         keeps_volumes: want.maintenance.hibernates || set.is_some_and(hibernation::sleeps),
@@ -69,6 +69,12 @@ fn fixed(want: &Want, seen: &Observed, group: Group) -> Fixed {
             size(VolumeKind::Wal, &want.wal_size),
         ],
     }
+}
+
+/// Whether pods of this group are there.
+fn runs(want: &Want, seen: &Observed, group: Group) -> bool {
+    let mut pods = seen.pods.iter().filter(|(_, view)| !view.deleting);
+    pods.any(|(pod, _)| want.names.ordinal(group, pod).is_some())
 }
 
 /// A database that comes back after an exchange, or runs while its StatefulSet is made anew, may have more members than the manifest asks for now; they
