@@ -172,7 +172,7 @@ async fn a_fenced_member_keeps_its_pod_and_its_volumes_and_votes_again_when_the_
 #[tokio::test]
 async fn a_paused_operator_writes_nothing_but_the_status_until_the_pause_ends_by_itself() {
     let mut stage = Stage::settled(&Place::new().await, json!({ "members": 1 })).await;
-    let until = Timestamp::now() + SignedDuration::from_secs(4);
+    let until = Timestamp::now() + SignedDuration::from_secs(10);
     maintain(&stage, json!({"paused": {"until": until.to_string()}}))
         .await
         .unwrap();
@@ -183,7 +183,7 @@ async fn a_paused_operator_writes_nothing_but_the_status_until_the_pause_ends_by
     };
     assert!(round.plan.actions.is_empty() && !round.plan.held.is_empty());
     assert!(
-        round.next <= std::time::Duration::from_secs(5),
+        round.next <= std::time::Duration::from_secs(11),
         "{:?}",
         round.next
     );
