@@ -66,7 +66,9 @@ pub async fn run(context: Arc<Context>, mut shutdown: watch::Receiver<bool>) -> 
         let signal = tokio::select! {
             signal = signals.next() => signal.ok_or(WatchesEnded)?,
             Some(()) = cordons.next() => {
-                actors.values().for_each(|actor| actor.wake.notify_one());
+                for actor in actors.values() {
+                    actor.wake.notify_one();
+                }
                 continue;
             }
             _ = shutdown.changed() => break,
