@@ -1,8 +1,8 @@
 //! The rules of replacing volumes: only when the manifest says so, one member at a time, and never what a majority needs.
 
-use super::{any_leader, are_all_of, decides_without_pod, is_stale};
+use super::{any_leader, are_all_of, decides_without_pod, is_empty, is_stale};
 use crate::names::Group;
-use crate::observed::Observed;
+use crate::observed::{Observed, PodView};
 use crate::want::Want;
 use geode_api::BackupPhase;
 use k8s_openapi::jiff::Timestamp;
@@ -40,7 +40,8 @@ pub(super) fn volumes(
     if !are_all_of(seen, pod, claims) {
         return Some("a member's volumes are deleted together, and nothing else");
     }
-    if seen.member(pod).is_none() || seen.pods.values().any(|view| view.deleting || !view.ready) {
+    let away = |(other, view): (&String, &PodView)| !is_empty(seen, other) && (view.deleting || !view.ready);
+    if seen.member(pod).is_none() || seen.pods.iter().any(away) {
         return Some("no volume is replaced while a member is away");
     }
     if seen.claims.values().any(|claim| claim.doomed) {

@@ -6,7 +6,8 @@
 use crate::names::Group;
 use crate::observed::{ClaimView, Observed, SetView, VolumeKind};
 use crate::plan::repair::others_have_everything;
-use crate::plan::{Action, Step, rolling};
+use crate::plan::voters::is_blank;
+use crate::plan::{Action, Step, rolling, unwell};
 use crate::quantity::smaller;
 use crate::quorum::Lead;
 use crate::want::Want;
@@ -47,10 +48,13 @@ pub(super) fn plan(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
         return wait("waiting for the StatefulSet".to_owned());
     };
     if !makes_wanted_volumes(want, set) {
-        return remake(place.group, set);
+        return remake(want, place.group, set);
     }
     if !set.observed {
         return wait("waiting for Kubernetes to see the new StatefulSet".to_owned());
+    }
+    if let Some(obstacle) = obstacle(want, seen, lead) {
+        return obstacle;
     }
     let mut backups = seen.backups.iter();
     if let Some(backup) = backups.find(|backup| backup.status.phase == BackupPhase::Running) {
@@ -77,7 +81,27 @@ pub(super) fn plan(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
     )
 }
 
-fn remake(group: Group, set: &SetView) -> Step {
+/// Whoever is away or on the way out is waited for. An empty server is nobody's majority.
+fn obstacle(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Option<Step> {
+    if let Some((_, waiting)) = unwell(want, seen, lead).into_iter().next() {
+        return Some(waiting);
+    }
+    let wait = |message: String| Some(Step::Wait(Reason::ChangingMembers, message));
+    if let Some(claim) = seen.claims.values().find(|claim| claim.doomed) {
+        return wait(format!("the volume of {} is on its way out", claim.pod));
+    }
+    let counts = |pod: &str| !seen.member(pod).is_some_and(is_blank);
+    let mut away = seen.pods.iter().filter(|(_, view)| view.deleting || !view.ready);
+    let (pod, _) = away.find(|(pod, _)| counts(pod))?;
+    wait(format!("waiting for {pod}, which is coming or going"))
+}
+
+fn remake(want: &Want, group: Group, set: &SetView) -> Step {
+    if set.replicas != want.count(group) {
+        let message =
+            format!("the StatefulSet of the {group} is made anew when its number of pods is settled");
+        return Step::Wait(Reason::ChangingMembers, message);
+    }
     if set.deleting {
         return Step::Wait(
             Reason::ChangingMembers,
