@@ -156,6 +156,8 @@ impl Hands<'_> {
                         .map(drop),
                 )
             }
+            Action::RemakeSet { group, uid } => self.delete_set(*group, uid).await,
+            Action::ReplaceVolumes { claims, .. } => self.delete_claims(claims).await,
             Action::StopPods { group, .. } => self.stop_pods(*group).await,
             Action::DeleteSet { group, uid } => self.delete_set(*group, uid).await,
             Action::MarkVolumes { claims, kept_by } => self.mark_volumes(claims, kept_by.as_deref()).await,
@@ -218,6 +220,7 @@ impl Hands<'_> {
             Action::TransferLeader { leader, to, .. } => {
                 (leader, InternalRequest::TransferLeader { to: Some(*to) })
             }
+            Action::Fence { pod, fenced } => (pod, InternalRequest::Fence { fenced: *fenced }),
             _ => return Ok(()),
         };
         let address = self.look.targets.get(pod).ok_or(ActFailure::NoAddress)?;
@@ -463,10 +466,13 @@ pub fn kind(action: &Action) -> &'static str {
         Action::ChangeVoters { .. } => "ChangeVoters",
         Action::RemoveLearners { .. } => "RemoveLearners",
         Action::TransferLeader { .. } => "TransferLeader",
+        Action::Fence { .. } => "Fence",
         Action::RestartPod { .. } => "RestartPod",
         Action::ReplaceLostVolume { .. } => "ReplaceLostVolume",
         Action::SetRole { .. } => "SetRole",
         Action::RecordBackup { .. } => "RecordBackup",
+        Action::RemakeSet { .. } => "RemakeSet",
+        Action::ReplaceVolumes { .. } => "ReplaceVolumes",
         Action::StopPods { .. } => "StopPods",
         Action::DeleteSet { .. } => "DeleteSet",
         Action::MarkVolumes { .. } => "MarkVolumes",

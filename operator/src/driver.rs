@@ -3,13 +3,17 @@
 
 use crate::context::{Context, Key};
 use crate::lease::{Lease, LeaseLost};
+use crate::observe::is_cordoned;
 use crate::reconcile::{Outcome, Round, reconcile};
 use crate::schedules::keep_schedules;
 use futures::stream::{BoxStream, select_all};
 use futures::{Stream, StreamExt};
 use geode_api::{GeodeBackup, GeodeBackupSchedule, GeodeCluster, GeodeRestore, LABEL_CLUSTER};
+use geode_planner::Progress;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Node, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount,
+};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::jiff::Timestamp;
 use kube::core::PartialObjectMeta;
@@ -55,11 +59,18 @@ struct Signal {
 /// Runs until `shutdown`.
 pub async fn run(context: Arc<Context>, mut shutdown: watch::Receiver<bool>) -> Result<(), WatchesEnded> {
     let mut signals = select_all(watches(&context));
+    let mut cordons = cordons(&context);
     let mut actors: HashMap<Key, Actor> = HashMap::new();
     let mut identities: HashMap<(Key, String), (String, Option<i64>)> = HashMap::new();
     loop {
         let signal = tokio::select! {
             signal = signals.next() => signal.ok_or(WatchesEnded)?,
+            Some(()) = cordons.next() => {
+                for actor in actors.values() {
+                    actor.wake.notify_one();
+                }
+                continue;
+            }
             _ = shutdown.changed() => break,
         };
         if let Some((kind_and_name, uid, generation)) = signal.identity {
@@ -138,6 +149,32 @@ fn watches(context: &Context) -> Vec<BoxStream<'static, Signal>> {
         streams.push(parts::<PodDisruptionBudget>(context, namespace));
     }
     streams
+}
+
+/// A node takes no new pods, or takes some again. Which clusters are on it, each one's round finds out.
+fn cordons(context: &Context) -> BoxStream<'static, ()> {
+    let stream = watcher(
+        Api::<Node>::all(context.client.clone()),
+        watcher::Config::default(),
+    );
+    let mut known: HashMap<String, bool> = HashMap::new();
+    let stream = stream
+        .default_backoff()
+        .touched_objects()
+        .filter_map(move |item| {
+            let news = match item {
+                Ok(node) => {
+                    let cordoned = is_cordoned(&node);
+                    known.insert(node.name_any(), cordoned).unwrap_or(false) != cordoned
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "nodes are not watched");
+                    false
+                }
+            };
+            futures::future::ready(news.then_some(()))
+        });
+    stream.boxed()
 }
 
 fn api<K>(context: &Context, namespace: Option<&str>) -> Api<K>
@@ -354,7 +391,8 @@ async fn woken(wake: &Notify, longest: Duration) {
 async fn between_rounds(context: &Context, key: &Key, wake: &Notify, mut round: Round) {
     let due = Instant::now() + round.next;
     let mut counters_due = Instant::now() + COUNTERS;
-    let calm = round.plan.is_settled() && round.status.leader.is_some();
+    let rests = matches!(round.plan.progress, Progress::Resting(..));
+    let calm = round.plan.is_settled() && (rests || round.status.leader.is_some());
     let pulse = if calm { PULSE } else { PULSE_WHILE_CHANGING };
     loop {
         tokio::select! {

@@ -12,12 +12,12 @@ use geode_planner::{
     BackupView, ClaimView, Group, Kind, MemberSeen, Names, ObjectKey, Observed, PodView, RestoreView,
     Secrets, SetView, VolumeKind, divide,
 };
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
+use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod, Secret};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Keys in the Secrets.
@@ -83,6 +83,7 @@ pub async fn observe(context: &Context, key: &Key, cluster: &GeodeCluster) -> Re
         list_backups(client, key),
         list_restores(client, key),
     )?;
+    let cordoned = cordoned(client, &pods.items).await?;
     let authority = authority(&secrets, &names);
     let targets: Targets = pods.iter().filter_map(target).collect();
     let (links, members) = ask(context, key, authority.as_ref(), &targets).await;
@@ -109,7 +110,10 @@ pub async fn observe(context: &Context, key: &Key, cluster: &GeodeCluster) -> Re
         sets,
         objects,
         secrets: describe_secrets(&secrets, &names, authority.as_ref()),
-        pods: pods.iter().map(|pod| (pod.name_any(), pod_view(pod))).collect(),
+        pods: pods
+            .iter()
+            .map(|pod| (pod.name_any(), pod_view(pod, &cordoned)))
+            .collect(),
         life: divided.life,
         claims: divided.in_use,
         kept: divided.kept,
@@ -353,6 +357,7 @@ fn set_view(set: &Value) -> SetView {
         deleting: set.pointer("/metadata/deletionTimestamp").is_some(),
         life: volumes.first().map_or(0, |(_, life, _)| *life),
         retains: retains("whenScaled") && retains("whenDeleted"),
+        keeps_volumes: retains("whenScaled"),
         replicas: set
             .pointer("/spec/replicas")
             .and_then(Value::as_u64)
@@ -362,8 +367,42 @@ fn set_view(set: &Value) -> SetView {
         release: annotation(ANNOTATION_BUILDER),
         observed: set.pointer("/metadata/generation").is_some()
             && set.pointer("/metadata/generation") == set.pointer("/status/observedGeneration"),
+        class: templates
+            .and_then(|templates| templates.first()?.pointer("/spec/storageClassName")?.as_str())
+            .map(str::to_owned),
         sizes: volumes.into_iter().map(|(kind, _, size)| (kind, size)).collect(),
     }
+}
+
+fn node(pod: &Pod) -> Option<&str> {
+    pod.spec.as_ref()?.node_name.as_deref()
+}
+
+/// The nodes of these pods that take no new ones. An operator without the right to look at nodes sees none; servers hand over by themselves when
+/// they are evicted.
+async fn cordoned(client: &Client, pods: &[Pod]) -> Result<BTreeSet<String>, ObserveError> {
+    let api: Api<Node> = Api::all(client.clone());
+    let nodes: BTreeSet<&str> = pods.iter().filter_map(node).collect();
+    let looks = nodes.into_iter().map(|name| {
+        let api = api.clone();
+        async move {
+            match api.get_opt(name).await {
+                Ok(node) => Ok(node.filter(is_cordoned).map(|_| name.to_owned())),
+                Err(kube::Error::Api(status)) if status.is_forbidden() => Ok(None),
+                Err(error) => Err(error),
+            }
+        }
+    });
+    let found = futures::future::try_join_all(looks)
+        .await
+        .map_err(reading("nodes"))?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// Whether a node takes no new pods, because somebody said so.
+pub(crate) fn is_cordoned(node: &Node) -> bool {
+    let spec = node.spec.as_ref();
+    spec.and_then(|spec| spec.unschedulable).unwrap_or(false)
 }
 
 /// A pod whose server may answer.
@@ -383,7 +422,7 @@ fn server_container(pod: &Pod) -> Option<&k8s_openapi::api::core::v1::ContainerS
         .find(|container| container.name == CONTAINER_SERVER)
 }
 
-fn pod_view(pod: &Pod) -> PodView {
+fn pod_view(pod: &Pod, cordoned: &BTreeSet<String>) -> PodView {
     let conditions = pod
         .status
         .as_ref()
@@ -414,6 +453,7 @@ fn pod_view(pod: &Pod) -> PodView {
         ready: conditions
             .iter()
             .any(|condition| condition.type_ == "Ready" && condition.status == "True"),
+        cordoned: node(pod).is_some_and(|node| cordoned.contains(node)),
         trouble: unscheduled.or(waiting),
     }
 }
@@ -438,6 +478,7 @@ fn claim_view(names: &Names, claim: &PersistentVolumeClaim) -> Option<ClaimView>
             .as_ref()
             .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
         size: requests.get("storage")?.0.clone(),
+        class: claim.spec.as_ref()?.storage_class_name.clone(),
         lost: claim.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Lost"),
         doomed: claim.metadata.deletion_timestamp.is_some() || owned_by_pod,
     })

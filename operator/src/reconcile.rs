@@ -105,7 +105,7 @@ pub async fn reconcile(context: &Context, key: &Key) -> Result<Outcome, Reconcil
         .await
         .map_err(failed("write the status"))?;
     let restoring = look.observed.restores.iter().any(is_open);
-    let next = next_round(&plan, &report, &status, restoring);
+    let next = next_round(&plan, &report, &status, restoring).min(left_of_pause(&want));
     Ok(Outcome::Round(Box::new(Round {
         want,
         look,
@@ -124,6 +124,22 @@ fn is_open(restore: &RestoreView) -> bool {
     )
 }
 
+/// A pause ends by itself; no watch tells of it.
+fn left_of_pause(want: &Want) -> Duration {
+    let now = Timestamp::now();
+    let left = want
+        .maintenance
+        .pause(now)
+        .map(|pause| pause.until.duration_since(now));
+    left.map_or(WHILE_IDLE, |left| {
+        Duration::try_from(left).unwrap_or_default() + AFTER_ACTION
+    })
+}
+
+fn is_resting(plan: &Plan) -> bool {
+    matches!(plan.progress, Progress::Resting(..))
+}
+
 fn next_round(plan: &Plan, report: &Report, status: &GeodeClusterStatus, restoring: bool) -> Duration {
     let ready = status
         .conditions
@@ -137,7 +153,7 @@ fn next_round(plan: &Plan, report: &Report, status: &GeodeClusterStatus, restori
         {
             AFTER_ACTION
         }
-        Report::Done if ready && plan.is_settled() && !restoring => WHILE_IDLE,
+        Report::Done if (ready || is_resting(plan)) && plan.is_settled() && !restoring => WHILE_IDLE,
         _ => WHILE_WAITING,
     }
 }
@@ -217,9 +233,10 @@ fn is_news(action: &Action) -> bool {
 fn reason(progress: &Progress) -> Option<Reason> {
     match progress {
         Progress::Idle => None,
-        Progress::Working(reason, _) | Progress::Waiting(reason, _) | Progress::Stuck(reason, _) => {
-            Some(*reason)
-        }
+        Progress::Working(reason, _)
+        | Progress::Waiting(reason, _)
+        | Progress::Stuck(reason, _)
+        | Progress::Resting(reason, _) => Some(*reason),
     }
 }
 

@@ -7,6 +7,8 @@ pub mod auth;
 mod board;
 mod cutter;
 mod ephemeral;
+mod farewell;
+mod fence;
 mod gate;
 pub mod identity;
 mod internal;
@@ -26,4 +28,5 @@ mod system;
 pub mod tls;
 
 pub use ephemeral::Ephemeral;
+pub use fence::{Held, is_fenced};
 pub use node::{Ended, GRAPH_FOLDER, ServeOptions, Server, StartError};

@@ -163,7 +163,7 @@ fn not_ready(state: MemberState, raft: &RaftStatus) -> Option<String> {
             return Some("this member is empty and waits for its place in a cluster".to_owned());
         }
         MemberState::Restoring => return Some("a backup is being restored".to_owned()),
-        MemberState::Running => {}
+        MemberState::Running | MemberState::Fenced => {}
     }
     let behind = raft.committed.0.saturating_sub(raft.applied.0);
     if raft.leader.is_none() {

@@ -14,7 +14,7 @@ use crate::raft::{self, Environment, MembershipError, OpenError, Raft, RaftIdent
 use crate::session::{Service, SessionMetrics};
 use crate::system::{ClusterMember, ClusterTables};
 use crate::tls::{CertificateError, TlsFiles, own_certificates, write_private};
-use crate::{join, pending};
+use crate::{farewell, join, pending};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use geode_config::{Config, Timing};
@@ -232,6 +232,7 @@ impl Server {
     }
 
     async fn drain(self) {
+        farewell::prepare(&self.member).await;
         if let Err(error) = self.member.raft.retire().await {
             tracing::info!(%error, "leadership was not handed over before the end");
         }
@@ -248,7 +249,7 @@ impl Server {
 }
 
 /// After a forced deletion Kubernetes starts a pod while the container before it is still ending.
-async fn wait_for_predecessor(data_dir: &Path) {
+pub(crate) async fn wait_for_predecessor(data_dir: &Path) {
     let deadline = tokio::time::Instant::now() + PREDECESSOR_GRACE;
     if is_in_use(data_dir) {
         tracing::warn!(path = %data_dir.display(), "another geode process uses the data directory; waiting for its end");
@@ -258,7 +259,7 @@ async fn wait_for_predecessor(data_dir: &Path) {
     }
 }
 
-fn certificates(config: &Config) -> Result<TlsFiles, StartError> {
+pub(crate) fn certificates(config: &Config) -> Result<TlsFiles, StartError> {
     if let Some(tls) = &config.server.tls {
         return Ok(TlsFiles {
             cert: tls.cert_file.clone(),

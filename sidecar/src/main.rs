@@ -28,11 +28,16 @@ use report::Shared;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tasks::{Context, Worker};
 use tokio::net::TcpListener;
 use tokio::sync::watch::Receiver;
 use watch::{Seen, Verdict};
+
+/// How long it may outlive the order to end: the server beside it ends first, and brings the archive up to date before that.
+const LINGER_MAX: Duration = Duration::from_secs(20);
+/// How often it looks whether the server is still there.
+const LINGER_LOOK: Duration = Duration::from_millis(100);
 
 /// The allocator of the static binary: musl's own takes every piece of a file from the kernel and gives it back.
 #[global_allocator]
@@ -97,17 +102,18 @@ async fn run(config: Config) -> anyhow::Result<()> {
         seen: seen.clone(),
     };
     tokio::spawn(Worker::new(context, shared).run());
-    let pages = pages(seen, metrics, config.server.metrics_listen.clone());
+    let pages = pages(seen.clone(), metrics, config.server.metrics_listen.clone());
     pages
-        .serve(listener, stop_signal())
+        .serve(listener, stop_signal(seen.clone()))
         .await
         .context("the listener of probes and metrics failed")?;
     tracing::info!("sidecar stopped");
     Ok(())
 }
 
-/// Ends with SIGTERM or SIGINT. Nothing needs to be finished: an upload that breaks off leaves no object.
-async fn stop_signal() {
+/// Ends with SIGTERM or SIGINT, but not before the server beside it: that may bring the archive up to date before it ends. An upload that breaks off
+/// leaves no object.
+async fn stop_signal(seen: Receiver<Seen>) {
     let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
         Ok(signal) => signal,
         Err(error) => {
@@ -118,6 +124,10 @@ async fn stop_signal() {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = tokio::signal::ctrl_c() => {}
+    }
+    let deadline = Instant::now() + LINGER_MAX;
+    while Instant::now() < deadline && seen.borrow().answers(Instant::now()) {
+        tokio::time::sleep(LINGER_LOOK).await;
     }
 }
 

@@ -51,6 +51,11 @@ impl Seen {
         (now.saturating_duration_since(*at) < STALE_AFTER).then_some(status)
     }
 
+    /// Whether the last question was answered, lately.
+    pub(crate) fn answers(&self, now: Instant) -> bool {
+        self.error.is_none() && self.fresh(now).is_some()
+    }
+
     /// Takes up when the file was written in which the server tells of a replay. One that has always been there tells nothing.
     fn note_replay(&mut self, written: Option<SystemTime>, now: Instant) {
         self.replay = match (self.replay, written) {
@@ -108,6 +113,7 @@ fn state(state: MemberState) -> &'static str {
         MemberState::Empty => "empty, waits to be given a place in a cluster",
         MemberState::Restoring => "restoring",
         MemberState::Running => "running",
+        MemberState::Fenced => "fenced, takes no part",
     }
 }
 

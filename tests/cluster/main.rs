@@ -5,6 +5,7 @@
 
 mod damage;
 mod disks;
+mod fences;
 mod kills;
 mod ledger;
 mod network;

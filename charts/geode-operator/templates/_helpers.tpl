@@ -48,3 +48,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
   resources: [events]
   verbs: [create, patch]
 {{- end }}
+
+{{- /* Nodes have no namespace. Leadership leaves a node that is cordoned. */ -}}
+{{- define "geode-operator.node-rules" -}}
+- apiGroups: [""]
+  resources: [nodes]
+  verbs: [get, list, watch]
+{{- end }}

@@ -3,7 +3,7 @@
 use crate::Failure;
 use crate::args::ServeArgs;
 use geode_config::{Config, LogFormat};
-use geode_server::{Ended, ServeOptions, Server};
+use geode_server::{Ended, Held, ServeOptions, Server, is_fenced};
 use tokio::signal::unix::{SignalKind, signal};
 
 pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
@@ -16,6 +16,9 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         return Err(Failure::Message(
             "a member of a cluster needs server.internal_listen in its configuration, for example 0.0.0.0:3142".to_owned(),
         ));
+    }
+    if !is_alone && is_fenced(&config) {
+        return hold(config).await;
     }
     let local = args.config.is_none().then(|| config.storage.data_dir.clone());
     let options = ServeOptions {
@@ -45,6 +48,19 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         None => {}
     }
     server.shutdown().await;
+    Ok(())
+}
+
+/// Until the fence is lifted; the next process takes part again.
+async fn hold(config: Config) -> Result<(), Failure> {
+    let held = Held::start(config)
+        .await
+        .map_err(|error| Failure::Message(error.to_string()))?;
+    tokio::select! {
+        () = held.lifted() => {}
+        () = told_to_stop() => {}
+    }
+    held.shutdown();
     Ok(())
 }
 

@@ -44,6 +44,14 @@ pub(crate) enum Verb {
     Upgrade(UpgradeArgs),
     /// Prints the members' logs.
     Logs(LogsArgs),
+    /// Says what the operator waits for, since when, and what would unblock it.
+    Why(WhyArgs),
+    /// Pauses the operator for a cluster until a moment, and lets it go on.
+    Maintenance(PauseArgs),
+    /// Takes a member out without touching its data, and lets it take part again.
+    Fence(FenceArgs),
+    /// Stops all members and keeps their volumes, and wakes them.
+    Hibernate(HibernateArgs),
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -169,14 +177,98 @@ pub(crate) struct UpgradeArgs {
     /// Name of the GeodeCluster.
     pub(crate) name: String,
     /// The release to run, for example 0.1.1.
-    #[arg(long, value_name = "VERSION")]
-    pub(crate) to: String,
+    #[arg(long, value_name = "VERSION", required_unless_present = "turn")]
+    pub(crate) to: Option<String>,
     /// Says what would happen, and changes nothing.
-    #[arg(long)]
+    #[arg(long, requires = "to")]
     pub(crate) plan: bool,
     /// Waits until every member runs it.
-    #[arg(long, conflicts_with = "plan")]
+    #[arg(long, requires = "to", conflicts_with = "plan")]
     pub(crate) wait: bool,
+    /// With an archive: how old the newest base backup may be; a number with s, m, h or d.
+    #[arg(long, requires = "to", value_name = "DURATION", default_value = "24h")]
+    pub(crate) backup_within: String,
+    /// Upgrades also without a recent base backup.
+    #[arg(long, requires = "to")]
+    pub(crate) without_backup: bool,
+    /// An upgrade stands still where it is.
+    #[arg(long, group = "turn", conflicts_with = "to")]
+    pub(crate) pause: bool,
+    /// An upgrade goes on.
+    #[arg(long, group = "turn", conflicts_with = "to")]
+    pub(crate) resume: bool,
+    /// An upgrade is taken back to what all members ran before.
+    #[arg(long, group = "turn", conflicts_with = "to")]
+    pub(crate) abort: bool,
+}
+
+/// How the answer to why is printed.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum WhyFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WhyArgs {
+    /// Name of the GeodeCluster.
+    pub(crate) name: String,
+    /// How to print it.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: WhyFormat,
+}
+
+/// Whether something is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Switch {
+    /// From now on.
+    On,
+    /// No more.
+    Off,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PauseArgs {
+    /// On or off.
+    #[arg(value_enum)]
+    pub(crate) switch: Switch,
+    /// Name of the GeodeCluster.
+    pub(crate) name: String,
+    /// How long: a number with s, m, h or d, at most 7d. Then it ends by itself.
+    #[arg(long = "for", value_name = "DURATION", default_value = "1h")]
+    pub(crate) duration: String,
+    /// Why; shown in the condition Maintenance.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FenceArgs {
+    /// On or off.
+    #[arg(value_enum)]
+    pub(crate) switch: Switch,
+    /// Name of the GeodeCluster.
+    pub(crate) name: String,
+    /// The member's pod.
+    pub(crate) pod: String,
+    /// Also when no majority is left: the name of the cluster, to say that this is meant.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) allow_quorum_loss: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HibernateArgs {
+    /// On or off.
+    #[arg(value_enum)]
+    pub(crate) switch: Switch,
+    /// Name of the GeodeCluster.
+    pub(crate) name: String,
+    /// The name of the cluster once more, to say that its users may be left without it.
+    #[arg(long, value_name = "NAME", required_if_eq("switch", "on"))]
+    pub(crate) allow_quorum_loss: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -212,6 +304,34 @@ mod tests {
         ] {
             let cli = Cli::try_parse_from(line.split(' ')).unwrap();
             assert_eq!(cli.global.namespace.as_deref(), Some("db"), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_upgrade_has_a_goal_or_a_turn() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' ')).is_ok();
+        for line in [
+            "kubectl-geode upgrade a --to 0.2.0",
+            "kubectl-geode upgrade a --to 0.2.0 --plan --backup-within 7d",
+            "kubectl-geode upgrade a --pause",
+            "kubectl-geode upgrade a --abort",
+            "kubectl-geode hibernate on a --allow-quorum-loss a",
+            "kubectl-geode hibernate off a",
+            "kubectl-geode fence on a a-1",
+            "kubectl-geode maintenance on a --for 2h --reason x",
+            "kubectl-geode why a -o json",
+        ] {
+            assert!(parse(line), "{line}");
+        }
+        for line in [
+            "kubectl-geode upgrade a",
+            "kubectl-geode upgrade a --pause --abort",
+            "kubectl-geode upgrade a --to 0.2.0 --pause",
+            "kubectl-geode upgrade a --pause --wait",
+            "kubectl-geode hibernate on a",
+            "kubectl-geode fence on a",
+        ] {
+            assert!(!parse(line), "{line}");
         }
     }
 

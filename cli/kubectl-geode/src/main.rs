@@ -4,8 +4,10 @@
 
 mod args;
 mod backup;
+mod duration;
 mod kubectl;
 mod logs;
+mod maintenance;
 mod pods;
 mod promote;
 mod query;
@@ -13,6 +15,8 @@ mod restore;
 mod shell;
 mod status;
 mod upgrade;
+mod upgrade_turn;
+mod why;
 
 use anyhow::Result;
 use args::{Cli, Verb};
@@ -38,7 +42,14 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Promote(args) => promote::run(&kubectl, &args),
         Verb::Backup(args) => backup::run(&kubectl, &args),
         Verb::Restore(args) => restore::run(&kubectl, &args),
-        Verb::Upgrade(args) => upgrade::run(&kubectl, &args),
+        Verb::Upgrade(args) => match &args.to {
+            Some(to) => upgrade::run(&kubectl, &args, to),
+            None => upgrade_turn::run(&kubectl, &args),
+        },
         Verb::Logs(args) => logs::run(&kubectl, &args),
+        Verb::Why(args) => why::run(&kubectl, &args),
+        Verb::Maintenance(args) => maintenance::pause(&kubectl, &args),
+        Verb::Fence(args) => maintenance::fence(&kubectl, &args),
+        Verb::Hibernate(args) => maintenance::hibernate(&kubectl, &args),
     }
 }

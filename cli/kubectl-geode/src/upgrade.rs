@@ -1,9 +1,13 @@
 //! `kubectl geode upgrade NAME --to VERSION [--plan] [--wait]`: says what will happen, refuses what would not end well, and sets `spec.version`.
 
 use crate::args::UpgradeArgs;
+use crate::duration;
 use crate::kubectl::Kubectl;
 use anyhow::{Context, Result, bail};
-use geode_api::{BackupPhase, ConditionType, GeodeBackup, GeodeCluster, MemberStatus, restart_rank};
+use geode_api::{
+    BackupPhase, ConditionType, GeodeBackup, GeodeCluster, MemberStatus, restart_rank, upgrade_path,
+};
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use std::process::ExitCode;
 use std::thread::sleep;
@@ -18,6 +22,15 @@ struct Restart {
     observes: bool,
 }
 
+/// What is asked for.
+struct Asked<'a> {
+    to: &'a str,
+    /// How old the newest base backup may be.
+    within: SignedDuration,
+    without_backup: bool,
+    now: Timestamp,
+}
+
 /// What is known before anything moves.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Preview {
@@ -29,14 +42,21 @@ struct Preview {
     notes: Vec<String>,
 }
 
-pub(crate) fn run(kubectl: &Kubectl, args: &UpgradeArgs) -> Result<ExitCode> {
+pub(crate) fn run(kubectl: &Kubectl, args: &UpgradeArgs, to: &str) -> Result<ExitCode> {
+    let within = duration::parse(&args.backup_within)?;
     let cluster = kubectl.cluster(&args.name)?;
     let list = kubectl.json(&["get", "geodebackups", "--output", "json"])?;
     let backups: Vec<GeodeBackup> =
         serde_json::from_value(list["items"].clone()).context("read the backups")?;
-    let preview = preview(&cluster, &backups, &args.to);
-    print!("{}", text(&args.name, &args.to, &preview));
-    let patch = json!({"spec": {"version": args.to}}).to_string();
+    let asked = Asked {
+        to,
+        within,
+        without_backup: args.without_backup,
+        now: Timestamp::now(),
+    };
+    let preview = preview(&cluster, &backups, &asked);
+    print!("{}", text(&args.name, to, &preview));
+    let patch = json!({"spec": {"version": to}}).to_string();
     if !preview.obstacles.is_empty() {
         let name = &args.name;
         bail!(
@@ -50,22 +70,22 @@ pub(crate) fn run(kubectl: &Kubectl, args: &UpgradeArgs) -> Result<ExitCode> {
     }
     kubectl.merge("geodecluster", &args.name, &patch)?;
     if args.wait {
-        return wait(kubectl, args);
+        return wait(kubectl, args, to);
     }
     println!("\nBegun; see `kubectl geode status {}`.", args.name);
     Ok(ExitCode::SUCCESS)
 }
 
 /// Until every member runs it; a member that does not start is told, and waited for.
-fn wait(kubectl: &Kubectl, args: &UpgradeArgs) -> Result<ExitCode> {
+fn wait(kubectl: &Kubectl, args: &UpgradeArgs, to: &str) -> Result<ExitCode> {
     let mut said = String::new();
     loop {
         let cluster = kubectl.cluster(&args.name)?;
-        if cluster.spec.version.as_ref() != Some(&args.to) {
+        if cluster.spec.version.as_deref() != Some(to) {
             bail!("somebody has changed spec.version meanwhile");
         }
-        if is_done(&cluster, &args.to) {
-            println!("Every member runs {}.", args.to);
+        if is_done(&cluster, to) {
+            println!("Every member runs {to}.");
             return Ok(ExitCode::SUCCESS);
         }
         if let Some((_, message)) = condition(&cluster, ConditionType::Ready)
@@ -107,7 +127,8 @@ fn restart(member: &MemberStatus) -> Restart {
     }
 }
 
-fn preview(cluster: &GeodeCluster, backups: &[GeodeBackup], to: &str) -> Preview {
+fn preview(cluster: &GeodeCluster, backups: &[GeodeBackup], asked: &Asked<'_>) -> Preview {
+    let to = asked.to;
     let status = cluster.status.clone().unwrap_or_default();
     let leader = status.leader.clone().unwrap_or_default();
     let mut preview = Preview {
@@ -124,6 +145,13 @@ fn preview(cluster: &GeodeCluster, backups: &[GeodeBackup], to: &str) -> Preview
     }
     if is_done(cluster, to) {
         preview.obstacles.push(format!("every member runs {to} already"));
+    }
+    let ran = status.images.as_ref().and_then(|images| tag(&images.server));
+    if let Some(Err(error)) = ran.map(|ran| upgrade_path(ran, to)) {
+        preview.obstacles.push(format!(
+            "the members run {}, and {to} must not follow: {error}",
+            ran.unwrap_or_default()
+        ));
     }
     match condition(cluster, ConditionType::Ready) {
         Some((true, _)) => {}
@@ -158,10 +186,18 @@ fn preview(cluster: &GeodeCluster, backups: &[GeodeBackup], to: &str) -> Preview
         .filter(|status| status.phase == BackupPhase::Completed)
         .filter_map(|status| status.completed_at.as_ref().map(|time| time.0))
         .max();
-    preview.notes.push(match newest {
+    let said = match newest {
         Some(at) => format!("the newest base backup is of {at}"),
-        None => format!("there is no base backup yet: `kubectl geode backup {name} --wait` takes one"),
-    });
+        None => "there is no base backup yet".to_owned(),
+    };
+    let is_recent = newest.is_some_and(|at| asked.now.duration_since(at) <= asked.within);
+    if is_recent || asked.without_backup {
+        preview.notes.push(said);
+    } else {
+        preview.obstacles.push(format!(
+            "{said}: `kubectl geode backup {name} --wait` takes one; --without-backup does without, --backup-within says how old one may be"
+        ));
+    }
     preview
 }
 
@@ -219,9 +255,29 @@ mod tests {
         serde_json::from_value(cluster).unwrap()
     }
 
+    fn asked(to: &str) -> Asked<'_> {
+        Asked {
+            to,
+            within: SignedDuration::from_hours(24),
+            without_backup: false,
+            now: "2026-01-02T12:00:00Z".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_release_that_is_skipped_and_one_that_is_older_are_refused() {
+        for (to, said) in [("1.2.0", "upgrade to 1.1 first"), ("0.9.0", "it is older")] {
+            let plan = preview(&cluster(&json!({})), &[], &asked(to));
+            assert!(
+                plan.obstacles.iter().any(|obstacle| obstacle.contains(said)),
+                "{plan:?}"
+            );
+        }
+    }
+
     #[test]
     fn the_plan_names_the_restarts_in_their_order_and_a_missing_archive() {
-        let plan = preview(&cluster(&json!({})), &[], "1.1.0");
+        let plan = preview(&cluster(&json!({})), &[], &asked("1.1.0"));
         let pods: Vec<&str> = plan.restarts.iter().map(|restart| restart.pod.as_str()).collect();
         assert_eq!(pods, ["a-observer-1", "a-observer-0", "a-2", "a-0", "a-1"]);
         assert_eq!((plan.obstacles.len(), plan.notes.len()), (0, 1), "{plan:?}");
@@ -242,7 +298,7 @@ mod tests {
         let plan = preview(
             &cluster(&json!({"/status/members": members, "/status/leader": "a-0"})),
             &[],
-            "1.1.0",
+            &asked("1.1.0"),
         );
         let said = text("a", "1.1.0", &plan);
         assert!(
@@ -273,7 +329,7 @@ mod tests {
                 "every member runs 1.1.0 already",
             ),
         ] {
-            let plan = preview(&cluster(&change), &[], "1.1.0");
+            let plan = preview(&cluster(&change), &[], &asked("1.1.0"));
             assert!(
                 plan.obstacles.iter().any(|obstacle| obstacle.contains(said)),
                 "{change}: {plan:?}"
@@ -304,8 +360,17 @@ mod tests {
             backup("b", "Completed", "2026-01-04T00:00:00Z"),
         ];
         let archived = cluster(&json!({"/spec": {"archive": {"s3": {"bucket": "b"}}}}));
-        let plan = preview(&archived, &backups, "1.1.0");
+        let plan = preview(&archived, &backups, &asked("1.1.0"));
         assert_eq!(plan.notes, ["the newest base backup is of 2026-01-02T00:00:00Z"]);
-        assert!(preview(&archived, &[], "1.1.0").notes[0].contains("no base backup yet"));
+        assert!(plan.obstacles.is_empty(), "{plan:?}");
+        // One that is too old, or none, is refused, unless that is meant.
+        let mut later = asked("1.1.0");
+        later.now = "2026-01-03T00:00:01Z".parse().unwrap();
+        for (backups, said) in [(&backups[..], "of 2026-01-02"), (&[], "no base backup yet")] {
+            let plan = preview(&archived, backups, &later);
+            assert!(plan.obstacles[0].contains(said), "{plan:?}");
+        }
+        later.without_backup = true;
+        assert!(preview(&archived, &[], &later).obstacles.is_empty());
     }
 }

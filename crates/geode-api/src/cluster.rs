@@ -4,6 +4,7 @@
 
 #![allow(unreachable_pub, reason = "KubeSchema repeats each struct inside a function")]
 
+use crate::maintenance::MaintenanceSpec;
 use crate::schema::{free_form, size};
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use kube::{CustomResource, KubeSchema};
@@ -41,13 +42,15 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Age"),
     validation = Rule::new("self.metadata.name.size() <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message("the name of a GeodeCluster becomes a DNS name: at most 40 lower-case letters, digits and hyphens, starting with a letter"),
     validation = Rule::new("!self.metadata.name.endsWith('-read') && !self.metadata.name.endsWith('-peers')").message("the name of a GeodeCluster must not end in -read or -peers: its Services are called so"),
-    validation = Rule::new("!self.metadata.name.endsWith('-observer') && !self.metadata.name.endsWith('-observers')").message("the name of a GeodeCluster must not end in -observer or -observers: its observers are called so")
+    validation = Rule::new("!self.metadata.name.endsWith('-observer') && !self.metadata.name.endsWith('-observers')").message("the name of a GeodeCluster must not end in -observer or -observers: its observers are called so"),
+    validation = Rule::new("!has(self.spec.maintenance) || !has(self.spec.maintenance.allowQuorumLoss) || self.spec.maintenance.allowQuorumLoss == self.metadata.name").message("maintenance.allowQuorumLoss must be the name of this cluster: it says that this very database may stop taking writes")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("has(self.bootstrap) == has(oldSelf.bootstrap) && (!has(self.bootstrap) || self.bootstrap == oldSelf.bootstrap)").message("spec.bootstrap is read once, when the cluster is created, and cannot change later"),
     validation = Rule::new("!has(self.bootstrap) || !has(self.bootstrap.restore) || has(self.archive)").message("spec.bootstrap.restore needs spec.archive: the source is read with the endpoint and the credentials given there"),
     validation = Rule::new("!has(self.version) || !has(self.image)").message("give spec.version or spec.image, not both"),
+    validation = Rule::new("!has(self.maintenance) || !has(self.maintenance.fenced) || has(self.maintenance.allowQuorumLoss) || self.maintenance.fenced.filter(pod, !pod.matches('-observer-[0-9]+$')).size() * 2 < self.members").message("maintenance.fenced leaves no majority of the voters: fence fewer, or give maintenance.allowQuorumLoss, the name of this cluster"),
 )]
 pub struct GeodeClusterSpec {
     /// Release of the servers and sidecars, for example 0.1.0. The operator's own release when the cluster was created, if absent.
@@ -95,6 +98,9 @@ pub struct GeodeClusterSpec {
     /// What happens to the volumes and the admin's password when this object is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
+    /// What a person takes over from the operator for a while.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<MaintenanceSpec>,
 }
 
 impl Default for GeodeClusterSpec {
@@ -136,7 +142,9 @@ pub enum Timing {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)").message("the storage class of a cluster cannot change; make a new cluster and restore a backup into it"),
+    validation = Rule::new("has(self.replaceMembers) && self.replaceMembers || has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)").message("the storage class of volumes cannot change; storage.replaceMembers: true replaces the members one at a time by new ones with new volumes"),
+    validation = Rule::new("has(self.replaceMembers) && self.replaceMembers || !isQuantity(self.size) || !isQuantity(oldSelf.size) || quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0").message("a volume cannot shrink; storage.replaceMembers: true replaces the members one at a time by new ones with smaller volumes"),
+    validation = Rule::new("has(self.replaceMembers) && self.replaceMembers || !has(self.wal) || !has(oldSelf.wal) || !isQuantity(self.wal.size) || !isQuantity(oldSelf.wal.size) || quantity(self.wal.size).compareTo(quantity(oldSelf.wal.size)) >= 0").message("a volume cannot shrink; storage.replaceMembers: true replaces the members one at a time by new ones with smaller volumes"),
 )]
 pub struct StorageSpec {
     /// Size of the volume with the graph. May grow later.
@@ -150,6 +158,10 @@ pub struct StorageSpec {
     /// The volume with the write-ahead log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wal: Option<WalSpec>,
+    /// Members whose volumes are larger than asked for, or of another storage class, are replaced one at a time: a new member on new volumes copies
+    /// the data, gets the vote, and the old one leaves with its volumes. Needs three voters.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replace_members: bool,
 }
 
 impl Default for StorageSpec {
@@ -158,6 +170,7 @@ impl Default for StorageSpec {
             size: default_size(),
             storage_class_name: None,
             wal: None,
+            replace_members: false,
         }
     }
 }

@@ -18,6 +18,8 @@ pub enum ConditionType {
     Archiving,
     /// All observers that are wanted, and no others, are up and caught up.
     ObserversReady,
+    /// A person has taken something over: the operator is paused, a member is fenced, the cluster hibernates. Absent before the first time.
+    Maintenance,
 }
 
 impl fmt::Display for ConditionType {
@@ -130,6 +132,16 @@ reasons! {
     BackupMissed true,
     /// The cluster that is to be backed up does not exist.
     ClusterNotFound true,
+    /// The operator changes nothing until a moment that a person set.
+    Paused false,
+    /// A member takes no part, as a person asked.
+    Fenced false,
+    /// No member runs, as a person asked; all volumes are kept.
+    Hibernated false,
+    /// Pods with an outdated template are not restarted, as a person asked.
+    UpdatesHeld false,
+    /// Leadership moves off a node that takes no new pods.
+    NodeCordoned false,
 }
 
 impl fmt::Display for Reason {

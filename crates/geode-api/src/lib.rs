@@ -8,11 +8,14 @@ mod condition;
 mod crd;
 mod labels;
 mod lives;
+mod maintenance;
 mod order;
+mod remedy;
 mod restore;
 mod schedule;
 mod schema;
 mod status;
+mod versions;
 
 pub use backup::{
     BackupPhase, CleanedUpStatus, GeodeBackup, GeodeBackupSpec, GeodeBackupStatus, RetentionSpec,
@@ -30,7 +33,9 @@ pub use labels::{
     LABEL_COMPONENT, LABEL_KEPT_BY, LABEL_ROLE, LABEL_SCHEDULE, METRICS_PORT, OBSERVER_SUFFIX, VERSION,
 };
 pub use lives::{ExchangeStatus, LifeStatus, LivesStatus, RestoreOrder};
+pub use maintenance::{FENCED_MAX, MaintenanceSpec, PauseSpec};
 pub use order::restart_rank;
+pub use remedy::remedy;
 pub use restore::{
     GeodeRestore, GeodeRestoreSpec, GeodeRestoreStatus, RestorePhase, RestorePlanStatus, RestoreTargetSpec,
 };
@@ -39,3 +44,4 @@ pub use status::{
     ArchiveStatus, BootstrapMethod, BootstrapStatus, GeodeClusterStatus, ImagesStatus, MemberStatus,
     ObserversStatus,
 };
+pub use versions::{PathError, upgrade_path};

@@ -11,10 +11,6 @@ pub(crate) fn size(_: &mut SchemaGenerator) -> Schema {
             {
                 "rule": "isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))",
                 "message": "not a size; write a number with a unit, for example 10Gi or 500Mi"
-            },
-            {
-                "rule": "!isQuantity(self) || !isQuantity(oldSelf) || quantity(self).compareTo(quantity(oldSelf)) >= 0",
-                "message": "a volume cannot shrink; make a new cluster and restore a backup into it"
             }
         ]
     })

@@ -13,7 +13,7 @@ pub struct GeodeClusterStatus {
     /// Generation of the spec that the rest of the status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Reconciling, Stalled, QuorumHealthy, Archiving, ObserversReady.
+    /// Ready, Reconciling, Stalled, QuorumHealthy, Archiving, ObserversReady; Maintenance after the first of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -109,7 +109,7 @@ pub struct MemberStatus {
     pub node_id: Option<i64>,
     /// leader, follower, observer, joining (on its way to a vote) or unknown.
     pub role: String,
-    /// Running, Behind, Empty, Restoring, ReadOnly, NotReady or Unreachable.
+    /// Running, Behind, Empty, Restoring, Fenced, Hibernated, ReadOnly, NotReady or Unreachable.
     pub state: String,
     /// How far it is behind the leader, milliseconds; 0 when it has everything that is committed.
     #[serde(default)]

@@ -101,6 +101,11 @@ pub enum InternalRequest {
     StateHash,
     /// The checkpoints of the graph at the applied index. Answered by `Checkpoints`.
     Checkpoints,
+    /// The member is to take no part, or to take part again: its process ends, and the next one goes by this. Works in every state, without quorum.
+    Fence {
+        /// To take no part.
+        fenced: bool,
+    },
 }
 
 /// Answers of a server.
@@ -155,6 +160,8 @@ pub enum MemberState {
     Restoring,
     /// Takes part in a cluster.
     Running,
+    /// Takes no part, as it was told: neither log nor graph is open.
+    Fenced,
 }
 
 /// A member's account of itself.

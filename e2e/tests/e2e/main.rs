@@ -8,6 +8,7 @@ mod create;
 mod failover;
 mod faults;
 mod lost_volume;
+mod maintenance;
 mod restore_in_place;
 mod rolling;
 mod scale;

@@ -14,6 +14,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 mod exchange;
+mod maintenance;
+mod replacement;
 
 /// A rule that a plan breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,16 +67,28 @@ pub fn check(plan: &Plan, want: &Want, seen: &Observed, now: Timestamp) -> Resul
                 disruptions += 1;
                 replace(seen, pod, claims, now)
             }
+            Action::Fence { pod, fenced } => {
+                disruptions += u32::from(*fenced);
+                maintenance::fence(want, seen, pod, *fenced, now)
+            }
+            Action::RemakeSet { group, uid } => replacement::remake(want, seen, *group, uid, now),
+            Action::ReplaceVolumes { pod, claims } => {
+                disruptions += 1;
+                replacement::volumes(want, seen, pod, claims, now)
+            }
             Action::StopPods { group, uid } => exchange::stop(want, seen, *group, uid, now),
             Action::DeleteSet { group, uid } => exchange::delete_set(want, seen, *group, uid, now),
             Action::MarkVolumes { claims, kept_by } => exchange::mark(want, seen, claims, kept_by.as_ref()),
             Action::ReleaseVolumes { claims } => exchange::release(want, seen, claims, now),
-            Action::Apply(object) => exchange::apply(want, seen, object),
+            Action::Apply(object) => {
+                exchange::apply(want, seen, object).or_else(|| maintenance::apply(want, seen, object))
+            }
             Action::Scale { group, replicas } => scale(want, seen, *group, *replicas, now),
             Action::Delete(key) => (key.kind != crate::Kind::PodDisruptionBudget)
                 .then_some("only disruption budgets are deleted"),
             _ => None,
         };
+        let broken = broken.or_else(|| maintenance::paused(want, action, now));
         violations.extend(broken.map(|rule| Violation {
             rule,
             action: action.to_string(),
@@ -295,6 +309,9 @@ fn restart(seen: &Observed, pod: &str, uid: &str, now: Timestamp) -> Option<&'st
     let Some(view) = seen.pods.get(pod).filter(|view| view.uid == uid) else {
         return Some("only a pod that was seen is restarted");
     };
+    if maintenance::is_held(seen, pod) {
+        return Some("a pod whose member is fenced stays for inspection");
+    }
     let takes_volume = takes_volume(seen, pod);
     if !view.running && seen.member(pod).is_none() {
         // It serves nobody. But a volume that waits for its deletion goes with it.
@@ -350,15 +367,7 @@ fn replace(seen: &Observed, pod: &str, claims: &[(String, String)], now: Timesta
     // A member is its log and its graph together. With one of them gone it cannot keep its promises, so the other must not outlive it
     // under the same identity.
     let mine = seen.claims.iter().filter(|(_, claim)| claim.pod == pod);
-    let all: BTreeSet<(&str, &str)> = mine
-        .clone()
-        .map(|(name, claim)| (name.as_str(), claim.uid.as_str()))
-        .collect();
-    let named: BTreeSet<(&str, &str)> = claims
-        .iter()
-        .map(|(name, uid)| (name.as_str(), uid.as_str()))
-        .collect();
-    if named != all {
+    if !are_all_of(seen, pod, claims) {
         return Some("a member's volumes are deleted together, and nothing else");
     }
     if !mine.clone().any(|(_, claim)| claim.lost) {
@@ -369,6 +378,19 @@ fn replace(seen: &Observed, pod: &str, claims: &[(String, String)], now: Timesta
     };
     (!decides_without_pod(leader, pod))
         .then_some("no volume is deleted without a majority that has everything")
+}
+
+/// Whether these are all volumes of this pod, and no others.
+fn are_all_of(seen: &Observed, pod: &str, claims: &[(String, String)]) -> bool {
+    let mine = seen.claims.iter().filter(|(_, claim)| claim.pod == pod);
+    let all: BTreeSet<(&str, &str)> = mine
+        .map(|(name, claim)| (name.as_str(), claim.uid.as_str()))
+        .collect();
+    let named: BTreeSet<(&str, &str)> = claims
+        .iter()
+        .map(|(name, uid)| (name.as_str(), uid.as_str()))
+        .collect();
+    named == all
 }
 
 fn scale(want: &Want, seen: &Observed, group: Group, replicas: u32, now: Timestamp) -> Option<&'static str> {

@@ -8,6 +8,7 @@
 pub mod build;
 mod check;
 mod lives;
+mod maintenance;
 mod names;
 mod object;
 mod observed;
@@ -20,6 +21,7 @@ mod want;
 
 pub use check::{Violation, check};
 pub use lives::{Divided, divide};
+pub use maintenance::{Maintenance, Pause};
 pub use names::{Group, Names, Place};
 pub use object::{Kind, Object, ObjectKey, contains};
 pub use observed::{

@@ -145,6 +145,7 @@ mod tests {
             owned: false,
             created_at: Timestamp::UNIX_EPOCH,
             size: "1Gi".into(),
+            class: None,
             lost: false,
             doomed: false,
         };

@@ -88,6 +88,8 @@ pub struct SetView {
     pub life: u32,
     /// Neither fewer pods nor its own deletion take volumes with them.
     pub retains: bool,
+    /// Fewer pods take no volumes with them.
+    pub keeps_volumes: bool,
     /// `spec.replicas`.
     pub replicas: u32,
     /// Hash of the wishes in its pod template.
@@ -96,6 +98,8 @@ pub struct SetView {
     pub release: Option<String>,
     /// The StatefulSet controller has seen the newest spec.
     pub observed: bool,
+    /// Storage class in its volume templates.
+    pub class: Option<String>,
     /// Sizes in its volume templates: those of new volumes.
     pub sizes: BTreeMap<VolumeKind, String>,
 }
@@ -115,6 +119,8 @@ pub struct PodView {
     pub running: bool,
     /// Kubernetes calls it ready.
     pub ready: bool,
+    /// Its node takes no new pods: somebody is about to empty it.
+    pub cordoned: bool,
     /// Why it is not there yet, in Kubernetes' words.
     pub trouble: Option<String>,
 }
@@ -181,6 +187,8 @@ pub struct ClaimView {
     pub created_at: Timestamp,
     /// Requested size.
     pub size: String,
+    /// Its storage class.
+    pub class: Option<String>,
     /// Its volume is gone: phase `Lost`.
     pub lost: bool,
     /// It is being deleted, or will be together with its pod.

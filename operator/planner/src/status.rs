@@ -1,6 +1,7 @@
 //! What the user sees: the status as a function of manifest, observation and plan. Nothing is remembered here but the times of changes.
 
 use crate::build::selector;
+use crate::maintenance;
 use crate::names::Group;
 use crate::observed::{MemberSeen, Observed};
 use crate::plan::{Plan, Progress, trouble};
@@ -90,7 +91,7 @@ pub fn cluster_status(
         ));
     };
     set(ConditionType::Ready, ready(want, seen, plan, report, up));
-    set(ConditionType::Reconciling, reconciling(plan, report));
+    set(ConditionType::Reconciling, reconciling(want, plan, report, now));
     set(ConditionType::Stalled, stalled(plan, report));
     set(ConditionType::QuorumHealthy, quorum(seen, lead.as_ref()));
     set(ConditionType::Archiving, archiving);
@@ -98,6 +99,9 @@ pub fn cluster_status(
         ConditionType::ObserversReady,
         observers_ready(want, plan, observers_up),
     );
+    if let Some(verdict) = maintenance::verdict(want, seen, now) {
+        set(ConditionType::Maintenance, verdict);
+    }
     status
 }
 
@@ -212,7 +216,8 @@ pub(crate) fn condition(
     }
 }
 
-type Verdict = (Option<bool>, Reason, String);
+/// Whether a condition holds, why, and a sentence.
+pub(crate) type Verdict = (Option<bool>, Reason, String);
 
 fn ready(want: &Want, seen: &Observed, plan: &Plan, report: &Report, up: usize) -> Verdict {
     match report {
@@ -222,7 +227,7 @@ fn ready(want: &Want, seen: &Observed, plan: &Plan, report: &Report, up: usize) 
     }
     match &plan.progress {
         // Whoever reads and writes here needs no observer.
-        Progress::Working(..) | Progress::Waiting(..)
+        Progress::Working(..) | Progress::Waiting(..) | Progress::Resting(..)
             if plan.concerns == Group::Observers && labels_are_set(seen) =>
         {
             all_ready(want, up)
@@ -232,7 +237,8 @@ fn ready(want: &Want, seen: &Observed, plan: &Plan, report: &Report, up: usize) 
         Progress::Idle => (Some(false), Reason::Applying, "labelling the pods".to_owned()),
         Progress::Working(reason, message)
         | Progress::Waiting(reason, message)
-        | Progress::Stuck(reason, message) => (Some(false), *reason, message.clone()),
+        | Progress::Stuck(reason, message)
+        | Progress::Resting(reason, message) => (Some(false), *reason, message.clone()),
     }
 }
 
@@ -247,6 +253,7 @@ fn observers_ready(want: &Want, plan: &Plan, up: usize) -> Verdict {
         Progress::Working(reason, message)
         | Progress::Waiting(reason, message)
         | Progress::Stuck(reason, message)
+        | Progress::Resting(reason, message)
             if plan.concerns == Group::Observers =>
         {
             (Some(false), *reason, message.clone())
@@ -265,7 +272,10 @@ fn labels_are_set(seen: &Observed) -> bool {
     })
 }
 
-fn reconciling(plan: &Plan, report: &Report) -> Verdict {
+fn reconciling(want: &Want, plan: &Plan, report: &Report, now: Timestamp) -> Verdict {
+    if let Some(pause) = want.maintenance.pause(now) {
+        return (Some(false), Reason::Paused, pause.describe());
+    }
     if let Report::Failed(error) = report {
         return (Some(true), Reason::ActionFailed, error.clone());
     }
@@ -273,6 +283,7 @@ fn reconciling(plan: &Plan, report: &Report) -> Verdict {
         Progress::Working(reason, message) | Progress::Waiting(reason, message) => {
             (Some(true), *reason, message.clone())
         }
+        Progress::Resting(reason, message) => (Some(false), *reason, message.clone()),
         Progress::Idle | Progress::Stuck(..) => (Some(false), Reason::Idle, String::new()),
     }
 }
@@ -333,10 +344,11 @@ fn member(want: &Want, seen: &Observed, lead: Option<&Lead<'_>>, pod: String) ->
     let observes = want.names.ordinal(Group::Observers, &pod).is_some();
     let Some(MemberSeen::Seen(status)) = seen.members.get(&pod) else {
         let before = seen.status.members.iter().find(|member| member.pod == pod);
+        let sleeps = want.maintenance.hibernates && !seen.pods.contains_key(&pod);
         return MemberReport {
             role: if observes { "observer" } else { "unknown" }.to_owned(),
-            state: "Unreachable".to_owned(),
-            message: Some(trouble(seen, &pod)),
+            state: if sleeps { "Hibernated" } else { "Unreachable" }.to_owned(),
+            message: (!sleeps).then(|| trouble(seen, &pod)),
             node_id: before.and_then(|member| member.node_id),
             version: before.and_then(|member| member.version.clone()),
             pod,
@@ -372,6 +384,7 @@ fn state(lead: Option<&Lead<'_>>, status: &MemberStatus) -> (&'static str, Optio
     match status.state {
         MemberState::Empty => return ("Empty", None),
         MemberState::Restoring => return ("Restoring", None),
+        MemberState::Fenced => return ("Fenced", status.not_ready.clone()),
         MemberState::Running => {}
     }
     if let Some(reason) = &status.not_ready {

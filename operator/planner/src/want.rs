@@ -1,6 +1,7 @@
 //! `Want`: a manifest after validation. Past this point nothing reads the raw spec. What the API server's CEL rules already refuse is
 //! checked again only where a wrong value would do harm.
 
+use crate::maintenance::{self, Maintenance};
 use crate::names::{Group, Names};
 use geode_api::{
     BootstrapStatus, DeletionPolicy, GeodeCluster, GeodeClusterSpec, ImagesStatus, LivesStatus,
@@ -59,6 +60,8 @@ pub struct Want {
     pub wal_size: String,
     /// Storage class of both.
     pub storage_class: Option<String>,
+    /// Members whose volumes cannot become what is wanted are replaced.
+    pub replaces_members: bool,
     /// Resources of the server.
     pub resources: Option<ResourceRequirements>,
     /// Images that the spec asks for, or those it means when it names none.
@@ -75,6 +78,8 @@ pub struct Want {
     pub restore: Option<Restore>,
     /// What deletion does to volumes.
     pub deletion: DeletionPolicy,
+    /// What a person takes over for a while.
+    pub maintenance: Maintenance,
     /// Release of the operator.
     pub release: String,
     /// What was decided before.
@@ -175,6 +180,7 @@ pub fn validate(cluster: &GeodeCluster, defaults: &Defaults) -> Result<Want, Inv
             .as_ref()
             .map_or_else(|| spec.storage.size.clone(), |wal| wal.size.clone()),
         storage_class: spec.storage.storage_class_name.clone(),
+        replaces_members: spec.storage.replace_members,
         resources: spec.resources.clone(),
         images: images(spec, &images_unnamed, defaults),
         images_unnamed,
@@ -183,6 +189,7 @@ pub fn validate(cluster: &GeodeCluster, defaults: &Defaults) -> Result<Want, Inv
         config: spec.config.clone(),
         restore: restore(spec)?,
         deletion: spec.deletion_policy,
+        maintenance: maintenance::validate(spec.maintenance.as_ref(), &names)?,
         release: defaults.release.clone(),
         names,
         memory,

@@ -29,6 +29,8 @@ struct Volume {
     uids: Vec<String>,
     id: MemberId,
     cluster_id: Option<ClusterId>,
+    /// Its member takes no part.
+    fenced: bool,
 }
 
 struct State {
@@ -226,6 +228,7 @@ impl State {
                 uids,
                 id: MemberId(self.next_id),
                 cluster_id: None,
+                fenced: false,
             }
         };
         let wakes = self
@@ -263,7 +266,10 @@ impl State {
 
     fn up(&self) -> Vec<MemberId> {
         let volumes = self.running.keys().filter_map(|pod| self.volumes.get(pod));
-        volumes.map(|volume| volume.id).collect()
+        volumes
+            .filter(|volume| !volume.fenced)
+            .map(|volume| volume.id)
+            .collect()
     }
 
     fn member(&self, pod: &str) -> MemberAddress {
@@ -277,10 +283,14 @@ impl State {
 
     fn account(&self, pod: &str) -> MemberStatus {
         let (me, known) = (self.member(pod), self.volumes[pod].cluster_id);
+        let fenced = self.volumes[pod].fenced;
         let mut status = match &self.raft {
-            Some(raft) if known == Some(raft.cluster_id) => raft.account(&me, &self.up()),
+            Some(raft) if !fenced && known == Some(raft.cluster_id) => raft.account(&me, &self.up()),
             _ => empty(me),
         };
+        if fenced {
+            status.state = MemberState::Fenced;
+        }
         status.cluster_id = known;
         status.tasks = self.tasks.get(pod).cloned().unwrap_or_default();
         status
@@ -293,6 +303,10 @@ impl State {
         }
         if let InternalRequest::File(task) = request {
             self.file(pod, task);
+            return Ok(());
+        }
+        if let InternalRequest::Fence { fenced } = request {
+            self.volumes.get_mut(pod).ok_or("no such member")?.fenced = fenced;
             return Ok(());
         }
         let raft = self.raft.as_mut().ok_or("this member is empty")?;

@@ -64,7 +64,7 @@ impl Kubernetes {
         self.release_volumes(&pods, &claims).await;
         for set in sets {
             if set.metadata.deletion_timestamp.is_some() {
-                self.orphan(&set, &claims).await;
+                self.orphan(&set, &pods, &claims).await;
             } else {
                 self.control(&set, &pods, &claims).await;
             }
@@ -147,9 +147,24 @@ impl Kubernetes {
         }
     }
 
-    /// What is deleted with the words that nothing goes along: its volumes belong to nobody from then on.
-    async fn orphan(&self, set: &StatefulSet, claims: &BTreeMap<String, PersistentVolumeClaim>) {
+    /// What is deleted with the words that nothing goes along: its pods and its volumes belong to nobody from then on.
+    async fn orphan(
+        &self,
+        set: &StatefulSet,
+        pods: &BTreeMap<String, Pod>,
+        claims: &BTreeMap<String, PersistentVolumeClaim>,
+    ) {
         let uid = set.uid().unwrap();
+        let left = pods
+            .iter()
+            .filter(|(_, pod)| pod.owner_references().iter().any(|owner| owner.uid == uid));
+        for (name, _) in left {
+            let free = Patch::Merge(json!({"metadata": {"ownerReferences": null}}));
+            self.api::<Pod>()
+                .patch(name, &PatchParams::default(), &free)
+                .await
+                .unwrap();
+        }
         let owned = claims
             .iter()
             .filter(|(_, claim)| claim.owner_references().iter().any(|owner| owner.uid == uid));

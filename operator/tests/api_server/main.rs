@@ -12,6 +12,7 @@ mod deletion;
 mod fleet;
 mod fuse;
 mod kubernetes;
+mod maintenance;
 mod manifests;
 mod observers;
 mod proxy;

@@ -167,7 +167,7 @@ async fn what_is_fixed_at_creation_cannot_change_and_volumes_only_grow() {
         ),
         (
             with(&|spec| spec["storage"]["storageClassName"] = "slow".into()),
-            "the storage class of a cluster cannot change",
+            "the storage class of volumes cannot change",
         ),
         (
             with(&|spec| {
@@ -176,7 +176,7 @@ async fn what_is_fixed_at_creation_cannot_change_and_volumes_only_grow() {
                     .unwrap()
                     .remove("storageClassName");
             }),
-            "the storage class of a cluster cannot change",
+            "the storage class of volumes cannot change",
         ),
         (
             with(&|spec| spec["bootstrap"] = restore.clone()),

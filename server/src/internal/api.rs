@@ -1,6 +1,7 @@
 //! Answers the internal API: status, membership, archive and tasks, snapshots of the graph.
 
 use super::ApiService;
+use crate::fence;
 use crate::gate::free_bytes;
 use crate::member::Member;
 use crate::pending::{self, Order};
@@ -73,6 +74,7 @@ async fn answer(member: &Arc<Member>, request: InternalRequest) -> Result<Intern
         InternalRequest::Snapshot => {
             return Err(MembershipError::Failed("a snapshot is a stream".to_owned()));
         }
+        InternalRequest::Fence { fenced } => fence(member, fenced)?,
     }
     Ok(InternalReply::Ok)
 }
@@ -115,6 +117,19 @@ fn report_task(member: &Member, report: TaskReport) -> Result<(), MembershipErro
         member.restart.send_replace(true);
     }
     member.board.report(report);
+    Ok(())
+}
+
+/// The order is durable before the process ends; the next one is held by it.
+fn fence(member: &Member, fenced: bool) -> Result<(), MembershipError> {
+    if fenced {
+        let left = fence::leave(&member.config.storage.data_dir);
+        left.map_err(|error| {
+            MembershipError::Failed(format!("the order to be fenced cannot be kept: {error}"))
+        })?;
+        tracing::warn!("fenced: this process ends, and the next one takes no part");
+        member.restart.send_replace(true);
+    }
     Ok(())
 }
 

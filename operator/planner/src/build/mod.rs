@@ -3,6 +3,7 @@
 //! The StatefulSet and the ConfigMap shape pods. They carry the hash of the user's wishes and the release that rendered them; while the wishes
 //! are the same and the release is another, they stay as they are, so that a newer operator restarts no database.
 
+mod budget;
 mod config_map;
 mod services;
 mod stateful_set;
@@ -25,8 +26,12 @@ pub(crate) struct Fixed {
     pub(crate) group: Group,
     /// Number of pods.
     pub(crate) replicas: u32,
+    /// Pods that are taken away leave their volumes.
+    pub(crate) keeps_volumes: bool,
     /// Life of the database whose volumes the pods mount.
     pub(crate) life: u32,
+    /// Storage class of new volumes.
+    pub(crate) class: Option<String>,
     /// Sizes of new volumes: data, log.
     pub(crate) sizes: [String; 2],
 }
@@ -44,7 +49,7 @@ pub(crate) fn objects(want: &Want, seen: &Observed, sets: &[Fixed]) -> Vec<Objec
     if sets.iter().any(|fixed| fixed.group == Group::Observers) {
         objects.push(services::observers(want));
     }
-    objects.extend(services::disruption_budget(want));
+    objects.extend(budget::disruption_budget(want, seen));
     objects.extend(
         sets.iter()
             .map(|fixed| stateful_set::build(want, &template, fixed)),
@@ -59,7 +64,7 @@ pub(crate) fn surplus(want: &Want, seen: &Observed) -> Vec<ObjectKey> {
         kind: Kind::PodDisruptionBudget,
         name: want.names.cluster.clone(),
     };
-    let unwanted = services::disruption_budget(want).is_none() && seen.objects.contains_key(&budget);
+    let unwanted = budget::disruption_budget(want, seen).is_none() && seen.objects.contains_key(&budget);
     unwanted.then_some(budget).into_iter().collect()
 }
 
@@ -90,10 +95,7 @@ fn is_frozen(object: &Object, want: &Want, seen: &Observed) -> bool {
     };
     let same_wishes = annotation(geode_api::ANNOTATION_TEMPLATE) == Some(template_hash(want).as_str());
     // What becomes of the volumes is a wish that shapes no pod, and too grave to wait for one that does.
-    let policy = |of: &Value| {
-        of.pointer("/spec/persistentVolumeClaimRetentionPolicy/whenDeleted")
-            .cloned()
-    };
+    let policy = |of: &Value| of.pointer("/spec/persistentVolumeClaimRetentionPolicy").cloned();
     let same_policy = policy(live) == policy(&object.body);
     same_wishes && same_policy && annotation(ANNOTATION_BUILDER) != Some(want.release.as_str())
 }

@@ -1,4 +1,4 @@
-//! Services and the disruption budget. The role Services are for the first contact; the server then names all members to the driver.
+//! Services. The role Services are for the first contact; the server then names all members to the driver.
 
 use crate::build::{metadata, selected};
 use crate::names::Group;
@@ -64,23 +64,4 @@ fn for_clients(want: &Want, name: String, selector: &Value, service_type: Value)
         name,
         json!({ "metadata": metadata(want, &[]), "spec": spec }),
     )
-}
-
-/// One voter at a time may be evicted, and a broken one always. A single member has no budget: it would block every drain for ever. Observers
-/// have none either: no majority needs them, and one that finds no node must not block the drain of another's.
-pub(super) fn disruption_budget(want: &Want) -> Option<Object> {
-    if want.members < 3 {
-        return None;
-    }
-    let spec = json!({
-        "maxUnavailable": 1,
-        "unhealthyPodEvictionPolicy": "AlwaysAllow",
-        "selector": { "matchLabels": selected(want, Group::Voters) },
-    });
-    let body = json!({ "metadata": metadata(want, &[]), "spec": spec });
-    Some(Object::new(
-        Kind::PodDisruptionBudget,
-        want.names.cluster.clone(),
-        body,
-    ))
 }

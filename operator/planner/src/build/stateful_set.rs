@@ -25,6 +25,9 @@ pub(super) fn build(want: &Want, template: &str, fixed: &Fixed) -> Object {
         DeletionPolicy::Retain => "Retain",
         DeletionPolicy::Delete => "Delete",
     };
+    // Pods go only after their members have left the cluster; what is on their volumes is a copy of what the others have, under an identity that
+    // must never come back. Unless all of them go for a while.
+    let when_scaled = if fixed.keeps_volumes { "Retain" } else { "Delete" };
     // That of the voters cannot change, so it takes in observers; Kubernetes tells pods of two sets apart by owner and name.
     let selector = match fixed.group {
         Group::Voters => json!({ LABEL_CLUSTER: want.names.cluster }),
@@ -35,14 +38,12 @@ pub(super) fn build(want: &Want, template: &str, fixed: &Fixed) -> Object {
         "serviceName": want.names.peers(),
         "podManagementPolicy": "Parallel",
         "updateStrategy": { "type": "OnDelete" },
-        // Pods go only after their members have left the cluster; what is on their volumes is a copy of what the others have, under an
-        // identity that must never come back.
-        "persistentVolumeClaimRetentionPolicy": { "whenDeleted": when_deleted, "whenScaled": "Delete" },
+        "persistentVolumeClaimRetentionPolicy": { "whenDeleted": when_deleted, "whenScaled": when_scaled },
         "selector": { "matchLabels": selector },
         "template": pod_template(want, fixed, template),
         "volumeClaimTemplates": [
-            claim_template(want, &VolumeKind::Data.name(fixed.life), &fixed.sizes[0]),
-            claim_template(want, &VolumeKind::Wal.name(fixed.life), &fixed.sizes[1]),
+            claim_template(want, fixed, &VolumeKind::Data.name(fixed.life), &fixed.sizes[0]),
+            claim_template(want, fixed, &VolumeKind::Wal.name(fixed.life), &fixed.sizes[1]),
         ],
     });
     let body = json!({ "metadata": metadata(want, &annotations), "spec": spec });
@@ -65,10 +66,10 @@ fn affinity(want: &Want, group: Group) -> Value {
     json!({ "podAntiAffinity": rule })
 }
 
-fn claim_template(want: &Want, name: &str, size: &str) -> Value {
+fn claim_template(want: &Want, fixed: &Fixed, name: &str, size: &str) -> Value {
     let mut spec =
         json!({ "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": size } } });
-    if let Some(class) = &want.storage_class {
+    if let Some(class) = &fixed.class {
         spec["storageClassName"] = class.as_str().into();
     }
     json!({

@@ -1,7 +1,7 @@
 //! The rules of an exchange of databases: volumes go only when they are released, two lives never run at the same time, and nothing is stopped on an
 //! observation that is old or has holes.
 
-use super::{any_leader, decides, is_stale};
+use super::{any_leader, decides, is_stale, maintenance};
 use crate::names::Group;
 use crate::observed::{ClaimView, Observed, VolumeKind};
 use crate::want::{Memory, Want};
@@ -103,8 +103,8 @@ fn is_safe(claim: &ClaimView) -> bool {
 }
 
 pub(super) fn stop(want: &Want, seen: &Observed, group: Group, uid: &str, now: Timestamp) -> Broken {
-    if !under_way(want) {
-        return Some("members are stopped only for an exchange that is recorded");
+    if !under_way(want) && !maintenance::hibernates(want) {
+        return Some("members are stopped only for an exchange that is recorded, or to hibernate");
     }
     if is_stale(seen, now) {
         return Some("nothing is changed on an old observation");

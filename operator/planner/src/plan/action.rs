@@ -92,6 +92,13 @@ pub enum Action {
         /// Its successor.
         to: MemberId,
     },
+    /// Tell the member of this pod to take no part, or to take part again.
+    Fence {
+        /// Pod.
+        pod: String,
+        /// To take no part.
+        fenced: bool,
+    },
     /// Delete a pod, so that the StatefulSet makes it anew.
     RestartPod {
         /// Pod.
@@ -104,6 +111,20 @@ pub enum Action {
         /// Pod.
         pod: String,
         /// Names and uids of its lost volumes.
+        claims: Vec<(String, String)>,
+    },
+    /// Delete the StatefulSet and nothing that belongs to it, so that it is made anew with other volume templates.
+    RemakeSet {
+        /// Whose.
+        group: Group,
+        /// Only this one.
+        uid: String,
+    },
+    /// Delete the volumes of a member that runs. They go with its pod, and a new member takes its place.
+    ReplaceVolumes {
+        /// Pod.
+        pod: String,
+        /// Names and uids of its volumes.
         claims: Vec<(String, String)>,
     },
     /// Take all pods away, and let the StatefulSet keep all volumes from now on, in one write.
@@ -164,6 +185,8 @@ pub struct Plan {
     pub progress: Progress,
     /// Whom it concerns: with observers alone all voters are where they should be.
     pub concerns: Group,
+    /// What is left undone because the operator is paused.
+    pub held: Vec<String>,
 }
 
 /// How far things are.
@@ -171,6 +194,8 @@ pub struct Plan {
 pub enum Progress {
     /// The goal is reached.
     Idle,
+    /// Nothing is left to do until a person ends what a person asked for.
+    Resting(Reason, String),
     /// The actions bring it nearer.
     Working(Reason, String),
     /// Something has to happen first.
@@ -182,7 +207,7 @@ pub enum Progress {
 impl Plan {
     /// Whether anything is left to do that belongs to the goal. Role labels and backups do not: they follow what happens.
     pub fn is_settled(&self) -> bool {
-        self.progress == Progress::Idle
+        matches!(self.progress, Progress::Idle | Progress::Resting(..))
     }
 }
 
@@ -230,8 +255,12 @@ impl fmt::Display for Action {
             Self::TransferLeader { leader, to_pod, .. } => {
                 write!(f, "transfer leadership from {leader} to {to_pod}")
             }
+            Self::Fence { pod, fenced: true } => write!(f, "fence {pod}"),
+            Self::Fence { pod, fenced: false } => write!(f, "lift the fence of {pod}"),
             Self::RestartPod { pod, .. } => write!(f, "restart {pod}"),
             Self::ReplaceLostVolume { pod, .. } => write!(f, "replace the lost volume of {pod}"),
+            Self::RemakeSet { group, .. } => write!(f, "make the StatefulSet of the {group} anew"),
+            Self::ReplaceVolumes { pod, .. } => write!(f, "replace the volumes of {pod}"),
             Self::StopPods { group, .. } => write!(f, "stop all {group} and keep their volumes"),
             Self::DeleteSet { group, .. } => {
                 write!(f, "delete the StatefulSet of the {group} and keep its volumes")

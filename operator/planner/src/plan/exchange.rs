@@ -23,11 +23,13 @@ pub(super) fn plan(want: &Want, seen: &Observed, exchange: &ExchangeStatus, now:
         actions: vec![action],
         progress: Progress::Working(Reason::Restoring, message),
         concerns: Group::Voters,
+        held: Vec::new(),
     };
     let wait = |message: String| Plan {
         actions: Vec::new(),
         progress: Progress::Waiting(Reason::Restoring, message),
         concerns: Group::Voters,
+        held: Vec::new(),
     };
     let whose = format!("{} exchanges databases", exchange.restore);
     let runs = |(_, set): &(&Group, &SetView)| set.replicas > 0 || !set.retains;

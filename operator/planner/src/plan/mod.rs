@@ -5,10 +5,14 @@
 mod action;
 mod backups;
 mod bootstrap;
+mod cordon;
 mod exchange;
+mod fence;
+mod hibernation;
 mod membership;
 mod objects;
 mod repair;
+mod replacement;
 mod restores;
 mod roles;
 mod rolling;
@@ -18,6 +22,7 @@ mod voters;
 
 pub use action::{Action, Plan, Progress};
 
+use crate::maintenance::is_fenced;
 use crate::names::Group;
 use crate::observed::{Observed, PodView};
 use crate::quorum::{Lead, majority};
@@ -35,18 +40,41 @@ pub(crate) enum Step {
     Wait(Reason, String),
     /// A person has to act.
     Stuck(Reason, String),
+    /// It is as a person wants it, and not as it is in everyday use.
+    Rest(Reason, String),
 }
 
 /// A question about the places of a group.
 type Question = fn(&Want, &Observed, &Lead<'_>, Group) -> Step;
 
-/// What to do next.
+/// What to do next. While the operator is paused, only labels follow the elections; the rest is told and left undone.
 pub fn plan(want: &Want, seen: &Observed, now: Timestamp) -> Plan {
+    let mut plan = unpaused(want, seen, now);
+    let Some(pause) = want.maintenance.pause(now) else {
+        return plan;
+    };
+    let (follows, held): (Vec<Action>, Vec<Action>) = plan
+        .actions
+        .into_iter()
+        .partition(|action| matches!(action, Action::SetRole { .. }));
+    plan.actions = follows;
+    plan.held = held.iter().map(Action::to_string).collect();
+    if !held.is_empty() {
+        let message = format!("{}; left undone: {}", pause.describe(), plan.held.join(", "));
+        plan.progress = Progress::Resting(Reason::Paused, message);
+    }
+    plan
+}
+
+fn unpaused(want: &Want, seen: &Observed, now: Timestamp) -> Plan {
     if let Some(exchange) = want.memory.exchange() {
         let mut plan = exchange::plan(want, seen, exchange, now);
         plan.actions
             .extend(restores::under_way(seen, exchange, &plan.progress, now));
         return plan;
+    }
+    if want.maintenance.hibernates {
+        return hibernation::plan(want, seen, now);
     }
     let lead = Lead::find(seen);
     let (group, open) = first_open_question(want, seen, lead.as_ref(), now);
@@ -59,6 +87,7 @@ pub fn plan(want: &Want, seen: &Observed, now: Timestamp) -> Plan {
             actions,
             progress,
             concerns: Group::Voters,
+            held: Vec::new(),
         };
     }
     let objects = objects::plan(want, seen, now);
@@ -86,6 +115,9 @@ pub fn plan(want: &Want, seen: &Observed, now: Timestamp) -> Plan {
         }
         Step::Wait(reason, message) => progress = Progress::Waiting(reason, message),
         Step::Stuck(reason, message) => progress = Progress::Stuck(reason, message),
+        // What is applied besides is news.
+        Step::Rest(..) if progress != Progress::Idle => {}
+        Step::Rest(reason, message) => progress = Progress::Resting(reason, message),
     }
     actions.extend(backups::plan(want, seen, lead.as_ref(), now));
     actions.extend(restores.actions);
@@ -99,17 +131,35 @@ pub fn plan(want: &Want, seen: &Observed, now: Timestamp) -> Plan {
         actions,
         progress,
         concerns,
+        held: Vec::new(),
     }
 }
 
-/// What is open, and whom it concerns. The voters' places are asked for first, so that no observer holds them back.
+/// What is open, and whom it concerns. A fence that is asked for and cannot be has to wait, and nothing waits for it.
 fn first_open_question(
     want: &Want,
     seen: &Observed,
     lead: Option<&Lead<'_>>,
     now: Timestamp,
 ) -> (Group, Step) {
-    for question in [repair::plan, bootstrap::plan] {
+    match fence::plan(want, seen, lead) {
+        Step::Clear => open_besides_fences(want, seen, lead, now),
+        Step::Wait(reason, message) => match open_besides_fences(want, seen, lead, now) {
+            (_, Step::Clear | Step::Rest(..)) => (Group::Voters, Step::Wait(reason, message)),
+            other => other,
+        },
+        step => (Group::Voters, step),
+    }
+}
+
+/// The voters' places are asked for first, so that no observer holds them back.
+fn open_besides_fences(
+    want: &Want,
+    seen: &Observed,
+    lead: Option<&Lead<'_>>,
+    now: Timestamp,
+) -> (Group, Step) {
+    for question in [repair::plan, hibernation::wake, bootstrap::plan] {
         match question(want, seen, now) {
             Step::Clear => {}
             other => return (Group::Voters, other),
@@ -118,6 +168,10 @@ fn first_open_question(
     let Some(lead) = lead else {
         return (Group::Voters, no_leader(want, seen));
     };
+    match cordon::plan(want, seen, lead) {
+        Step::Clear => {}
+        other => return (Group::Voters, other),
+    }
     match places(want, seen, lead, Group::Voters) {
         Step::Clear => {}
         other => return (Group::Voters, other),
@@ -126,7 +180,7 @@ fn first_open_question(
     match (observers, after_places(want, seen, lead)) {
         (Step::Clear, Step::Clear) => (Group::Observers, here(want, seen, lead, Group::Observers)),
         (observers, Step::Clear) => (Group::Observers, observers),
-        (Step::Clear | Step::Wait(..), other) => (Group::Voters, other),
+        (Step::Clear | Step::Wait(..) | Step::Rest(..), other) => (Group::Voters, other),
         (observers, _) => (Group::Voters, observers),
     }
 }
@@ -153,7 +207,7 @@ fn places(want: &Want, seen: &Observed, lead: &Lead<'_>, group: Group) -> Step {
 
 /// What the members run, and whether the voters are well.
 fn after_places(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
-    for question in [rolling::plan, voters_here] {
+    for question in [rolling::plan, voters_here, replacement::plan] {
         match question(want, seen, lead) {
             Step::Clear => {}
             other => return other,
@@ -208,8 +262,11 @@ fn voters_here(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
 
 /// Is everybody of a group well?
 fn here(want: &Want, seen: &Observed, lead: &Lead<'_>, group: Group) -> Step {
-    let ails = want.pods_of(group).find_map(|pod| ails(seen, lead, group, &pod));
-    if let Some(message) = ails {
+    let ailing = |fenced: bool| {
+        let mut pods = want.pods_of(group).filter(|pod| is_fenced(seen, pod) == fenced);
+        pods.find_map(|pod| ails(seen, lead, group, &pod))
+    };
+    if let Some(message) = ailing(false) {
         return Step::Wait(Reason::MemberNotReady, message);
     }
     let refusing = seen
@@ -218,7 +275,7 @@ fn here(want: &Want, seen: &Observed, lead: &Lead<'_>, group: Group) -> Step {
         .find_map(|(pod, status)| status.read_only.as_ref().map(|reason| (pod, reason)));
     match refusing {
         Some((pod, reason)) => Step::Wait(Reason::ReadOnly, format!("{pod} refuses writes: {reason}")),
-        None => Step::Clear,
+        None => ailing(true).map_or(Step::Clear, |message| Step::Rest(Reason::Fenced, message)),
     }
 }
 
@@ -246,7 +303,12 @@ fn unwell(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Vec<(String, Step)> 
         .flat_map(|group| want.pods_of(group).map(move |pod| (group, pod)));
     all.filter_map(|(group, pod)| {
         let message = ails(seen, lead, group, &pod)?;
-        Some((pod, Step::Wait(Reason::MemberNotReady, message)))
+        let step = if is_fenced(seen, &pod) {
+            Step::Rest(Reason::Fenced, message)
+        } else {
+            Step::Wait(Reason::MemberNotReady, message)
+        };
+        Some((pod, step))
     })
     .collect()
 }
@@ -255,6 +317,9 @@ fn ails(seen: &Observed, lead: &Lead<'_>, group: Group, pod: &str) -> Option<Str
     let Some(status) = seen.member(pod) else {
         return Some(trouble(seen, pod));
     };
+    if is_fenced(seen, pod) {
+        return Some(format!("{pod} is fenced and takes no part"));
+    }
     let id = status.address.id;
     let has_place = match group {
         Group::Voters => lead.votes(id),

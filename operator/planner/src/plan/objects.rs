@@ -3,7 +3,7 @@
 use crate::build::{self, Fixed};
 use crate::names::Group;
 use crate::observed::{Certificate, Observed, VolumeKind};
-use crate::plan::Action;
+use crate::plan::{Action, hibernation};
 use crate::want::{Memory, Want};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
@@ -56,7 +56,13 @@ fn fixed(want: &Want, seen: &Observed, group: Group) -> Fixed {
     };
     Fixed {
         group,
-        replicas: set.map_or_else(|| replicas_anew(want, seen, group), |set| set.replicas),
+        replicas: match set {
+            Some(set) => set.replicas,
+            None if want.maintenance.hibernates && !runs(want, seen, group) => 0,
+            None => replicas_anew(want, seen, group),
+        },
+        keeps_volumes: want.maintenance.hibernates || set.is_some_and(hibernation::sleeps),
+        class: set.map_or_else(|| want.storage_class.clone(), |set| set.class.clone()),
         life: set.map_or(seen.life, |set| set.life),
         sizes: [
             size(VolumeKind::Data, &want.data_size),
@@ -65,11 +71,25 @@ fn fixed(want: &Want, seen: &Observed, group: Group) -> Fixed {
     }
 }
 
-/// A database that comes back after an exchange may have had more members than the manifest asks for now; they leave it as members do.
+/// Whether pods of this group are there.
+fn runs(want: &Want, seen: &Observed, group: Group) -> bool {
+    let mut pods = seen.pods.iter().filter(|(_, view)| !view.deleting);
+    pods.any(|(pod, _)| want.names.ordinal(group, pod).is_some())
+}
+
+/// A database that comes back after an exchange, or runs while its StatefulSet is made anew, may have more members than the manifest asks for now; they
+/// leave it as members do.
 fn replicas_anew(want: &Want, seen: &Observed, group: Group) -> u32 {
     let left = seen.claims.values().filter(|_| want.memory.lives.is_some());
+    let left = left.map(|claim| &claim.pod);
+    let running = seen
+        .pods
+        .iter()
+        .filter(|(_, view)| !view.deleting)
+        .map(|(pod, _)| pod);
     let highest = left
-        .filter_map(|claim| want.names.ordinal(group, &claim.pod))
+        .chain(running)
+        .filter_map(|pod| want.names.ordinal(group, pod))
         .max();
     let wanted = want.count(group);
     highest.map_or(wanted, |highest| wanted.max(highest + 1))

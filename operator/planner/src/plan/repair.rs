@@ -2,6 +2,7 @@
 //! quorum: it serves nobody, and this is how a bad image is corrected. A volume whose storage is gone is given up when the others have
 //! everything.
 
+use crate::maintenance::is_fenced;
 use crate::names::Group;
 use crate::observed::{ClaimView, Observed, PodView};
 use crate::plan::rolling::{self, is_outdated, template_is_current};
@@ -91,8 +92,11 @@ pub(super) fn lost_volumes(want: &Want, seen: &Observed, lead: &Lead<'_>, group:
 /// Has a person deleted the volume of a member that runs? Kubernetes keeps it as long as the pod is there, and a deletion cannot be taken
 /// back: it would go at the next restart, whoever is away then. So the member is replaced now, while the others have everything.
 pub(super) fn deleted_volumes(want: &Want, seen: &Observed, lead: &Lead<'_>, group: Group) -> Step {
-    let runs =
-        |pod: &String| seen.member(pod).is_some() && seen.pods.get(pod).is_some_and(|view| !view.deleting);
+    let runs = |pod: &String| {
+        seen.member(pod).is_some()
+            && !is_fenced(seen, pod)
+            && seen.pods.get(pod).is_some_and(|view| !view.deleting)
+    };
     let pod = want.pods_of(group).find(|pod| runs(pod) && is_deleted(seen, pod));
     match pod {
         Some(pod) if others_have_everything(lead, &pod) => {

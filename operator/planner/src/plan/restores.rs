@@ -105,7 +105,10 @@ pub(super) fn under_way(
         .find(|restore| restore.name == exchange.restore)?;
     let said = match progress {
         Progress::Idle => "",
-        Progress::Working(_, said) | Progress::Waiting(_, said) | Progress::Stuck(_, said) => said,
+        Progress::Working(_, said)
+        | Progress::Waiting(_, said)
+        | Progress::Stuck(_, said)
+        | Progress::Resting(_, said) => said,
     };
     let status = report::stopped(restore.status.clone(), &exchange.decided_at, said);
     record(restore, status, Reason::Restoring, now)
@@ -374,7 +377,7 @@ fn progress(
         return (status, Reason::RestoreFailed);
     }
     status.phase = RestorePhase::Running;
-    if let Step::Act(_, _, said) | Step::Wait(_, said) | Step::Stuck(_, said) = open {
+    if let Step::Act(_, _, said) | Step::Wait(_, said) | Step::Stuck(_, said) | Step::Rest(_, said) = open {
         status.message = Some(said.clone());
     }
     (status, Reason::Restoring)

@@ -2,6 +2,7 @@
 //! highest ordinal first; then leadership moves to a pod that is up to date, and the old leader goes last.
 
 use crate::build::template_hash;
+use crate::maintenance::is_fenced;
 use crate::observed::{Observed, PodView};
 use crate::plan::repair::{is_deleted, others_have_everything, restart};
 use crate::plan::voters::is_blank;
@@ -25,10 +26,24 @@ pub(super) fn plan(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
     let left = outdated.len();
     outdated.sort_by_key(|pod| restart_rank(pod, lead.pod));
     let mut unwell = unwell(want, seen, lead).into_iter();
+    if want.maintenance.holds_updates {
+        let (count, name) = (left, &want.names.cluster);
+        return unwell.next().map_or_else(
+            || Step::Rest(
+                Reason::UpdatesHeld,
+                format!("{count} pods have an outdated template and are not restarted; `kubectl geode upgrade {name} --resume` goes on"),
+            ),
+            |(_, waiting)| waiting,
+        );
+    }
     let next = match (unwell.next(), unwell.next()) {
         (None, _) => outdated.swap_remove(0),
         // The new template may be what mends it, and to restart it makes nobody else unwell.
-        (Some((pod, _)), None) if outdated.contains(&pod) && seen.member(&pod).is_some() => pod,
+        (Some((pod, _)), None)
+            if outdated.contains(&pod) && seen.member(&pod).is_some() && !is_fenced(seen, &pod) =>
+        {
+            pod
+        }
         // Whoever is away now comes back with the new template if it has to; disturbing another one would make it two.
         (Some((_, waiting)), _) => return waiting,
     };
@@ -60,16 +75,18 @@ pub(super) fn disturb(want: &Want, seen: &Observed, lead: &Lead<'_>, pod: &str, 
     let alone = lead.voters().len() == 1;
     match seen.pods.get(pod) {
         Some(view) if pod != lead.pod || alone => restart(pod, view, Reason::Updating, message),
-        _ => hand_over(want, lead),
+        _ => hand_over(want, seen, lead),
     }
 }
 
-fn hand_over(want: &Want, lead: &Lead<'_>) -> Step {
+/// Moves leadership to a voter that has caught up.
+pub(super) fn hand_over(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
     let able = lead
         .members()
         .iter()
         .filter(|member| member.id != lead.id() && lead.votes(member.id) && lead.caught_up(member.id));
-    let successor = able.min_by_key(|member| !want.wants_pod(&member.name));
+    let is_cordoned = |pod: &str| seen.pods.get(pod).is_some_and(|view| view.cordoned);
+    let successor = able.min_by_key(|member| (!want.wants_pod(&member.name), is_cordoned(&member.name)));
     match successor {
         Some(member) => Step::Act(
             vec![Action::TransferLeader {
@@ -78,10 +95,7 @@ fn hand_over(want: &Want, lead: &Lead<'_>) -> Step {
                 to: member.id,
             }],
             Reason::Updating,
-            format!(
-                "moving leadership to {} before {} restarts",
-                member.name, lead.pod
-            ),
+            format!("moving leadership to {} before {} stops", member.name, lead.pod),
         ),
         None => Step::Wait(
             Reason::Updating,

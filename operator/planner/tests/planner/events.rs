@@ -3,8 +3,9 @@
 use crate::kubernetes::BAD_VERSION;
 use crate::lives::BAD_SOURCE;
 use crate::model::{Model, Volume};
-use geode_planner::{Action, Group, Place, Plan};
+use geode_planner::{Action, Group, Names, Place, Plan};
 use geode_types::MemberId;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -53,6 +54,20 @@ pub(crate) enum Event {
     Load(u8),
     /// All reach each other.
     Heal,
+    /// A person wants this member fenced, and no other.
+    Fence(Place),
+    /// Nobody is to be fenced.
+    LiftFence,
+    /// Whether the cluster hibernates is changed.
+    Hibernate,
+    /// The operator is paused for so many seconds.
+    Pause(u8),
+    /// Whether updates are held is changed.
+    HoldUpdates,
+    /// The node of this pod takes no new pods, or takes some again.
+    Cordon(Place),
+    /// Another size and class of volumes.
+    Storage(u8),
 }
 
 /// A pod that may be there.
@@ -87,6 +102,13 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
         2 => pod().prop_map(Event::Cut),
         1 => (0u8..10).prop_map(Event::Load),
         2 => Just(Event::Heal),
+        2 => pod().prop_map(Event::Fence),
+        1 => Just(Event::LiftFence),
+        1 => Just(Event::Hibernate),
+        1 => (0u8..20).prop_map(Event::Pause),
+        1 => Just(Event::HoldUpdates),
+        2 => pod().prop_map(Event::Cordon),
+        2 => (0u8..4).prop_map(Event::Storage),
     ]
 }
 
@@ -96,13 +118,58 @@ pub(crate) struct Wishes {
     pub(crate) members: u32,
     pub(crate) observers: u32,
     version: u8,
+    storage: u8,
+    fenced: Option<Place>,
+    hibernates: bool,
+    paused_until: Option<Timestamp>,
+    holds_updates: bool,
 }
 
 impl Wishes {
+    /// Nothing is taken over from the operator.
+    fn without_maintenance(self) -> Self {
+        Self {
+            fenced: None,
+            hibernates: false,
+            paused_until: None,
+            holds_updates: false,
+            ..self
+        }
+    }
+
+    /// The size and the class of all volumes.
+    pub(crate) fn volumes(self) -> (&'static str, &'static str) {
+        [("2Gi", "slow"), ("1Gi", "slow"), ("2Gi", "fast"), ("3Gi", "fast")][usize::from(self.storage)]
+    }
+
+    fn storage(self) -> Value {
+        let (size, class) = self.volumes();
+        json!({"size": size, "storageClassName": class, "replaceMembers": true})
+    }
+
+    fn maintenance(self) -> Value {
+        let pod = |place: Place| {
+            let names = Names {
+                namespace: "db".into(),
+                cluster: "g".into(),
+            };
+            names.pod(place.group, place.ordinal)
+        };
+        json!({
+            "fenced": self.fenced.map(pod).into_iter().collect::<Vec<_>>(),
+            "hibernate": self.hibernates,
+            "allowQuorumLoss": self.hibernates.then_some("g"),
+            "holdUpdates": self.holds_updates,
+            "paused": self.paused_until.map(|until| json!({"until": until.to_string()})),
+        })
+    }
+
     fn spec(self) -> Value {
         json!({
             "members": self.members, "observers": {"replicas": self.observers},
             "version": format!("1.0.{}", self.version), "archive": {"s3": {"bucket": "b"}},
+            "storage": self.storage(),
+            "maintenance": self.maintenance(),
         })
     }
 }
@@ -111,6 +178,8 @@ impl Wishes {
 pub(crate) struct Story {
     pub(crate) model: Model,
     pub(crate) wishes: Wishes,
+    /// Volumes were to be others at some time.
+    volumes_differ: bool,
 }
 
 impl Story {
@@ -119,10 +188,16 @@ impl Story {
             members: 3,
             observers: 1,
             version: 0,
+            storage: 0,
+            fenced: None,
+            hibernates: false,
+            paused_until: None,
+            holds_updates: false,
         };
         Self {
             model: Model::new(wishes.spec()),
             wishes,
+            volumes_differ: false,
         }
     }
 
@@ -141,6 +216,11 @@ impl Story {
         if self.model.has_failed() {
             // What is fetched anew may be there by now.
             self.model.pods.remove(&self.model.names().pod(Group::Voters, 0));
+        }
+        self.change(|wishes| *wishes = wishes.without_maintenance());
+        if self.volumes_differ && self.wishes.members == 1 {
+            // Volumes of one member alone cannot be replaced; it says so and waits for others.
+            self.change(|wishes| wishes.members = 3);
         }
         if format!("1.0.{}", self.wishes.version) == BAD_VERSION {
             self.change(|wishes| wishes.version = 0);
@@ -184,10 +264,23 @@ impl Story {
                 }
             }
             Event::Heal => self.heal(),
+            Event::Storage(storage) => {
+                self.volumes_differ = true;
+                self.change(|wishes| wishes.storage = storage);
+            }
+            Event::Fence(place) => self.change(|wishes| wishes.fenced = Some(place)),
+            Event::LiftFence => self.change(|wishes| wishes.fenced = None),
+            Event::Hibernate => self.change(|wishes| wishes.hibernates ^= true),
+            Event::HoldUpdates => self.change(|wishes| wishes.holds_updates ^= true),
+            Event::Pause(seconds) => {
+                let until = self.model.now + SignedDuration::from_secs(seconds.into());
+                self.change(|wishes| wishes.paused_until = Some(until));
+            }
             Event::LoseVolume(place)
             | Event::LoseStorage(place)
             | Event::DeleteVolume(place)
             | Event::KillPod(place)
+            | Event::Cordon(place)
             | Event::Partition(place)
             | Event::Cut(place) => self.disturb(event, place),
         }
@@ -234,6 +327,7 @@ impl Story {
             (Event::KillPod(_), _) if may_lose || !doomed => {
                 model.pods.remove(&pod);
             }
+            (Event::Cordon(_), Some(pod)) => pod.view.cordoned ^= true,
             (Event::Partition(_), Some(view)) => view.reachable = false,
             (Event::Cut(_), Some(view)) => view.connected = false,
             _ => {}
@@ -245,12 +339,27 @@ impl Story {
         let before = self.model.clone();
         let plan = self.model.interrupted_round(actions);
         for action in &plan.actions {
-            if let Action::RestartPod { pod, .. } = action {
-                assert!(
-                    leaves_a_majority(&before, pod),
-                    "a restart took the majority away"
-                );
+            match action {
+                Action::RestartPod { pod, .. } => {
+                    assert!(
+                        leaves_a_majority(&before, pod),
+                        "a restart took the majority away"
+                    );
+                }
+                Action::Fence { pod, fenced: true } => {
+                    let meant = before.want().maintenance.allows_quorum_loss;
+                    assert!(
+                        meant || keeps_deciding(&before, pod),
+                        "a fence took the majority away"
+                    );
+                }
+                _ => {}
             }
+            let paused = before.want().maintenance.pause(before.now).is_some();
+            assert!(
+                !paused || matches!(action, Action::SetRole { .. }),
+                "paused, and yet: {action}"
+            );
         }
         let pods = self.model.pods.values();
         let leaders = pods.filter(|pod| pod.view.role.as_deref() == Some("leader"));
@@ -283,6 +392,14 @@ fn keeps_volumes(before: &Model, after: &Model, plan: &Plan) {
         let stays = after.get(&name).is_some_and(|still| still.uid == claim.uid);
         assert!(stays || !must_stay, "{name} is gone");
     }
+}
+
+/// Whether who decides goes on deciding without this pod.
+fn keeps_deciding(model: &Model, pod: &str) -> bool {
+    let Some(raft) = &model.raft else { return true };
+    let (up, id) = (model.up(), model.volumes[pod].id);
+    let rest: Vec<MemberId> = up.iter().copied().filter(|other| *other != id).collect();
+    !raft.has_quorum(&up) || raft.has_quorum(&rest)
 }
 
 /// Whether a majority that there was is still there without this pod.

@@ -61,6 +61,7 @@ impl Model {
                 let backup = backups.find(|backup| backup.name == *name).expect(THERE);
                 backup.status = (**status).clone();
             }
+            Action::Fence { pod, fenced } => self.volumes.get_mut(pod).expect(THERE).fenced = *fenced,
             Action::RestartPod { pod, .. } => {
                 self.restarted.push(pod.clone());
                 self.pods.get_mut(pod).expect(THERE).view.deleting = true;
@@ -72,6 +73,18 @@ impl Model {
                     pod.view.deleting = true;
                 }
             }
+            Action::RemakeSet { group, .. } => {
+                let key = ObjectKey {
+                    kind: Kind::StatefulSet,
+                    name: self.names().set(*group),
+                };
+                self.objects.remove(&key);
+                self.controlled.remove(group);
+                for volume in self.volumes.values_mut() {
+                    volume.belongs = false;
+                }
+            }
+            Action::ReplaceVolumes { pod, .. } => self.delete_volume(pod),
             Action::StopPods { .. }
             | Action::DeleteSet { .. }
             | Action::MarkVolumes { .. }

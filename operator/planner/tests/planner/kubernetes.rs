@@ -104,6 +104,7 @@ impl Model {
             deleting: false,
             running: false,
             ready: false,
+            cordoned: false,
             trouble: None,
         };
         let pod = ModelPod {
@@ -115,16 +116,19 @@ impl Model {
         };
         self.pods.insert(name.to_owned(), pod);
         if !self.volumes.contains_key(name) {
+            let claim = &set["spec"]["volumeClaimTemplates"][0]["spec"];
             let volume = Volume {
                 id: MemberId(self.fresh()),
                 cluster_id: None,
                 created_at: self.now,
-                size: self.cluster.spec.storage.size.clone(),
+                size: text(&claim["resources"]["requests"]["storage"]).unwrap(),
+                class: text(&claim["storageClassName"]),
                 lost: false,
                 deleted: false,
                 owner: None,
                 belongs: false,
                 kept_by: None,
+                fenced: false,
             };
             self.volumes.insert(name.to_owned(), volume);
         }

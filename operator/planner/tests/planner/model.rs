@@ -10,7 +10,7 @@ use geode_planner::{
 };
 use geode_types::{ClusterId, MemberId};
 use geode_wire::client::MemberAddress;
-use geode_wire::internal::{MemberStatus, TaskReport};
+use geode_wire::internal::{MemberState, MemberStatus, TaskReport};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -38,6 +38,7 @@ pub(crate) struct Volume {
     pub(crate) cluster_id: Option<ClusterId>,
     pub(crate) created_at: Timestamp,
     pub(crate) size: String,
+    pub(crate) class: Option<String>,
     pub(crate) lost: bool,
     /// Deleted; Kubernetes keeps it for as long as there is a pod of this name.
     pub(crate) deleted: bool,
@@ -46,6 +47,8 @@ pub(crate) struct Volume {
     /// It goes with the StatefulSet.
     pub(crate) belongs: bool,
     pub(crate) kept_by: Option<String>,
+    /// Its member takes no part, whatever process runs on it.
+    pub(crate) fenced: bool,
 }
 
 impl Volume {
@@ -198,7 +201,9 @@ impl Model {
         self.pods
             .iter()
             .filter(|(_, pod)| pod.view.running && pod.connected)
-            .filter_map(|(name, _)| Some(self.volumes.get(name)?.id))
+            .filter_map(|(name, _)| self.volumes.get(name))
+            .filter(|volume| !volume.fenced)
+            .map(|volume| volume.id)
             .collect()
     }
 
@@ -207,9 +212,14 @@ impl Model {
         let volume = &self.volumes[pod];
         let address = self.address(pod, volume.id);
         let mut status = match &self.raft {
-            Some(raft) if volume.cluster_id == Some(raft.cluster_id) => raft.account(&address, up),
+            Some(raft) if !volume.fenced && volume.cluster_id == Some(raft.cluster_id) => {
+                raft.account(&address, up)
+            }
             _ => empty(address),
         };
+        if volume.fenced {
+            status.state = MemberState::Fenced;
+        }
         status.cluster_id = volume.cluster_id;
         status.tasks = self.tasks.get(pod).cloned().unwrap_or_default();
         status
@@ -263,10 +273,12 @@ impl Model {
             deleting: false,
             life: VolumeKind::parse(template.as_str().unwrap()).unwrap().1,
             retains: policy["whenDeleted"] == "Retain" && policy["whenScaled"] == "Retain",
+            keeps_volumes: policy["whenScaled"] == "Retain",
             replicas: self.replicas(group),
             template: text(&annotations[ANNOTATION_TEMPLATE]),
             release: text(&annotations["geodedb.com/rendered-by"]),
             observed: self.controlled.get(&group) == Some(set),
+            class: text(&set["spec"]["volumeClaimTemplates"][0]["spec"]["storageClassName"]),
             sizes: BTreeMap::from([(VolumeKind::Data, size(0)), (VolumeKind::Wal, size(1))]),
         }
     }
@@ -363,6 +375,7 @@ pub(crate) fn claim(life: u32, pod: &str, volume: &Volume, kind: VolumeKind) -> 
         owned: volume.belongs || volume.owner.is_some(),
         created_at: volume.created_at,
         size: volume.size.clone(),
+        class: volume.class.clone(),
         lost: volume.lost,
         doomed: volume.doomed(),
     };

@@ -171,6 +171,7 @@ fn a_plan_that_gives_an_observer_a_vote_is_refused() {
             }],
             progress: Progress::Idle,
             concerns: Group::Voters,
+            held: Vec::new(),
         }
     };
     let follower = ["g-0", "g-1"].into_iter().find(|pod| *pod != leader).unwrap();

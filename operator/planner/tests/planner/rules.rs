@@ -40,6 +40,16 @@ fn ends_at_the_goal(events: &[Event]) {
         assert_eq!(model.members_of(group).len(), count as usize, "{group:?}");
         assert_eq!(model.replicas(group), count, "{group:?}");
     }
+    if wishes.members > 1 {
+        for (pod, volume) in &model.volumes {
+            let (size, class) = wishes.volumes();
+            assert_eq!(
+                (volume.size.as_str(), volume.class.as_deref()),
+                (size, Some(class)),
+                "{pod}"
+            );
+        }
+    }
     let goal = plan(&model.want(), &model.observe(), model.now);
     assert!(
         goal.actions.is_empty() && goal.is_settled(),
@@ -69,7 +79,7 @@ proptest! {
         let mut story = Story::new();
         story.model.converge(100);
         for event in events {
-            if let Event::Members(_) | Event::Observers(_) | Event::Version(_) | Event::Rounds(_) | Event::KillPod(_) = event {
+            if let Event::Storage(_) | Event::Fence(_) | Event::Cordon(_) | Event::Members(_) | Event::Observers(_) | Event::Version(_) | Event::Rounds(_) | Event::KillPod(_) = event {
                 story.happen(event);
             }
         }
@@ -86,7 +96,8 @@ proptest! {
         let touches = plan.actions.iter().any(|action| matches!(
             action,
             Action::RestartPod { .. } | Action::ChangeVoters { .. } | Action::AddLearner { .. } | Action::RemoveLearners { .. }
-                | Action::TransferLeader { .. } | Action::ReplaceLostVolume { .. }
+                | Action::TransferLeader { .. } | Action::ReplaceLostVolume { .. } | Action::Fence { fenced: true, .. }
+                | Action::ReplaceVolumes { .. } | Action::RemakeSet { .. }
         ));
         prop_assert!(!touches || check(&plan, &want, &seen, stale).is_err(), "a stale plan was let through: {:?}", plan);
     }

@@ -19,9 +19,10 @@ fn said(plan: &Plan) -> Vec<String> {
 fn reason(plan: &Plan) -> Option<Reason> {
     match &plan.progress {
         Progress::Idle => None,
-        Progress::Working(reason, _) | Progress::Waiting(reason, _) | Progress::Stuck(reason, _) => {
-            Some(*reason)
-        }
+        Progress::Working(reason, _)
+        | Progress::Waiting(reason, _)
+        | Progress::Stuck(reason, _)
+        | Progress::Resting(reason, _) => Some(*reason),
     }
 }
 
