@@ -17,7 +17,7 @@ mod watch;
 use anyhow::Context as _;
 use archive::Archiver;
 use clap::Parser;
-use geode_archive::{Access, ObjectStore, S3Options, S3Store};
+use geode_archive::{Access, Codec, ObjectStore, S3Options, S3Store};
 use geode_config::{Config, LogFormat, S3};
 use geode_log::segment::group_directory;
 use geode_telemetry::http::{Answer, Pages};
@@ -79,6 +79,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
         let wal_dir = config.wal_dir().join(group_directory(GroupId(0)));
         let archiver = Archiver::new(
             store.clone(),
+            codec(&config),
             server.clone(),
             wal_dir,
             shared.clone(),
@@ -91,7 +92,11 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let context = Context {
         server,
         archive,
-        access: access(config.archive.s3.as_ref()),
+        codec: codec(&config),
+        access: Access {
+            keys: codec(&config).keys,
+            ..access(config.archive.s3.as_ref())
+        },
         data_dir: config.storage.data_dir.clone(),
         metrics: metrics.clone(),
         seen: seen.clone(),
@@ -195,7 +200,19 @@ fn access(s3: Option<&S3>) -> Access {
         endpoint: non_empty(&s3.endpoint),
         region: non_empty(&s3.region),
         credentials_dir: s3.credentials_dir.clone(),
+        ..Access::default()
     })
+}
+
+fn codec(config: &Config) -> Codec {
+    Codec {
+        compression: config.archive.compression,
+        keys: config
+            .archive
+            .encryption
+            .as_ref()
+            .map(|sealed| sealed.keys.clone()),
+    }
 }
 
 fn non_empty(text: &str) -> Option<String> {

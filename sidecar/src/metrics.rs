@@ -1,6 +1,6 @@
 //! The sidecar's metrics, under the names of the guides, and the page that joins them with the server's.
 
-use geode_archive::Manifest;
+use geode_archive::{Increment, Manifest};
 use geode_telemetry::prometheus::{Gauge, IntCounter, IntGauge, Registry};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -27,6 +27,8 @@ pub(crate) struct Metrics {
     last_full_duration: Gauge,
     last_full_bytes: IntGauge,
     last_status: IntGauge,
+    last_incremental_timestamp: IntGauge,
+    last_incremental_bytes: IntGauge,
 }
 
 impl Metrics {
@@ -84,7 +86,31 @@ impl Metrics {
                 "geode_backup_last_status",
                 "1 when the last base backup was completed, 0 when it failed.",
             ),
+            last_incremental_timestamp: unregistered(
+                "geode_backup_last_incremental_timestamp",
+                "When the last incremental or differential backup was complete, seconds since 1970.",
+            ),
+            last_incremental_bytes: unregistered(
+                "geode_backup_last_incremental_size_bytes",
+                "Size of the log that it goes on by, as stored.",
+            ),
             registry,
+        }
+    }
+
+    /// An incremental or differential backup was completed.
+    pub(crate) fn increment(&self, increment: &Increment) {
+        self.last_incremental_timestamp
+            .set(increment.finished_at.as_second());
+        self.last_incremental_bytes.set(increment.bytes as i64);
+        self.last_status.set(1);
+        for gauge in [
+            &self.last_incremental_timestamp,
+            &self.last_incremental_bytes,
+            &self.last_status,
+        ] {
+            // As below.
+            let _ = self.registry.register(Box::new(gauge.clone()));
         }
     }
 

@@ -9,7 +9,8 @@ use crate::metrics::Metrics;
 use crate::report::Shared;
 use crate::restore;
 use crate::watch::Seen;
-use geode_archive::{Access, Backoff, ObjectStore};
+use geode_archive::{Access, Backoff, Codec, ObjectStore};
+use geode_types::BackupKind;
 use geode_wire::internal::{MemberState, Task, TaskKind, TaskReport, TaskResult, TaskState};
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -34,6 +35,8 @@ pub(crate) struct Context {
     pub(crate) server: Arc<dyn Server>,
     /// The cluster's archive; none when it has none.
     pub(crate) archive: Option<Arc<dyn ObjectStore>>,
+    /// How what is stored there is coded.
+    pub(crate) codec: Codec,
     /// How the source of a restore is reached.
     pub(crate) access: Access,
     /// The data directory, which the server shares.
@@ -135,8 +138,10 @@ impl Worker {
         let (kind, line) = (task.as_ref().map(|task| task.kind.clone()), progress.clone());
         let handle = tokio::spawn(async move {
             match kind {
-                None => backup::run(&context, &line, None).await,
-                Some(TaskKind::Backup { retention }) => backup::run(&context, &line, retention).await,
+                None => backup::run(&context, &line, BackupKind::Full, None).await,
+                Some(TaskKind::Backup { retention, kind }) => {
+                    backup::run(&context, &line, kind, retention).await
+                }
                 Some(TaskKind::Restore { source, goal, .. }) => {
                     restore::run(&context, &line, &source, &goal).await
                 }
@@ -166,7 +171,7 @@ impl Worker {
             .task
             .as_ref()
             .is_none_or(|task| matches!(task.kind, TaskKind::Backup { .. }));
-        if is_backup && result.is_ok() {
+        if is_backup && result.as_ref().is_ok_and(|done| done.kind.is_full()) {
             self.shared.base_taken();
         }
         if is_backup && result.is_err() {

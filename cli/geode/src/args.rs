@@ -204,25 +204,33 @@ pub(crate) struct ClusterArgs {
 /// Where an archive is.
 #[derive(Args, Debug)]
 pub(crate) struct ArchiveArgs {
-    /// The archive: s3://bucket/prefix, of a cluster or of one incarnation of it.
+    /// The archive: s3://bucket/prefix, file:///directory or a directory; of a cluster, of one incarnation of it, or down to one backup.
     #[arg(long, visible_alias = "input", value_name = "URL")]
-    pub(crate) source: String,
+    pub(crate) source: Option<String>,
     /// Endpoint of the S3 service, when it is not AWS.
     #[arg(long, env = "GEODE_S3_ENDPOINT", value_name = "URL")]
     pub(crate) endpoint: Option<String>,
     /// Region of the bucket.
     #[arg(long, env = "AWS_REGION", value_name = "NAME", default_value = "us-east-1")]
     pub(crate) region: String,
+    /// Keys of a sealed archive: a file with a line a key, 64 hexadecimal digits, or a directory with a file a key.
+    #[arg(
+        long,
+        visible_alias = "encryption-keys",
+        env = "GEODE_ENCRYPTION_KEY_FILE",
+        value_name = "PATH"
+    )]
+    pub(crate) encryption_key_file: Option<PathBuf>,
 }
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum BackupCommand {
-    /// Print the base backups and the WAL segments of the newest incarnation.
+    /// Print the backups and the WAL segments of the newest incarnation.
     List {
         #[command(flatten)]
         archive: ArchiveArgs,
-        /// Print what a restore of this base backup takes: its index, or nothing for the newest one.
-        #[arg(long, value_name = "INDEX", num_args = 0..=1, default_missing_value = "")]
+        /// Print a full backup and those that go on from it: its location, name or index, or nothing for the newest one.
+        #[arg(long, value_name = "BACKUP", num_args = 0..=1, default_missing_value = "")]
         chain: Option<String>,
         /// How they are printed: table or json.
         #[arg(long, value_enum, default_value_t)]
@@ -232,11 +240,19 @@ pub(crate) enum BackupCommand {
     Verify {
         #[command(flatten)]
         archive: ArchiveArgs,
+        /// Read every object. Both checks are made when none is asked for.
+        #[arg(long)]
+        check_checksums: bool,
+        /// Look for holes, and for backups that cannot be restored, in what is listed.
+        #[arg(long)]
+        check_consistency: bool,
         /// How the result is printed: table or json.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Delete base backups and WAL segments that need not be kept any more.
+    /// Restore into a temporary directory, check the result, and run queries on it. Nothing of it is kept.
+    TestRestore(TestRestoreArgs),
+    /// Delete backups and WAL segments that need not be kept any more.
     Cleanup(CleanupArgs),
     /// Rebuild a data directory from an archive: the same as `geode restore`.
     Restore(RestoreArgs),
@@ -252,6 +268,12 @@ pub(crate) struct CleanupArgs {
     /// So many base backups stay, however old they are.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) keep_min: u32,
+    /// Incremental and differential backups go after this time; `--older-than` when absent.
+    #[arg(long, value_name = "DAYS", value_parser = parse_days)]
+    pub(crate) incremental_older_than: Option<u32>,
+    /// So many incremental and differential backups stay, however old they are.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) keep_min_incremental: u32,
     /// The WAL goes after this time; `--older-than` when absent.
     #[arg(long, value_name = "DAYS", value_parser = parse_days)]
     pub(crate) wal_older_than: Option<u32>,
@@ -272,13 +294,39 @@ pub(crate) struct RestoreArgs {
     pub(crate) target: PathBuf,
     #[command(flatten)]
     pub(crate) goal: GoalArgs,
+    /// The archive of the log, when `--input` is one backup: then the restore goes on from it. It is the one that the backup lies in.
+    #[arg(long, value_name = "URL")]
+    pub(crate) wal_archive: Option<String>,
+    /// Restore what the backup goes on from, too. That is always done.
+    #[arg(long)]
+    pub(crate) restore_chain: bool,
+    /// Objects that are read at the same time.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) parallel: u16,
+    /// How the result is printed: table or json.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct TestRestoreArgs {
+    #[command(flatten)]
+    pub(crate) archive: ArchiveArgs,
+    #[command(flatten)]
+    pub(crate) goal: GoalArgs,
+    /// Where to restore to; a directory of its own is made in it, and removed.
+    #[arg(long, value_name = "DIR", default_value_os_t = std::env::temp_dir())]
+    pub(crate) temp_dir: PathBuf,
+    /// Statements that must succeed on the restored graph, `;` between them. Their answers are printed.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) run_queries: Option<String>,
     /// How the result is printed: table or json.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
 }
 
 /// How far a restore goes; everything that is archived when nothing is said.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[group(multiple = false)]
 pub(crate) struct GoalArgs {
     /// The state at this time, for example 2026-01-28T14:30:00Z; UTC when no zone is given.

@@ -6,6 +6,7 @@ mod archive;
 mod args;
 mod backup;
 mod bench;
+mod chain;
 mod cluster;
 mod connect;
 mod engine;
@@ -15,6 +16,7 @@ mod query;
 mod serve;
 mod shell;
 mod show;
+mod test_restore;
 
 use args::{Cli, Command, Format};
 use clap::{CommandFactory, Parser};

@@ -197,6 +197,14 @@ pub enum TlsMode {
 pub struct ArchiveSpec {
     /// An S3 bucket, or one of a server that speaks the same protocol.
     pub s3: S3Spec,
+    /// How segments of the log and base backups are made smaller: none, gzip, lz4 or zstd. When absent, base backups are compressed with zstd and
+    /// segments are stored as they are. What was stored before stays as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^(none|gzip|lz4|zstd)$"))]
+    pub compression: Option<String>,
+    /// Everything that is archived from now on is sealed with AES-256-GCM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<ArchiveEncryptionSpec>,
     /// A write waits at most this long before it is uploaded.
     #[serde(default = "default_max_lag")]
     #[schemars(regex(pattern = r"^[0-9]{1,6}(ms|s|m)$"))]
@@ -205,6 +213,17 @@ pub struct ArchiveSpec {
 
 fn default_max_lag() -> String {
     "5s".to_owned()
+}
+
+/// The keys of an archive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ArchiveEncryptionSpec {
+    /// Name of a Secret in the cluster's namespace. Each of its keys is the id of an encryption key, 64 hexadecimal digits; the key `current` has the
+    /// id of the one that seals what is stored from now on. To rotate, add a key and make it the current one; keep the others, or what they seal is
+    /// lost.
+    #[schemars(length(min = 1, max = 253))]
+    pub secret_name: String,
 }
 
 /// An S3 bucket.

@@ -3,10 +3,11 @@
 
 use crate::backoff::{Backoff, persist};
 use crate::checkpoints::checkpoints;
-use crate::content::{HashingReader, Sha256};
+use crate::content::{Counted, Sha256};
 use crate::inventory::{BaseBackup, Inventory, inventory};
-use crate::layout::{Lineage, SNAPSHOT, SegmentRange};
+use crate::layout::{Lineage, SNAPSHOT_ZSTD, SegmentRange};
 use crate::location::{Access, LineageError, Location, LocationError};
+use crate::object::{Codec, Decoder};
 use crate::plan::{RestoreGap, RestorePlan, restore_plan};
 use crate::segment::check_segment;
 use crate::store::{ErrorKind, ObjectError, ObjectStore};
@@ -18,15 +19,15 @@ use geode_types::{
     RestoreTarget,
 };
 use jiff::Timestamp;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::fs;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// Segments downloaded at the same time.
-const PARALLEL: usize = 4;
+/// Segments downloaded at the same time, unless somebody asks for another number.
+pub const PARALLEL: usize = 4;
 /// An object is tried this often; each try goes on where the last one broke.
 const ATTEMPTS: u32 = 10;
 /// A download that yields nothing for this long has broken.
@@ -34,6 +35,8 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// So many checkpoints are named when the one that was asked for is not there.
 const NAMES_MAX: usize = 10;
 const CHUNK: usize = 128 * 1024;
+/// A fetched base backup is compressed quickly: it is read once, from the disk beside it.
+const PACK_LEVEL: i32 = 1;
 
 /// How far a fetch is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,16 +114,20 @@ pub async fn fetch(
     progress: OnProgress<'_>,
 ) -> Result<FetchedBackup, FetchError> {
     let (store, lineage) = open_history(source, access).await?;
-    let target = resolve(&*store, lineage, goal).await?;
-    fetch_lineage(&*store, lineage, target, into, progress).await
+    let codec = access.codec();
+    let target = resolve(&*store, &codec, lineage, goal).await?;
+    let parallel = access.parallel.unwrap_or(PARALLEL);
+    fetch_lineage(&*store, &codec, lineage, target, into, parallel, progress).await
 }
 
 /// [`fetch`] from an open store.
 pub async fn fetch_lineage(
     store: &dyn ObjectStore,
+    codec: &Codec,
     lineage: Lineage,
     target: RestoreTarget,
     into: &Path,
+    parallel: usize,
     progress: OnProgress<'_>,
 ) -> Result<FetchedBackup, FetchError> {
     refuse_future(target)?;
@@ -132,7 +139,7 @@ pub async fn fetch_lineage(
             place: place.clone(),
             gap,
         })?;
-        let download = Download::new(store, into, &found, &plan, progress);
+        let download = Download::new(store, codec, into, &found, &plan, progress);
         let Some(base) = &plan.base else {
             break (plan, None);
         };
@@ -146,12 +153,12 @@ pub async fn fetch_lineage(
             Err(error) => return Err(error),
         }
     };
-    let download = Download::new(store, into, &found, &plan, progress);
+    let download = Download::new(store, codec, into, &found, &plan, progress);
     download.report(
         plan.base.as_ref().map_or(0, |base| base.manifest.stored_bytes),
         "downloading segments",
     );
-    let segments = download.segments(lineage, &plan).await?;
+    let segments = download.segments(lineage, &plan, parallel).await?;
     let fetched = FetchedBackup {
         format: RESTORE_FORMAT,
         source: place,
@@ -160,6 +167,7 @@ pub async fn fetch_lineage(
         base,
         segments,
         target,
+        state_hash: end_hash(&found, target),
         hole: plan.hole.map(|hole| (hole.first, hole.last)),
     };
     let text = serde_json::to_vec_pretty(&fetched).expect("restore.json has string keys only");
@@ -167,6 +175,15 @@ pub async fn fetch_lineage(
         .await
         .map_err(local(into))?;
     Ok(fetched)
+}
+
+/// The hash of the graph at the target, when a backup ends there.
+fn end_hash(found: &Inventory, target: RestoreTarget) -> Option<String> {
+    let RestoreTarget::Index(until) = target else {
+        return None;
+    };
+    let increment = found.increments.iter().find(|increment| increment.index == until);
+    increment.map(|increment| increment.state_hash.clone())
 }
 
 /// The store of an archive, and which history in it is meant.
@@ -183,6 +200,7 @@ pub async fn open_history(
 /// The place in the history that is meant.
 pub async fn resolve(
     store: &dyn ObjectStore,
+    codec: &Codec,
     lineage: Lineage,
     goal: &RestoreGoal,
 ) -> Result<RestoreTarget, FetchError> {
@@ -190,7 +208,7 @@ pub async fn resolve(
         RestoreGoal::Target(target) => return Ok(*target),
         RestoreGoal::Checkpoint(name) => name,
     };
-    let known = persist(ATTEMPTS, backoff(), || checkpoints(store, lineage)).await?;
+    let known = persist(ATTEMPTS, backoff(), || checkpoints(store, codec, lineage)).await?;
     if let Some(found) = known.iter().find(|checkpoint| checkpoint.name == *name) {
         return Ok(RestoreTarget::Index(found.index));
     }
@@ -228,7 +246,7 @@ pub(crate) async fn prepare(into: &Path) -> Result<(), FetchError> {
     while let Some(entry) = entries.next_entry().await.map_err(local(into))? {
         let name = entry.file_name().to_string_lossy().into_owned();
         let plain = name.strip_suffix(".part").unwrap_or(&name);
-        if plain != SNAPSHOT && plain != RESTORE_FILE && SegmentName::parse(plain).is_none() {
+        if plain != SNAPSHOT_ZSTD && plain != RESTORE_FILE && SegmentName::parse(plain).is_none() {
             return Err(FetchError::NotEmpty(into.to_owned()));
         }
         leftovers.push(entry.path());
@@ -273,6 +291,7 @@ pub(crate) fn part_of(path: &Path) -> PathBuf {
 
 pub(crate) struct Download<'a> {
     store: &'a dyn ObjectStore,
+    codec: &'a Codec,
     into: &'a Path,
     total_bytes: u64,
     done_bytes: Mutex<u64>,
@@ -282,6 +301,7 @@ pub(crate) struct Download<'a> {
 impl<'a> Download<'a> {
     pub(crate) fn new(
         store: &'a dyn ObjectStore,
+        codec: &'a Codec,
         into: &'a Path,
         found: &Inventory,
         plan: &RestorePlan,
@@ -289,6 +309,7 @@ impl<'a> Download<'a> {
     ) -> Self {
         Self {
             store,
+            codec,
             into,
             total_bytes: plan.bytes(found),
             done_bytes: Mutex::new(0),
@@ -317,24 +338,34 @@ impl<'a> Download<'a> {
             0,
             &format!("downloading the base backup of index {}", base.manifest.index),
         );
-        let key = format!("{}{SNAPSHOT}", base.folder);
-        let path = self.into.join(SNAPSHOT);
-        let (bytes, sha256) = self.object(&key, &path).await?;
-        if (bytes, sha256) != (base.manifest.stored_bytes, base.manifest.stored_sha256) {
-            let detail = format!(
-                "it has {bytes} bytes and SHA-256 {sha256}; its manifest says {} and {}",
-                base.manifest.stored_bytes, base.manifest.stored_sha256
-            );
-            return Err(ObjectError::new(
-                ErrorKind::Corrupt,
-                format!("use {}", self.store.url(&key)),
-                detail,
-            )
-            .into());
+        let (key, manifest) = (base.snapshot(), &base.manifest);
+        let path = self.into.join(SNAPSHOT_ZSTD);
+        let found = self.download(&key, &path, !base.is_zstd_stream()).await?;
+        for (what, (bytes, sha256), due) in [
+            (
+                "has",
+                found.stored,
+                (manifest.stored_bytes, manifest.stored_sha256),
+            ),
+            (
+                "holds",
+                found.plain,
+                (manifest.snapshot_bytes, manifest.snapshot_sha256),
+            ),
+        ] {
+            // The snapshot of an older version is compressed as a whole: only what is stored is looked at.
+            if (bytes, sha256) != due && !(what == "holds" && base.is_zstd_stream()) {
+                let detail = format!(
+                    "it {what} {bytes} bytes with SHA-256 {sha256}; its manifest says {} and {}",
+                    due.0, due.1
+                );
+                let act = format!("use {}", self.store.url(&key));
+                return Err(ObjectError::new(ErrorKind::Corrupt, act, detail).into());
+            }
         }
         fs::rename(part_of(&path), &path).await.map_err(local(&path))?;
         Ok(FetchedBase {
-            file: SNAPSHOT.to_owned(),
+            file: SNAPSHOT_ZSTD.to_owned(),
             index: base.manifest.index,
             term: base.manifest.term,
             state_hash: base.manifest.state_hash.clone(),
@@ -345,6 +376,7 @@ impl<'a> Download<'a> {
         &self,
         lineage: Lineage,
         plan: &RestorePlan,
+        parallel: usize,
     ) -> Result<Vec<FetchedSegment>, FetchError> {
         let count = plan.segments.len();
         let mut downloads: Vec<BoxFuture<'_, Result<FetchedSegment, FetchError>>> = Vec::with_capacity(count);
@@ -361,7 +393,7 @@ impl<'a> Download<'a> {
             }));
         }
         futures::stream::iter(downloads)
-            .buffered(PARALLEL)
+            .buffered(parallel.max(1))
             .try_collect()
             .await
     }
@@ -371,10 +403,11 @@ impl<'a> Download<'a> {
         let path = self
             .into
             .join(SegmentName::Sealed(range.first, range.last).to_string());
-        let part = self.download(&key, &path).await?;
+        let found = self.download(&key, &path, false).await?;
+        let part = part_of(&path);
         let checked = tokio::task::spawn_blocking(move || check_segment(&part, lineage, range)).await;
         let checked = checked.unwrap_or_else(|error| Err(error.to_string()));
-        let content = checked.map_err(|detail| {
+        checked.map_err(|detail| {
             ObjectError::new(
                 ErrorKind::Corrupt,
                 format!("use {}", self.store.url(&key)),
@@ -382,41 +415,35 @@ impl<'a> Download<'a> {
             )
         })?;
         fs::rename(part_of(&path), &path).await.map_err(local(&path))?;
-        Ok(content.bytes())
+        Ok(found.stored.0)
     }
 
-    /// Downloads an object to `path.part`; its size and hash.
-    async fn object(&self, key: &str, path: &Path) -> Result<(u64, Sha256), FetchError> {
-        let part = self.download(key, path).await?;
-        // Read back from the file: what counts is what is on the disk now.
-        let mut hashing = HashingReader::new(fs::File::open(&part).await.map_err(local(&part))?);
-        hashing.drain().await.map_err(local(&part))?;
-        Ok(hashing.finish())
-    }
-
-    /// Downloads an object to `path.part`, which it returns; goes on where it broke.
-    async fn download(&self, key: &str, path: &Path) -> Result<PathBuf, FetchError> {
+    /// Downloads an object and writes what it holds to `path.part`, with `pack` as a zstd stream; goes on where it broke.
+    async fn download(&self, key: &str, path: &Path, pack: bool) -> Result<Downloaded, FetchError> {
         let part = part_of(path);
         let mut file = fs::File::create(&part).await.map_err(local(&part))?;
-        let mut offset = 0;
+        let mut object = Arriving::new(self.codec, key, pack).map_err(local(&part))?;
         let mut pauses = backoff();
         loop {
-            match self.rest(key, &mut offset, &mut file).await {
+            match self.rest(key, &mut object, &mut file).await {
                 Ok(()) => break,
                 Err(FetchError::Store(error))
                     if error.kind == ErrorKind::Unavailable && pauses.failures() + 1 < ATTEMPTS =>
                 {
-                    tracing::warn!(%error, offset, "the download will go on");
+                    tracing::warn!(%error, offset = object.offset, "the download will go on");
                     tokio::time::sleep(pauses.failed()).await;
                 }
                 Err(error) => return Err(error),
             }
         }
+        let (found, rest) = object.finish(&self.store.url(key), &part)?;
+        file.write_all(&rest).await.map_err(local(&part))?;
+        file.flush().await.map_err(local(&part))?;
         file.sync_all().await.map_err(local(&part))?;
-        Ok(part)
+        Ok(found)
     }
 
-    async fn rest(&self, key: &str, offset: &mut u64, file: &mut fs::File) -> Result<(), FetchError> {
+    async fn rest(&self, key: &str, object: &mut Arriving, file: &mut fs::File) -> Result<(), FetchError> {
         let unavailable = |detail: String| {
             ObjectError::new(
                 ErrorKind::Unavailable,
@@ -424,18 +451,80 @@ impl<'a> Download<'a> {
                 detail,
             )
         };
-        let mut reader = self.store.get(key, *offset).await?;
+        let mut reader = self.store.get(key, object.offset).await?;
         let mut chunk = vec![0; CHUNK];
         loop {
             let read = tokio::time::timeout(IDLE_TIMEOUT, reader.read(&mut chunk)).await;
             let read = read.map_err(|_| unavailable(format!("nothing came for {IDLE_TIMEOUT:?}")))?;
             let count = read.map_err(|error| unavailable(error.to_string()))?;
             if count == 0 {
-                file.flush().await.map_err(local(self.into))?;
                 return Ok(());
             }
-            file.write_all(&chunk[..count]).await.map_err(local(self.into))?;
-            *offset += count as u64;
+            let plain = object.take(&chunk[..count], &self.store.url(key), self.into)?;
+            file.write_all(&plain).await.map_err(local(self.into))?;
         }
+    }
+}
+
+/// What a download was: lengths and hashes of the object, and of what it holds.
+struct Downloaded {
+    stored: (u64, Sha256),
+    plain: (u64, Sha256),
+}
+
+/// An object that is being downloaded.
+struct Arriving {
+    offset: u64,
+    stored: Counted,
+    decoder: Decoder,
+    packing: Option<zstd::stream::write::Encoder<'static, Vec<u8>>>,
+}
+
+impl Arriving {
+    fn new(codec: &Codec, key: &str, pack: bool) -> io::Result<Self> {
+        let packing = pack.then(|| {
+            let mut packing = zstd::stream::write::Encoder::new(Vec::new(), PACK_LEVEL)?;
+            packing.include_checksum(true)?;
+            Ok::<_, io::Error>(packing)
+        });
+        Ok(Self {
+            offset: 0,
+            stored: Counted::default(),
+            decoder: Decoder::new(codec, key),
+            packing: packing.transpose()?,
+        })
+    }
+
+    /// What is to be written after the next bytes of the object have come.
+    fn take(&mut self, stored: &[u8], place: &str, into: &Path) -> Result<Vec<u8>, FetchError> {
+        self.offset += stored.len() as u64;
+        self.stored.note(stored);
+        let mut plain = Vec::new();
+        self.decoder
+            .push(stored, &mut plain)
+            .map_err(|error| error.of(place))?;
+        self.pack(plain).map_err(local(into))
+    }
+
+    fn pack(&mut self, plain: Vec<u8>) -> io::Result<Vec<u8>> {
+        let Some(packing) = &mut self.packing else {
+            return Ok(plain);
+        };
+        packing.write_all(&plain)?;
+        Ok(std::mem::take(packing.get_mut()))
+    }
+
+    fn finish(mut self, place: &str, part: &Path) -> Result<(Downloaded, Vec<u8>), FetchError> {
+        let mut plain = Vec::new();
+        let decoder = std::mem::replace(&mut self.decoder, Decoder::new(&Codec::default(), ""));
+        let found = Downloaded {
+            stored: self.stored.clone().finish(),
+            plain: decoder.finish(&mut plain).map_err(|error| error.of(place))?,
+        };
+        let mut rest = self.pack(plain).map_err(local(part))?;
+        if let Some(packing) = self.packing {
+            rest.append(&mut packing.finish().map_err(local(part))?);
+        }
+        Ok((found, rest))
     }
 }

@@ -136,6 +136,7 @@ fn check(tree: Value, mut problems: Vec<Problem>) -> Result<Config, Vec<Problem>
 fn complete(schema: &mut Value) {
     schema["server"]["tls"] = sample(&crate::Tls::default());
     schema["archive"]["s3"] = sample(&crate::S3::default());
+    schema["archive"]["encryption"] = sample(&crate::Encryption::default());
 }
 
 fn sample(section: &impl serde::Serialize) -> Value {
@@ -329,6 +330,15 @@ fn limits(config: &Config, problems: &mut Vec<Problem>) {
         "performance.transaction_timeout",
         "must be longer than zero",
     );
+    require(
+        config
+            .archive
+            .encryption
+            .as_ref()
+            .is_none_or(|sealed| !sealed.keys.as_os_str().is_empty()),
+        "archive.encryption.keys",
+        "must name a directory or a file of keys",
+    );
     if let Some(s3) = &config.archive.s3 {
         require(!s3.bucket.is_empty(), "archive.s3.bucket", "must name a bucket");
         require(
@@ -415,6 +425,9 @@ mod tests {
                 "archive: {s3: {endpoint: minio:9000, bucket: b}}",
                 "must begin with http",
             ),
+            ("archive: {compression: bzip2}", "zstd"),
+            ("archive: {encryption: {}}", "archive.encryption.keys: must name"),
+            ("archive: {encryption: {key: x}}", "did you mean keys?"),
             ("storage: 5", "must be a section"),
             ("server: [", "geode.yaml"),
         ] {

@@ -1,6 +1,7 @@
 //! The keys, their types and defaults. A key that is not here is not a key.
 
 use crate::{Bytes, Duration};
+use geode_types::Compression;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -186,6 +187,10 @@ section!(
     Archive {
         /// The bucket; no archive when absent.
         s3: Option<S3> = None,
+        /// How what is archived is made smaller. When absent base backups are compressed with zstd, and segments are stored as they are.
+        compression: Option<Compression> = None,
+        /// What is archived is sealed with AES-256-GCM; not when absent.
+        encryption: Option<Encryption> = None,
         /// Writes wait in the open segment at most this long before they are archived.
         max_lag: Duration = Duration::seconds(5),
         /// Writes are refused while more than this waits for the archive.
@@ -206,6 +211,15 @@ section!(
         region: String = "us-east-1".to_owned(),
         /// Directory with the files `access-key` and `secret-key`; the SDK's default chain when absent.
         credentials_dir: Option<PathBuf> = None,
+    }
+);
+
+section!(
+    /// `archive.encryption:`
+    Encryption {
+        /// Directory with a file for each key (64 hexadecimal digits, the name is its id) and the file `current` with the id of the one to use; or one
+        /// file with a line a key, the current one first. Read again whenever a key is needed.
+        keys: PathBuf = PathBuf::new(),
     }
 );
 

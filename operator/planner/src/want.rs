@@ -94,6 +94,10 @@ pub struct Archive {
     pub region: String,
     /// Secret with the keys.
     pub credentials: Option<String>,
+    /// How what is stored is made smaller.
+    pub compression: Option<String>,
+    /// Secret with the keys that seal what is stored.
+    pub encryption: Option<String>,
     /// Longest wait of a write.
     pub max_lag: String,
 }
@@ -307,12 +311,17 @@ fn archive(spec: &GeodeClusterSpec, names: &Names) -> Option<Archive> {
             .credentials
             .as_ref()
             .map(|credentials| credentials.secret_name.clone()),
+        compression: archive.compression.clone(),
+        encryption: archive
+            .encryption
+            .as_ref()
+            .map(|sealed| sealed.secret_name.clone()),
         max_lag: archive.max_lag.clone(),
     })
 }
 
 /// Keys of `geode.yaml` that follow from the manifest; `spec.config` may not contradict them.
-const OWNED_KEYS: [(&str, &str); 11] = [
+const OWNED_KEYS: [(&str, &str); 13] = [
     ("cluster", "the name of the GeodeCluster and spec.timing"),
     ("server.listen", "the operator"),
     ("server.internal_listen", "the operator"),
@@ -323,6 +332,8 @@ const OWNED_KEYS: [(&str, &str); 11] = [
     ("storage.wal_dir", "the operator"),
     ("sidecar", "the operator"),
     ("archive.s3", "spec.archive.s3"),
+    ("archive.compression", "spec.archive.compression"),
+    ("archive.encryption", "spec.archive.encryption"),
     ("archive.max_lag", "spec.archive.maxLag"),
 ];
 

@@ -43,8 +43,13 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
         body: &'a mut (dyn AsyncRead + Send + Unpin),
     ) -> Answer<'a, Stored>;
 
+    /// Reads an object from `offset` on, or `length` bytes of it; less when it ends before.
+    fn get_range<'a>(&'a self, key: &'a str, offset: u64, length: Option<u64>) -> Answer<'a, Reader>;
+
     /// Reads an object from `offset` on.
-    fn get<'a>(&'a self, key: &'a str, offset: u64) -> Answer<'a, Reader>;
+    fn get<'a>(&'a self, key: &'a str, offset: u64) -> Answer<'a, Reader> {
+        self.get_range(key, offset, None)
+    }
 
     /// Size and hash, `None` when there is no such object.
     fn head<'a>(&'a self, key: &'a str) -> Answer<'a, Option<ObjectInfo>>;
@@ -122,6 +127,8 @@ pub enum ErrorKind {
     Local,
     /// The store gave something else than was stored.
     Corrupt,
+    /// The key of a sealed object, or the one to seal with, is not there.
+    Key,
 }
 
 impl ObjectError {
@@ -138,6 +145,7 @@ impl ObjectError {
     pub fn reason(&self) -> &'static str {
         match self.kind {
             ErrorKind::Denied => "ArchiveDenied",
+            ErrorKind::Key => "ArchiveKeyMissing",
             ErrorKind::NotFound | ErrorKind::Unavailable | ErrorKind::Local | ErrorKind::Corrupt => {
                 "ArchiveUnreachable"
             }

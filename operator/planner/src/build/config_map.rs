@@ -7,6 +7,8 @@ use geode_api::{ANNOTATION_BUILDER, ANNOTATION_TEMPLATE};
 use serde_json::{Value, json};
 
 pub(crate) const CONFIG_FILE: &str = "geode.yaml";
+/// Where a pod finds the keys of its archive.
+pub(super) const ARCHIVE_KEYS: &str = "/etc/geode/archive-keys";
 
 pub(super) fn build(want: &Want, template: &str) -> Object {
     let annotations = [
@@ -59,6 +61,12 @@ fn from_manifest(want: &Want) -> Value {
         });
         if archive.credentials.is_some() {
             config["archive"]["s3"]["credentials_dir"] = "/etc/geode/s3".into();
+        }
+        if let Some(compression) = &archive.compression {
+            config["archive"]["compression"] = compression.as_str().into();
+        }
+        if archive.encryption.is_some() {
+            config["archive"]["encryption"] = json!({ "keys": ARCHIVE_KEYS });
         }
     }
     config

@@ -1,6 +1,10 @@
 //! The StatefulSet of a group of pods. `OnDelete`: the operator restarts pods itself, in its own order. Pod security: the "restricted" standard.
 
-use crate::build::{Fixed, config_map::CONFIG_FILE, labels, metadata, selected};
+use crate::build::{
+    Fixed,
+    config_map::{ARCHIVE_KEYS, CONFIG_FILE},
+    labels, metadata, selected,
+};
 use crate::names::Group;
 use crate::object::{Kind, Object};
 use crate::observed::VolumeKind;
@@ -137,7 +141,7 @@ fn sidecar(want: &Want, life: u32) -> Value {
         "livenessProbe": { "tcpSocket": { "port": METRICS_PORT }, "periodSeconds": 5, "timeoutSeconds": 3, "failureThreshold": 4 },
         "resources": { "requests": { "cpu": "20m", "memory": "64Mi" } },
         "securityContext": container_security(),
-        "volumeMounts": mounts(life),
+        "volumeMounts": sidecar_mounts(want, life),
     })
 }
 
@@ -180,6 +184,19 @@ fn mounts(life: u32) -> Value {
     ])
 }
 
+/// The sidecar alone seals and opens what is archived.
+fn sidecar_mounts(want: &Want, life: u32) -> Value {
+    let mut mounts = mounts(life);
+    if let (Some(_), Some(list)) = (encryption(want), mounts.as_array_mut()) {
+        list.push(json!({ "name": "archive-keys", "mountPath": ARCHIVE_KEYS, "readOnly": true }));
+    }
+    mounts
+}
+
+fn encryption(want: &Want) -> Option<&String> {
+    want.archive.as_ref()?.encryption.as_ref()
+}
+
 fn volumes(want: &Want) -> Value {
     // A missing Secret of the archive must not keep a database from starting: the archive then says that it is denied.
     let credentials = match want
@@ -192,11 +209,17 @@ fn volumes(want: &Want) -> Value {
         }
         None => json!({ "name": "s3", "emptyDir": {} }),
     };
-    json!([
+    let mut volumes = json!([
         { "name": "config", "configMap": { "name": want.names.config() } },
         { "name": "tls", "secret": { "secretName": want.names.tls(), "defaultMode": 0o440 } },
         { "name": "auth", "secret": { "secretName": want.names.admin(), "defaultMode": 0o440 } },
         credentials,
         { "name": "tmp", "emptyDir": {} },
-    ])
+    ]);
+    if let (Some(secret), Some(list)) = (encryption(want), volumes.as_array_mut()) {
+        list.push(
+            json!({ "name": "archive-keys", "secret": { "secretName": secret, "optional": true, "defaultMode": 0o440 } }),
+        );
+    }
+    volumes
 }

@@ -196,7 +196,7 @@ impl ObjectStore for S3Store {
         Box::pin(multipart::put_stream(self, key, body))
     }
 
-    fn get<'a>(&'a self, key: &'a str, offset: u64) -> Answer<'a, Reader> {
+    fn get_range<'a>(&'a self, key: &'a str, offset: u64, length: Option<u64>) -> Answer<'a, Reader> {
         Box::pin(async move {
             let act = self.act("read", key);
             let client = self.client(&act).await?;
@@ -204,10 +204,12 @@ impl ObjectStore for S3Store {
                 .get_object()
                 .bucket(&self.options.bucket)
                 .key(self.key(key));
-            let request = if offset > 0 {
-                request.range(format!("bytes={offset}-"))
-            } else {
-                request
+            let request = match length {
+                Some(length) => {
+                    request.range(format!("bytes={offset}-{}", (offset + length).saturating_sub(1)))
+                }
+                None if offset > 0 => request.range(format!("bytes={offset}-")),
+                None => request,
             };
             match act.within(ANSWER_TIMEOUT, request.send()).await {
                 Ok(answer) => Ok(Box::new(answer.body.into_async_read()) as Reader),
