@@ -4,8 +4,8 @@
 use crate::link::Server;
 use crate::tasks::{self, Context, ProgressLine, lineage};
 use geode_archive::{
-    ErrorKind, IncrementError, IncrementFacts, ObjectStore, SnapshotFacts, clean_up, cleanup_plan, inventory,
-    write_base_backup, write_increment,
+    ErrorKind, IncrementError, IncrementFacts, Inventory, ObjectError, ObjectStore, SnapshotFacts, clean_up,
+    cleanup_plan, inventory, write_base_backup, write_increment,
 };
 use geode_types::{BackupKind, CleanedUp, LogIndex, Retention, Term};
 use geode_wire::internal::TaskResult;
@@ -179,9 +179,24 @@ async fn clean(
         .map_err(|error| error.to_string())?;
     let plan = cleanup_plan(&found, retention, Timestamp::now());
     clean_up(store, &plan).await.map_err(|error| error.to_string())?;
+    if let Some(copy) = &context.copy {
+        clean_copy(&**copy, &found, retention).await?;
+    }
     let cleaned = plan.summary();
     tracing::info!(?cleaned, "archive cleaned up");
     Ok(cleaned)
+}
+
+/// The copy goes the same way as the archive, by what it has itself: what has not come there yet is no reason to delete anything.
+async fn clean_copy(
+    copy: &dyn ObjectStore,
+    archive: &Inventory,
+    retention: &Retention,
+) -> Result<(), String> {
+    let said = |error: ObjectError| format!("the copy of the archive: {error}");
+    let found = inventory(copy, archive.lineage).await.map_err(said)?;
+    let plan = cleanup_plan(&found, retention, Timestamp::now());
+    clean_up(copy, &plan).await.map_err(said)
 }
 
 /// The hash of the graph, if the server is still where the snapshot was taken.

@@ -5,6 +5,7 @@
 
 mod archive;
 mod backup;
+mod copy;
 #[cfg(test)]
 mod fake;
 mod link;
@@ -17,6 +18,7 @@ mod watch;
 use anyhow::Context as _;
 use archive::Archiver;
 use clap::Parser;
+use copy::CopyLoop;
 use geode_archive::{Access, Codec, ObjectStore, S3Options, S3Store};
 use geode_config::{Config, LogFormat, S3};
 use geode_log::segment::group_directory;
@@ -74,7 +76,8 @@ async fn run(config: Config) -> anyhow::Result<()> {
         seen_sender,
         config.storage.data_dir.clone(),
     ));
-    let archive = open_archive(&config).await;
+    let archive = open(config.archive.s3.as_ref()).await;
+    let copy = open(config.archive.copy.as_ref()).await;
     if let Some(store) = &archive {
         let wal_dir = config.wal_dir().join(group_directory(GroupId(0)));
         let archiver = Archiver::new(
@@ -89,9 +92,15 @@ async fn run(config: Config) -> anyhow::Result<()> {
     } else {
         tracing::info!("no archive is configured: the log is purged by snapshots alone");
     }
+    if let (Some(archive), Some(copy)) = (&archive, &copy) {
+        let copying = CopyLoop::new(archive.clone(), copy.clone(), metrics.clone());
+        tokio::spawn(copying.run(seen.clone()));
+    }
     let context = Context {
         server,
         archive,
+        copy,
+        copy_access: copy_access(&config),
         codec: codec(&config),
         access: Access {
             keys: codec(&config).keys,
@@ -186,8 +195,15 @@ fn own_certificates(directory: &Path) -> CertificateFiles {
     }
 }
 
-async fn open_archive(config: &Config) -> Option<Arc<dyn ObjectStore>> {
-    let s3 = config.archive.s3.as_ref()?;
+/// The archive's own place, and how its copy is reached.
+fn copy_access(config: &Config) -> Option<(String, (String, Access))> {
+    let (s3, copy) = (config.archive.s3.as_ref()?, config.archive.copy.as_ref()?);
+    let url = |s3: &S3| format!("s3://{}/{}", s3.bucket, s3.prefix.trim_matches('/'));
+    Some((url(s3), (url(copy), access(Some(copy)))))
+}
+
+async fn open(s3: Option<&S3>) -> Option<Arc<dyn ObjectStore>> {
+    let s3 = s3?;
     let mut options = S3Options::new(&s3.bucket, &s3.prefix);
     options.endpoint = non_empty(&s3.endpoint);
     options.region.clone_from(&s3.region);

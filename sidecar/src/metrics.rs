@@ -23,6 +23,9 @@ pub(crate) struct Metrics {
     pub(crate) segments: IntCounter,
     pub(crate) segment_bytes: IntCounter,
     pub(crate) cleanup_failures: IntCounter,
+    pub(crate) copy_lag_seconds: Gauge,
+    pub(crate) copy_failing: IntGauge,
+    pub(crate) copied: IntCounter,
     last_full_timestamp: IntGauge,
     last_full_duration: Gauge,
     last_full_bytes: IntGauge,
@@ -74,6 +77,21 @@ impl Metrics {
                 &registry,
                 "geode_backup_cleanup_failures_total",
                 "Times that what need not be kept could not be deleted from the archive.",
+            ),
+            copy_lag_seconds: gauge(
+                &registry,
+                "geode_backup_copy_lag_seconds",
+                "Time since the DR copy has lacked something that is archived.",
+            ),
+            copy_failing: int_gauge(
+                &registry,
+                "geode_backup_copy_failing",
+                "1 while the DR copy does not get on.",
+            ),
+            copied: counter(
+                &registry,
+                "geode_backup_copied_objects_total",
+                "Objects that this sidecar brought to the DR copy.",
             ),
             last_full_timestamp: unregistered(
                 "geode_backup_last_full_timestamp",

@@ -35,6 +35,10 @@ pub(crate) struct Context {
     pub(crate) server: Arc<dyn Server>,
     /// The cluster's archive; none when it has none.
     pub(crate) archive: Option<Arc<dyn ObjectStore>>,
+    /// Its DR copy.
+    pub(crate) copy: Option<Arc<dyn ObjectStore>>,
+    /// The place of the archive, and how its copy is reached, for restores from it.
+    pub(crate) copy_access: Option<(String, (String, Access))>,
     /// How what is stored there is coded.
     pub(crate) codec: Codec,
     /// How the source of a restore is reached.
@@ -43,6 +47,23 @@ pub(crate) struct Context {
     pub(crate) data_dir: PathBuf,
     pub(crate) metrics: Metrics,
     pub(crate) seen: watch::Receiver<Seen>,
+}
+
+impl Context {
+    /// How a source is reached: that of the cluster's own archive with its copy.
+    pub(crate) fn access_to(&self, source: &str) -> Access {
+        let copy = self.copy_access.as_ref().and_then(|(archive, (place, access))| {
+            let below = source
+                .trim_end_matches('/')
+                .strip_prefix(archive.trim_end_matches('/'))?;
+            let is_ours = below.is_empty() || below.starts_with('/');
+            is_ours.then(|| Box::new((format!("{}{below}", place.trim_end_matches('/')), access.clone())))
+        });
+        Access {
+            copy,
+            ..self.access.clone()
+        }
+    }
 }
 
 /// Pauses of a job that is begun again.

@@ -26,6 +26,8 @@ fn worker(server: &Arc<FakeServer>, archive: Option<Arc<dyn ObjectStore>>, data_
     let context = Context {
         server: server.clone(),
         archive,
+        copy: None,
+        copy_access: None,
         codec: Codec::default(),
         access: Access::default(),
         data_dir: data_dir.to_owned(),

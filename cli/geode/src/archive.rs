@@ -8,10 +8,12 @@ use geode_archive::{
 use geode_config::Config;
 use geode_server::restore::{ReplayOptions, Restored, VerifyReport, replay, verify as check};
 use geode_types::{ClusterId, LogIndex, Lsn, RestoreGoal, RestoreTarget};
+use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde_json::json;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
@@ -20,13 +22,15 @@ const MIB: u64 = 1 << 20;
 
 impl ArchiveArgs {
     pub(crate) fn access(&self) -> Access {
-        Access {
+        let access = Access {
             endpoint: self.endpoint.clone(),
             region: Some(self.region.clone()),
             credentials_dir: None,
             keys: self.encryption_key_file.clone(),
-            parallel: None,
-        }
+            ..Access::default()
+        };
+        let copy = self.copy.clone().map(|copy| Box::new((copy, access.clone())));
+        Access { copy, ..access }
     }
 
     /// The archive, and the name of the backup in it that the location goes down to.
@@ -61,6 +65,13 @@ pub(crate) fn end_of(found: &Inventory, name: &str) -> Option<LogIndex> {
 }
 
 pub(crate) async fn restore(args: RestoreArgs) -> Result<(), Failure> {
+    if args.incremental {
+        return Err(Failure::Message(
+            "--incremental is not needed: a restored directory is a new database, which nothing is added to. Restore the newest of the incremental \
+             backups into a new directory; its chain comes with it"
+                .to_owned(),
+        ));
+    }
     let place = args.archive.place()?;
     if let Some(log) = &args.wal_archive {
         same_archive(&place.0, &url(log)?)?;
@@ -137,10 +148,17 @@ pub(crate) async fn restore_into(
     Ok(restored)
 }
 
-/// Says how far it is: a line a step, not a line a chunk.
+/// Says how far it is: a bar on a terminal, else a line a step, not a line a chunk.
 pub(crate) fn lines() -> impl Fn(Progress) + Sync {
     let told = Mutex::new(String::new());
+    let bar = std::io::stderr().is_terminal().then(bar);
     move |progress: Progress| {
+        if let Some(bar) = &bar {
+            bar.set_length(progress.total_bytes);
+            bar.set_position(progress.done_bytes);
+            bar.set_message(progress.step);
+            return;
+        }
         let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
         if *told != progress.step {
             eprintln!(
@@ -152,6 +170,11 @@ pub(crate) fn lines() -> impl Fn(Progress) + Sync {
             told.clone_from(&progress.step);
         }
     }
+}
+
+fn bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("[{bar:30}] {bytes}/{total_bytes} {eta} {wide_msg}");
+    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 pub(crate) async fn verify(args: VerifyArgs) -> Result<(), Failure> {

@@ -2,7 +2,7 @@
 
 use crate::archive::{self, lines, url};
 use crate::args::{ArchiveArgs, BackupCommand, CleanupArgs, Format};
-use crate::{Failure, chain, show, test_restore};
+use crate::{Failure, chain, create, show, test_restore};
 use geode_archive::{
     ArchiveReport, Checks, CleanupPlan, Inventory, clean_up, cleanup_plan, inventory, split_backup,
     verify_archive,
@@ -16,6 +16,7 @@ const MIB: u64 = 1 << 20;
 
 pub(crate) async fn run(command: BackupCommand) -> Result<(), Failure> {
     match command {
+        BackupCommand::Create(args) => create::run(args).await,
         BackupCommand::List {
             archive,
             chain,

@@ -9,6 +9,7 @@ mod bench;
 mod chain;
 mod cluster;
 mod connect;
+mod create;
 mod engine;
 mod jsonl;
 mod probe;

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 /// The server on the restored directory leads after this time, or something is wrong with it.
 const READY_WITHIN: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(100);
 
 pub(crate) async fn run(args: TestRestoreArgs) -> Result<(), Failure> {
     let folder = args
@@ -94,7 +95,22 @@ async fn queries(data_dir: &Path, text: &str, format: Format) -> Result<Vec<Json
     answers
 }
 
-async fn ask(server: &Server, data_dir: &Path, text: &str, format: Format) -> Result<Vec<Json>, Failure> {
+/// A client, once the server leads and has given the user its password.
+async fn connect(server: &Server, data_dir: &Path) -> Result<Client, Failure> {
+    let begun = Instant::now();
+    loop {
+        let failure = match try_connect(server, data_dir).await {
+            Ok(client) => return Ok(client),
+            Err(failure) => failure,
+        };
+        if begun.elapsed() > READY_WITHIN {
+            return Err(failure);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn try_connect(server: &Server, data_dir: &Path) -> Result<Client, Failure> {
     let password = std::fs::read_to_string(data_dir.join("admin-password"))?;
     let client = Client::builder()
         .endpoints([server.client_address()?.to_string()])
@@ -102,13 +118,12 @@ async fn ask(server: &Server, data_dir: &Path, text: &str, format: Format) -> Re
         .password(password.trim_end())
         .ca_pem(std::fs::read(data_dir.join("tls/ca.crt"))?)
         .build()?;
-    let begun = Instant::now();
-    while let Err(error) = client.query("RETURN 1").await {
-        if begun.elapsed() > READY_WITHIN {
-            return Err(error.into());
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    client.query("RETURN 1 AS one").await?;
+    Ok(client)
+}
+
+async fn ask(server: &Server, data_dir: &Path, text: &str, format: Format) -> Result<Vec<Json>, Failure> {
+    let client = connect(server, data_dir).await?;
     let mut answers = Vec::new();
     let Statements { complete, rest } = complete_statements(text);
     let last = Some(rest).filter(|rest| !is_blank(rest));

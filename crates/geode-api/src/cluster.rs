@@ -197,6 +197,10 @@ pub enum TlsMode {
 pub struct ArchiveSpec {
     /// An S3 bucket, or one of a server that speaks the same protocol.
     pub s3: S3Spec,
+    /// A second bucket, best in another region: everything that is archived goes there too, and a restore in place reads it for what is missing or damaged
+    /// in the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dr_copy: Option<S3Spec>,
     /// How segments of the log and base backups are made smaller: none, gzip, lz4 or zstd. When absent, base backups are compressed with zstd and
     /// segments are stored as they are. What was stored before stays as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -3,40 +3,27 @@
 
 use crate::backoff::{Backoff, persist};
 use crate::checkpoints::checkpoints;
-use crate::content::{Counted, Sha256};
-use crate::inventory::{BaseBackup, Inventory, inventory};
-use crate::layout::{Lineage, SNAPSHOT_ZSTD, SegmentRange};
+use crate::download::{ATTEMPTS, Download};
+use crate::inventory::{Inventory, inventory};
+use crate::layout::{Lineage, SNAPSHOT_ZSTD};
 use crate::location::{Access, LineageError, Location, LocationError};
-use crate::object::{Codec, Decoder};
-use crate::plan::{RestoreGap, RestorePlan, restore_plan};
-use crate::segment::check_segment;
-use crate::store::{ErrorKind, ObjectError, ObjectStore};
-use futures::future::BoxFuture;
-use futures::{StreamExt, TryStreamExt};
+use crate::object::Codec;
+use crate::plan::{RestoreGap, restore_plan};
+use crate::store::{ErrorKind, ObjectError, ObjectStore, PairedStore};
 use geode_log::SegmentName;
-use geode_types::{
-    FetchedBackup, FetchedBase, FetchedSegment, GroupId, RESTORE_FILE, RESTORE_FORMAT, RestoreGoal,
-    RestoreTarget,
-};
+use geode_types::{FetchedBackup, RESTORE_FILE, RESTORE_FORMAT, RestoreGoal, RestoreTarget};
 use jiff::Timestamp;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::fs;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
 /// Segments downloaded at the same time, unless somebody asks for another number.
 pub const PARALLEL: usize = 4;
-/// An object is tried this often; each try goes on where the last one broke.
-const ATTEMPTS: u32 = 10;
-/// A download that yields nothing for this long has broken.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// So many checkpoints are named when the one that was asked for is not there.
 const NAMES_MAX: usize = 10;
-const CHUNK: usize = 128 * 1024;
-/// A fetched base backup is compressed quickly: it is read once, from the disk beside it.
-const PACK_LEVEL: i32 = 1;
 
 /// How far a fetch is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -192,7 +179,11 @@ pub async fn open_history(
     access: &Access,
 ) -> Result<(Arc<dyn ObjectStore>, Lineage), FetchError> {
     let location = Location::parse(source)?;
-    let store = location.open(access).await;
+    let mut store = location.open(access).await;
+    if let Some((copy, access)) = access.copy.as_deref() {
+        let copy = Location::parse(copy)?.open(access).await;
+        store = Arc::new(PairedStore::new(store, copy));
+    }
     let lineage = location.lineage(&*store).await?;
     Ok((store, lineage))
 }
@@ -260,11 +251,11 @@ pub(crate) async fn prepare(into: &Path) -> Result<(), FetchError> {
     Ok(())
 }
 
-fn backoff() -> Backoff {
+pub(crate) fn backoff() -> Backoff {
     Backoff::new(Duration::from_millis(300), Duration::from_secs(15))
 }
 
-fn local(path: &Path) -> impl FnOnce(io::Error) -> FetchError + '_ {
+pub(crate) fn local(path: &Path) -> impl FnOnce(io::Error) -> FetchError + '_ {
     move |source| FetchError::Local {
         path: path.to_owned(),
         source,
@@ -287,244 +278,4 @@ pub(crate) fn part_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".part");
     name.into()
-}
-
-pub(crate) struct Download<'a> {
-    store: &'a dyn ObjectStore,
-    codec: &'a Codec,
-    into: &'a Path,
-    total_bytes: u64,
-    done_bytes: Mutex<u64>,
-    progress: OnProgress<'a>,
-}
-
-impl<'a> Download<'a> {
-    pub(crate) fn new(
-        store: &'a dyn ObjectStore,
-        codec: &'a Codec,
-        into: &'a Path,
-        found: &Inventory,
-        plan: &RestorePlan,
-        progress: OnProgress<'a>,
-    ) -> Self {
-        Self {
-            store,
-            codec,
-            into,
-            total_bytes: plan.bytes(found),
-            done_bytes: Mutex::new(0),
-            progress,
-        }
-    }
-
-    pub(crate) fn report(&self, bytes: u64, step: &str) {
-        let done_bytes = {
-            let mut done = self
-                .done_bytes
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            *done += bytes;
-            *done
-        };
-        (self.progress)(Progress {
-            step: step.to_owned(),
-            done_bytes,
-            total_bytes: self.total_bytes,
-        });
-    }
-
-    pub(crate) async fn base(&self, base: &BaseBackup) -> Result<FetchedBase, FetchError> {
-        self.report(
-            0,
-            &format!("downloading the base backup of index {}", base.manifest.index),
-        );
-        let (key, manifest) = (base.snapshot(), &base.manifest);
-        let path = self.into.join(SNAPSHOT_ZSTD);
-        let found = self.download(&key, &path, !base.is_zstd_stream()).await?;
-        for (what, (bytes, sha256), due) in [
-            (
-                "has",
-                found.stored,
-                (manifest.stored_bytes, manifest.stored_sha256),
-            ),
-            (
-                "holds",
-                found.plain,
-                (manifest.snapshot_bytes, manifest.snapshot_sha256),
-            ),
-        ] {
-            // The snapshot of an older version is compressed as a whole: only what is stored is looked at.
-            if (bytes, sha256) != due && !(what == "holds" && base.is_zstd_stream()) {
-                let detail = format!(
-                    "it {what} {bytes} bytes with SHA-256 {sha256}; its manifest says {} and {}",
-                    due.0, due.1
-                );
-                let act = format!("use {}", self.store.url(&key));
-                return Err(ObjectError::new(ErrorKind::Corrupt, act, detail).into());
-            }
-        }
-        fs::rename(part_of(&path), &path).await.map_err(local(&path))?;
-        Ok(FetchedBase {
-            file: SNAPSHOT_ZSTD.to_owned(),
-            index: base.manifest.index,
-            term: base.manifest.term,
-            state_hash: base.manifest.state_hash.clone(),
-        })
-    }
-
-    async fn segments(
-        &self,
-        lineage: Lineage,
-        plan: &RestorePlan,
-        parallel: usize,
-    ) -> Result<Vec<FetchedSegment>, FetchError> {
-        let count = plan.segments.len();
-        let mut downloads: Vec<BoxFuture<'_, Result<FetchedSegment, FetchError>>> = Vec::with_capacity(count);
-        for (number, range) in plan.segments.iter().copied().enumerate() {
-            downloads.push(Box::pin(async move {
-                let bytes = self.segment(lineage, range).await?;
-                self.report(bytes, &format!("downloaded segment {} of {count}", number + 1));
-                let file = SegmentName::Sealed(range.first, range.last).to_string();
-                Ok(FetchedSegment {
-                    file,
-                    first: range.first,
-                    last: range.last,
-                })
-            }));
-        }
-        futures::stream::iter(downloads)
-            .buffered(parallel.max(1))
-            .try_collect()
-            .await
-    }
-
-    pub(crate) async fn segment(&self, lineage: Lineage, range: SegmentRange) -> Result<u64, FetchError> {
-        let key = lineage.segment(GroupId(0), range);
-        let path = self
-            .into
-            .join(SegmentName::Sealed(range.first, range.last).to_string());
-        let found = self.download(&key, &path, false).await?;
-        let part = part_of(&path);
-        let checked = tokio::task::spawn_blocking(move || check_segment(&part, lineage, range)).await;
-        let checked = checked.unwrap_or_else(|error| Err(error.to_string()));
-        checked.map_err(|detail| {
-            ObjectError::new(
-                ErrorKind::Corrupt,
-                format!("use {}", self.store.url(&key)),
-                detail,
-            )
-        })?;
-        fs::rename(part_of(&path), &path).await.map_err(local(&path))?;
-        Ok(found.stored.0)
-    }
-
-    /// Downloads an object and writes what it holds to `path.part`, with `pack` as a zstd stream; goes on where it broke.
-    async fn download(&self, key: &str, path: &Path, pack: bool) -> Result<Downloaded, FetchError> {
-        let part = part_of(path);
-        let mut file = fs::File::create(&part).await.map_err(local(&part))?;
-        let mut object = Arriving::new(self.codec, key, pack).map_err(local(&part))?;
-        let mut pauses = backoff();
-        loop {
-            match self.rest(key, &mut object, &mut file).await {
-                Ok(()) => break,
-                Err(FetchError::Store(error))
-                    if error.kind == ErrorKind::Unavailable && pauses.failures() + 1 < ATTEMPTS =>
-                {
-                    tracing::warn!(%error, offset = object.offset, "the download will go on");
-                    tokio::time::sleep(pauses.failed()).await;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        let (found, rest) = object.finish(&self.store.url(key), &part)?;
-        file.write_all(&rest).await.map_err(local(&part))?;
-        file.flush().await.map_err(local(&part))?;
-        file.sync_all().await.map_err(local(&part))?;
-        Ok(found)
-    }
-
-    async fn rest(&self, key: &str, object: &mut Arriving, file: &mut fs::File) -> Result<(), FetchError> {
-        let unavailable = |detail: String| {
-            ObjectError::new(
-                ErrorKind::Unavailable,
-                format!("read {}", self.store.url(key)),
-                detail,
-            )
-        };
-        let mut reader = self.store.get(key, object.offset).await?;
-        let mut chunk = vec![0; CHUNK];
-        loop {
-            let read = tokio::time::timeout(IDLE_TIMEOUT, reader.read(&mut chunk)).await;
-            let read = read.map_err(|_| unavailable(format!("nothing came for {IDLE_TIMEOUT:?}")))?;
-            let count = read.map_err(|error| unavailable(error.to_string()))?;
-            if count == 0 {
-                return Ok(());
-            }
-            let plain = object.take(&chunk[..count], &self.store.url(key), self.into)?;
-            file.write_all(&plain).await.map_err(local(self.into))?;
-        }
-    }
-}
-
-/// What a download was: lengths and hashes of the object, and of what it holds.
-struct Downloaded {
-    stored: (u64, Sha256),
-    plain: (u64, Sha256),
-}
-
-/// An object that is being downloaded.
-struct Arriving {
-    offset: u64,
-    stored: Counted,
-    decoder: Decoder,
-    packing: Option<zstd::stream::write::Encoder<'static, Vec<u8>>>,
-}
-
-impl Arriving {
-    fn new(codec: &Codec, key: &str, pack: bool) -> io::Result<Self> {
-        let packing = pack.then(|| {
-            let mut packing = zstd::stream::write::Encoder::new(Vec::new(), PACK_LEVEL)?;
-            packing.include_checksum(true)?;
-            Ok::<_, io::Error>(packing)
-        });
-        Ok(Self {
-            offset: 0,
-            stored: Counted::default(),
-            decoder: Decoder::new(codec, key),
-            packing: packing.transpose()?,
-        })
-    }
-
-    /// What is to be written after the next bytes of the object have come.
-    fn take(&mut self, stored: &[u8], place: &str, into: &Path) -> Result<Vec<u8>, FetchError> {
-        self.offset += stored.len() as u64;
-        self.stored.note(stored);
-        let mut plain = Vec::new();
-        self.decoder
-            .push(stored, &mut plain)
-            .map_err(|error| error.of(place))?;
-        self.pack(plain).map_err(local(into))
-    }
-
-    fn pack(&mut self, plain: Vec<u8>) -> io::Result<Vec<u8>> {
-        let Some(packing) = &mut self.packing else {
-            return Ok(plain);
-        };
-        packing.write_all(&plain)?;
-        Ok(std::mem::take(packing.get_mut()))
-    }
-
-    fn finish(mut self, place: &str, part: &Path) -> Result<(Downloaded, Vec<u8>), FetchError> {
-        let mut plain = Vec::new();
-        let decoder = std::mem::replace(&mut self.decoder, Decoder::new(&Codec::default(), ""));
-        let found = Downloaded {
-            stored: self.stored.clone().finish(),
-            plain: decoder.finish(&mut plain).map_err(|error| error.of(place))?,
-        };
-        let mut rest = self.pack(plain).map_err(local(part))?;
-        if let Some(packing) = self.packing {
-            rest.append(&mut packing.finish().map_err(local(part))?);
-        }
-        Ok((found, rest))
-    }
 }

@@ -13,6 +13,8 @@ mod backoff;
 mod base;
 mod checkpoints;
 mod content;
+mod copy;
+mod download;
 mod fetch;
 mod increment;
 mod inventory;
@@ -32,6 +34,7 @@ pub use backoff::Backoff;
 pub use base::{SnapshotFacts, write_base_backup};
 pub use checkpoints::{checkpoints, write_checkpoints};
 pub use content::{Content, HashError, HashingReader, Sha256, Source};
+pub use copy::{Copier, copy_object};
 pub use fetch::{FetchError, OnProgress, PARALLEL, Progress, fetch, fetch_lineage, open_history, resolve};
 pub use increment::{INCREMENT_FORMAT, Increment, IncrementError, IncrementFacts, write_increment};
 pub use inventory::{
@@ -50,7 +53,8 @@ pub use retention::{CleanupPlan, clean_up, cleanup_plan};
 pub use segment::SoundSegment;
 pub use store::{
     Answer, DirectoryStore, ErrorKind, FailingStore, Fault, LIST_PAGE, Listed, MemoryStore, ObjectError,
-    ObjectInfo, ObjectStore, Operation, Put, Reader, S3Options, S3Store, Stored, get_small, list_all,
+    ObjectInfo, ObjectStore, Operation, PairedStore, Put, Reader, S3Options, S3Store, Stored, get_small,
+    list_all,
 };
 pub use upload::{UploadError, upload_segment, verify_segment};
 pub use verify::{ArchiveReport, Checks, verify_archive};

@@ -35,6 +35,8 @@ pub struct Access {
     pub keys: Option<PathBuf>,
     /// Segments downloaded at the same time; [`PARALLEL`](crate::PARALLEL) when absent.
     pub parallel: Option<usize>,
+    /// Location of a copy of the archive, and how it is reached: read for what is missing or damaged.
+    pub copy: Option<Box<(String, Access)>>,
 }
 
 impl Access {

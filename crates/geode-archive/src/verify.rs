@@ -1,7 +1,8 @@
 //! Is everything in the archive what was stored? Each object is read once, by the way that a restore takes, into a directory that holds one of
 //! them at a time.
 
-use crate::fetch::{Download, FetchError, OnProgress, prepare};
+use crate::download::Download;
+use crate::fetch::{FetchError, OnProgress, prepare};
 use crate::increment::broken_increments;
 use crate::inventory::{Inventory, inventory};
 use crate::layout::{Lineage, SNAPSHOT_ZSTD, SegmentRange};

@@ -136,6 +136,7 @@ fn check(tree: Value, mut problems: Vec<Problem>) -> Result<Config, Vec<Problem>
 fn complete(schema: &mut Value) {
     schema["server"]["tls"] = sample(&crate::Tls::default());
     schema["archive"]["s3"] = sample(&crate::S3::default());
+    schema["archive"]["copy"] = sample(&crate::S3::default());
     schema["archive"]["encryption"] = sample(&crate::Encryption::default());
 }
 
@@ -339,13 +340,26 @@ fn limits(config: &Config, problems: &mut Vec<Problem>) {
         "archive.encryption.keys",
         "must name a directory or a file of keys",
     );
-    if let Some(s3) = &config.archive.s3 {
-        require(!s3.bucket.is_empty(), "archive.s3.bucket", "must name a bucket");
+    require(
+        config.archive.copy.is_none() || config.archive.s3.is_some(),
+        "archive.copy",
+        "is a copy of archive.s3, which is missing",
+    );
+    for (s3, bucket, endpoint) in [
+        (&config.archive.s3, "archive.s3.bucket", "archive.s3.endpoint"),
+        (
+            &config.archive.copy,
+            "archive.copy.bucket",
+            "archive.copy.endpoint",
+        ),
+    ] {
+        let Some(s3) = s3 else { continue };
+        require(!s3.bucket.is_empty(), bucket, "must name a bucket");
         require(
             s3.endpoint.is_empty()
                 || s3.endpoint.starts_with("http://")
                 || s3.endpoint.starts_with("https://"),
-            "archive.s3.endpoint",
+            endpoint,
             "must begin with http:// or https://, or be empty for AWS",
         );
     }
@@ -424,6 +438,10 @@ mod tests {
             (
                 "archive: {s3: {endpoint: minio:9000, bucket: b}}",
                 "must begin with http",
+            ),
+            (
+                "archive: {copy: {bucket: b}}",
+                "archive.copy: is a copy of archive.s3",
             ),
             ("archive: {compression: bzip2}", "zstd"),
             ("archive: {encryption: {}}", "archive.encryption.keys: must name"),

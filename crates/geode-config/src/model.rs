@@ -187,6 +187,8 @@ section!(
     Archive {
         /// The bucket; no archive when absent.
         s3: Option<S3> = None,
+        /// A second bucket: everything that is archived goes there too, and a restore reads it for what is missing or damaged in the first.
+        copy: Option<S3> = None,
         /// How what is archived is made smaller. When absent base backups are compressed with zstd, and segments are stored as they are.
         compression: Option<Compression> = None,
         /// What is archived is sealed with AES-256-GCM; not when absent.

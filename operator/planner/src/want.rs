@@ -4,7 +4,7 @@
 use crate::names::{Group, Names};
 use geode_api::{
     BootstrapStatus, DeletionPolicy, GeodeCluster, GeodeClusterSpec, ImagesStatus, LivesStatus,
-    OBSERVERS_MAX, RestoreTargetSpec, ServiceType, Timing,
+    OBSERVERS_MAX, RestoreTargetSpec, S3Spec, ServiceType, Timing,
 };
 use geode_types::{ClusterId, Lsn, RestoreGoal, RestoreTarget};
 use k8s_openapi::api::core::v1::ResourceRequirements;
@@ -94,12 +94,29 @@ pub struct Archive {
     pub region: String,
     /// Secret with the keys.
     pub credentials: Option<String>,
+    /// A second bucket with the same objects.
+    pub copy: Option<Bucket>,
     /// How what is stored is made smaller.
     pub compression: Option<String>,
     /// Secret with the keys that seal what is stored.
     pub encryption: Option<String>,
     /// Longest wait of a write.
     pub max_lag: String,
+}
+
+/// A resolved bucket.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Bucket {
+    /// Its name.
+    pub bucket: String,
+    /// Prefix.
+    pub prefix: String,
+    /// Endpoint; empty for AWS.
+    pub endpoint: String,
+    /// Region.
+    pub region: String,
+    /// Secret with the keys.
+    pub credentials: Option<String>,
 }
 
 /// Where the first data comes from.
@@ -300,17 +317,20 @@ fn beside(image: &str) -> String {
 
 fn archive(spec: &GeodeClusterSpec, names: &Names) -> Option<Archive> {
     let archive = spec.archive.as_ref()?;
-    let prefix = archive.s3.prefix.clone().filter(|prefix| !prefix.is_empty());
+    let Bucket {
+        bucket,
+        prefix,
+        endpoint,
+        region,
+        credentials,
+    } = resolve(&archive.s3, names);
     Some(Archive {
-        bucket: archive.s3.bucket.clone(),
-        prefix: prefix.unwrap_or_else(|| format!("{}/{}", names.namespace, names.cluster)),
-        endpoint: archive.s3.endpoint.clone().unwrap_or_default(),
-        region: archive.s3.region.clone(),
-        credentials: archive
-            .s3
-            .credentials
-            .as_ref()
-            .map(|credentials| credentials.secret_name.clone()),
+        bucket,
+        prefix,
+        endpoint,
+        region,
+        credentials,
+        copy: archive.dr_copy.as_ref().map(|copy| resolve(copy, names)),
         compression: archive.compression.clone(),
         encryption: archive
             .encryption
@@ -320,8 +340,22 @@ fn archive(spec: &GeodeClusterSpec, names: &Names) -> Option<Archive> {
     })
 }
 
+fn resolve(s3: &S3Spec, names: &Names) -> Bucket {
+    let prefix = s3.prefix.clone().filter(|prefix| !prefix.is_empty());
+    Bucket {
+        bucket: s3.bucket.clone(),
+        prefix: prefix.unwrap_or_else(|| format!("{}/{}", names.namespace, names.cluster)),
+        endpoint: s3.endpoint.clone().unwrap_or_default(),
+        region: s3.region.clone(),
+        credentials: s3
+            .credentials
+            .as_ref()
+            .map(|credentials| credentials.secret_name.clone()),
+    }
+}
+
 /// Keys of `geode.yaml` that follow from the manifest; `spec.config` may not contradict them.
-const OWNED_KEYS: [(&str, &str); 13] = [
+const OWNED_KEYS: [(&str, &str); 14] = [
     ("cluster", "the name of the GeodeCluster and spec.timing"),
     ("server.listen", "the operator"),
     ("server.internal_listen", "the operator"),
@@ -332,6 +366,7 @@ const OWNED_KEYS: [(&str, &str); 13] = [
     ("storage.wal_dir", "the operator"),
     ("sidecar", "the operator"),
     ("archive.s3", "spec.archive.s3"),
+    ("archive.copy", "spec.archive.drCopy"),
     ("archive.compression", "spec.archive.compression"),
     ("archive.encryption", "spec.archive.encryption"),
     ("archive.max_lag", "spec.archive.maxLag"),

@@ -1,16 +1,18 @@
 //! The seam to object stores: what the archive needs of one, and the words for what went wrong.
 //!
-//! Four implementations pass one suite (`tests/archive/stores.rs`): [`S3Store`], [`DirectoryStore`], [`MemoryStore`], and [`FailingStore`] around
-//! any of them. Keys are relative to the store's root (bucket and prefix, or a directory). A store knows nothing of clusters or segments.
+//! Five implementations pass one suite (`tests/archive/stores.rs`): [`S3Store`], [`DirectoryStore`], [`MemoryStore`], [`FailingStore`] around
+//! any of them, and [`PairedStore`] around two. Keys are relative to the store's root (bucket and prefix, or a directory). A store knows nothing of clusters or segments.
 
 mod directory;
 mod failing;
 mod memory;
+mod paired;
 mod s3;
 
 pub use directory::DirectoryStore;
 pub use failing::{FailingStore, Fault, Operation};
 pub use memory::MemoryStore;
+pub use paired::PairedStore;
 pub use s3::{S3Options, S3Store};
 
 use crate::content::{Content, Sha256};
@@ -62,6 +64,11 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
 
     /// The URL of a key, for people.
     fn url(&self, key: &str) -> String;
+
+    /// A second place with the same objects, for those that turn out to be damaged here.
+    fn copy(&self) -> Option<&dyn ObjectStore> {
+        None
+    }
 }
 
 /// How [`ObjectStore::put_if_absent`] ended.

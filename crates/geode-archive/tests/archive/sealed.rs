@@ -4,8 +4,9 @@ use crate::history::{lineage, range};
 use crate::journeys::{facts, fetched};
 use crate::{history, s3};
 use geode_archive::{
-    Checks, Codec, DirectoryStore, FailingStore, Fault, MemoryStore, ObjectStore, Operation, SoundSegment,
-    fetch, upload_segment, verify_archive, verify_segment, write_base_backup, write_checkpoints,
+    Checks, Codec, Copier, DirectoryStore, FailingStore, Fault, MemoryStore, ObjectStore, Operation,
+    SoundSegment, copy_object, fetch, upload_segment, verify_archive, verify_segment, write_base_backup,
+    write_checkpoints,
 };
 use geode_types::{Checkpoint, LogIndex, RESTORE_FILE, RestoreGoal, RestoreTarget};
 use std::path::Path;
@@ -178,4 +179,71 @@ async fn an_archive_of_an_older_version_is_restored() {
         .unwrap_err()
         .to_string();
     assert!(refused.contains("its format 9 is newer than 2"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_takes_from_the_copy_what_is_missing_or_damaged_in_the_archive() {
+    let server = s3::Server::start("wal");
+    let (store, dir) = (server.store("wal", "p").await, tempfile::tempdir().unwrap());
+    let codec = Codec {
+        compression: Some(geode_types::Compression::Zstd),
+        keys: None,
+    };
+    for (first, last) in [(0, 9), (10, 999), (1000, 1009)] {
+        let path = history::write(dir.path(), lineage(), range(first, last));
+        let segment = SoundSegment::check(lineage(), range(first, last), path)
+            .await
+            .unwrap();
+        upload_segment(&store, &codec, &segment).await.unwrap();
+    }
+    let snapshot: Vec<u8> = (0..20_000_000u32)
+        .map(|i| (i.wrapping_mul(i) >> 9) as u8)
+        .collect();
+    let base = write_base_backup(&store, &codec, facts(12), snapshot.as_slice(), || async { None })
+        .await
+        .unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    let second = DirectoryStore::new(copy.path());
+    let missing = Copier::new(lineage()).missing(&store, &second).await.unwrap();
+    assert_eq!(missing.len(), 5);
+    for object in &missing {
+        copy_object(&store, &second, object).await.unwrap();
+    }
+    assert!(
+        Copier::new(lineage())
+            .missing(&store, &second)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+
+    let segment = |first, last| lineage().segment(geode_types::GroupId(0), range(first, last));
+    store.delete(&segment(10, 999)).await.unwrap();
+    for key in [segment(1000, 1009), base.snapshot()] {
+        store.delete(&key).await.unwrap();
+        let rot = geode_archive::Content::from_bytes("rot");
+        store.put_if_absent(&key, &rot).await.unwrap();
+    }
+    let alone = geode_archive::Access {
+        endpoint: Some(server.endpoint()),
+        credentials_dir: Some(server.credentials_dir()),
+        ..geode_archive::Access::default()
+    };
+    let into = tempfile::tempdir().unwrap();
+    let latest = RestoreTarget::Latest.into();
+    fetch("s3://wal/p", &alone, &latest, into.path(), &|_| {})
+        .await
+        .unwrap_err();
+    let url = format!("file://{}", copy.path().display());
+    let both = geode_archive::Access {
+        copy: Some(Box::new((url, geode_archive::Access::default()))),
+        ..alone
+    };
+    let into = tempfile::tempdir().unwrap();
+    let found = fetch("s3://wal/p", &both, &latest, into.path(), &|_| {})
+        .await
+        .unwrap();
+    let stored = std::fs::read(into.path().join(&found.base.unwrap().file)).unwrap();
+    assert!(zstd::decode_all(stored.as_slice()).unwrap() == snapshot);
+    assert_eq!(found.segments.len(), 2);
 }

@@ -76,6 +76,9 @@ pub(crate) fn template_hash(want: &Want) -> String {
                 hashed[name] = wish.as_str().into();
             }
         }
+        if let Some(copy) = &archive.copy {
+            hashed["copy"] = json!(copy);
+        }
         hashed
     });
     hash(&json!({

@@ -2,7 +2,7 @@
 
 use crate::build::{
     Fixed,
-    config_map::{ARCHIVE_KEYS, CONFIG_FILE},
+    config_map::{ARCHIVE_KEYS, CONFIG_FILE, COPY_CREDENTIALS},
     labels, metadata, selected,
 };
 use crate::names::Group;
@@ -184,17 +184,31 @@ fn mounts(life: u32) -> Value {
     ])
 }
 
-/// The sidecar alone seals and opens what is archived.
+/// The sidecar alone reaches the archive's copy, and seals and opens what is archived.
 fn sidecar_mounts(want: &Want, life: u32) -> Value {
     let mut mounts = mounts(life);
-    if let (Some(_), Some(list)) = (encryption(want), mounts.as_array_mut()) {
-        list.push(json!({ "name": "archive-keys", "mountPath": ARCHIVE_KEYS, "readOnly": true }));
+    for (name, path, _) in archive_secrets(want) {
+        if let Some(list) = mounts.as_array_mut() {
+            list.push(json!({ "name": name, "mountPath": path, "readOnly": true }));
+        }
     }
     mounts
 }
 
-fn encryption(want: &Want) -> Option<&String> {
-    want.archive.as_ref()?.encryption.as_ref()
+/// Secrets that a manifest may ask for: volume, place, name. Who asks for none has the pods of before.
+fn archive_secrets(want: &Want) -> Vec<(&'static str, &'static str, &str)> {
+    let Some(archive) = &want.archive else {
+        return Vec::new();
+    };
+    let copy = archive.copy.as_ref().and_then(|copy| copy.credentials.as_deref());
+    let secrets = [
+        ("archive-keys", ARCHIVE_KEYS, archive.encryption.as_deref()),
+        ("s3-copy", COPY_CREDENTIALS, copy),
+    ];
+    let asked = secrets
+        .into_iter()
+        .filter_map(|(name, path, secret)| Some((name, path, secret?)));
+    asked.collect()
 }
 
 fn volumes(want: &Want) -> Value {
@@ -216,10 +230,12 @@ fn volumes(want: &Want) -> Value {
         credentials,
         { "name": "tmp", "emptyDir": {} },
     ]);
-    if let (Some(secret), Some(list)) = (encryption(want), volumes.as_array_mut()) {
-        list.push(
-            json!({ "name": "archive-keys", "secret": { "secretName": secret, "optional": true, "defaultMode": 0o440 } }),
-        );
+    for (name, _, secret) in archive_secrets(want) {
+        if let Some(list) = volumes.as_array_mut() {
+            list.push(
+                json!({ "name": name, "secret": { "secretName": secret, "optional": true, "defaultMode": 0o440 } }),
+            );
+        }
     }
     volumes
 }

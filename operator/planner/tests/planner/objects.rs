@@ -29,7 +29,7 @@ const FULL: &str = r#"{"members": 5, "observers": {"replicas": 2}, "version": "1
     "storage": {"size": "2Gi", "storageClassName": "fast", "wal": {"size": "1Gi"}},
     "resources": {"requests": {"cpu": "1000m"}, "limits": {"memory": "1Gi"}},
     "archive": {"s3": {"bucket": "b", "endpoint": "http://s3:9000", "credentials": {"secretName": "keys"}}, "maxLag": "2s",
-        "compression": "lz4", "encryption": {"secretName": "sealing"}},
+        "drCopy": {"bucket": "c", "region": "eu-west-1", "credentials": {"secretName": "copy-keys"}}, "compression": "lz4", "encryption": {"secretName": "sealing"}},
     "services": {"read": {"type": "LoadBalancer"}}, "config": {"performance": {"query_timeout": "30s"}}}"#;
 
 #[test]
@@ -136,6 +136,7 @@ fn the_keys_of_the_archive_are_for_the_sidecar_alone_and_what_is_not_asked_for_c
     let pod = &template(serde_json::from_str(FULL).unwrap())["spec"];
     let mounts = |place: usize| pod["containers"][place]["volumeMounts"].to_string();
     assert!(!mounts(0).contains("archive-keys") && mounts(1).contains("/etc/geode/archive-keys"));
+    assert!(mounts(1).contains("/etc/geode/s3-copy") && !mounts(0).contains("s3-copy"));
     let volumes = pod["volumes"].as_array().unwrap();
     let keys = volumes
         .iter()
@@ -151,6 +152,7 @@ fn the_keys_of_the_archive_are_for_the_sidecar_alone_and_what_is_not_asked_for_c
     let hash = |template: &Value| template["metadata"]["annotations"].to_string();
     for more in [
         json!({"compression": "zstd"}),
+        json!({"drCopy": {"bucket": "c"}}),
         json!({"encryption": {"secretName": "x"}}),
     ] {
         assert_ne!(hash(&template(archive(more))), hash(&plain));
