@@ -95,125 +95,79 @@ impl Drop for Server {
     }
 }
 
-#[test]
-fn a_sealed_backup_of_a_running_server_is_listed_verified_tested_and_restored() {
+/// A command as it is typed, without quotes.
+fn words(line: &str) -> Vec<&str> {
+    line.split_whitespace().collect()
+}
+
+/// A server with two nodes, and its sealed full backup in `./backups`.
+fn sealed() -> (Server, Json) {
     let server = Server::start();
     server.query("INSERT (:P {n: 1})-[:K]->(:P {n: 2})");
     std::fs::write(server.directory.path().join("backup.key"), "ab".repeat(32)).unwrap();
-    let create = [
-        "backup",
-        "create",
-        "--output",
-        "./backups",
-        "--internal",
-        &server.internal,
-    ];
-    let sealed = [
-        "--compress",
-        "gzip",
-        "--parallel",
-        "4",
-        "--encrypt",
-        "--encryption-key-file",
-        "backup.key",
-    ];
-    let made = server.json(&[create.as_slice(), &sealed, &["--type", "full"]].concat());
-    let location = made["location"].as_str().unwrap();
+    let create = format!(
+        "backup create --output ./backups --internal {} --type full --compress gzip --parallel 4 --encrypt {KEY}",
+        server.internal
+    );
+    let made = server.json(&words(&create));
     assert!(made["state_hash"].is_string(), "{made}");
-    let keys = ["--encryption-key-file", "backup.key"];
+    (server, made)
+}
 
+const KEY: &str = "--encryption-key-file backup.key";
+
+#[test]
+fn a_sealed_backup_of_a_running_server_is_listed_verified_and_restored() {
+    let (server, made) = sealed();
+    let (location, name) = (made["location"].as_str().unwrap(), made["name"].as_str().unwrap());
     let chain = text(&server.run(&["backup", "list", "--chain", location]));
-    let name = made["name"].as_str().unwrap();
     assert!(
         chain.contains(&format!("Backup Chain for {name}:")) && chain.contains("Total size:"),
         "{chain}"
     );
-    let verify = [
-        "backup",
-        "verify",
-        "--input",
-        location,
-        "--check-checksums",
-        "--check-consistency",
-    ];
-    assert_eq!(server.json(&[verify.as_slice(), &keys].concat())["clean"], true);
-    let without_key = text(&server.run(&verify));
+    let verify = format!("backup verify --input {location} --check-checksums --check-consistency");
+    assert_eq!(server.json(&words(&format!("{verify} {KEY}")))["clean"], true);
+    let without_key = text(&server.run(&words(&verify)));
     assert!(without_key.contains("no keys are given"), "{without_key}");
 
-    let tested = server.json(
-        &[
-            [
-                "backup",
-                "test-restore",
-                "--input",
-                location,
-                "--run-queries",
-                "MATCH (p:P) RETURN count(*) AS n",
-            ]
-            .as_slice(),
-            &keys,
-        ]
-        .concat(),
-    );
-    assert_eq!(
-        (&tested["queries"][0]["rows"][0][0], &tested["state_hash"]),
-        (&Json::from(2), &made["state_hash"])
-    );
-    let bad = server.run(
-        &[
-            [
-                "backup",
-                "test-restore",
-                "--input",
-                location,
-                "--run-queries",
-                "MATCH (p:P) RETURN q",
-            ]
-            .as_slice(),
-            &keys,
-        ]
-        .concat(),
-    );
-    assert!(!bad.status.success(), "a query that fails fails the test");
-
     server.query("INSERT (:P {n: 3})");
-    let restore = [
-        "backup",
-        "restore",
-        "--input",
-        location,
-        "--data-dir",
-        "./restored",
-        "--parallel",
-        "2",
-        "--restore-chain",
-    ];
-    let restored = server.json(&[restore.as_slice(), &keys].concat());
+    let restore =
+        format!("backup restore --input {location} --data-dir ./restored --parallel 2 --restore-chain {KEY}");
+    let restored = server.json(&words(&restore));
     assert_eq!(
         (&restored["state_hash"], &restored["index"]),
         (&made["state_hash"], &made["index"])
     );
-
-    let refused = server.run(&[restore.as_slice(), &["--incremental"]].concat());
-    assert!(
-        text(&refused).contains("its chain comes with it"),
-        "{}",
-        text(&refused)
-    );
+    let refused = text(&server.run(&words(&format!("{restore} --incremental"))));
+    assert!(refused.contains("its chain comes with it"), "{refused}");
 
     // The log of this server is archived nowhere, so nothing leads on from the full backup.
-    let increment = server.run(
-        &[
-            create.as_slice(),
-            &["--type", "incremental", "--base-backup", "nothing"],
-        ]
-        .concat(),
+    let increment = format!(
+        "backup create --output ./backups --internal {} --type incremental --base-backup nothing",
+        server.internal
     );
+    let refused = text(&server.run(&words(&increment)));
     assert!(
-        text(&increment).contains("has no full backup or increment of the name"),
-        "{}",
-        text(&increment)
+        refused.contains("has no full backup or increment of the name"),
+        "{refused}"
     );
+}
+
+#[test]
+fn a_test_restore_asks_the_restored_graph_and_leaves_nothing_behind() {
+    let (server, made) = sealed();
+    let location = made["location"].as_str().unwrap();
+    let folder = server.directory.path().join("tests");
+    std::fs::create_dir(&folder).unwrap();
+    let test = format!("backup test-restore --input {location} --temp-dir ./tests {KEY} --run-queries");
+    let tested = server.json(&[words(&test).as_slice(), &["MATCH (p:P) RETURN count(*) AS n"]].concat());
+    assert_eq!(
+        (&tested["queries"][0]["rows"][0][0], &tested["state_hash"]),
+        (&Json::from(2), &made["state_hash"])
+    );
+    let bad = server.run(&[words(&test).as_slice(), &["MATCH (p:P) RETURN q"]].concat());
+    assert!(!bad.status.success(), "a query that fails fails the test");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
 }
 
 #[test]

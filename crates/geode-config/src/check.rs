@@ -331,9 +331,12 @@ fn limits(config: &Config, problems: &mut Vec<Problem>) {
         "performance.transaction_timeout",
         "must be longer than zero",
     );
+    archive_limits(&config.archive, require);
+}
+
+fn archive_limits(archive: &crate::Archive, mut require: impl FnMut(bool, &str, &str)) {
     require(
-        config
-            .archive
+        archive
             .encryption
             .as_ref()
             .is_none_or(|sealed| !sealed.keys.as_os_str().is_empty()),
@@ -341,17 +344,13 @@ fn limits(config: &Config, problems: &mut Vec<Problem>) {
         "must name a directory or a file of keys",
     );
     require(
-        config.archive.copy.is_none() || config.archive.s3.is_some(),
+        archive.copy.is_none() || archive.s3.is_some(),
         "archive.copy",
         "is a copy of archive.s3, which is missing",
     );
     for (s3, bucket, endpoint) in [
-        (&config.archive.s3, "archive.s3.bucket", "archive.s3.endpoint"),
-        (
-            &config.archive.copy,
-            "archive.copy.bucket",
-            "archive.copy.endpoint",
-        ),
+        (&archive.s3, "archive.s3.bucket", "archive.s3.endpoint"),
+        (&archive.copy, "archive.copy.bucket", "archive.copy.endpoint"),
     ] {
         let Some(s3) = s3 else { continue };
         require(!s3.bucket.is_empty(), bucket, "must name a bucket");

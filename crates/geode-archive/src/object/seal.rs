@@ -6,7 +6,8 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKe
 /// Bytes that sealing adds.
 pub(super) const TAG_BYTES: usize = 16;
 
-pub(super) struct Sealing(LessSafeKey);
+/// Boxed: the key is far larger than what else is known of an object.
+pub(super) struct Sealing(Box<LessSafeKey>);
 
 impl std::fmt::Debug for Sealing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -18,7 +19,7 @@ impl Sealing {
     pub(super) fn new(key: &Key, salt: &[u8]) -> Self {
         let derived = key.derive(salt, b"geode archive object 1");
         let key = UnboundKey::new(&AES_256_GCM, &derived).expect("invariant: a key has 32 bytes");
-        Self(LessSafeKey::new(key))
+        Self(Box::new(LessSafeKey::new(key)))
     }
 
     /// Seals in place. No number may be used twice.
