@@ -208,6 +208,7 @@ async fn open(s3: Option<&S3>) -> Option<Arc<dyn ObjectStore>> {
     options.endpoint = non_empty(&s3.endpoint);
     options.region.clone_from(&s3.region);
     options.credentials_dir.clone_from(&s3.credentials_dir);
+    options.storage_class = non_empty(&s3.storage_class);
     Some(Arc::new(S3Store::new(options).await))
 }
 

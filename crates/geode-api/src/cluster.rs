@@ -232,6 +232,7 @@ pub struct ArchiveEncryptionSpec {
 
 /// An S3 bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct S3Spec {
     /// Bucket; it must exist.
     #[schemars(length(min = 1, max = 255))]
@@ -248,6 +249,10 @@ pub struct S3Spec {
     #[serde(default = "default_region")]
     #[schemars(length(min = 1, max = 64))]
     pub region: String,
+    /// Storage class of what is stored, for example STANDARD_IA; the bucket's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[A-Z][A-Z0-9_]{1,63}$"))]
+    pub storage_class: Option<String>,
     /// Keys of an account that may read and write the bucket. The pod's own identity when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<CredentialsRef>,

@@ -211,6 +211,8 @@ section!(
         endpoint: String = String::new(),
         /// Region.
         region: String = "us-east-1".to_owned(),
+        /// Storage class of what is stored, for example STANDARD_IA; the bucket's own when empty.
+        storage_class: String = String::new(),
         /// Directory with the files `access-key` and `secret-key`; the SDK's default chain when absent.
         credentials_dir: Option<PathBuf> = None,
     }

@@ -94,6 +94,8 @@ pub struct Archive {
     pub region: String,
     /// Secret with the keys.
     pub credentials: Option<String>,
+    /// Storage class; the bucket's own when absent.
+    pub storage_class: Option<String>,
     /// A second bucket with the same objects.
     pub copy: Option<Bucket>,
     /// How what is stored is made smaller.
@@ -117,6 +119,8 @@ pub struct Bucket {
     pub region: String,
     /// Secret with the keys.
     pub credentials: Option<String>,
+    /// Storage class; the bucket's own when absent.
+    pub storage_class: Option<String>,
 }
 
 /// Where the first data comes from.
@@ -323,6 +327,7 @@ fn archive(spec: &GeodeClusterSpec, names: &Names) -> Option<Archive> {
         endpoint,
         region,
         credentials,
+        storage_class,
     } = resolve(&archive.s3, names);
     Some(Archive {
         bucket,
@@ -330,6 +335,7 @@ fn archive(spec: &GeodeClusterSpec, names: &Names) -> Option<Archive> {
         endpoint,
         region,
         credentials,
+        storage_class,
         copy: archive.dr_copy.as_ref().map(|copy| resolve(copy, names)),
         compression: archive.compression.clone(),
         encryption: archive
@@ -347,6 +353,7 @@ fn resolve(s3: &S3Spec, names: &Names) -> Bucket {
         prefix: prefix.unwrap_or_else(|| format!("{}/{}", names.namespace, names.cluster)),
         endpoint: s3.endpoint.clone().unwrap_or_default(),
         region: s3.region.clone(),
+        storage_class: s3.storage_class.clone(),
         credentials: s3
             .credentials
             .as_ref()

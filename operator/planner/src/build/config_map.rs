@@ -64,10 +64,16 @@ fn from_manifest(want: &Want) -> Value {
         if archive.credentials.is_some() {
             config["archive"]["s3"]["credentials_dir"] = "/etc/geode/s3".into();
         }
+        if let Some(class) = &archive.storage_class {
+            config["archive"]["s3"]["storage_class"] = class.as_str().into();
+        }
         if let Some(copy) = &archive.copy {
             config["archive"]["copy"] = json!({
                 "bucket": copy.bucket, "prefix": copy.prefix, "endpoint": copy.endpoint, "region": copy.region,
             });
+            if let Some(class) = &copy.storage_class {
+                config["archive"]["copy"]["storage_class"] = class.as_str().into();
+            }
             if copy.credentials.is_some() {
                 config["archive"]["copy"]["credentials_dir"] = COPY_CREDENTIALS.into();
             }

@@ -71,7 +71,7 @@ pub(crate) fn template_hash(want: &Want) -> String {
             "credentials": archive.credentials, "max_lag": archive.max_lag,
         });
         // What a manifest does not ask for is not hashed: it shapes no pod.
-        for (name, wish) in [("compression", &archive.compression), ("encryption", &archive.encryption)] {
+        for (name, wish) in [("compression", &archive.compression), ("storage_class", &archive.storage_class), ("encryption", &archive.encryption)] {
             if let Some(wish) = wish {
                 hashed[name] = wish.as_str().into();
             }

@@ -28,7 +28,7 @@ fn round_trip<K: DeserializeOwned + Serialize>(body: &Value) -> Value {
 const FULL: &str = r#"{"members": 5, "observers": {"replicas": 2}, "version": "1.2.3", "timing": "fast",
     "storage": {"size": "2Gi", "storageClassName": "fast", "wal": {"size": "1Gi"}},
     "resources": {"requests": {"cpu": "1000m"}, "limits": {"memory": "1Gi"}},
-    "archive": {"s3": {"bucket": "b", "endpoint": "http://s3:9000", "credentials": {"secretName": "keys"}}, "maxLag": "2s",
+    "archive": {"s3": {"bucket": "b", "storageClass": "STANDARD_IA", "endpoint": "http://s3:9000", "credentials": {"secretName": "keys"}}, "maxLag": "2s",
         "drCopy": {"bucket": "c", "region": "eu-west-1", "credentials": {"secretName": "copy-keys"}}, "compression": "lz4", "encryption": {"secretName": "sealing"}},
     "services": {"read": {"type": "LoadBalancer"}}, "config": {"performance": {"query_timeout": "30s"}}}"#;
 
