@@ -242,6 +242,8 @@ fn backup_view(backup: GeodeBackup) -> BackupView {
             .creation_timestamp
             .as_ref()
             .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+        // The CRD lets nothing else through.
+        kind: backup.spec.kind.parse().unwrap_or_default(),
         retention: backup.spec.retention,
         status: backup.status.unwrap_or_default(),
     }

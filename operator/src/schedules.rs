@@ -136,6 +136,9 @@ fn taken_backup(backup: GeodeBackup) -> TakenBackup {
     let status = backup.status.unwrap_or_default();
     let location = status.location.as_deref();
     let place = |lsn: Option<&str>| BackupPlace::read(location?, lsn?);
+    let cleaned = status.cleaned_up.as_ref();
+    // A clean-up looks at the whole archive, whatever kind of backup it comes after.
+    let kept = |is_full: bool, lsn: Option<&str>| place(lsn).map(|place| BackupPlace { is_full, ..place });
     TakenBackup {
         name,
         schedule,
@@ -143,11 +146,10 @@ fn taken_backup(backup: GeodeBackup) -> TakenBackup {
         message: status.message,
         ended_at: status.completed_at.map(|time| time.0),
         place: place(status.lsn.as_deref()),
-        oldest_kept: place(
-            status
-                .cleaned_up
-                .as_ref()
-                .map(|cleaned| cleaned.oldest_lsn.as_str()),
+        oldest_kept: kept(true, cleaned.map(|cleaned| cleaned.oldest_lsn.as_str())),
+        oldest_increment_kept: kept(
+            false,
+            cleaned.and_then(|cleaned| cleaned.oldest_increment_lsn.as_deref()),
         ),
     }
 }
@@ -185,7 +187,7 @@ async fn keep_one(
         status::confirm(&api(context, key), &view.name, schedule.resource_version())
             .await
             .map_err(failed_to("write the status", &view.name))?;
-        create(context, key, &view.name, backup, retention).await?;
+        create(context, key, &view, backup, retention).await?;
     }
     if let Some(retention) = retention {
         for backup in expired_backups(&view.name, retention, backups, now) {
@@ -218,15 +220,17 @@ async fn delete(context: &Context, key: &Key, schedule: &str, name: &str) -> Res
 async fn create(
     context: &Context,
     key: &Key,
-    schedule: &str,
+    view: &ScheduleView,
     name: &str,
     retention: Option<&RetentionSpec>,
 ) -> Result<(), ScheduleError> {
+    let schedule = view.name.as_str();
     let api: Api<GeodeBackup> = Api::namespaced(context.client.clone(), &key.namespace);
     let mut backup = GeodeBackup::new(
         name,
         GeodeBackupSpec {
             cluster: key.name.clone(),
+            kind: view.spec.kind.clone(),
             retention: retention.cloned(),
         },
     );

@@ -94,7 +94,10 @@ mod tests {
     fn task(name: &str) -> Task {
         Task {
             name: name.to_owned(),
-            kind: TaskKind::Backup { retention: None },
+            kind: TaskKind::Backup {
+                retention: None,
+                kind: geode_types::BackupKind::Full,
+            },
         }
     }
 

@@ -1,20 +1,27 @@
-//! A base backup: the server's snapshot stream, through the archive crate, into the cluster's archive.
+//! Backups: the server's snapshot stream, through the archive crate, into the cluster's archive; or, when there is a full backup to go on from, an
+//! entry there that the archived log leads to.
 
 use crate::link::Server;
 use crate::tasks::{self, Context, ProgressLine, lineage};
 use geode_archive::{
-    ErrorKind, ObjectStore, SnapshotFacts, clean_up, cleanup_plan, inventory, write_base_backup,
+    ErrorKind, IncrementError, IncrementFacts, Inventory, ObjectError, ObjectStore, SnapshotFacts, clean_up,
+    cleanup_plan, inventory, write_base_backup, write_increment,
 };
-use geode_types::{CleanedUp, LogIndex, Retention, Term};
+use geode_types::{BackupKind, CleanedUp, LogIndex, Retention, Term};
 use geode_wire::internal::TaskResult;
 use jiff::Timestamp;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context as Poller, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, ReadBuf};
 
 /// A backup that breaks is begun again this often; each time with a new snapshot.
 const ATTEMPTS: u32 = 5;
+/// How long the log up to an incremental backup may need to reach the archive; usually `archive.max_lag`.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// Blocks of a base backup that are compressed at the same time: the member beside us needs its cores.
+const PARALLEL: usize = 2;
 /// A line of progress each time this much has been read.
 const PROGRESS_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -22,6 +29,7 @@ const PROGRESS_BYTES: u64 = 16 * 1024 * 1024;
 pub(crate) async fn run(
     context: &Context,
     progress: &ProgressLine,
+    kind: BackupKind,
     retention: Option<Retention>,
 ) -> Result<TaskResult, String> {
     let store = context.archive.as_ref().ok_or(
@@ -29,7 +37,13 @@ pub(crate) async fn run(
     )?;
     let mut backoff = tasks::backoff();
     loop {
-        let failure = match attempt(context, &**store, progress).await {
+        let attempt = async {
+            match kind {
+                BackupKind::Full => full(context, &**store, progress).await,
+                _ => increment(context, &**store, progress, kind).await,
+            }
+        };
+        let failure = match attempt.await {
             Ok(mut result) => {
                 if let Some(retention) = &retention {
                     progress.set("deleting what need not be kept");
@@ -51,7 +65,52 @@ struct Failure {
     again: bool,
 }
 
-async fn attempt(
+/// A backup that goes on from another one. Without a full one it is a full one.
+async fn increment(
+    context: &Context,
+    store: &dyn ObjectStore,
+    progress: &ProgressLine,
+    kind: BackupKind,
+) -> Result<TaskResult, Failure> {
+    let again = |message: String| Failure { message, again: true };
+    let (lineage, server_version) = lineage(context).map_err(again)?;
+    let told = context.server.state_hash().await;
+    let (index, state_hash) = told.map_err(|error| again(error.to_string()))?;
+    let facts = IncrementFacts {
+        lineage,
+        kind,
+        parent: None,
+        index,
+        state_hash,
+        server_version,
+        patience: PATIENCE,
+    };
+    let written = match write_increment(store, facts, |line| progress.set(line)).await {
+        Ok(written) => written,
+        Err(IncrementError::NoFull(..)) => {
+            tracing::info!(%kind, "there is no full backup to go on from: taking one");
+            return full(context, store, progress).await;
+        }
+        Err(error) => {
+            return Err(Failure {
+                again: matches!(&error, IncrementError::Store(store) if store.kind == ErrorKind::Unavailable),
+                message: error.to_string(),
+            });
+        }
+    };
+    context.metrics.increment(&written);
+    Ok(TaskResult {
+        location: store.url(&lineage.backup(&written.name)),
+        index: written.index,
+        bytes: written.bytes,
+        state_hash: written.state_hash,
+        kind: written.kind,
+        parent: written.parent,
+        cleaned_up: None,
+    })
+}
+
+async fn full(
     context: &Context,
     store: &dyn ObjectStore,
     progress: &ProgressLine,
@@ -70,6 +129,7 @@ async fn attempt(
         index,
         term: Term(snapshot.term),
         server_version,
+        parallel: PARALLEL,
     };
     let reader = Progressing {
         inner: snapshot.bytes,
@@ -79,7 +139,7 @@ async fn attempt(
     };
     let hash = || state_hash(&*context.server, index);
     // A snapshot that breaks off is the stream's fault (`Local`): it is worth another try, unlike refused credentials.
-    let written = write_base_backup(store, facts, reader, hash).await;
+    let written = write_base_backup(store, &context.codec, facts, reader, hash).await;
     let backup = written.map_err(|error| Failure {
         again: matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Local),
         message: error.to_string(),
@@ -90,7 +150,7 @@ async fn attempt(
         index,
         bytes: backup.manifest.stored_bytes,
         state_hash: backup.manifest.state_hash.unwrap_or_default(),
-        cleaned_up: None,
+        ..TaskResult::default()
     })
 }
 
@@ -119,9 +179,24 @@ async fn clean(
         .map_err(|error| error.to_string())?;
     let plan = cleanup_plan(&found, retention, Timestamp::now());
     clean_up(store, &plan).await.map_err(|error| error.to_string())?;
+    if let Some(copy) = &context.copy {
+        clean_copy(&**copy, &found, retention).await?;
+    }
     let cleaned = plan.summary();
     tracing::info!(?cleaned, "archive cleaned up");
     Ok(cleaned)
+}
+
+/// The copy goes the same way as the archive, by what it has itself: what has not come there yet is no reason to delete anything.
+async fn clean_copy(
+    copy: &dyn ObjectStore,
+    archive: &Inventory,
+    retention: &Retention,
+) -> Result<(), String> {
+    let said = |error: ObjectError| format!("the copy of the archive: {error}");
+    let found = inventory(copy, archive.lineage).await.map_err(said)?;
+    let plan = cleanup_plan(&found, retention, Timestamp::now());
+    clean_up(copy, &plan).await.map_err(said)
 }
 
 /// The hash of the graph, if the server is still where the snapshot was taken.

@@ -5,6 +5,7 @@
 
 mod archive;
 mod backup;
+mod copy;
 #[cfg(test)]
 mod fake;
 mod link;
@@ -17,7 +18,8 @@ mod watch;
 use anyhow::Context as _;
 use archive::Archiver;
 use clap::Parser;
-use geode_archive::{Access, ObjectStore, S3Options, S3Store};
+use copy::CopyLoop;
+use geode_archive::{Access, Codec, ObjectStore, S3Options, S3Store};
 use geode_config::{Config, LogFormat, S3};
 use geode_log::segment::group_directory;
 use geode_telemetry::http::{Answer, Pages};
@@ -79,11 +81,13 @@ async fn run(config: Config) -> anyhow::Result<()> {
         seen_sender,
         config.storage.data_dir.clone(),
     ));
-    let archive = open_archive(&config).await;
+    let archive = open(config.archive.s3.as_ref()).await;
+    let copy = open(config.archive.copy.as_ref()).await;
     if let Some(store) = &archive {
         let wal_dir = config.wal_dir().join(group_directory(GroupId(0)));
         let archiver = Archiver::new(
             store.clone(),
+            codec(&config),
             server.clone(),
             wal_dir,
             shared.clone(),
@@ -93,10 +97,20 @@ async fn run(config: Config) -> anyhow::Result<()> {
     } else {
         tracing::info!("no archive is configured: the log is purged by snapshots alone");
     }
+    if let (Some(archive), Some(copy)) = (&archive, &copy) {
+        let copying = CopyLoop::new(archive.clone(), copy.clone(), metrics.clone());
+        tokio::spawn(copying.run(seen.clone()));
+    }
     let context = Context {
         server,
         archive,
-        access: access(config.archive.s3.as_ref()),
+        copy,
+        copy_access: copy_access(&config),
+        codec: codec(&config),
+        access: Access {
+            keys: codec(&config).keys,
+            ..access(config.archive.s3.as_ref())
+        },
         data_dir: config.storage.data_dir.clone(),
         metrics: metrics.clone(),
         seen: seen.clone(),
@@ -191,12 +205,20 @@ fn own_certificates(directory: &Path) -> CertificateFiles {
     }
 }
 
-async fn open_archive(config: &Config) -> Option<Arc<dyn ObjectStore>> {
-    let s3 = config.archive.s3.as_ref()?;
+/// The archive's own place, and how its copy is reached.
+fn copy_access(config: &Config) -> Option<(String, (String, Access))> {
+    let (s3, copy) = (config.archive.s3.as_ref()?, config.archive.copy.as_ref()?);
+    let url = |s3: &S3| format!("s3://{}/{}", s3.bucket, s3.prefix.trim_matches('/'));
+    Some((url(s3), (url(copy), access(Some(copy)))))
+}
+
+async fn open(s3: Option<&S3>) -> Option<Arc<dyn ObjectStore>> {
+    let s3 = s3?;
     let mut options = S3Options::new(&s3.bucket, &s3.prefix);
     options.endpoint = non_empty(&s3.endpoint);
     options.region.clone_from(&s3.region);
     options.credentials_dir.clone_from(&s3.credentials_dir);
+    options.storage_class = non_empty(&s3.storage_class);
     Some(Arc::new(S3Store::new(options).await))
 }
 
@@ -205,7 +227,19 @@ fn access(s3: Option<&S3>) -> Access {
         endpoint: non_empty(&s3.endpoint),
         region: non_empty(&s3.region),
         credentials_dir: s3.credentials_dir.clone(),
+        ..Access::default()
     })
+}
+
+fn codec(config: &Config) -> Codec {
+    Codec {
+        compression: config.archive.compression,
+        keys: config
+            .archive
+            .encryption
+            .as_ref()
+            .map(|sealed| sealed.keys.clone()),
+    }
 }
 
 fn non_empty(text: &str) -> Option<String> {

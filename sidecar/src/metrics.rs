@@ -1,6 +1,6 @@
 //! The sidecar's metrics, under the names of the guides, and the page that joins them with the server's.
 
-use geode_archive::Manifest;
+use geode_archive::{Increment, Manifest};
 use geode_telemetry::prometheus::{Gauge, IntCounter, IntGauge, Registry};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,10 +23,15 @@ pub(crate) struct Metrics {
     pub(crate) segments: IntCounter,
     pub(crate) segment_bytes: IntCounter,
     pub(crate) cleanup_failures: IntCounter,
+    pub(crate) copy_lag_seconds: Gauge,
+    pub(crate) copy_failing: IntGauge,
+    pub(crate) copied: IntCounter,
     last_full_timestamp: IntGauge,
     last_full_duration: Gauge,
     last_full_bytes: IntGauge,
     last_status: IntGauge,
+    last_incremental_timestamp: IntGauge,
+    last_incremental_bytes: IntGauge,
 }
 
 impl Metrics {
@@ -73,6 +78,21 @@ impl Metrics {
                 "geode_backup_cleanup_failures_total",
                 "Times that what need not be kept could not be deleted from the archive.",
             ),
+            copy_lag_seconds: gauge(
+                &registry,
+                "geode_backup_copy_lag_seconds",
+                "Time since the DR copy has lacked something that is archived.",
+            ),
+            copy_failing: int_gauge(
+                &registry,
+                "geode_backup_copy_failing",
+                "1 while the DR copy does not get on.",
+            ),
+            copied: counter(
+                &registry,
+                "geode_backup_copied_objects_total",
+                "Objects that this sidecar brought to the DR copy.",
+            ),
             last_full_timestamp: unregistered(
                 "geode_backup_last_full_timestamp",
                 "When the last base backup was finished, seconds since 1970.",
@@ -84,7 +104,31 @@ impl Metrics {
                 "geode_backup_last_status",
                 "1 when the last base backup was completed, 0 when it failed.",
             ),
+            last_incremental_timestamp: unregistered(
+                "geode_backup_last_incremental_timestamp",
+                "When the last incremental or differential backup was complete, seconds since 1970.",
+            ),
+            last_incremental_bytes: unregistered(
+                "geode_backup_last_incremental_size_bytes",
+                "Size of the log that it goes on by, as stored.",
+            ),
             registry,
+        }
+    }
+
+    /// An incremental or differential backup was completed.
+    pub(crate) fn increment(&self, increment: &Increment) {
+        self.last_incremental_timestamp
+            .set(increment.finished_at.as_second());
+        self.last_incremental_bytes.set(increment.bytes as i64);
+        self.last_status.set(1);
+        for gauge in [
+            &self.last_incremental_timestamp,
+            &self.last_incremental_bytes,
+            &self.last_status,
+        ] {
+            // As below.
+            let _ = self.registry.register(Box::new(gauge.clone()));
         }
     }
 

@@ -58,7 +58,7 @@ pub(crate) async fn plan(
 ) -> Result<TaskResult, String> {
     let mut backoff = tasks::backoff();
     loop {
-        match preview(source, &context.access, goal).await {
+        match preview(source, &context.access_to(source), goal).await {
             Ok(found) => {
                 return Ok(TaskResult {
                     location: found.location,
@@ -90,7 +90,7 @@ async fn attempt(
             at.total_bytes >> 20
         ));
     };
-    fetch(source, &context.access, goal, into, &say).await
+    fetch(source, &context.access_to(source), goal, into, &say).await
 }
 
 async fn size_of(directory: &std::path::Path) -> std::io::Result<u64> {

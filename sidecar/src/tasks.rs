@@ -9,7 +9,8 @@ use crate::metrics::Metrics;
 use crate::report::Shared;
 use crate::restore;
 use crate::watch::Seen;
-use geode_archive::{Access, Backoff, ObjectStore};
+use geode_archive::{Access, Backoff, Codec, ObjectStore};
+use geode_types::BackupKind;
 use geode_wire::internal::{MemberState, Task, TaskKind, TaskReport, TaskResult, TaskState};
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -34,12 +35,35 @@ pub(crate) struct Context {
     pub(crate) server: Arc<dyn Server>,
     /// The cluster's archive; none when it has none.
     pub(crate) archive: Option<Arc<dyn ObjectStore>>,
+    /// Its DR copy.
+    pub(crate) copy: Option<Arc<dyn ObjectStore>>,
+    /// The place of the archive, and how its copy is reached, for restores from it.
+    pub(crate) copy_access: Option<(String, (String, Access))>,
+    /// How what is stored there is coded.
+    pub(crate) codec: Codec,
     /// How the source of a restore is reached.
     pub(crate) access: Access,
     /// The data directory, which the server shares.
     pub(crate) data_dir: PathBuf,
     pub(crate) metrics: Metrics,
     pub(crate) seen: watch::Receiver<Seen>,
+}
+
+impl Context {
+    /// How a source is reached: that of the cluster's own archive with its copy.
+    pub(crate) fn access_to(&self, source: &str) -> Access {
+        let copy = self.copy_access.as_ref().and_then(|(archive, (place, access))| {
+            let below = source
+                .trim_end_matches('/')
+                .strip_prefix(archive.trim_end_matches('/'))?;
+            let is_ours = below.is_empty() || below.starts_with('/');
+            is_ours.then(|| Box::new((format!("{}{below}", place.trim_end_matches('/')), access.clone())))
+        });
+        Access {
+            copy,
+            ..self.access.clone()
+        }
+    }
 }
 
 /// Pauses of a job that is begun again.
@@ -135,8 +159,10 @@ impl Worker {
         let (kind, line) = (task.as_ref().map(|task| task.kind.clone()), progress.clone());
         let handle = tokio::spawn(async move {
             match kind {
-                None => backup::run(&context, &line, None).await,
-                Some(TaskKind::Backup { retention }) => backup::run(&context, &line, retention).await,
+                None => backup::run(&context, &line, BackupKind::Full, None).await,
+                Some(TaskKind::Backup { retention, kind }) => {
+                    backup::run(&context, &line, kind, retention).await
+                }
                 Some(TaskKind::Restore { source, goal, .. }) => {
                     restore::run(&context, &line, &source, &goal).await
                 }
@@ -166,7 +192,7 @@ impl Worker {
             .task
             .as_ref()
             .is_none_or(|task| matches!(task.kind, TaskKind::Backup { .. }));
-        if is_backup && result.is_ok() {
+        if is_backup && result.as_ref().is_ok_and(|done| done.kind.is_full()) {
             self.shared.base_taken();
         }
         if is_backup && result.is_err() {

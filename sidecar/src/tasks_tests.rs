@@ -13,12 +13,22 @@ fn task(name: &str, kind: TaskKind) -> Task {
     }
 }
 
+fn backup_kind() -> TaskKind {
+    TaskKind::Backup {
+        retention: None,
+        kind: BackupKind::Full,
+    }
+}
+
 fn worker(server: &Arc<FakeServer>, archive: Option<Arc<dyn ObjectStore>>, data_dir: &Path) -> Worker {
     let mut seen = Seen::new(Instant::now());
     seen.answer = Some((Arc::new(status()), Instant::now() + Duration::from_secs(3600)));
     let context = Context {
         server: server.clone(),
         archive,
+        copy: None,
+        copy_access: None,
+        codec: Codec::default(),
         access: Access::default(),
         data_dir: data_dir.to_owned(),
         metrics: Metrics::new(),
@@ -67,7 +77,7 @@ async fn a_backup_task_stores_the_snapshot_and_reports_where() {
     {
         let mut state = server.state();
         (state.snapshot, state.applied) = (vec![7; 100_000], LogIndex(42));
-        state.tasks.push(task("b1", TaskKind::Backup { retention: None }));
+        state.tasks.push(task("b1", backup_kind()));
     }
     let mut worker = worker(&server, Some(store.clone()), dir.path());
     let TaskState::Done(result) = done(&mut worker, &server, "b1").await else {
@@ -91,10 +101,7 @@ async fn a_backup_task_stores_the_snapshot_and_reports_where() {
 async fn a_backup_that_breaks_is_begun_again_and_one_that_is_denied_fails() {
     let (server, dir) = (Arc::new(FakeServer::default()), tempfile::tempdir().unwrap());
     let store = Arc::new(FailingStore::new(Arc::new(MemoryStore::new())));
-    server
-        .state()
-        .tasks
-        .push(task("b1", TaskKind::Backup { retention: None }));
+    server.state().tasks.push(task("b1", backup_kind()));
     store.fail(Operation::PutStream, Fault::Unavailable, 1);
     let mut worker = worker(&server, Some(store.clone()), dir.path());
     assert!(matches!(
@@ -103,10 +110,7 @@ async fn a_backup_that_breaks_is_begun_again_and_one_that_is_denied_fails() {
     ));
 
     store.fail(Operation::PutStream, Fault::Denied, 1);
-    server
-        .state()
-        .tasks
-        .push(task("b2", TaskKind::Backup { retention: None }));
+    server.state().tasks.push(task("b2", backup_kind()));
     let TaskState::Failed(message) = done(&mut worker, &server, "b2").await else {
         panic!("done")
     };
@@ -130,11 +134,19 @@ async fn a_backup_with_a_retention_deletes_what_need_not_be_kept_and_fails_not_w
         days: 0,
         min_count: 1,
         wal_days: None,
+        incremental_days: None,
+        incremental_min_count: 0,
     };
     let mut backup = async |name: &str, index: u64| {
         server.state().applied = LogIndex(index);
         let retention = Some(newest_only);
-        let asked = task(name, TaskKind::Backup { retention });
+        let asked = task(
+            name,
+            TaskKind::Backup {
+                retention,
+                kind: BackupKind::Full,
+            },
+        );
         server.state().tasks.push(asked);
         match done(&mut worker, &server, name).await {
             TaskState::Done(result) => result.cleaned_up.unwrap(),
@@ -159,15 +171,68 @@ async fn a_backup_with_a_retention_deletes_what_need_not_be_kept_and_fails_not_w
 #[tokio::test]
 async fn a_backup_without_an_archive_says_what_to_do() {
     let (server, dir) = (Arc::new(FakeServer::default()), tempfile::tempdir().unwrap());
-    server
-        .state()
-        .tasks
-        .push(task("b1", TaskKind::Backup { retention: None }));
+    server.state().tasks.push(task("b1", backup_kind()));
     let mut worker = worker(&server, None, dir.path());
     let TaskState::Failed(message) = done(&mut worker, &server, "b1").await else {
         panic!("done")
     };
     assert!(message.contains("archive.s3"), "{message}");
+}
+
+#[tokio::test]
+async fn an_incremental_backup_is_an_entry_that_the_archived_log_leads_to_and_the_first_one_is_full() {
+    let (server, store, dir) = (
+        Arc::new(FakeServer::default()),
+        Arc::new(MemoryStore::new()),
+        tempfile::tempdir().unwrap(),
+    );
+    let mut worker = worker(&server, Some(store.clone()), dir.path());
+    let mut backup = async |name: &str, index: u64, kind: BackupKind| {
+        server.state().applied = LogIndex(index);
+        let asked = task(
+            name,
+            TaskKind::Backup {
+                retention: None,
+                kind,
+            },
+        );
+        server.state().tasks.push(asked);
+        match done(&mut worker, &server, name).await {
+            TaskState::Done(result) => result,
+            other => panic!("{other:?}"),
+        }
+    };
+    let first = backup("b1", 4, BackupKind::Incremental).await;
+    assert_eq!(
+        (first.kind, first.parent.as_str()),
+        (BackupKind::Full, ""),
+        "there was nothing to go on from"
+    );
+    archive_log(&*store, dir.path(), &[(0, 9), (10, 19)]).await;
+    let second = backup("b2", 12, BackupKind::Incremental).await;
+    assert_eq!(
+        (second.kind, second.index, second.state_hash.as_str()),
+        (BackupKind::Incremental, LogIndex(12), "beef")
+    );
+    assert!(
+        first.location.contains(&second.parent),
+        "{} {}",
+        first.location,
+        second.parent
+    );
+    assert!(second.location.contains("/backups/") && second.bytes > 0);
+    let third = backup("b3", 19, BackupKind::Differential).await;
+    assert_eq!(
+        (third.kind, &third.parent),
+        (BackupKind::Differential, &second.parent)
+    );
+    let found = geode_archive::inventory(&*store, lineage()).await.unwrap();
+    assert_eq!((found.bases.len(), found.increments.len()), (1, 2));
+    let page = worker.context.metrics.page("").await;
+    assert!(
+        page.contains("geode_backup_last_incremental_size_bytes"),
+        "{page}"
+    );
 }
 
 #[tokio::test]
@@ -190,16 +255,24 @@ async fn a_base_backup_that_is_wanted_is_taken_without_a_task() {
     assert!(server.state().reports.is_empty());
 }
 
+/// Archives segments of these entries.
+async fn archive_log(store: &dyn ObjectStore, directory: &Path, segments: &[(u64, u64)]) {
+    for (first, last) in segments {
+        let sealed = seal(directory, *first, *last);
+        let range = geode_archive::SegmentRange {
+            first: sealed.first,
+            last: sealed.last,
+        };
+        let segment = SoundSegment::check(lineage(), range, directory.join(&sealed.file));
+        upload_segment(store, &Codec::default(), &segment.await.unwrap())
+            .await
+            .unwrap();
+    }
+}
+
 /// An archive with the entries 0 to 9.
 async fn archived(directory: &Path) -> String {
-    let sealed = seal(directory, 0, 9);
-    let range = geode_archive::SegmentRange {
-        first: sealed.first,
-        last: sealed.last,
-    };
-    let segment = SoundSegment::check(lineage(), range, directory.join(&sealed.file));
-    let store = DirectoryStore::new(directory);
-    upload_segment(&store, &segment.await.unwrap()).await.unwrap();
+    archive_log(&DirectoryStore::new(directory), directory, &[(0, 9)]).await;
     format!("file://{}", directory.display())
 }
 

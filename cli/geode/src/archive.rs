@@ -2,55 +2,163 @@
 
 use crate::Failure;
 use crate::args::{ArchiveArgs, Format, GoalArgs, RestoreArgs, VerifyArgs};
-use geode_archive::{Access, Progress};
+use geode_archive::{
+    Access, Inventory, Lineage, ObjectStore, Progress, inventory, open_history, split_backup,
+};
 use geode_config::Config;
 use geode_server::restore::{ReplayOptions, Restored, VerifyReport, replay, verify as check};
 use geode_types::{ClusterId, LogIndex, Lsn, RestoreGoal, RestoreTarget};
+use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde_json::json;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
 
 const MIB: u64 = 1 << 20;
 
 impl ArchiveArgs {
     pub(crate) fn access(&self) -> Access {
-        Access {
+        let access = Access {
             endpoint: self.endpoint.clone(),
             region: Some(self.region.clone()),
             credentials_dir: None,
-        }
+            keys: self.encryption_key_file.clone(),
+            ..Access::default()
+        };
+        let copy = self.copy.clone().map(|copy| Box::new((copy, access.clone())));
+        Access { copy, ..access }
+    }
+
+    /// The archive, and the name of the backup in it that the location goes down to.
+    pub(crate) fn place(&self) -> Result<(String, Option<String>), Failure> {
+        let source = self.source.as_deref().ok_or_else(|| {
+            Failure::Message("no archive is given; write --source s3://bucket/prefix, or --input".to_owned())
+        })?;
+        Ok(split_backup(&url(source)?))
+    }
+
+    pub(crate) async fn open(&self) -> Result<(Arc<dyn ObjectStore>, Lineage), Failure> {
+        let opened = open_history(&self.place()?.0, &self.access()).await;
+        opened.map_err(|error| Failure::Message(error.to_string()))
     }
 }
 
+/// A directory is written without `file://` too, as the guides do.
+pub(crate) fn url(place: &str) -> Result<String, Failure> {
+    if place.contains("://") {
+        return Ok(place.to_owned());
+    }
+    let path = std::path::absolute(place)?;
+    Ok(format!("file://{}", path.display()))
+}
+
+/// The last entry of the backup of this name.
+pub(crate) fn end_of(found: &Inventory, name: &str) -> Option<LogIndex> {
+    let full = found.bases.iter().find(|base| base.name() == name);
+    let increment = found.increments.iter().find(|increment| increment.name == name);
+    let full = full.map(|base| base.manifest.index);
+    full.or(increment.map(|increment| increment.index))
+}
+
 pub(crate) async fn restore(args: RestoreArgs) -> Result<(), Failure> {
-    let goal = goal(&args.goal)?;
-    let access = args.archive.access();
-    let fetched = beside(&args.target)?;
+    if args.incremental {
+        return Err(Failure::Message(
+            "--incremental is not needed: a restored directory is a new database, which nothing is added to. Restore the newest of the incremental \
+             backups into a new directory; its chain comes with it"
+                .to_owned(),
+        ));
+    }
+    let place = args.archive.place()?;
+    if let Some(log) = &args.wal_archive {
+        same_archive(&place.0, &url(log)?)?;
+    }
+    // With the log at hand and no target, a backup is only where the restore begins.
+    let goal = match place.1.as_ref().filter(|_| args.wal_archive.is_none()) {
+        Some(name) => goal_of(&args.goal, &args.archive, name).await?,
+        None => goal(&args.goal)?,
+    };
+    let restored = restore_into(&args.archive, &goal, usize::from(args.parallel), &args.target).await?;
+    report_restored(&restored, &args.target, args.format);
+    Ok(())
+}
+
+/// The goal that is asked for, or the end of the backup.
+pub(crate) async fn goal_of(
+    args: &GoalArgs,
+    archive: &ArchiveArgs,
+    backup: &str,
+) -> Result<RestoreGoal, Failure> {
+    let asked = goal(args)?;
+    if asked != RestoreTarget::Latest.into() {
+        return Ok(asked);
+    }
+    let (store, lineage) = archive.open().await?;
+    let found = inventory(&*store, lineage).await;
+    let found = found.map_err(|error| Failure::Message(error.to_string()))?;
+    let end = end_of(&found, backup).ok_or_else(|| {
+        Failure::Message(format!(
+            "{} has no backup {backup}; see geode backup list",
+            store.url(&lineage.root())
+        ))
+    })?;
+    Ok(RestoreTarget::Index(end).into())
+}
+
+/// The log of a backup lies in the archive of the backup; another archive is of another history.
+fn same_archive(backup: &str, log: &str) -> Result<(), Failure> {
+    let (backup, log) = (backup.trim_end_matches('/'), log.trim_end_matches('/'));
+    if backup == log || backup.starts_with(&format!("{log}/")) || log.starts_with(&format!("{backup}/")) {
+        return Ok(());
+    }
+    Err(Failure::Message(format!(
+        "--wal-archive {log} is not the archive of --input {backup}: the log of a backup lies beside it, so leave --wal-archive out or name that place"
+    )))
+}
+
+/// Fetches and replays into a new data directory.
+pub(crate) async fn restore_into(
+    archive: &ArchiveArgs,
+    goal: &RestoreGoal,
+    parallel: usize,
+    target: &Path,
+) -> Result<Restored, Failure> {
+    let access = Access {
+        parallel: Some(parallel),
+        ..archive.access()
+    };
+    let fetched = beside(target)?;
     remove(&fetched)?;
     let on_progress = lines();
-    let backup = geode_archive::fetch(&args.archive.source, &access, &goal, &fetched, &on_progress).await;
+    let (source, _) = archive.place()?;
+    let backup = geode_archive::fetch(&source, &access, goal, &fetched, &on_progress).await;
     let backup = backup.map_err(|error| Failure::Message(error.to_string()))?;
     eprintln!(
         "fetched {} segment(s) of cluster {}; replaying",
         backup.segments.len(),
         backup.cluster_id
     );
-    let (from, data_dir) = (fetched.clone(), args.target.clone());
+    let (from, data_dir) = (fetched.clone(), target.to_owned());
     let replayed = tokio::task::spawn_blocking(move || run_replay(&from, &data_dir)).await;
     let restored = replayed.map_err(|error| Failure::Message(format!("the replay broke: {error}")))??;
     remove(&fetched)?;
-    report_restored(&restored, &args.target, args.format);
-    Ok(())
+    Ok(restored)
 }
 
-/// Says how far it is: a line a step, not a line a chunk.
+/// Says how far it is: a bar on a terminal, else a line a step, not a line a chunk.
 pub(crate) fn lines() -> impl Fn(Progress) + Sync {
     let told = Mutex::new(String::new());
+    let bar = std::io::stderr().is_terminal().then(bar);
     move |progress: Progress| {
+        if let Some(bar) = &bar {
+            bar.set_length(progress.total_bytes);
+            bar.set_position(progress.done_bytes);
+            bar.set_message(progress.step);
+            return;
+        }
         let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
         if *told != progress.step {
             eprintln!(
@@ -62,6 +170,11 @@ pub(crate) fn lines() -> impl Fn(Progress) + Sync {
             told.clone_from(&progress.step);
         }
     }
+}
+
+fn bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("[{bar:30}] {bytes}/{total_bytes} {eta} {wide_msg}");
+    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 pub(crate) async fn verify(args: VerifyArgs) -> Result<(), Failure> {
@@ -101,13 +214,13 @@ fn run_replay(from: &Path, data_dir: &Path) -> Result<Restored, Failure> {
 }
 
 /// The configuration that `geode serve --data-dir` has.
-fn config_of(data_dir: &Path) -> Config {
+pub(crate) fn config_of(data_dir: &Path) -> Config {
     let mut config = Config::default();
     data_dir.clone_into(&mut config.storage.data_dir);
     config
 }
 
-fn goal(args: &GoalArgs) -> Result<RestoreGoal, Failure> {
+pub(crate) fn goal(args: &GoalArgs) -> Result<RestoreGoal, Failure> {
     if let Some(text) = &args.target_time {
         return Ok(RestoreTarget::TimeMicros(time(text)?.as_microsecond()).into());
     }
@@ -153,7 +266,7 @@ fn beside(target: &Path) -> Result<PathBuf, Failure> {
     Ok(target.with_file_name(format!("{}.fetched", name.to_string_lossy())))
 }
 
-fn remove(directory: &Path) -> Result<(), Failure> {
+pub(crate) fn remove(directory: &Path) -> Result<(), Failure> {
     match std::fs::remove_dir_all(directory) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::Message(format!(
             "cannot remove {}: {error}",
@@ -241,6 +354,16 @@ mod tests {
         assert_eq!(index("0/123").unwrap(), LogIndex(123));
         assert_eq!(index("123").unwrap(), LogIndex(123));
         assert!(index("x/1").is_err());
+    }
+
+    #[test]
+    fn the_log_of_a_backup_lies_in_its_archive() {
+        assert!(same_archive("s3://b/p/ID/00000001", "s3://b/p/").is_ok());
+        let refused = same_archive("s3://b/p", "s3://b/q");
+        let Err(Failure::Message(message)) = refused else {
+            panic!("accepted")
+        };
+        assert!(message.contains("leave --wal-archive out"), "{message}");
     }
 
     #[test]

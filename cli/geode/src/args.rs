@@ -1,5 +1,11 @@
 //! The command line: every command, flag and help text of `geode`.
 
+mod backup;
+
+pub(crate) use backup::{
+    ArchiveArgs, BackupCommand, CleanupArgs, CreateArgs, GoalArgs, RestoreArgs, TestRestoreArgs,
+};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell as CompletionShell;
 use std::path::PathBuf;
@@ -201,97 +207,6 @@ pub(crate) struct ClusterArgs {
     pub(crate) format: Format,
 }
 
-/// Where an archive is.
-#[derive(Args, Debug)]
-pub(crate) struct ArchiveArgs {
-    /// The archive: s3://bucket/prefix, of a cluster or of one incarnation of it.
-    #[arg(long, visible_alias = "input", value_name = "URL")]
-    pub(crate) source: String,
-    /// Endpoint of the S3 service, when it is not AWS.
-    #[arg(long, env = "GEODE_S3_ENDPOINT", value_name = "URL")]
-    pub(crate) endpoint: Option<String>,
-    /// Region of the bucket.
-    #[arg(long, env = "AWS_REGION", value_name = "NAME", default_value = "us-east-1")]
-    pub(crate) region: String,
-}
-
-#[derive(Subcommand, Debug)]
-pub(crate) enum BackupCommand {
-    /// Print the base backups and the WAL segments of the newest incarnation.
-    List {
-        #[command(flatten)]
-        archive: ArchiveArgs,
-        /// Print what a restore of this base backup takes: its index, or nothing for the newest one.
-        #[arg(long, value_name = "INDEX", num_args = 0..=1, default_missing_value = "")]
-        chain: Option<String>,
-        /// How they are printed: table or json.
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
-    },
-    /// Read every object and compare it with what was stored; look for holes. Fails when something is damaged or missing.
-    Verify {
-        #[command(flatten)]
-        archive: ArchiveArgs,
-        /// How the result is printed: table or json.
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
-    },
-    /// Delete base backups and WAL segments that need not be kept any more.
-    Cleanup(CleanupArgs),
-    /// Rebuild a data directory from an archive: the same as `geode restore`.
-    Restore(RestoreArgs),
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct CleanupArgs {
-    #[command(flatten)]
-    pub(crate) archive: ArchiveArgs,
-    /// Every moment of this time can be restored afterwards, for example 30d.
-    #[arg(long, value_name = "DAYS", value_parser = parse_days)]
-    pub(crate) older_than: u32,
-    /// So many base backups stay, however old they are.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) keep_min: u32,
-    /// The WAL goes after this time; `--older-than` when absent.
-    #[arg(long, value_name = "DAYS", value_parser = parse_days)]
-    pub(crate) wal_older_than: Option<u32>,
-    /// Print what would be deleted, and delete nothing.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// How it is printed: table or json.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: Format,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct RestoreArgs {
-    #[command(flatten)]
-    pub(crate) archive: ArchiveArgs,
-    /// The data directory to make; it must be empty or absent.
-    #[arg(long, visible_alias = "data-dir", value_name = "DIR")]
-    pub(crate) target: PathBuf,
-    #[command(flatten)]
-    pub(crate) goal: GoalArgs,
-    /// How the result is printed: table or json.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: Format,
-}
-
-/// How far a restore goes; everything that is archived when nothing is said.
-#[derive(Args, Debug)]
-#[group(multiple = false)]
-pub(crate) struct GoalArgs {
-    /// The state at this time, for example 2026-01-28T14:30:00Z; UTC when no zone is given.
-    #[arg(long, value_name = "TIME")]
-    pub(crate) target_time: Option<String>,
-    /// The state with this commit as its last one: the `lsn` of a write, for example 0/12847293.
-    #[arg(long, visible_alias = "target-xid", value_name = "LSN")]
-    pub(crate) target_lsn: Option<String>,
-    /// The state at this checkpoint (CREATE CHECKPOINT 'name').
-    #[arg(long, visible_alias = "target-checkpoint", value_name = "NAME")]
-    pub(crate) target_name: Option<String>,
-}
-
 #[derive(Args, Debug)]
 pub(crate) struct VerifyArgs {
     /// The data directory. Its server must not run.
@@ -334,20 +249,6 @@ pub(crate) struct BenchArgs {
     pub(crate) format: Format,
 }
 
-/// Reads `30d`, `4w`, or a number of days.
-fn parse_days(text: &str) -> Result<u32, String> {
-    let (number, days_each) = match text.strip_suffix('w') {
-        Some(weeks) => (weeks, 7),
-        None => (text.strip_suffix('d').unwrap_or(text), 1),
-    };
-    let days = number
-        .parse::<u32>()
-        .ok()
-        .and_then(|number| number.checked_mul(days_each));
-    days.filter(|days| (1..=36_500).contains(days))
-        .ok_or_else(|| format!("{text:?} is not a time of 1 to 36500 days; write it like 30d or 4w"))
-}
-
 /// Reads `500ms`, `30s`, `10m`, `1h`; a bare number means seconds.
 fn parse_duration(text: &str) -> Result<Duration, String> {
     let digits = text.find(|character: char| !character.is_ascii_digit() && character != '.');
@@ -383,17 +284,6 @@ mod tests {
     fn an_unknown_flag_is_refused_with_the_nearest_right_one() {
         let error = Cli::try_parse_from(["geode", "query", "--formt", "json", "RETURN 1"]).unwrap_err();
         assert!(error.to_string().contains("--format"), "{error}");
-    }
-
-    #[test]
-    fn days_are_days_or_weeks() {
-        assert_eq!(
-            (parse_days("30d"), parse_days("4w"), parse_days("7")),
-            (Ok(30), Ok(28), Ok(7))
-        );
-        for bad in ["0d", "30m", "-1d", "d", "9999999w", ""] {
-            assert!(parse_days(bad).unwrap_err().contains("30d"), "{bad}");
-        }
     }
 
     #[test]

@@ -1,28 +1,44 @@
 //! `geode backup`: what an archive holds, whether it is what was stored, and what need not be kept any more.
 
-use crate::archive::{self, lines};
+use crate::archive::{self, lines, url};
 use crate::args::{ArchiveArgs, BackupCommand, CleanupArgs, Format};
-use crate::{Failure, show};
+use crate::{Failure, chain, create, show, test_restore};
 use geode_archive::{
-    ArchiveReport, BaseBackup, CleanupPlan, Inventory, Lineage, ObjectStore, clean_up, cleanup_plan,
-    inventory, open_history, restore_plan, verify_archive,
+    ArchiveReport, Checks, CleanupPlan, Inventory, clean_up, cleanup_plan, inventory, split_backup,
+    verify_archive,
 };
-use geode_types::{GroupId, LogIndex, RestoreTarget, Retention};
+use geode_types::{GroupId, LogIndex, Retention};
 use jiff::Timestamp;
 use serde_json::json;
 use std::fmt::Display;
-use std::sync::Arc;
 
 const MIB: u64 = 1 << 20;
 
 pub(crate) async fn run(command: BackupCommand) -> Result<(), Failure> {
     match command {
+        BackupCommand::Create(args) => create::run(args).await,
         BackupCommand::List {
             archive,
             chain,
             format,
-        } => list(&archive, chain.as_deref(), format).await,
-        BackupCommand::Verify { archive, format } => verify(&archive, format).await,
+        } => list(archive, chain, format).await,
+        BackupCommand::Verify {
+            archive,
+            check_checksums,
+            check_consistency,
+            format,
+        } => {
+            let checks = if check_checksums == check_consistency {
+                Checks::ALL
+            } else {
+                Checks {
+                    checksums: check_checksums,
+                    consistency: check_consistency,
+                }
+            };
+            verify(&archive, checks, format).await
+        }
+        BackupCommand::TestRestore(args) => test_restore::run(args).await,
         BackupCommand::Cleanup(args) => cleanup(&args).await,
         BackupCommand::Restore(args) => archive::restore(args).await,
     }
@@ -32,63 +48,44 @@ fn failed(error: impl Display) -> Failure {
     Failure::Message(error.to_string())
 }
 
-async fn open(args: &ArchiveArgs) -> Result<(Arc<dyn ObjectStore>, Lineage), Failure> {
-    open_history(&args.source, &args.access()).await.map_err(failed)
-}
-
-async fn list(args: &ArchiveArgs, chain: Option<&str>, format: Format) -> Result<(), Failure> {
-    let (store, lineage) = open(args).await?;
-    let mut found = inventory(&*store, lineage).await.map_err(failed)?;
-    if let Some(wanted) = chain {
-        found = chain_of(found, wanted, &store.url(&lineage.root()))?;
+async fn list(mut args: ArchiveArgs, chain: Option<String>, format: Format) -> Result<(), Failure> {
+    let mut wanted = chain;
+    if let Some(place) = wanted.clone().filter(|wanted| wanted.contains('/')) {
+        let (source, name) = split_backup(&url(&place)?);
+        args.source.get_or_insert(source);
+        wanted = Some(name.unwrap_or_default());
     }
-    if format != Format::Table {
+    let (store, lineage) = args.open().await?;
+    let found = inventory(&*store, lineage).await.map_err(failed)?;
+    if let Some(wanted) = wanted {
+        return chain::print(&found, &wanted, &store.url(&lineage.root()), format);
+    }
+    if format == Format::Table {
+        println!("{}", inventory_table(&found));
+    } else {
         println!("{}", inventory_json(&found));
-        return Ok(());
-    }
-    println!("{}", inventory_table(&found));
-    if chain.is_some() {
-        let total: u64 = found.segments.iter().map(|segment| segment.bytes).sum();
-        let base = found.bases.first().map_or(0, |base| base.manifest.stored_bytes);
-        println!("total size     {} bytes", total + base);
-        let last = found.segments.last().map(|segment| segment.range.last);
-        let end = last.max(found.bases.first().map(|base| base.manifest.index));
-        println!("restore point  {}", end.unwrap_or_default());
     }
     Ok(())
-}
-
-/// Only what a restore takes that begins with this base backup: the newest one when none is named.
-fn chain_of(mut found: Inventory, wanted: &str, place: &str) -> Result<Inventory, Failure> {
-    let is_wanted = |base: &BaseBackup| wanted.is_empty() || base.manifest.index.to_string() == wanted;
-    let Some(base) = found.bases.iter().rev().find(|base| is_wanted(base)).cloned() else {
-        let known: Vec<String> = found
-            .bases
-            .iter()
-            .map(|base| base.manifest.index.to_string())
-            .collect();
-        return Err(failed(format!(
-            "{place} has no base backup {wanted:?}; there are: {}",
-            known.join(", ")
-        )));
-    };
-    found.bases = vec![base];
-    let plan = restore_plan(&found, RestoreTarget::Latest, place).map_err(failed)?;
-    found
-        .segments
-        .retain(|segment| plan.segments.contains(&segment.range));
-    Ok(found)
 }
 
 fn inventory_table(found: &Inventory) -> String {
     let bases = found.bases.iter().map(|base| {
         let manifest = &base.manifest;
         vec![
-            "base".to_owned(),
+            "full".to_owned(),
             format!("up to {}", manifest.index),
             manifest.stored_bytes.to_string(),
             manifest.finished_at.to_string(),
             base.folder.clone(),
+        ]
+    });
+    let increments = found.increments.iter().map(|increment| {
+        vec![
+            increment.kind.to_string(),
+            format!("{} to {}", increment.after.0 + 1, increment.index),
+            increment.bytes.to_string(),
+            increment.finished_at.to_string(),
+            found.lineage.backup(&increment.name),
         ]
     });
     let segments = found.segments.iter().map(|segment| {
@@ -101,7 +98,7 @@ fn inventory_table(found: &Inventory) -> String {
         ]
     });
     let columns = ["KIND", "ENTRIES", "BYTES", "FINISHED", "OBJECT"];
-    show::table(&columns, bases.chain(segments)).to_string()
+    show::table(&columns, bases.chain(increments).chain(segments)).to_string()
 }
 
 fn inventory_json(found: &Inventory) -> serde_json::Value {
@@ -117,17 +114,26 @@ fn inventory_json(found: &Inventory) -> serde_json::Value {
     });
     json!({
         "cluster_id": found.lineage.cluster_id, "incarnation": found.lineage.incarnation,
-        "bases": bases.collect::<Vec<_>>(), "segments": segments.collect::<Vec<_>>(),
+        "bases": bases.collect::<Vec<_>>(), "increments": found.increments, "segments": segments.collect::<Vec<_>>(),
     })
 }
 
-async fn verify(args: &ArchiveArgs, format: Format) -> Result<(), Failure> {
-    let (store, lineage) = open(args).await?;
+async fn verify(args: &ArchiveArgs, checks: Checks, format: Format) -> Result<(), Failure> {
+    let (store, lineage) = args.open().await?;
     let scratch = std::env::temp_dir().join(format!("geode-verify-{}", std::process::id()));
-    let report = verify_archive(&*store, lineage, &scratch, &lines()).await;
+    let report = verify_archive(
+        &*store,
+        &args.access().codec(),
+        lineage,
+        checks,
+        &scratch,
+        &lines(),
+    )
+    .await;
     let _ = std::fs::remove_dir_all(&scratch);
     let ArchiveReport {
         bases,
+        increments,
         segments,
         problems,
     } = report.map_err(failed)?;
@@ -136,6 +142,7 @@ async fn verify(args: &ArchiveArgs, format: Format) -> Result<(), Failure> {
         let verdict = if problems.is_empty() { "sound" } else { "DAMAGED" };
         println!("{place}: {verdict}");
         println!("base backups  {bases}");
+        println!("increments    {increments}");
         println!("segments      {segments}");
         for problem in &problems {
             println!("  {problem}");
@@ -144,7 +151,8 @@ async fn verify(args: &ArchiveArgs, format: Format) -> Result<(), Failure> {
         let clean = problems.is_empty();
         println!(
             "{}",
-            json!({"archive": place, "clean": clean, "bases": bases, "segments": segments, "problems": problems})
+            json!({"archive": place, "clean": clean, "bases": bases, "increments": increments, "segments": segments,
+                "problems": problems})
         );
     }
     if problems.is_empty() {
@@ -155,12 +163,14 @@ async fn verify(args: &ArchiveArgs, format: Format) -> Result<(), Failure> {
 }
 
 async fn cleanup(args: &CleanupArgs) -> Result<(), Failure> {
-    let (store, lineage) = open(&args.archive).await?;
+    let (store, lineage) = args.archive.open().await?;
     let found = inventory(&*store, lineage).await.map_err(failed)?;
     let retention = Retention {
         days: args.older_than,
         min_count: args.keep_min,
         wal_days: args.wal_older_than,
+        incremental_days: args.incremental_older_than,
+        incremental_min_count: args.keep_min_incremental,
     };
     let plan = cleanup_plan(&found, &retention, Timestamp::now());
     if !args.dry_run {
@@ -174,6 +184,7 @@ fn report_cleanup(plan: &CleanupPlan, args: &CleanupArgs) {
     let gone = Inventory {
         lineage: plan.lineage,
         bases: plan.bases.clone(),
+        increments: plan.increments.clone(),
         segments: plan.segments.clone(),
     };
     if args.format != Format::Table {
@@ -184,7 +195,7 @@ fn report_cleanup(plan: &CleanupPlan, args: &CleanupArgs) {
         println!("{report}");
         return;
     }
-    if !plan.bases.is_empty() || !plan.segments.is_empty() {
+    if !plan.bases.is_empty() || !plan.increments.is_empty() || !plan.segments.is_empty() {
         println!("{}", inventory_table(&gone));
     }
     let done = if args.dry_run {
@@ -193,7 +204,10 @@ fn report_cleanup(plan: &CleanupPlan, args: &CleanupArgs) {
         "deleted"
     };
     let (bases, segments, mib) = (plan.bases.len(), plan.segments.len(), plan.bytes() / MIB);
-    println!("{bases} base backup(s) and {segments} segment(s), {mib} MiB, {done}");
+    let increments = plan.increments.len();
+    println!(
+        "{bases} base backup(s), {increments} increment(s) and {segments} segment(s), {mib} MiB, {done}"
+    );
     match plan.oldest() {
         Some(LogIndex(oldest)) => println!("oldest restore point: the base backup of index {oldest}"),
         None => println!("there is no base backup, so everything is kept"),

@@ -6,8 +6,10 @@ mod archive;
 mod args;
 mod backup;
 mod bench;
+mod chain;
 mod cluster;
 mod connect;
+mod create;
 mod engine;
 mod jsonl;
 mod probe;
@@ -15,6 +17,7 @@ mod query;
 mod serve;
 mod shell;
 mod show;
+mod test_restore;
 
 use args::{Cli, Command, Format};
 use clap::{CommandFactory, Parser};

@@ -119,6 +119,9 @@ pub(crate) struct PromoteArgs {
 pub(crate) struct BackupArgs {
     /// Name of the GeodeCluster.
     pub(crate) name: String,
+    /// full, incremental (goes on from the newest backup) or differential (goes on from the newest full one).
+    #[arg(long = "type", value_name = "TYPE", default_value = "full", value_parser = ["full", "incremental", "differential"])]
+    pub(crate) kind: String,
     /// Waits until it is complete.
     #[arg(long)]
     pub(crate) wait: bool,

@@ -16,7 +16,7 @@ pub(crate) fn run(kubectl: &Kubectl, args: &BackupArgs) -> Result<ExitCode> {
     let created = kubectl.create(&json!({
         "apiVersion": format!("{GROUP}/{VERSION}"), "kind": "GeodeBackup",
         "metadata": { "generateName": format!("{}-", args.name) },
-        "spec": { "cluster": args.name },
+        "spec": { "cluster": args.name, "type": args.kind },
     }))?;
     let name = created["metadata"]["name"]
         .as_str()
@@ -35,7 +35,8 @@ pub(crate) fn run(kubectl: &Kubectl, args: &BackupArgs) -> Result<ExitCode> {
         match status.phase {
             BackupPhase::Completed => {
                 println!(
-                    "geodebackup/{name} completed: LSN {}, {} bytes at {}, state hash {}",
+                    "geodebackup/{name} completed: {}, LSN {}, {} bytes at {}, state hash {}",
+                    status.kind.unwrap_or_default(),
                     status.lsn.unwrap_or_default(),
                     status.bytes.unwrap_or_default(),
                     status.location.unwrap_or_default(),

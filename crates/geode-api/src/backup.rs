@@ -1,4 +1,4 @@
-//! `GeodeBackup`: one base backup of a cluster into its archive.
+//! `GeodeBackup`: one backup of a cluster into its archive.
 
 #![allow(unreachable_pub, reason = "KubeSchema repeats each struct inside a function")]
 
@@ -7,7 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// One base backup of a cluster into its archive.
+/// One backup of a cluster into its archive.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "geodedb.com",
@@ -20,12 +20,18 @@ use serde::{Deserialize, Serialize};
     status = "GeodeBackupStatus",
     derive = "PartialEq",
     derive = "Default",
-    doc = "One base backup of a GeodeCluster into its archive. Deleting this object keeps the backup.",
+    doc = "One backup of a GeodeCluster into its archive. Deleting this object keeps the backup.",
     printcolumn(
         name = "Cluster",
         type_ = "string",
         json_path = ".spec.cluster",
         description = "What is backed up"
+    ),
+    printcolumn(
+        name = "Type",
+        type_ = "string",
+        json_path = ".status.type",
+        description = "full, incremental or differential"
     ),
     printcolumn(
         name = "Phase",
@@ -65,6 +71,11 @@ pub struct GeodeBackupSpec {
     /// Name of the GeodeCluster in this namespace. It must have an archive.
     #[schemars(length(min = 1, max = 40))]
     pub cluster: String,
+    /// full, incremental (goes on from the newest backup of any kind) or differential (goes on from the newest full one). The latter two store
+    /// nothing twice: the archived log leads to them. Without a full backup a full one is taken instead.
+    #[serde(default = "full", rename = "type")]
+    #[schemars(regex(pattern = r"^(full|incremental|differential)$"))]
+    pub kind: String,
     /// When the backup is complete, delete what the archive need not keep any more. Nothing is deleted when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<RetentionSpec>,
@@ -85,6 +96,20 @@ pub struct RetentionSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 36500))]
     pub wal_days: Option<u32>,
+    /// Incremental and differential backups go after so many days; `days` when absent. Those that stay keep their full backup and the log that leads
+    /// to them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 36500))]
+    pub incremental_days: Option<u32>,
+    /// So many incremental and differential backups stay, however old they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10000))]
+    pub incremental_min_count: Option<u32>,
+}
+
+/// The type of a backup when none is said.
+pub(crate) fn full() -> String {
+    "full".to_owned()
 }
 
 fn default_min_count() -> u32 {
@@ -95,6 +120,11 @@ impl RetentionSpec {
     /// How long the log stays.
     pub fn wal_days(&self) -> u32 {
         self.wal_days.unwrap_or(self.days)
+    }
+
+    /// How long incremental and differential backups stay.
+    pub fn incremental_days(&self) -> u32 {
+        self.incremental_days.unwrap_or(self.days)
     }
 }
 
@@ -110,6 +140,12 @@ pub struct CleanedUpStatus {
     pub bytes: i64,
     /// Last commit in the oldest base backup that is left.
     pub oldest_lsn: String,
+    /// Incremental and differential backups.
+    #[serde(default)]
+    pub increments: i64,
+    /// Incremental and differential backups that end before this LSN are gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_increment_lsn: Option<String>,
 }
 
 /// How the backup stands.
@@ -126,6 +162,12 @@ pub struct GeodeBackupStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
+    /// What it is: an incremental or differential backup is a full one when there was none to go on from.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "type")]
+    pub kind: Option<String>,
+    /// The backup in the archive that it goes on from, when it is not full.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
     /// Pod whose sidecar takes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<String>,
@@ -141,7 +183,7 @@ pub struct GeodeBackupStatus {
     /// Hash of the graph in it; equal graphs have equal hashes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_hash: Option<String>,
-    /// Size as stored.
+    /// Size as stored; of a backup that is not full, that of the log since its parent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<i64>,
     /// What the clean-up after it deleted. With `spec.retention` and without this the clean-up failed, and the next backup makes up for it.

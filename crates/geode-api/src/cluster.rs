@@ -210,6 +210,18 @@ pub enum TlsMode {
 pub struct ArchiveSpec {
     /// An S3 bucket, or one of a server that speaks the same protocol.
     pub s3: S3Spec,
+    /// A second bucket, best in another region: everything that is archived goes there too, and a restore in place reads it for what is missing or damaged
+    /// in the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dr_copy: Option<S3Spec>,
+    /// How segments of the log and base backups are made smaller: none, gzip, lz4 or zstd. When absent, base backups are compressed with zstd and
+    /// segments are stored as they are. What was stored before stays as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^(none|gzip|lz4|zstd)$"))]
+    pub compression: Option<String>,
+    /// Everything that is archived from now on is sealed with AES-256-GCM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<ArchiveEncryptionSpec>,
     /// A write waits at most this long before it is uploaded.
     #[serde(default = "default_max_lag")]
     #[schemars(regex(pattern = r"^[0-9]{1,6}(ms|s|m)$"))]
@@ -220,8 +232,20 @@ fn default_max_lag() -> String {
     "5s".to_owned()
 }
 
+/// The keys of an archive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ArchiveEncryptionSpec {
+    /// Name of a Secret in the cluster's namespace. Each of its keys is the id of an encryption key, 64 hexadecimal digits; the key `current` has the
+    /// id of the one that seals what is stored from now on. To rotate, add a key and make it the current one; keep the others, or what they seal is
+    /// lost.
+    #[schemars(length(min = 1, max = 253))]
+    pub secret_name: String,
+}
+
 /// An S3 bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct S3Spec {
     /// Bucket; it must exist.
     #[schemars(length(min = 1, max = 255))]
@@ -238,6 +262,10 @@ pub struct S3Spec {
     #[serde(default = "default_region")]
     #[schemars(length(min = 1, max = 64))]
     pub region: String,
+    /// Storage class of what is stored, for example STANDARD_IA; the bucket's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[A-Z][A-Z0-9_]{1,63}$"))]
+    pub storage_class: Option<String>,
     /// Keys of an account that may read and write the bucket. The pod's own identity when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<CredentialsRef>,

@@ -114,6 +114,8 @@ reasons! {
     ArchiveUnreachable true,
     /// The object store refuses the credentials or the bucket.
     ArchiveDenied true,
+    /// A key of the archive is missing: nothing is stored without it.
+    ArchiveKeyMissing true,
     /// The archive holds another content under a name of ours.
     ArchiveConflict true,
     /// A backup waits for a member.

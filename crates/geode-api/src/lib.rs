@@ -21,9 +21,9 @@ pub use backup::{
     BackupPhase, CleanedUpStatus, GeodeBackup, GeodeBackupSpec, GeodeBackupStatus, RetentionSpec,
 };
 pub use cluster::{
-    ArchiveSpec, BootstrapSpec, CredentialsRef, DeletionPolicy, GeodeCluster, GeodeClusterSpec,
-    OBSERVERS_MAX, ObserversSpec, ReadServiceSpec, RestoreSpec, S3Spec, ServiceType, ServicesSpec,
-    StorageSpec, Timing, TlsMode, TlsSpec, WalSpec,
+    ArchiveEncryptionSpec, ArchiveSpec, BootstrapSpec, CredentialsRef, DeletionPolicy, GeodeCluster,
+    GeodeClusterSpec, OBSERVERS_MAX, ObserversSpec, ReadServiceSpec, RestoreSpec, S3Spec, ServiceType,
+    ServicesSpec, StorageSpec, Timing, TlsMode, TlsSpec, WalSpec,
 };
 pub use condition::{ConditionType, Reason, runbook};
 pub use crd::{Crd, crds};

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
     derive = "Default",
     doc = "Takes base backups of a GeodeCluster at the times of a cron text: each is a GeodeBackup with the label geodedb.com/schedule. Deleting this object keeps the backups.",
     printcolumn(name = "Cluster", type_ = "string", json_path = ".spec.cluster", description = "What is backed up"),
+    printcolumn(name = "Type", type_ = "string", json_path = ".spec.type", description = "full, incremental or differential"),
     printcolumn(name = "Schedule", type_ = "string", json_path = ".spec.schedule", description = "When"),
     printcolumn(name = "Zone", type_ = "string", json_path = ".spec.timeZone", description = "In which local time", priority = 1),
     printcolumn(name = "Suspend", type_ = "boolean", json_path = ".spec.suspend", description = "No backup is taken while true"),
@@ -44,6 +45,10 @@ pub struct GeodeBackupScheduleSpec {
     #[schemars(length(min = 1, max = 200))]
     #[x_kube(validation = Rule::new("self.matches('^ *[^ ]+( +[^ ]+){4} *$') || self in ['@hourly', '@daily', '@weekly', '@monthly', '@yearly']").message("spec.schedule has five fields: minute, hour, day of the month, month, day of the week, for example `30 2 * * *`; or is @hourly, @daily, @weekly, @monthly or @yearly"))]
     pub schedule: String,
+    /// Type of the backups: full, incremental (goes on from the newest backup of any kind) or differential (goes on from the newest full one).
+    #[serde(default = "crate::backup::full", rename = "type")]
+    #[schemars(regex(pattern = r"^(full|incremental|differential)$"))]
+    pub kind: String,
     /// IANA name of the time zone of `schedule`, for example Europe/Berlin. A local time that does not exist is run at the next one that does; one that
     /// exists twice is run once, the first time.
     #[serde(default = "default_time_zone")]

@@ -1,10 +1,10 @@
-//! Writes a base backup: snapshot stream → hash → zstd → hash → object, then the manifest, whose presence makes it complete.
+//! Writes a base backup: snapshot stream → hash → coded blocks → hash → object, then the manifest, whose presence makes it complete.
 
 use crate::backoff::{Backoff, persist};
-use crate::compress::CompressingReader;
 use crate::content::{Content, HashingReader};
 use crate::inventory::{BaseBackup, MANIFEST_FORMAT, Manifest};
 use crate::layout::{Lineage, MANIFEST, SNAPSHOT};
+use crate::object::Codec;
 use crate::store::{ErrorKind, ObjectError, ObjectStore, Put};
 use geode_types::{GroupId, LogIndex, Term};
 use jiff::Timestamp;
@@ -25,11 +25,14 @@ pub struct SnapshotFacts {
     pub term: Term,
     /// Version of the server that writes it.
     pub server_version: String,
+    /// How many blocks are compressed at the same time.
+    pub parallel: usize,
 }
 
 /// Stores a snapshot stream. `state_hash` is asked once the stream has ended.
 pub async fn write_base_backup<F: Future<Output = Option<String>>>(
     store: &dyn ObjectStore,
+    codec: &Codec,
     facts: SnapshotFacts,
     snapshot: impl AsyncRead + Send + Unpin,
     state_hash: impl FnOnce() -> F,
@@ -37,10 +40,11 @@ pub async fn write_base_backup<F: Future<Output = Option<String>>>(
     let started_at = Timestamp::now();
     let folder = facts.lineage.base(facts.index, rand::random());
     let key = format!("{folder}{SNAPSHOT}");
-    let broken = |error| ObjectError::new(ErrorKind::Local, format!("write {}", store.url(&key)), error);
-    let mut stream = CompressingReader::new(HashingReader::new(snapshot)).map_err(broken)?;
+    let mut snapshot = HashingReader::new(snapshot);
+    let (coded, mut stream) = codec.encode_stream(store, &key, &mut snapshot, facts.parallel)?;
     let stored = store.put_stream(&key, &mut stream).await?;
-    let (snapshot_bytes, snapshot_sha256) = stream.into_source().finish();
+    drop(stream);
+    let (snapshot_bytes, snapshot_sha256) = snapshot.finish();
     let info = store.head(&key).await?;
     if info.map(|info| info.bytes) != Some(stored.bytes) {
         let detail = format!("{} bytes were stored, but the store says {info:?}", stored.bytes);
@@ -64,6 +68,8 @@ pub async fn write_base_backup<F: Future<Output = Option<String>>>(
         stored_sha256: stored.sha256,
         snapshot_bytes,
         snapshot_sha256,
+        compression: Some(coded.compression),
+        key: coded.key,
         server_version: facts.server_version,
     };
     let written = write_manifest(store, &folder, &manifest).await;

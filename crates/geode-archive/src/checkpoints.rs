@@ -4,7 +4,8 @@
 use crate::content::Content;
 use crate::inventory::corrupt;
 use crate::layout::Lineage;
-use crate::store::{ErrorKind, ObjectError, ObjectStore, Put, get_small, list_all};
+use crate::object::Codec;
+use crate::store::{ErrorKind, ObjectError, ObjectStore, Put, list_all};
 use geode_types::{Checkpoint, LogIndex};
 use serde::{Deserialize, Serialize};
 
@@ -20,17 +21,21 @@ struct Document {
 }
 
 /// The checkpoints that the archive knows, oldest first: those of its newest list.
-pub async fn checkpoints(store: &dyn ObjectStore, lineage: Lineage) -> Result<Vec<Checkpoint>, ObjectError> {
+pub async fn checkpoints(
+    store: &dyn ObjectStore,
+    codec: &Codec,
+    lineage: Lineage,
+) -> Result<Vec<Checkpoint>, ObjectError> {
     let lists = list_all(store, &lineage.checkpoints(), "").await?;
     let Some(newest) = lists.last() else {
         return Ok(Vec::new());
     };
-    let bytes = get_small(store, &newest.key, BYTES_MAX).await?;
+    let bytes = codec.get_small(store, &newest.key, BYTES_MAX).await?;
     let act = || format!("read the checkpoints {}", store.url(&newest.key));
     let document: Document = serde_json::from_slice(&bytes).map_err(|error| corrupt(act(), error))?;
     if document.format != FORMAT {
         let detail = format!(
-            "its format {} is not {FORMAT}; is it of a newer version?",
+            "its format {} is newer than {FORMAT}, the newest that this version of Geode reads",
             document.format
         );
         return Err(corrupt(act(), detail));
@@ -41,6 +46,7 @@ pub async fn checkpoints(store: &dyn ObjectStore, lineage: Lineage) -> Result<Ve
 /// Stores the checkpoints that the graph has at the index `applied`.
 pub async fn write_checkpoints(
     store: &dyn ObjectStore,
+    codec: &Codec,
     lineage: Lineage,
     applied: LogIndex,
     checkpoints: Vec<Checkpoint>,
@@ -51,7 +57,7 @@ pub async fn write_checkpoints(
     };
     let bytes = serde_json::to_vec_pretty(&document).expect("invariant: checkpoints have string keys only");
     let key = lineage.checkpoints_at(applied);
-    match store.put_if_absent(&key, &Content::from_bytes(bytes)).await? {
+    match codec.put(store, &key, &Content::from_bytes(bytes)).await?.0 {
         Put::Created | Put::SameContent => Ok(()),
         Put::Conflict => Err(ObjectError::new(
             ErrorKind::Corrupt,

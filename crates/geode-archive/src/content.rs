@@ -154,11 +154,28 @@ async fn open_file(path: &Path) -> io::Result<tokio::fs::File> {
     Ok(file)
 }
 
+/// Length and hash of bytes that come in pieces.
+#[derive(Clone, Default)]
+pub(crate) struct Counted {
+    hasher: Hasher,
+    bytes: u64,
+}
+
+impl Counted {
+    pub(crate) fn note(&mut self, fresh: &[u8]) {
+        self.bytes += fresh.len() as u64;
+        self.hasher.update(fresh);
+    }
+
+    pub(crate) fn finish(self) -> (u64, Sha256) {
+        (self.bytes, Sha256(self.hasher.finalize().into()))
+    }
+}
+
 /// Counts and hashes what passes.
 pub struct HashingReader<R> {
     inner: R,
-    hasher: Hasher,
-    bytes: u64,
+    passed: Counted,
 }
 
 impl<R> HashingReader<R> {
@@ -166,24 +183,18 @@ impl<R> HashingReader<R> {
     pub fn new(inner: R) -> Self {
         Self {
             inner,
-            hasher: Hasher::new(),
-            bytes: 0,
+            passed: Counted::default(),
         }
-    }
-
-    fn note(&mut self, fresh: &[u8]) {
-        self.bytes += fresh.len() as u64;
-        self.hasher.update(fresh);
     }
 
     /// How much has passed.
     pub fn bytes(&self) -> u64 {
-        self.bytes
+        self.passed.bytes
     }
 
     /// How much has passed, and its hash.
     pub fn finish(self) -> (u64, Sha256) {
-        (self.bytes, Sha256(self.hasher.finalize().into()))
+        self.passed.finish()
     }
 }
 
@@ -199,7 +210,7 @@ impl<R: AsyncRead + Unpin> HashingReader<R> {
 impl<R: io::Read> io::Read for HashingReader<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buf)?;
-        self.note(&buf[..count]);
+        self.passed.note(&buf[..count]);
         Ok(count)
     }
 }
@@ -213,7 +224,7 @@ impl<R: AsyncRead + Unpin> AsyncRead for HashingReader<R> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
         if let Poll::Ready(Ok(())) = &polled {
-            self.note(&buf.filled()[before..]);
+            self.passed.note(&buf.filled()[before..]);
         }
         polled
     }

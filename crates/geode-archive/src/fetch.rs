@@ -3,37 +3,27 @@
 
 use crate::backoff::{Backoff, persist};
 use crate::checkpoints::checkpoints;
-use crate::content::{HashingReader, Sha256};
-use crate::inventory::{BaseBackup, Inventory, inventory};
-use crate::layout::{Lineage, SNAPSHOT, SegmentRange};
+use crate::download::{ATTEMPTS, Download};
+use crate::inventory::{Inventory, inventory};
+use crate::layout::{Lineage, SNAPSHOT_ZSTD};
 use crate::location::{Access, LineageError, Location, LocationError};
-use crate::plan::{RestoreGap, RestorePlan, restore_plan};
-use crate::segment::check_segment;
-use crate::store::{ErrorKind, ObjectError, ObjectStore};
-use futures::future::BoxFuture;
-use futures::{StreamExt, TryStreamExt};
+use crate::object::Codec;
+use crate::plan::{RestoreGap, restore_plan};
+use crate::store::{ErrorKind, ObjectError, ObjectStore, PairedStore};
 use geode_log::SegmentName;
-use geode_types::{
-    FetchedBackup, FetchedBase, FetchedSegment, GroupId, RESTORE_FILE, RESTORE_FORMAT, RestoreGoal,
-    RestoreTarget,
-};
+use geode_types::{FetchedBackup, RESTORE_FILE, RESTORE_FORMAT, RestoreGoal, RestoreTarget};
 use jiff::Timestamp;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::fs;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
-/// Segments downloaded at the same time.
-const PARALLEL: usize = 4;
-/// An object is tried this often; each try goes on where the last one broke.
-const ATTEMPTS: u32 = 10;
-/// A download that yields nothing for this long has broken.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Segments downloaded at the same time, unless somebody asks for another number.
+pub const PARALLEL: usize = 4;
 /// So many checkpoints are named when the one that was asked for is not there.
 const NAMES_MAX: usize = 10;
-const CHUNK: usize = 128 * 1024;
 
 /// How far a fetch is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,16 +101,20 @@ pub async fn fetch(
     progress: OnProgress<'_>,
 ) -> Result<FetchedBackup, FetchError> {
     let (store, lineage) = open_history(source, access).await?;
-    let target = resolve(&*store, lineage, goal).await?;
-    fetch_lineage(&*store, lineage, target, into, progress).await
+    let codec = access.codec();
+    let target = resolve(&*store, &codec, lineage, goal).await?;
+    let parallel = access.parallel.unwrap_or(PARALLEL);
+    fetch_lineage(&*store, &codec, lineage, target, into, parallel, progress).await
 }
 
 /// [`fetch`] from an open store.
 pub async fn fetch_lineage(
     store: &dyn ObjectStore,
+    codec: &Codec,
     lineage: Lineage,
     target: RestoreTarget,
     into: &Path,
+    parallel: usize,
     progress: OnProgress<'_>,
 ) -> Result<FetchedBackup, FetchError> {
     refuse_future(target)?;
@@ -132,7 +126,7 @@ pub async fn fetch_lineage(
             place: place.clone(),
             gap,
         })?;
-        let download = Download::new(store, into, &found, &plan, progress);
+        let download = Download::new(store, codec, into, &found, &plan, progress);
         let Some(base) = &plan.base else {
             break (plan, None);
         };
@@ -146,12 +140,12 @@ pub async fn fetch_lineage(
             Err(error) => return Err(error),
         }
     };
-    let download = Download::new(store, into, &found, &plan, progress);
+    let download = Download::new(store, codec, into, &found, &plan, progress);
     download.report(
         plan.base.as_ref().map_or(0, |base| base.manifest.stored_bytes),
         "downloading segments",
     );
-    let segments = download.segments(lineage, &plan).await?;
+    let segments = download.segments(lineage, &plan, parallel).await?;
     let fetched = FetchedBackup {
         format: RESTORE_FORMAT,
         source: place,
@@ -160,6 +154,7 @@ pub async fn fetch_lineage(
         base,
         segments,
         target,
+        state_hash: end_hash(&found, target),
         hole: plan.hole.map(|hole| (hole.first, hole.last)),
     };
     let text = serde_json::to_vec_pretty(&fetched).expect("restore.json has string keys only");
@@ -169,13 +164,26 @@ pub async fn fetch_lineage(
     Ok(fetched)
 }
 
+/// The hash of the graph at the target, when a backup ends there.
+fn end_hash(found: &Inventory, target: RestoreTarget) -> Option<String> {
+    let RestoreTarget::Index(until) = target else {
+        return None;
+    };
+    let increment = found.increments.iter().find(|increment| increment.index == until);
+    increment.map(|increment| increment.state_hash.clone())
+}
+
 /// The store of an archive, and which history in it is meant.
 pub async fn open_history(
     source: &str,
     access: &Access,
 ) -> Result<(Arc<dyn ObjectStore>, Lineage), FetchError> {
     let location = Location::parse(source)?;
-    let store = location.open(access).await;
+    let mut store = location.open(access).await;
+    if let Some((copy, access)) = access.copy.as_deref() {
+        let copy = Location::parse(copy)?.open(access).await;
+        store = Arc::new(PairedStore::new(store, copy));
+    }
     let lineage = location.lineage(&*store).await?;
     Ok((store, lineage))
 }
@@ -183,6 +191,7 @@ pub async fn open_history(
 /// The place in the history that is meant.
 pub async fn resolve(
     store: &dyn ObjectStore,
+    codec: &Codec,
     lineage: Lineage,
     goal: &RestoreGoal,
 ) -> Result<RestoreTarget, FetchError> {
@@ -190,7 +199,7 @@ pub async fn resolve(
         RestoreGoal::Target(target) => return Ok(*target),
         RestoreGoal::Checkpoint(name) => name,
     };
-    let known = persist(ATTEMPTS, backoff(), || checkpoints(store, lineage)).await?;
+    let known = persist(ATTEMPTS, backoff(), || checkpoints(store, codec, lineage)).await?;
     if let Some(found) = known.iter().find(|checkpoint| checkpoint.name == *name) {
         return Ok(RestoreTarget::Index(found.index));
     }
@@ -228,7 +237,7 @@ pub(crate) async fn prepare(into: &Path) -> Result<(), FetchError> {
     while let Some(entry) = entries.next_entry().await.map_err(local(into))? {
         let name = entry.file_name().to_string_lossy().into_owned();
         let plain = name.strip_suffix(".part").unwrap_or(&name);
-        if plain != SNAPSHOT && plain != RESTORE_FILE && SegmentName::parse(plain).is_none() {
+        if plain != SNAPSHOT_ZSTD && plain != RESTORE_FILE && SegmentName::parse(plain).is_none() {
             return Err(FetchError::NotEmpty(into.to_owned()));
         }
         leftovers.push(entry.path());
@@ -242,11 +251,11 @@ pub(crate) async fn prepare(into: &Path) -> Result<(), FetchError> {
     Ok(())
 }
 
-fn backoff() -> Backoff {
+pub(crate) fn backoff() -> Backoff {
     Backoff::new(Duration::from_millis(300), Duration::from_secs(15))
 }
 
-fn local(path: &Path) -> impl FnOnce(io::Error) -> FetchError + '_ {
+pub(crate) fn local(path: &Path) -> impl FnOnce(io::Error) -> FetchError + '_ {
     move |source| FetchError::Local {
         path: path.to_owned(),
         source,
@@ -269,173 +278,4 @@ pub(crate) fn part_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".part");
     name.into()
-}
-
-pub(crate) struct Download<'a> {
-    store: &'a dyn ObjectStore,
-    into: &'a Path,
-    total_bytes: u64,
-    done_bytes: Mutex<u64>,
-    progress: OnProgress<'a>,
-}
-
-impl<'a> Download<'a> {
-    pub(crate) fn new(
-        store: &'a dyn ObjectStore,
-        into: &'a Path,
-        found: &Inventory,
-        plan: &RestorePlan,
-        progress: OnProgress<'a>,
-    ) -> Self {
-        Self {
-            store,
-            into,
-            total_bytes: plan.bytes(found),
-            done_bytes: Mutex::new(0),
-            progress,
-        }
-    }
-
-    pub(crate) fn report(&self, bytes: u64, step: &str) {
-        let done_bytes = {
-            let mut done = self
-                .done_bytes
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            *done += bytes;
-            *done
-        };
-        (self.progress)(Progress {
-            step: step.to_owned(),
-            done_bytes,
-            total_bytes: self.total_bytes,
-        });
-    }
-
-    pub(crate) async fn base(&self, base: &BaseBackup) -> Result<FetchedBase, FetchError> {
-        self.report(
-            0,
-            &format!("downloading the base backup of index {}", base.manifest.index),
-        );
-        let key = format!("{}{SNAPSHOT}", base.folder);
-        let path = self.into.join(SNAPSHOT);
-        let (bytes, sha256) = self.object(&key, &path).await?;
-        if (bytes, sha256) != (base.manifest.stored_bytes, base.manifest.stored_sha256) {
-            let detail = format!(
-                "it has {bytes} bytes and SHA-256 {sha256}; its manifest says {} and {}",
-                base.manifest.stored_bytes, base.manifest.stored_sha256
-            );
-            return Err(ObjectError::new(
-                ErrorKind::Corrupt,
-                format!("use {}", self.store.url(&key)),
-                detail,
-            )
-            .into());
-        }
-        fs::rename(part_of(&path), &path).await.map_err(local(&path))?;
-        Ok(FetchedBase {
-            file: SNAPSHOT.to_owned(),
-            index: base.manifest.index,
-            term: base.manifest.term,
-            state_hash: base.manifest.state_hash.clone(),
-        })
-    }
-
-    async fn segments(
-        &self,
-        lineage: Lineage,
-        plan: &RestorePlan,
-    ) -> Result<Vec<FetchedSegment>, FetchError> {
-        let count = plan.segments.len();
-        let mut downloads: Vec<BoxFuture<'_, Result<FetchedSegment, FetchError>>> = Vec::with_capacity(count);
-        for (number, range) in plan.segments.iter().copied().enumerate() {
-            downloads.push(Box::pin(async move {
-                let bytes = self.segment(lineage, range).await?;
-                self.report(bytes, &format!("downloaded segment {} of {count}", number + 1));
-                let file = SegmentName::Sealed(range.first, range.last).to_string();
-                Ok(FetchedSegment {
-                    file,
-                    first: range.first,
-                    last: range.last,
-                })
-            }));
-        }
-        futures::stream::iter(downloads)
-            .buffered(PARALLEL)
-            .try_collect()
-            .await
-    }
-
-    pub(crate) async fn segment(&self, lineage: Lineage, range: SegmentRange) -> Result<u64, FetchError> {
-        let key = lineage.segment(GroupId(0), range);
-        let path = self
-            .into
-            .join(SegmentName::Sealed(range.first, range.last).to_string());
-        let part = self.download(&key, &path).await?;
-        let checked = tokio::task::spawn_blocking(move || check_segment(&part, lineage, range)).await;
-        let checked = checked.unwrap_or_else(|error| Err(error.to_string()));
-        let content = checked.map_err(|detail| {
-            ObjectError::new(
-                ErrorKind::Corrupt,
-                format!("use {}", self.store.url(&key)),
-                detail,
-            )
-        })?;
-        fs::rename(part_of(&path), &path).await.map_err(local(&path))?;
-        Ok(content.bytes())
-    }
-
-    /// Downloads an object to `path.part`; its size and hash.
-    async fn object(&self, key: &str, path: &Path) -> Result<(u64, Sha256), FetchError> {
-        let part = self.download(key, path).await?;
-        // Read back from the file: what counts is what is on the disk now.
-        let mut hashing = HashingReader::new(fs::File::open(&part).await.map_err(local(&part))?);
-        hashing.drain().await.map_err(local(&part))?;
-        Ok(hashing.finish())
-    }
-
-    /// Downloads an object to `path.part`, which it returns; goes on where it broke.
-    async fn download(&self, key: &str, path: &Path) -> Result<PathBuf, FetchError> {
-        let part = part_of(path);
-        let mut file = fs::File::create(&part).await.map_err(local(&part))?;
-        let mut offset = 0;
-        let mut pauses = backoff();
-        loop {
-            match self.rest(key, &mut offset, &mut file).await {
-                Ok(()) => break,
-                Err(FetchError::Store(error))
-                    if error.kind == ErrorKind::Unavailable && pauses.failures() + 1 < ATTEMPTS =>
-                {
-                    tracing::warn!(%error, offset, "the download will go on");
-                    tokio::time::sleep(pauses.failed()).await;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        file.sync_all().await.map_err(local(&part))?;
-        Ok(part)
-    }
-
-    async fn rest(&self, key: &str, offset: &mut u64, file: &mut fs::File) -> Result<(), FetchError> {
-        let unavailable = |detail: String| {
-            ObjectError::new(
-                ErrorKind::Unavailable,
-                format!("read {}", self.store.url(key)),
-                detail,
-            )
-        };
-        let mut reader = self.store.get(key, *offset).await?;
-        let mut chunk = vec![0; CHUNK];
-        loop {
-            let read = tokio::time::timeout(IDLE_TIMEOUT, reader.read(&mut chunk)).await;
-            let read = read.map_err(|_| unavailable(format!("nothing came for {IDLE_TIMEOUT:?}")))?;
-            let count = read.map_err(|error| unavailable(error.to_string()))?;
-            if count == 0 {
-                file.flush().await.map_err(local(self.into))?;
-                return Ok(());
-            }
-            file.write_all(&chunk[..count]).await.map_err(local(self.into))?;
-            *offset += count as u64;
-        }
-    }
 }

@@ -1,20 +1,25 @@
 //! What is in the archive of one incarnation, read from listings and manifests: the only source of truth about it.
 
 use crate::content::Sha256;
-use crate::layout::{Lineage, MANIFEST, SegmentRange, parse_cluster, parse_incarnation, parse_segment};
+use crate::increment::{Increment, increments};
+use crate::layout::{
+    Lineage, MANIFEST, SNAPSHOT, SNAPSHOT_ZSTD, SegmentRange, parse_cluster, parse_incarnation, parse_segment,
+};
 use crate::store::{ErrorKind, ObjectError, ObjectStore, get_small, list_all};
-use geode_types::{ClusterId, GroupId, Incarnation, LogIndex, Term};
+use geode_types::{ClusterId, Compression, GroupId, Incarnation, LogIndex, Term};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// The version of manifests.
-pub const MANIFEST_FORMAT: u32 = 1;
+/// The version of manifests that are written.
+pub const MANIFEST_FORMAT: u32 = 2;
+/// The version whose snapshot is a zstd stream.
+const ZSTD_FORMAT: u32 = 1;
 const MANIFEST_BYTES_MAX: usize = 64 * 1024;
 
 /// What stands in the manifest of a base backup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// [`MANIFEST_FORMAT`].
+    /// [`MANIFEST_FORMAT`], or an older one.
     pub format: u32,
     /// The cluster.
     pub cluster_id: ClusterId,
@@ -33,7 +38,7 @@ pub struct Manifest {
     pub started_at: Timestamp,
     /// When the snapshot was stored; every commit in it is older.
     pub finished_at: Timestamp,
-    /// Size of the object `snapshot.zst`.
+    /// Size of the object with the snapshot.
     pub stored_bytes: u64,
     /// Hash of that object.
     pub stored_sha256: Sha256,
@@ -41,6 +46,12 @@ pub struct Manifest {
     pub snapshot_bytes: u64,
     /// Hash of the snapshot stream.
     pub snapshot_sha256: Sha256,
+    /// How it is compressed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<Compression>,
+    /// Id of the key that it is sealed with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// Version of the server that wrote the snapshot.
     pub server_version: String,
 }
@@ -52,6 +63,29 @@ pub struct BaseBackup {
     pub folder: String,
     /// What it says about itself.
     pub manifest: Manifest,
+}
+
+impl BaseBackup {
+    /// Whether its snapshot is one zstd stream: of an older version.
+    pub(crate) fn is_zstd_stream(&self) -> bool {
+        self.manifest.format == ZSTD_FORMAT
+    }
+
+    /// Its name: of its folder.
+    pub fn name(&self) -> &str {
+        let folder = self.folder.trim_end_matches('/');
+        folder.rsplit('/').next().unwrap_or(folder)
+    }
+
+    /// The object with the snapshot.
+    pub fn snapshot(&self) -> String {
+        let name = if self.is_zstd_stream() {
+            SNAPSHOT_ZSTD
+        } else {
+            SNAPSHOT
+        };
+        format!("{}{name}", self.folder)
+    }
 }
 
 /// A segment in the archive.
@@ -70,6 +104,8 @@ pub struct Inventory {
     pub lineage: Lineage,
     /// Complete base backups, oldest index first.
     pub bases: Vec<BaseBackup>,
+    /// Incremental and differential backups, oldest index first.
+    pub increments: Vec<Increment>,
     /// Segments of group 0, in order.
     pub segments: Vec<ArchivedSegment>,
 }
@@ -77,10 +113,12 @@ pub struct Inventory {
 /// Reads everything of one incarnation.
 pub async fn inventory(store: &dyn ObjectStore, lineage: Lineage) -> Result<Inventory, ObjectError> {
     let bases = bases(store, lineage).await?;
+    let increments = increments(store, lineage).await?;
     let segments = segments(store, lineage, LogIndex(0)).await?;
     Ok(Inventory {
         lineage,
         bases,
+        increments,
         segments,
     })
 }
@@ -95,9 +133,9 @@ pub async fn bases(store: &dyn ObjectStore, lineage: Lineage) -> Result<Vec<Base
         let bytes = get_small(store, &entry.key, MANIFEST_BYTES_MAX).await?;
         let act = || format!("read the manifest {}", store.url(&entry.key));
         let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|error| corrupt(act(), error))?;
-        if manifest.format != MANIFEST_FORMAT {
+        if !(ZSTD_FORMAT..=MANIFEST_FORMAT).contains(&manifest.format) {
             let detail = format!(
-                "its format {} is not {MANIFEST_FORMAT}; is it of a newer version?",
+                "its format {} is newer than {MANIFEST_FORMAT}, the newest that this version of Geode reads",
                 manifest.format
             );
             return Err(corrupt(act(), detail));

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! <cluster id>/<incarnation:08>/wal/<group>/<first:020>-<last:020>.seg
-//! <cluster id>/<incarnation:08>/base/<index:020>-<unique>/snapshot.zst
+//! <cluster id>/<incarnation:08>/base/<index:020>-<unique>/snapshot.obj
 //!                                                        /manifest.json   written last: its presence makes the backup complete
+//! <cluster id>/<incarnation:08>/backups/<index:020>-<unique>.json      an incremental or differential backup
 //! <cluster id>/<incarnation:08>/checkpoints/<index:020>.json
 //! ```
 
@@ -12,8 +13,10 @@ use geode_types::{ClusterId, GroupId, Incarnation, LogIndex};
 
 /// The manifest of a base backup, in its folder.
 pub const MANIFEST: &str = "manifest.json";
-/// The snapshot of a base backup, in its folder.
-pub const SNAPSHOT: &str = "snapshot.zst";
+/// The snapshot of a base backup, in its folder: a coded object.
+pub const SNAPSHOT: &str = "snapshot.obj";
+/// The snapshot of a base backup whose manifest has format 1; and the file of a fetched one.
+pub const SNAPSHOT_ZSTD: &str = "snapshot.zst";
 
 /// One incarnation of one cluster: a history without branches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,9 +63,24 @@ impl Lineage {
         format!("{}base/", self.root())
     }
 
-    /// The folder of one base backup. `unique` keeps two backups of the same index apart.
+    /// The name of a backup. `unique` keeps two of the same index apart.
+    pub fn backup_name(&self, index: LogIndex, unique: u32) -> String {
+        format!("{:020}-{unique:08x}", index.0)
+    }
+
+    /// The folder of one base backup.
     pub fn base(&self, index: LogIndex, unique: u32) -> String {
-        format!("{}{:020}-{unique:08x}/", self.bases(), index.0)
+        format!("{}{}/", self.bases(), self.backup_name(index, unique))
+    }
+
+    /// The folder of incremental and differential backups.
+    pub fn backups(&self) -> String {
+        format!("{}backups/", self.root())
+    }
+
+    /// An incremental or differential backup.
+    pub fn backup(&self, name: &str) -> String {
+        format!("{}{name}.json", self.backups())
     }
 
     /// The folder of the lists of checkpoints.
@@ -142,6 +160,10 @@ mod tests {
         assert_eq!(
             lineage().base(LogIndex(9), 0xab),
             "00000000-0000-0000-0000-000000000007/00000002/base/00000000000000000009-000000ab/"
+        );
+        assert_eq!(
+            lineage().backup(&lineage().backup_name(LogIndex(9), 0xab)),
+            "00000000-0000-0000-0000-000000000007/00000002/backups/00000000000000000009-000000ab.json"
         );
         assert_eq!(
             lineage().checkpoints_at(LogIndex(9)),

@@ -3,7 +3,8 @@
 //! * [`ObjectStore`]: the seam to S3, a directory, memory; the only code that names the AWS SDK is below `store/s3`.
 //! * [`layout`]: what stands where.
 //! * [`archive_plan`], [`restore_plan`], [`cleanup_plan`]: pure decisions about listings.
-//! * [`write_base_backup`], [`SoundSegment`], [`upload_segment`]: what a sidecar does; [`fetch`]: what a restore does.
+//! * [`Codec`]: how objects are compressed and sealed.
+//! * [`write_base_backup`], [`write_increment`], [`SoundSegment`], [`upload_segment`]: what a sidecar does; [`fetch`]: what a restore does.
 //!
 //! The store itself is the only record of what is archived: nothing here keeps local state. It must not know the graph, the
 //! server's protocol or a configuration file.
@@ -11,12 +12,16 @@
 mod backoff;
 mod base;
 mod checkpoints;
-mod compress;
 mod content;
+mod copy;
+mod download;
 mod fetch;
+mod increment;
 mod inventory;
+mod keys;
 pub mod layout;
 mod location;
+mod object;
 mod plan;
 mod preview;
 mod retention;
@@ -28,14 +33,17 @@ mod verify;
 pub use backoff::Backoff;
 pub use base::{SnapshotFacts, write_base_backup};
 pub use checkpoints::{checkpoints, write_checkpoints};
-pub use compress::CompressingReader;
 pub use content::{Content, HashError, HashingReader, Sha256, Source};
-pub use fetch::{FetchError, OnProgress, Progress, fetch, fetch_lineage, open_history, resolve};
+pub use copy::{Copier, copy_object};
+pub use fetch::{FetchError, OnProgress, PARALLEL, Progress, fetch, fetch_lineage, open_history, resolve};
+pub use increment::{INCREMENT_FORMAT, Increment, IncrementError, IncrementFacts, write_increment};
 pub use inventory::{
     ArchivedSegment, BaseBackup, Inventory, MANIFEST_FORMAT, Manifest, bases, inventory, segments,
 };
+pub use keys::KeyError;
 pub use layout::{Lineage, SegmentRange};
-pub use location::{Access, LineageError, Location, LocationError};
+pub use location::{Access, LineageError, Location, LocationError, split_backup};
+pub use object::{Codec, DecodeError, Decoder};
 pub use plan::{
     ArchivePlan, CLOCK_SKEW_MICROS, RestoreGap, RestorePlan, advance, archive_plan, archived_until, describe,
     restore_plan,
@@ -45,7 +53,8 @@ pub use retention::{CleanupPlan, clean_up, cleanup_plan};
 pub use segment::SoundSegment;
 pub use store::{
     Answer, DirectoryStore, ErrorKind, FailingStore, Fault, LIST_PAGE, Listed, MemoryStore, ObjectError,
-    ObjectInfo, ObjectStore, Operation, Put, Reader, S3Options, S3Store, Stored, get_small, list_all,
+    ObjectInfo, ObjectStore, Operation, PairedStore, Put, Reader, S3Options, S3Store, Stored, get_small,
+    list_all,
 };
 pub use upload::{UploadError, upload_segment, verify_segment};
-pub use verify::{ArchiveReport, verify_archive};
+pub use verify::{ArchiveReport, Checks, verify_archive};

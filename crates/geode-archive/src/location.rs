@@ -2,6 +2,7 @@
 
 use crate::inventory::{bases, clusters, newest_lineage};
 use crate::layout::{Lineage, cluster_folder, incarnation_folder};
+use crate::object::Codec;
 use crate::store::{DirectoryStore, ObjectError, ObjectStore, S3Options, S3Store};
 use geode_types::{ClusterId, Incarnation};
 use std::path::PathBuf;
@@ -21,7 +22,7 @@ enum Place {
     Directory(PathBuf),
 }
 
-/// How the object store of a `s3://` location is reached.
+/// How the object store of a location is reached, and with which keys it is read.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
     /// `http(s)://host:port`; AWS when absent.
@@ -30,6 +31,22 @@ pub struct Access {
     pub region: Option<String>,
     /// See [`S3Options::credentials_dir`].
     pub credentials_dir: Option<PathBuf>,
+    /// See [`Codec::keys`].
+    pub keys: Option<PathBuf>,
+    /// Segments downloaded at the same time; [`PARALLEL`](crate::PARALLEL) when absent.
+    pub parallel: Option<usize>,
+    /// Location of a copy of the archive, and how it is reached: read for what is missing or damaged.
+    pub copy: Option<Box<(String, Access)>>,
+}
+
+impl Access {
+    /// For reading what is there, and storing beside it.
+    pub fn codec(&self) -> Codec {
+        Codec {
+            compression: None,
+            keys: self.keys.clone(),
+        }
+    }
 }
 
 /// The text is not the URL of an archive.
@@ -59,6 +76,26 @@ pub enum LineageError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] ObjectError),
+}
+
+/// Splits the location of a backup, as statuses and lists print it (`…/base/NAME/`, `…/backups/NAME.json`), into that of its archive and its name. The
+/// location of an archive has no name.
+pub fn split_backup(url: &str) -> (String, Option<String>) {
+    let found = url
+        .trim_end_matches('/')
+        .rsplit_once('/')
+        .and_then(|(folder, last)| {
+            let name = last.strip_suffix(".json").unwrap_or(last);
+            let parent = if name == last { "/base" } else { "/backups" };
+            let archive = folder.strip_suffix(parent);
+            let is_backup = name
+                .split_once('-')
+                .is_some_and(|(index, unique)| index.len() == 20 && unique.len() == 8);
+            archive
+                .filter(|_| is_backup)
+                .map(|archive| (archive.to_owned(), Some(name.to_owned())))
+        });
+    found.unwrap_or_else(|| (url.to_owned(), None))
 }
 
 impl Location {
@@ -219,6 +256,31 @@ mod tests {
             &format!("s3://wal/{ID}/wal"),
         ] {
             assert!(Location::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_location_of_a_backup_is_that_of_its_archive_and_its_name() {
+        let name = "00000000000000000900-0000002a";
+        let archive = format!("s3://wal/a/{ID}/00000002");
+        for url in [
+            format!("{archive}/base/{name}/"),
+            format!("{archive}/base/{name}"),
+            format!("{archive}/backups/{name}.json"),
+        ] {
+            assert_eq!(
+                split_backup(&url),
+                (archive.clone(), Some(name.to_owned())),
+                "{url}"
+            );
+        }
+        for url in [
+            archive.as_str(),
+            "s3://wal/base/other",
+            "file:///backups/x.json",
+            "s3://wal",
+        ] {
+            assert_eq!(split_backup(url), (url.to_owned(), None));
         }
     }
 

@@ -31,6 +31,8 @@ fn base(index: u64, finished_second: i64) -> BaseBackup {
             stored_sha256: Sha256([0; 32]),
             snapshot_bytes: 1,
             snapshot_sha256: Sha256([0; 32]),
+            compression: None,
+            key: None,
             server_version: String::new(),
         },
     }
@@ -47,6 +49,7 @@ fn inventory(bases: &[(u64, i64)], segments: &[(u64, u64)]) -> Inventory {
             incarnation: Incarnation(1),
         },
         bases: bases.iter().map(|(index, time)| base(*index, *time)).collect(),
+        increments: Vec::new(),
         segments: segments.iter().map(segment).collect(),
     }
 }

@@ -22,7 +22,7 @@ pub struct Preview {
 /// Looks, by the same plan as [`fetch`](crate::fetch()).
 pub async fn preview(source: &str, access: &Access, goal: &RestoreGoal) -> Result<Preview, FetchError> {
     let (store, lineage) = open_history(source, access).await?;
-    let target = resolve(&*store, lineage, goal).await?;
+    let target = resolve(&*store, &access.codec(), lineage, goal).await?;
     preview_lineage(&*store, lineage, target).await
 }
 

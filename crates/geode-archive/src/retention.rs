@@ -1,11 +1,13 @@
 //! What an archive no longer has to keep. [`cleanup_plan`] decides from listings, [`clean_up`] deletes.
 //!
 //! Kept are: every base backup of the last `days`, the newest one before them, so that each moment of those days can be restored, and the newest
-//! `min_count` in any case; of the log, what a restore to any moment of the last `wal_days` needs. Nothing is deleted that the newest base
-//! backup needs, and nothing at all while there is none.
+//! `min_count` in any case; of the log, what a restore to any moment of the last `wal_days` needs; of incremental and differential backups those of
+//! the last `incremental_days` and the newest `incremental_min_count`, with the full backup and the log of each. Nothing is deleted that the newest
+//! base backup needs, and nothing at all while there is none.
 
+use crate::increment::Increment;
 use crate::inventory::{ArchivedSegment, BaseBackup, Inventory};
-use crate::layout::{Lineage, MANIFEST, SNAPSHOT};
+use crate::layout::{Lineage, MANIFEST};
 use crate::store::{ErrorKind, ObjectError, ObjectStore, list_all};
 use geode_types::{CleanedUp, GroupId, LogIndex, Retention};
 use jiff::{SignedDuration, Timestamp};
@@ -17,6 +19,10 @@ pub struct CleanupPlan {
     pub lineage: Lineage,
     /// Base backups, oldest first.
     pub bases: Vec<BaseBackup>,
+    /// Incremental and differential backups, oldest first.
+    pub increments: Vec<Increment>,
+    /// The last entry of the oldest one that stays; where the deleted ones end when none does.
+    pub oldest_increment: LogIndex,
     /// Segments, oldest first.
     pub segments: Vec<ArchivedSegment>,
     /// Base backups that stay, oldest first.
@@ -36,6 +42,8 @@ impl CleanupPlan {
             segments: self.segments.len() as u64,
             bytes: self.bytes(),
             oldest: self.oldest().unwrap_or_default(),
+            increments: self.increments.len() as u64,
+            oldest_increment: self.oldest_increment,
         }
     }
 
@@ -50,8 +58,9 @@ impl CleanupPlan {
 
 /// Decides what goes.
 pub fn cleanup_plan(found: &Inventory, retention: &Retention, now: Timestamp) -> CleanupPlan {
+    let days_ago = |days: u32| now - SignedDuration::from_hours(24 * i64::from(days));
     let newest_before = |days: u32| {
-        let limit = now - SignedDuration::from_hours(24 * i64::from(days));
+        let limit = days_ago(days);
         let is_before = |base: &&BaseBackup| base.manifest.finished_at <= limit;
         found.bases.iter().rposition(|base| is_before(&base))
     };
@@ -59,7 +68,13 @@ pub fn cleanup_plan(found: &Inventory, retention: &Retention, now: Timestamp) ->
         .bases
         .len()
         .saturating_sub(retention.min_count.max(1) as usize);
+    let limit = days_ago(retention.incremental_days.unwrap_or(retention.days));
+    let (increments, pinning) = split_increments(found, limit, retention.incremental_min_count as usize);
+    // Increments go on from a full backup, which stays with them.
+    let base_of = |increment: &&Increment| found.bases.iter().position(|base| base.name() == increment.base);
+    let pinned = pinning.iter().filter_map(base_of).min();
     let first_kept = newest_before(retention.days).unwrap_or(0).min(by_count);
+    let first_kept = first_kept.min(pinned.unwrap_or(first_kept));
     let (gone, kept) = found.bases.split_at(first_kept);
     let oldest = kept.first().map(|base| base.manifest.index);
     // The log goes on from a base backup that stays.
@@ -69,6 +84,15 @@ pub fn cleanup_plan(found: &Inventory, retention: &Retention, now: Timestamp) ->
             .get(base.max(first_kept))
             .map(|base| base.manifest.index)
     });
+    let log_from = match pinned {
+        Some(pinned) => log_from.min(Some(found.bases[pinned].manifest.index)),
+        None => log_from,
+    };
+    let oldest_increment = match (pinning.first(), increments.last()) {
+        (Some(kept), _) => kept.index,
+        (None, Some(gone)) => LogIndex(gone.index.0 + 1),
+        (None, None) => LogIndex(0),
+    };
     let newest = found.segments.last().map(|segment| segment.range);
     let is_spent = |segment: &&ArchivedSegment| {
         // The last segment says how far the archive is.
@@ -78,8 +102,36 @@ pub fn cleanup_plan(found: &Inventory, retention: &Retention, now: Timestamp) ->
         lineage: found.lineage,
         bases: gone.to_vec(),
         kept: kept.to_vec(),
+        increments,
+        oldest_increment,
         segments: found.segments.iter().take_while(is_spent).copied().collect(),
     }
+}
+
+/// The increments that go, and those that stay. One whose full backup is not there is of no use.
+fn split_increments(
+    found: &Inventory,
+    limit: Timestamp,
+    min_count: usize,
+) -> (Vec<Increment>, Vec<&Increment>) {
+    let has_base = |increment: &Increment| found.bases.iter().any(|base| base.name() == increment.base);
+    let sound = found
+        .increments
+        .iter()
+        .filter(|increment| has_base(increment))
+        .count();
+    let (mut gone, mut kept) = (Vec::new(), Vec::new());
+    let mut left = sound;
+    for increment in &found.increments {
+        let is_sound = has_base(increment);
+        if is_sound && (increment.finished_at > limit || left <= min_count) {
+            kept.push(increment);
+        } else {
+            gone.push(increment.clone());
+        }
+        left -= usize::from(is_sound);
+    }
+    (gone, kept)
 }
 
 /// Deletes, unless a base backup that is kept is not whole: then what is older may be all there is. A base backup loses its manifest first, and so does not count any more; the log goes from its beginning. Whenever it breaks off, what
@@ -87,6 +139,9 @@ pub fn cleanup_plan(found: &Inventory, retention: &Retention, now: Timestamp) ->
 pub async fn clean_up(store: &dyn ObjectStore, plan: &CleanupPlan) -> Result<(), ObjectError> {
     for base in &plan.kept {
         check(store, base).await?;
+    }
+    for increment in &plan.increments {
+        store.delete(&plan.lineage.backup(&increment.name)).await?;
     }
     if let Some(oldest) = plan.oldest() {
         let kept = format!("{}{:020}", plan.lineage.bases(), oldest.0);
@@ -98,7 +153,7 @@ pub async fn clean_up(store: &dyn ObjectStore, plan: &CleanupPlan) -> Result<(),
         let listed = list_all(store, &plan.lineage.bases(), "").await?;
         for entry in listed
             .iter()
-            .filter(|entry| before(&entry.key) && entry.key.ends_with(SNAPSHOT))
+            .filter(|entry| before(&entry.key) && !entry.key.ends_with(MANIFEST))
         {
             store.delete(&entry.key).await?;
         }
@@ -117,7 +172,7 @@ pub async fn clean_up(store: &dyn ObjectStore, plan: &CleanupPlan) -> Result<(),
 
 /// Whether the snapshot is there, as large as it was stored.
 async fn check(store: &dyn ObjectStore, base: &BaseBackup) -> Result<(), ObjectError> {
-    let key = format!("{}{SNAPSHOT}", base.folder);
+    let key = base.snapshot();
     let found = store.head(&key).await?.map(|info| info.bytes);
     if found == Some(base.manifest.stored_bytes) {
         return Ok(());

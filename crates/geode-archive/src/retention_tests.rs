@@ -1,7 +1,7 @@
 use super::*;
 use crate::content::{Content, Sha256};
 use crate::inventory::{MANIFEST_FORMAT, Manifest, inventory};
-use crate::layout::SegmentRange;
+use crate::layout::{SNAPSHOT, SegmentRange};
 use crate::plan::restore_plan;
 use crate::store::MemoryStore;
 use geode_types::{ClusterId, Incarnation, RestoreTarget, Term};
@@ -40,6 +40,8 @@ fn base(index: u64, finished: i64) -> BaseBackup {
             stored_sha256: Sha256([0; 32]),
             snapshot_bytes: 1,
             snapshot_sha256: Sha256([0; 32]),
+            compression: None,
+            key: None,
             server_version: String::new(),
         },
     }
@@ -50,6 +52,7 @@ fn found(days: &[i64], segments: std::ops::Range<u64>) -> Inventory {
     Inventory {
         lineage: lineage(),
         bases: days.iter().map(|day| base(10 * *day as u64, *day)).collect(),
+        increments: Vec::new(),
         segments: segments
             .map(|number| ArchivedSegment {
                 range: SegmentRange {
@@ -67,6 +70,29 @@ fn keep(days: u32, min_count: u32, wal_days: Option<u32>) -> Retention {
         days,
         min_count,
         wal_days,
+        incremental_days: None,
+        incremental_min_count: 0,
+    }
+}
+
+/// An increment of the full backup of one day, taken on another.
+fn increment(base_day: i64, taken: i64) -> Increment {
+    let index = LogIndex(10 * taken as u64);
+    Increment {
+        format: crate::increment::INCREMENT_FORMAT,
+        kind: geode_types::BackupKind::Incremental,
+        name: lineage().backup_name(index, 1),
+        cluster_id: lineage().cluster_id,
+        incarnation: lineage().incarnation,
+        base: base(10 * base_day as u64, base_day).name().to_owned(),
+        parent: String::new(),
+        after: LogIndex(0),
+        index,
+        bytes: 1,
+        state_hash: String::new(),
+        started_at: day(taken),
+        finished_at: day(taken),
+        server_version: String::new(),
     }
 }
 
@@ -99,6 +125,53 @@ fn every_moment_of_the_days_can_be_restored_and_so_many_backups_stay() {
 }
 
 #[test]
+fn increments_have_days_and_a_count_of_their_own_and_keep_their_full_backup_and_log() {
+    let mut weekly = found(&[60, 67, 74, 81, 88, 95], 0..100);
+    for (base, taken) in [(60, 62), (81, 83), (88, 90), (88, 92), (95, 97)] {
+        weekly.increments.push(increment(base, taken));
+    }
+    let mut retention = keep(7, 1, Some(3));
+    for (days, count, increments, bases, log) in [
+        // Day 93 is restored from the backup of day 88, but the log before day 95 need not stay.
+        (Some(2), 0, vec![], vec![88, 95], 95),
+        (Some(4), 0, vec![97], vec![88, 95], 95),
+        (Some(9), 0, vec![92, 97], vec![88, 95], 88),
+        (Some(4), 4, vec![83, 90, 92, 97], vec![81, 88, 95], 81),
+        (None, 0, vec![97], vec![88, 95], 95),
+        (
+            Some(100),
+            0,
+            vec![62, 83, 90, 92, 97],
+            vec![60, 67, 74, 81, 88, 95],
+            60,
+        ),
+    ] {
+        (retention.incremental_days, retention.incremental_min_count) = (days, count);
+        let plan = cleanup_plan(&weekly, &retention, day(TODAY));
+        let gone = plan.increments.len();
+        let left_over: Vec<u64> = weekly.increments[gone..]
+            .iter()
+            .map(|kept| kept.index.0 / 10)
+            .collect();
+        assert_eq!(left_over, increments, "{days:?} {count}");
+        assert_eq!(left(&weekly, retention), (bases, log), "{days:?} {count}");
+        let mut after = weekly.clone();
+        after.bases = plan.kept.clone();
+        after.increments.drain(..gone);
+        after.segments.drain(..plan.segments.len());
+        assert!(
+            crate::increment::broken_increments(&after).is_empty(),
+            "{days:?} {count}"
+        );
+        let oldest = increments.first().map_or(971, |taken| 10 * taken);
+        assert_eq!(
+            (plan.summary().increments, plan.summary().oldest_increment.0),
+            (gone as u64, oldest)
+        );
+    }
+}
+
+#[test]
 fn without_a_base_backup_nothing_goes_and_the_last_segment_always_stays() {
     let bare = found(&[], 0..5);
     assert_eq!(left(&bare, keep(0, 1, None)), (vec![], 0));
@@ -119,7 +192,7 @@ async fn a_clean_up_deletes_what_the_plan_says_and_goes_on_where_it_broke_off() 
             .unwrap();
     };
     for base in &archive.bases {
-        put(&format!("{}{SNAPSHOT}", base.folder), b"12345".to_vec()).await;
+        put(&base.snapshot(), b"12345".to_vec()).await;
         let manifest = serde_json::to_vec(&base.manifest).unwrap();
         put(&format!("{}{MANIFEST}", base.folder), manifest).await;
     }
@@ -154,7 +227,7 @@ async fn nothing_is_deleted_while_a_base_backup_that_stays_is_not_whole() {
             .unwrap();
     }
     let plan = cleanup_plan(&archive, &keep(7, 1, None), day(TODAY));
-    let snapshot = format!("{}{SNAPSHOT}", archive.bases[1].folder);
+    let snapshot = archive.bases[1].snapshot();
     for (bytes, said) in [(None, "not there"), (Some("1234"), "it has 4 bytes instead of 5")] {
         if let Some(bytes) = bytes {
             store

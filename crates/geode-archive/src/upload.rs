@@ -1,7 +1,8 @@
 //! Uploads a checked segment: stores it by put-if-absent, and looks at what is stored.
 
+use crate::object::Codec;
 use crate::segment::SoundSegment;
-use crate::store::{ErrorKind, ObjectError, ObjectStore, Put, same_content};
+use crate::store::{ErrorKind, ObjectError, ObjectStore, Put};
 use geode_types::GroupId;
 
 /// Why a segment is not archived.
@@ -31,20 +32,23 @@ pub enum UploadError {
     Store(#[from] ObjectError),
 }
 
-/// Archives a segment, or finds that the same bytes are archived already. Returns its size.
-pub async fn upload_segment(store: &dyn ObjectStore, segment: &SoundSegment) -> Result<u64, UploadError> {
-    let (content, key) = (&segment.content, key(segment));
-    match store.put_if_absent(&key, content).await? {
+/// Archives a segment, or finds that it is archived already, however it is coded there. Returns its size as stored.
+pub async fn upload_segment(
+    store: &dyn ObjectStore,
+    codec: &Codec,
+    segment: &SoundSegment,
+) -> Result<u64, UploadError> {
+    let key = key(segment);
+    let (put, stored) = codec.put(store, &key, &segment.content).await?;
+    match put {
         Put::Conflict => return Err(conflict(store, &key, segment)),
         // The comparison has just looked at it.
-        Put::SameContent => return Ok(content.bytes()),
+        Put::SameContent => return Ok(stored.bytes),
         Put::Created => {}
     }
     match store.head(&key).await? {
-        Some(info)
-            if info.bytes == content.bytes() && info.sha256.is_none_or(|hash| hash == content.sha256()) =>
-        {
-            Ok(content.bytes())
+        Some(info) if info.bytes == stored.bytes && info.sha256.is_none_or(|hash| hash == stored.sha256) => {
+            Ok(stored.bytes)
         }
         Some(_) => Err(conflict(store, &key, segment)),
         None => {
@@ -60,9 +64,13 @@ pub async fn upload_segment(store: &dyn ObjectStore, segment: &SoundSegment) -> 
 }
 
 /// Compares an archived segment with the member's own. `false` when it is not archived.
-pub async fn verify_segment(store: &dyn ObjectStore, segment: &SoundSegment) -> Result<bool, UploadError> {
+pub async fn verify_segment(
+    store: &dyn ObjectStore,
+    codec: &Codec,
+    segment: &SoundSegment,
+) -> Result<bool, UploadError> {
     let key = key(segment);
-    match same_content(store, &key, &segment.content).await? {
+    match codec.same_content(store, &key, &segment.content).await? {
         Some(true) => Ok(true),
         Some(false) => Err(conflict(store, &key, segment)),
         None => Ok(false),

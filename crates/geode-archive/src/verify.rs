@@ -1,9 +1,12 @@
 //! Is everything in the archive what was stored? Each object is read once, by the way that a restore takes, into a directory that holds one of
 //! them at a time.
 
-use crate::fetch::{Download, FetchError, OnProgress, prepare};
+use crate::download::Download;
+use crate::fetch::{FetchError, OnProgress, prepare};
+use crate::increment::broken_increments;
 use crate::inventory::{Inventory, inventory};
-use crate::layout::{Lineage, SNAPSHOT, SegmentRange};
+use crate::layout::{Lineage, SNAPSHOT_ZSTD, SegmentRange};
+use crate::object::Codec;
 use crate::plan::{RestorePlan, restore_plan};
 use crate::store::{ErrorKind, ObjectStore};
 use geode_log::SegmentName;
@@ -14,18 +17,39 @@ use tokio::fs;
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArchiveReport {
-    /// Base backups that were read.
+    /// Base backups that were looked at.
     pub bases: usize,
-    /// Segments that were read.
+    /// Incremental and differential backups that there are.
+    pub increments: usize,
+    /// Segments that were looked at.
     pub segments: usize,
     /// What is damaged or missing, in words.
     pub problems: Vec<String>,
 }
 
-/// Reads everything of one history. An error means that the store could not be read to the end.
+/// What is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checks {
+    /// Every object is read.
+    pub checksums: bool,
+    /// Holes, and backups that cannot be restored, are looked for in what is listed.
+    pub consistency: bool,
+}
+
+impl Checks {
+    /// Everything.
+    pub const ALL: Self = Self {
+        checksums: true,
+        consistency: true,
+    };
+}
+
+/// Checks everything of one history. An error means that the store could not be read to the end.
 pub async fn verify_archive(
     store: &dyn ObjectStore,
+    codec: &Codec,
     lineage: Lineage,
+    checks: Checks,
     scratch: &Path,
     progress: OnProgress<'_>,
 ) -> Result<ArchiveReport, FetchError> {
@@ -37,11 +61,25 @@ pub async fn verify_archive(
         target: RestoreTarget::Latest,
         hole: None,
     };
-    let mut problems = holes(&found, &store.url(&lineage.root()));
-    let download = Download::new(store, scratch, &found, &everything, progress);
+    let mut problems = Vec::new();
+    if checks.consistency {
+        problems = holes(&found, &store.url(&lineage.root()));
+        problems.extend(broken_increments(&found));
+    }
+    let (bases, segments, increments) = (found.bases.len(), found.segments.len(), found.increments.len());
+    let report = |problems| ArchiveReport {
+        bases,
+        increments,
+        segments,
+        problems,
+    };
+    if !checks.checksums {
+        return Ok(report(problems));
+    }
+    let download = Download::new(store, codec, scratch, &found, &everything, progress);
     for base in &found.bases {
         note(&mut problems, download.base(base).await.map(drop))?;
-        discard(&scratch.join(SNAPSHOT)).await;
+        discard(&scratch.join(SNAPSHOT_ZSTD)).await;
     }
     for range in &everything.segments {
         let read = download.segment(lineage, *range).await;
@@ -50,11 +88,7 @@ pub async fn verify_archive(
         note(&mut problems, read.map(drop))?;
         discard(&scratch.join(SegmentName::Sealed(range.first, range.last).to_string())).await;
     }
-    Ok(ArchiveReport {
-        bases: found.bases.len(),
-        segments: found.segments.len(),
-        problems,
-    })
+    Ok(report(problems))
 }
 
 /// What is damaged is a finding; a store that does not answer is not.

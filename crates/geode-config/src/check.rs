@@ -136,6 +136,8 @@ fn check(tree: Value, mut problems: Vec<Problem>) -> Result<Config, Vec<Problem>
 fn complete(schema: &mut Value) {
     schema["server"]["tls"] = sample(&crate::Tls::default());
     schema["archive"]["s3"] = sample(&crate::S3::default());
+    schema["archive"]["copy"] = sample(&crate::S3::default());
+    schema["archive"]["encryption"] = sample(&crate::Encryption::default());
 }
 
 fn sample(section: &impl serde::Serialize) -> Value {
@@ -329,13 +331,34 @@ fn limits(config: &Config, problems: &mut Vec<Problem>) {
         "performance.transaction_timeout",
         "must be longer than zero",
     );
-    if let Some(s3) = &config.archive.s3 {
-        require(!s3.bucket.is_empty(), "archive.s3.bucket", "must name a bucket");
+    archive_limits(&config.archive, require);
+}
+
+fn archive_limits(archive: &crate::Archive, mut require: impl FnMut(bool, &str, &str)) {
+    require(
+        archive
+            .encryption
+            .as_ref()
+            .is_none_or(|sealed| !sealed.keys.as_os_str().is_empty()),
+        "archive.encryption.keys",
+        "must name a directory or a file of keys",
+    );
+    require(
+        archive.copy.is_none() || archive.s3.is_some(),
+        "archive.copy",
+        "is a copy of archive.s3, which is missing",
+    );
+    for (s3, bucket, endpoint) in [
+        (&archive.s3, "archive.s3.bucket", "archive.s3.endpoint"),
+        (&archive.copy, "archive.copy.bucket", "archive.copy.endpoint"),
+    ] {
+        let Some(s3) = s3 else { continue };
+        require(!s3.bucket.is_empty(), bucket, "must name a bucket");
         require(
             s3.endpoint.is_empty()
                 || s3.endpoint.starts_with("http://")
                 || s3.endpoint.starts_with("https://"),
-            "archive.s3.endpoint",
+            endpoint,
             "must begin with http:// or https://, or be empty for AWS",
         );
     }
@@ -415,6 +438,13 @@ mod tests {
                 "archive: {s3: {endpoint: minio:9000, bucket: b}}",
                 "must begin with http",
             ),
+            (
+                "archive: {copy: {bucket: b}}",
+                "archive.copy: is a copy of archive.s3",
+            ),
+            ("archive: {compression: bzip2}", "zstd"),
+            ("archive: {encryption: {}}", "archive.encryption.keys: must name"),
+            ("archive: {encryption: {key: x}}", "did you mean keys?"),
             ("storage: 5", "must be a section"),
             ("server: [", "geode.yaml"),
         ] {

@@ -9,7 +9,7 @@ mod units;
 
 pub use check::{ConfigError, Problem, validate_overrides};
 pub use model::{
-    Archive, Auth, Cluster, Config, Discovery, DiscoveryMethod, LogFormat, Logging, Node, Performance, S3,
-    Server, Sidecar, Storage, Timing, Tls, Wal,
+    Archive, Auth, Cluster, Config, Discovery, DiscoveryMethod, Encryption, LogFormat, Logging, Node,
+    Performance, S3, Server, Sidecar, Storage, Timing, Tls, Wal,
 };
 pub use units::{Bytes, Duration};

@@ -1,6 +1,7 @@
 //! The keys, their types and defaults. A key that is not here is not a key.
 
 use crate::{Bytes, Duration};
+use geode_types::Compression;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -186,6 +187,12 @@ section!(
     Archive {
         /// The bucket; no archive when absent.
         s3: Option<S3> = None,
+        /// A second bucket: everything that is archived goes there too, and a restore reads it for what is missing or damaged in the first.
+        copy: Option<S3> = None,
+        /// How what is archived is made smaller. When absent base backups are compressed with zstd, and segments are stored as they are.
+        compression: Option<Compression> = None,
+        /// What is archived is sealed with AES-256-GCM; not when absent.
+        encryption: Option<Encryption> = None,
         /// Writes wait in the open segment at most this long before they are archived.
         max_lag: Duration = Duration::seconds(5),
         /// Writes are refused while more than this waits for the archive.
@@ -204,8 +211,19 @@ section!(
         endpoint: String = String::new(),
         /// Region.
         region: String = "us-east-1".to_owned(),
+        /// Storage class of what is stored, for example STANDARD_IA; the bucket's own when empty.
+        storage_class: String = String::new(),
         /// Directory with the files `access-key` and `secret-key`; the SDK's default chain when absent.
         credentials_dir: Option<PathBuf> = None,
+    }
+);
+
+section!(
+    /// `archive.encryption:`
+    Encryption {
+        /// Directory with a file for each key (64 hexadecimal digits, the name is its id) and the file `current` with the id of the one to use; or one
+        /// file with a line a key, the current one first. Read again whenever a key is needed.
+        keys: PathBuf = PathBuf::new(),
     }
 );
 

@@ -2,6 +2,8 @@
 //!
 //! Nothing here does I/O, knows a protocol or depends on another crate of Geode.
 
+mod backup;
+mod compression;
 mod error;
 mod hex;
 mod ids;
@@ -11,6 +13,8 @@ mod retention;
 mod summary;
 mod value;
 
+pub use backup::{BackupKind, BackupKindError};
+pub use compression::{Compression, CompressionError};
 pub use error::{ErrorClass, Outcome, Phase, Position, QueryError};
 pub use hex::hex;
 pub use ids::{

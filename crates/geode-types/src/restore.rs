@@ -70,6 +70,9 @@ pub struct FetchedBackup {
     pub target: RestoreTarget,
     /// The archive has segments beyond a hole: first and last missing entry. The target must lie before it.
     pub hole: Option<(LogIndex, LogIndex)>,
+    /// Hash of the graph at the target, hexadecimal, when the archive has it: the target is the end of a backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_hash: Option<String>,
 }
 
 /// A base backup in a fetched backup.

@@ -11,6 +11,12 @@ pub struct Retention {
     pub min_count: u32,
     /// For the log, when it goes sooner or later than base backups; what is older can be restored at the moments of base backups only.
     pub wal_days: Option<u32>,
+    /// For incremental and differential backups, when they go sooner or later than full ones; those that stay keep their full backup and the log that leads from it to them.
+    #[serde(default)]
+    pub incremental_days: Option<u32>,
+    /// So many incremental and differential backups stay, however old.
+    #[serde(default)]
+    pub incremental_min_count: u32,
 }
 
 /// What a clean-up did.
@@ -24,4 +30,10 @@ pub struct CleanedUp {
     pub bytes: u64,
     /// The last entry of the oldest base backup that is left.
     pub oldest: crate::LogIndex,
+    /// Incremental and differential backups deleted.
+    #[serde(default)]
+    pub increments: u64,
+    /// Those that end before this entry are gone.
+    #[serde(default)]
+    pub oldest_increment: crate::LogIndex,
 }

@@ -7,7 +7,8 @@
 
 use crate::client::MemberAddress;
 use geode_types::{
-    Checkpoint, CleanedUp, ClusterId, Incarnation, LogIndex, MemberId, RestoreGoal, Retention, Role,
+    BackupKind, Checkpoint, CleanedUp, ClusterId, Incarnation, LogIndex, MemberId, RestoreGoal, Retention,
+    Role,
 };
 use serde::{Deserialize, Serialize};
 
@@ -281,10 +282,13 @@ pub struct Task {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskKind {
-    /// Take a base backup into the cluster's archive, and then delete what need not be kept.
+    /// Take a backup into the cluster's archive, and then delete what need not be kept.
     Backup {
         /// What to keep; everything when absent.
         retention: Option<Retention>,
+        /// Of which kind; a full one is taken instead when there is none to go on from.
+        #[serde(default)]
+        kind: BackupKind,
     },
     /// Fetch a base backup and its segments for this empty member, which replays them and becomes the first voter of the cluster.
     Restore {
@@ -340,4 +344,10 @@ pub struct TaskResult {
     pub state_hash: String,
     /// Backup with a retention: what was deleted, or why nothing could be.
     pub cleaned_up: Option<Result<CleanedUp, String>>,
+    /// Backup: of which kind it is.
+    #[serde(default)]
+    pub kind: BackupKind,
+    /// Backup that is not full: the backup that it goes on from.
+    #[serde(default)]
+    pub parent: String,
 }

@@ -13,3 +13,4 @@ mod restore_in_place;
 mod rolling;
 mod scale;
 mod scheduled_backup;
+mod sealed_backup;

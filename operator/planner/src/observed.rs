@@ -4,7 +4,7 @@
 use crate::names::Group;
 use crate::object::ObjectKey;
 use geode_api::{GeodeBackupStatus, GeodeClusterStatus, GeodeRestoreSpec, GeodeRestoreStatus, RetentionSpec};
-use geode_types::{ClusterId, MemberId};
+use geode_types::{BackupKind, ClusterId, MemberId};
 use geode_wire::internal::{MemberState, MemberStatus};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
@@ -215,6 +215,8 @@ pub struct BackupView {
     pub generation: i64,
     /// When it was asked for.
     pub created_at: Timestamp,
+    /// Of which kind.
+    pub kind: BackupKind,
     /// What the archive has to keep when it is complete.
     pub retention: Option<RetentionSpec>,
     /// How it stands.

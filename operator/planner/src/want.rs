@@ -5,7 +5,7 @@ use crate::maintenance::{self, Maintenance};
 use crate::names::{Group, Names};
 use geode_api::{
     BootstrapStatus, DeletionPolicy, GeodeCluster, GeodeClusterSpec, ImagesStatus, LivesStatus,
-    OBSERVERS_MAX, RestoreTargetSpec, ServiceType, Timing,
+    OBSERVERS_MAX, RestoreTargetSpec, S3Spec, ServiceType, Timing,
 };
 use geode_types::{ClusterId, Lsn, RestoreGoal, RestoreTarget};
 use k8s_openapi::api::core::v1::ResourceRequirements;
@@ -99,8 +99,33 @@ pub struct Archive {
     pub region: String,
     /// Secret with the keys.
     pub credentials: Option<String>,
+    /// Storage class; the bucket's own when absent.
+    pub storage_class: Option<String>,
+    /// A second bucket with the same objects.
+    pub copy: Option<Bucket>,
+    /// How what is stored is made smaller.
+    pub compression: Option<String>,
+    /// Secret with the keys that seal what is stored.
+    pub encryption: Option<String>,
     /// Longest wait of a write.
     pub max_lag: String,
+}
+
+/// A resolved bucket.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Bucket {
+    /// Its name.
+    pub bucket: String,
+    /// Prefix.
+    pub prefix: String,
+    /// Endpoint; empty for AWS.
+    pub endpoint: String,
+    /// Region.
+    pub region: String,
+    /// Secret with the keys.
+    pub credentials: Option<String>,
+    /// Storage class; the bucket's own when absent.
+    pub storage_class: Option<String>,
 }
 
 /// Where the first data comes from.
@@ -303,23 +328,48 @@ fn beside(image: &str) -> String {
 
 fn archive(spec: &GeodeClusterSpec, names: &Names) -> Option<Archive> {
     let archive = spec.archive.as_ref()?;
-    let prefix = archive.s3.prefix.clone().filter(|prefix| !prefix.is_empty());
+    let Bucket {
+        bucket,
+        prefix,
+        endpoint,
+        region,
+        credentials,
+        storage_class,
+    } = resolve(&archive.s3, names);
     Some(Archive {
-        bucket: archive.s3.bucket.clone(),
-        prefix: prefix.unwrap_or_else(|| format!("{}/{}", names.namespace, names.cluster)),
-        endpoint: archive.s3.endpoint.clone().unwrap_or_default(),
-        region: archive.s3.region.clone(),
-        credentials: archive
-            .s3
-            .credentials
+        bucket,
+        prefix,
+        endpoint,
+        region,
+        credentials,
+        storage_class,
+        copy: archive.dr_copy.as_ref().map(|copy| resolve(copy, names)),
+        compression: archive.compression.clone(),
+        encryption: archive
+            .encryption
             .as_ref()
-            .map(|credentials| credentials.secret_name.clone()),
+            .map(|sealed| sealed.secret_name.clone()),
         max_lag: archive.max_lag.clone(),
     })
 }
 
+fn resolve(s3: &S3Spec, names: &Names) -> Bucket {
+    let prefix = s3.prefix.clone().filter(|prefix| !prefix.is_empty());
+    Bucket {
+        bucket: s3.bucket.clone(),
+        prefix: prefix.unwrap_or_else(|| format!("{}/{}", names.namespace, names.cluster)),
+        endpoint: s3.endpoint.clone().unwrap_or_default(),
+        region: s3.region.clone(),
+        storage_class: s3.storage_class.clone(),
+        credentials: s3
+            .credentials
+            .as_ref()
+            .map(|credentials| credentials.secret_name.clone()),
+    }
+}
+
 /// Keys of `geode.yaml` that follow from the manifest; `spec.config` may not contradict them.
-const OWNED_KEYS: [(&str, &str); 11] = [
+const OWNED_KEYS: [(&str, &str); 14] = [
     ("cluster", "the name of the GeodeCluster and spec.timing"),
     ("server.listen", "the operator"),
     ("server.internal_listen", "the operator"),
@@ -330,6 +380,9 @@ const OWNED_KEYS: [(&str, &str); 11] = [
     ("storage.wal_dir", "the operator"),
     ("sidecar", "the operator"),
     ("archive.s3", "spec.archive.s3"),
+    ("archive.copy", "spec.archive.drCopy"),
+    ("archive.compression", "spec.archive.compression"),
+    ("archive.encryption", "spec.archive.encryption"),
     ("archive.max_lag", "spec.archive.maxLag"),
 ];
 

@@ -69,6 +69,19 @@ pub enum RestoreError {
         /// The difference.
         reason: String,
     },
+    /// The graph at the end of the restore is another one than was backed up.
+    #[error(
+        "the graph at index {index} has the state hash {found}, but the backup that ends there recorded {expected}; nothing was restored. \
+         Restore to another moment, and keep the archive for whoever looks into this"
+    )]
+    WrongEnd {
+        /// Where.
+        index: LogIndex,
+        /// What came out.
+        found: String,
+        /// What was recorded.
+        expected: String,
+    },
     /// A segment is damaged.
     #[error("the segment {path}: {source}")]
     Segment {

@@ -123,6 +123,13 @@ pub fn replay(options: &ReplayOptions<'_>) -> Result<Restored, RestoreError> {
     begin_log(log, options.cluster_id, member, end)?;
     let incarnation = Incarnation(fetched.incarnation.0 + 1);
     let hash = hash(&store)?;
+    if let Some(expected) = fetched.state_hash.as_ref().filter(|expected| **expected != hash) {
+        return Err(RestoreError::WrongEnd {
+            index: end.index,
+            found: hash,
+            expected: expected.clone(),
+        });
+    }
     data.join(options.cluster_id, incarnation)?;
     Ok(Restored {
         cluster_id: options.cluster_id,

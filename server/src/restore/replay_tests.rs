@@ -190,6 +190,7 @@ impl Scene {
             segments: segments.collect(),
             target: RestoreTarget::Latest,
             hole: None,
+            state_hash: None,
         };
         Self { from, data, fetched }
     }
@@ -335,6 +336,11 @@ fn what_is_damaged_missing_or_foreign_is_named() {
         other_graph.replay(),
         Err(RestoreError::WrongBase { .. })
     ));
+
+    let mut other_end = Scene::new(Some(14), 10);
+    other_end.fetched.state_hash = Some("00".repeat(32));
+    let wrong = other_end.replay().unwrap_err();
+    assert!(wrong.to_string().contains("nothing was restored"), "{wrong}");
 
     let escaping = {
         let mut scene = Scene::new(Some(14), 10);

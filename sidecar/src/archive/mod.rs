@@ -13,8 +13,8 @@ use crate::report::Shared;
 use crate::watch::Seen;
 use futures::{StreamExt, TryStreamExt, stream};
 use geode_archive::{
-    Backoff, BaseBackup, Lineage, ObjectError, ObjectStore, SegmentRange, SoundSegment, UploadError, advance,
-    archive_plan, archived_until, bases, checkpoints, segments, upload_segment, verify_segment,
+    Backoff, BaseBackup, Codec, Lineage, ObjectError, ObjectStore, SegmentRange, SoundSegment, UploadError,
+    advance, archive_plan, archived_until, bases, checkpoints, segments, upload_segment, verify_segment,
     write_checkpoints,
 };
 use geode_types::{Checkpoint, LogIndex, Role};
@@ -102,6 +102,7 @@ struct Chain {
 /// Archives this member's log.
 pub(crate) struct Archiver {
     pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) codec: Codec,
     pub(crate) server: Arc<dyn Server>,
     /// The directory of the segments.
     pub(crate) wal_dir: PathBuf,
@@ -113,6 +114,7 @@ pub(crate) struct Archiver {
 impl Archiver {
     pub(crate) fn new(
         store: Arc<dyn ObjectStore>,
+        codec: Codec,
         server: Arc<dyn Server>,
         wal_dir: PathBuf,
         shared: Arc<Shared>,
@@ -120,6 +122,7 @@ impl Archiver {
     ) -> Self {
         Self {
             store,
+            codec,
             server,
             wal_dir,
             shared,
@@ -251,7 +254,7 @@ impl Archiver {
     /// Compares one that is archived.
     async fn verify(&self, lineage: Lineage, info: &SegmentInfo) -> Result<(), Failure> {
         let segment = SoundSegment::check(lineage, range_of(info), self.wal_dir.join(&info.file)).await?;
-        verify_segment(&*self.store, &segment).await?;
+        verify_segment(&*self.store, &self.codec, &segment).await?;
         Ok(())
     }
 
@@ -307,7 +310,7 @@ impl Archiver {
         let mut checked = stream::iter(checks).buffered(CHECKED_AHEAD);
         while let Some(segment) = checked.try_next().await? {
             let range = segment.range();
-            let bytes = upload_segment(&*self.store, &segment).await?;
+            let bytes = upload_segment(&*self.store, &self.codec, &segment).await?;
             tracing::info!(first = %range.first, last = %range.last, bytes, stepped_in = !chain.led, "segment archived");
             self.metrics.segments.inc();
             self.metrics.segment_bytes.inc_by(bytes);
@@ -323,10 +326,10 @@ impl Archiver {
         let (applied, now) = self.server.checkpoints().await?;
         let known = match chain.checkpoints.take() {
             Some(known) => known,
-            None => checkpoints(&*self.store, chain.lineage).await?,
+            None => checkpoints(&*self.store, &self.codec, chain.lineage).await?,
         };
         if known != now {
-            write_checkpoints(&*self.store, chain.lineage, applied, now.clone()).await?;
+            write_checkpoints(&*self.store, &self.codec, chain.lineage, applied, now.clone()).await?;
         }
         chain.checkpoints = Some(now);
         Ok(applied)

@@ -1,7 +1,7 @@
 use super::*;
 use crate::fake::{FakeServer, cluster_id, seal, status};
 use geode_archive::{
-    Content, FailingStore, Fault, MemoryStore, Operation, SnapshotFacts, get_small, write_base_backup,
+    Codec, Content, FailingStore, Fault, MemoryStore, Operation, SnapshotFacts, get_small, write_base_backup,
 };
 use geode_types::{Incarnation, Term};
 
@@ -25,6 +25,7 @@ impl Member {
         let shared = Arc::new(Shared::default());
         let archiver = Archiver::new(
             store,
+            Codec::default(),
             server.clone(),
             wal.path().to_owned(),
             shared.clone(),
@@ -71,7 +72,14 @@ impl Member {
     fn restart(&mut self, store: Arc<dyn ObjectStore>) {
         self.shared = Arc::new(Shared::default());
         let (server, wal) = (self.server.clone(), self.wal.path().to_owned());
-        self.archiver = Archiver::new(store, server, wal, self.shared.clone(), Metrics::new());
+        self.archiver = Archiver::new(
+            store,
+            Codec::default(),
+            server,
+            wal,
+            self.shared.clone(),
+            Metrics::new(),
+        );
     }
 }
 
@@ -96,10 +104,13 @@ async fn back_up(store: &dyn ObjectStore, index: u64) {
         index: LogIndex(index),
         term: Term(1),
         server_version: "x".into(),
+        parallel: 2,
     };
-    write_base_backup(store, facts, b"graph".as_slice(), || async { None })
-        .await
-        .unwrap();
+    write_base_backup(store, &Codec::default(), facts, b"graph".as_slice(), || async {
+        None
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test]
@@ -127,7 +138,11 @@ async fn checkpoints_are_archived_before_the_segments_that_create_them() {
     let store = Arc::new(FailingStore::new(memory.clone()));
     let mut leader = Member::new(store.clone(), &[(0, 9)]);
     leader.attempt(0).await;
-    let known = || async { geode_archive::checkpoints(&*memory, lineage()).await.unwrap() };
+    let known = || async {
+        geode_archive::checkpoints(&*memory, &Codec::default(), lineage())
+            .await
+            .unwrap()
+    };
     assert!(known().await.is_empty());
     let named = |name: &str, index| Checkpoint {
         name: name.to_owned(),
@@ -254,6 +269,62 @@ async fn refused_credentials_are_said_and_good_ones_go_on() {
     assert_eq!(leader.failing().as_deref(), Some("ArchiveDenied"));
     leader.attempt(1).await;
     assert_eq!((leader.up_to(), leader.failing()), (9, None));
+}
+
+#[tokio::test]
+async fn a_missing_key_stops_archiving_and_nothing_is_stored_unsealed() {
+    let store = Arc::new(MemoryStore::new());
+    let keys = tempfile::tempdir().unwrap();
+    let mut leader = Member::new(store.clone(), &[(0, 9)]);
+    leader.archiver.codec.keys = Some(keys.path().to_owned());
+    leader.attempt(0).await;
+    assert_eq!(leader.failing().as_deref(), Some("ArchiveKeyMissing"));
+    assert_eq!(archived(&*store).await, []);
+    let key = |id: &str, digit: &str| std::fs::write(keys.path().join(id), digit.repeat(64)).unwrap();
+    key("2025", "a");
+    leader.attempt(1).await;
+    assert_eq!((leader.up_to(), leader.failing()), (9, None), "without a restart");
+
+    // Another member compares what is there, sealed with a key that is not the current one any more.
+    key("2026", "b");
+    std::fs::write(keys.path().join("current"), "2026").unwrap();
+    let mut follower = Member::new(store.clone(), &[(0, 9)]).follows();
+    follower.archiver.codec.keys = Some(keys.path().to_owned());
+    follower.attempt(2).await;
+    assert_eq!((follower.up_to(), follower.failing()), (9, None));
+    leader.seal(10, 19);
+    leader.attempt(3).await;
+    std::fs::remove_file(keys.path().join("2025")).unwrap();
+    follower.restart(store.clone());
+    follower.archiver.codec.keys = Some(keys.path().to_owned());
+    follower.attempt(4).await;
+    assert_eq!(follower.failing().as_deref(), Some("ArchiveKeyMissing"));
+    let range = SegmentRange {
+        first: LogIndex(10),
+        last: LogIndex(19),
+    };
+    let stored = get_small(
+        &*store,
+        &lineage().segment(geode_types::GroupId(0), range),
+        1 << 20,
+    )
+    .await
+    .unwrap();
+    assert!(stored.starts_with(b"GEODEOBJ") && stored.windows(4).any(|id| id == b"2026"));
+}
+
+#[tokio::test]
+async fn members_with_other_settings_agree_on_what_is_archived() {
+    let store = Arc::new(MemoryStore::new());
+    let mut leader = Member::new(store.clone(), &[(0, 9), (10, 19)]);
+    leader.archiver.codec.compression = Some(geode_types::Compression::Zstd);
+    leader.attempt(0).await;
+    for compression in [None, Some(geode_types::Compression::Lz4)] {
+        let mut follower = Member::new(store.clone(), &[(0, 9), (10, 19)]).follows();
+        follower.archiver.codec.compression = compression;
+        follower.attempt(1).await;
+        assert_eq!((follower.up_to(), follower.failing()), (19, None));
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! `geode shell`: statements from the terminal, from `-c`, from a pipe, or as JSON lines.
 
 mod help;
-mod split;
+pub(crate) mod split;
 
 use crate::args::{Format, ShellArgs};
 use crate::engine::{Engine, Request};

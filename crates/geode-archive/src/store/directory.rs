@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::fs;
-use tokio::io::{AsyncRead, AsyncSeekExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 
 /// Where objects are before they are whole; keys cannot begin with it.
 const UNFINISHED: &str = ".unfinished";
@@ -148,7 +148,7 @@ impl ObjectStore for DirectoryStore {
         })
     }
 
-    fn get<'a>(&'a self, key: &'a str, offset: u64) -> Answer<'a, Reader> {
+    fn get_range<'a>(&'a self, key: &'a str, offset: u64, length: Option<u64>) -> Answer<'a, Reader> {
         Box::pin(async move {
             let open = async {
                 let mut file = fs::File::open(self.path(key)?)
@@ -159,7 +159,7 @@ impl ObjectStore for DirectoryStore {
                 sought.map_err(|error| self.error("read", key, error))?;
                 Ok(file)
             };
-            Ok(Box::new(open.await?) as Reader)
+            Ok(Box::new(open.await?.take(length.unwrap_or(u64::MAX))) as Reader)
         })
     }
 

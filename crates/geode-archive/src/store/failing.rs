@@ -145,10 +145,10 @@ impl ObjectStore for FailingStore {
         })
     }
 
-    fn get<'a>(&'a self, key: &'a str, offset: u64) -> Answer<'a, Reader> {
+    fn get_range<'a>(&'a self, key: &'a str, offset: u64, length: Option<u64>) -> Answer<'a, Reader> {
         Box::pin(async move {
             let fault = self.suffer(Operation::Get, key).await?;
-            let inner = self.inner.get(key, offset).await?;
+            let inner = self.inner.get_range(key, offset, length).await?;
             Ok(match fault {
                 Some(Fault::BreaksAfter(left)) => Box::new(BreakingReader { inner, left }),
                 _ => inner,

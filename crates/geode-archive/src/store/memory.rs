@@ -107,7 +107,7 @@ impl ObjectStore for MemoryStore {
         })
     }
 
-    fn get<'a>(&'a self, key: &'a str, offset: u64) -> Answer<'a, Reader> {
+    fn get_range<'a>(&'a self, key: &'a str, offset: u64, length: Option<u64>) -> Answer<'a, Reader> {
         Box::pin(async move {
             let found = self.objects().get(key).map(|object| object.bytes.clone());
             let bytes = found.ok_or_else(|| {
@@ -118,6 +118,7 @@ impl ObjectStore for MemoryStore {
                 )
             })?;
             let rest = bytes.slice(bytes.len().min(offset as usize)..);
+            let rest = rest.slice(..rest.len().min(length.unwrap_or(u64::MAX) as usize));
             Ok(Box::new(std::io::Cursor::new(rest)) as Reader)
         })
     }

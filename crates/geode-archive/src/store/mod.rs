@@ -1,16 +1,18 @@
 //! The seam to object stores: what the archive needs of one, and the words for what went wrong.
 //!
-//! Four implementations pass one suite (`tests/archive/stores.rs`): [`S3Store`], [`DirectoryStore`], [`MemoryStore`], and [`FailingStore`] around
-//! any of them. Keys are relative to the store's root (bucket and prefix, or a directory). A store knows nothing of clusters or segments.
+//! Five implementations pass one suite (`tests/archive/stores.rs`): [`S3Store`], [`DirectoryStore`], [`MemoryStore`], [`FailingStore`] around
+//! any of them, and [`PairedStore`] around two. Keys are relative to the store's root (bucket and prefix, or a directory). A store knows nothing of clusters or segments.
 
 mod directory;
 mod failing;
 mod memory;
+mod paired;
 mod s3;
 
 pub use directory::DirectoryStore;
 pub use failing::{FailingStore, Fault, Operation};
 pub use memory::MemoryStore;
+pub use paired::PairedStore;
 pub use s3::{S3Options, S3Store};
 
 use crate::content::{Content, Sha256};
@@ -43,8 +45,13 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
         body: &'a mut (dyn AsyncRead + Send + Unpin),
     ) -> Answer<'a, Stored>;
 
+    /// Reads an object from `offset` on, or `length` bytes of it; less when it ends before.
+    fn get_range<'a>(&'a self, key: &'a str, offset: u64, length: Option<u64>) -> Answer<'a, Reader>;
+
     /// Reads an object from `offset` on.
-    fn get<'a>(&'a self, key: &'a str, offset: u64) -> Answer<'a, Reader>;
+    fn get<'a>(&'a self, key: &'a str, offset: u64) -> Answer<'a, Reader> {
+        self.get_range(key, offset, None)
+    }
 
     /// Size and hash, `None` when there is no such object.
     fn head<'a>(&'a self, key: &'a str) -> Answer<'a, Option<ObjectInfo>>;
@@ -57,6 +64,11 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
 
     /// The URL of a key, for people.
     fn url(&self, key: &str) -> String;
+
+    /// A second place with the same objects, for those that turn out to be damaged here.
+    fn copy(&self) -> Option<&dyn ObjectStore> {
+        None
+    }
 }
 
 /// How [`ObjectStore::put_if_absent`] ended.
@@ -122,6 +134,8 @@ pub enum ErrorKind {
     Local,
     /// The store gave something else than was stored.
     Corrupt,
+    /// The key of a sealed object, or the one to seal with, is not there.
+    Key,
 }
 
 impl ObjectError {
@@ -138,6 +152,7 @@ impl ObjectError {
     pub fn reason(&self) -> &'static str {
         match self.kind {
             ErrorKind::Denied => "ArchiveDenied",
+            ErrorKind::Key => "ArchiveKeyMissing",
             ErrorKind::NotFound | ErrorKind::Unavailable | ErrorKind::Local | ErrorKind::Corrupt => {
                 "ArchiveUnreachable"
             }

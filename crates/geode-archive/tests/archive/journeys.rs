@@ -3,26 +3,27 @@
 use crate::history::{lineage, range};
 use crate::{history, s3};
 use geode_archive::{
-    BaseBackup, DirectoryStore, ErrorKind, FailingStore, Fault, FetchError, Lineage, MemoryStore,
-    ObjectStore, Operation, RestoreGap, SnapshotFacts, SoundSegment, UploadError, checkpoints, fetch,
-    fetch_lineage, inventory, resolve, upload_segment, verify_archive, verify_segment, write_base_backup,
-    write_checkpoints,
+    BaseBackup, Checks, Codec, DirectoryStore, ErrorKind, FailingStore, Fault, FetchError, Lineage,
+    MemoryStore, ObjectStore, Operation, RestoreGap, SnapshotFacts, SoundSegment, UploadError, checkpoints,
+    fetch, fetch_lineage, inventory, resolve, upload_segment, verify_archive, verify_segment,
+    write_base_backup, write_checkpoints,
 };
 use geode_types::{Checkpoint, FetchedBackup, LogIndex, RESTORE_FILE, RestoreGoal, RestoreTarget, Term};
 use std::path::Path;
 use std::sync::Arc;
 
-fn facts(index: u64) -> SnapshotFacts {
+pub(crate) fn facts(index: u64) -> SnapshotFacts {
     SnapshotFacts {
         lineage: lineage(),
         index: LogIndex(index),
         term: Term(1),
         server_version: "0.1.0".to_owned(),
+        parallel: 2,
     }
 }
 
 async fn back_up(store: &dyn ObjectStore, index: u64, snapshot: &[u8]) -> BaseBackup {
-    write_base_backup(store, facts(index), snapshot, || async {
+    write_base_backup(store, &Codec::default(), facts(index), snapshot, || async {
         Some("abcd".to_owned())
     })
     .await
@@ -34,27 +35,27 @@ async fn upload(store: &dyn ObjectStore, dir: &Path, segments: &[(u64, u64)]) {
         let range = range(*first, *last);
         let path = history::write(dir, lineage(), range);
         let segment = SoundSegment::check(lineage(), range, path).await.unwrap();
-        upload_segment(store, &segment).await.unwrap();
+        upload_segment(store, &Codec::default(), &segment).await.unwrap();
     }
 }
 
 /// Archives a file as the entries 0 to 9.
 async fn upload_file(store: &dyn ObjectStore, path: &Path) -> Result<(), UploadError> {
     let segment = SoundSegment::check(lineage(), range(0, 9), path.to_owned()).await?;
-    upload_segment(store, &segment).await.map(drop)
+    upload_segment(store, &Codec::default(), &segment).await.map(drop)
 }
 
 async fn verify_file(store: &dyn ObjectStore, path: &Path) -> Result<bool, UploadError> {
     let segment = SoundSegment::check(lineage(), range(0, 9), path.to_owned()).await?;
-    verify_segment(store, &segment).await
+    verify_segment(store, &Codec::default(), &segment).await
 }
 
-async fn fetched(
+pub(crate) async fn fetched(
     store: &dyn ObjectStore,
     target: RestoreTarget,
     into: &Path,
 ) -> Result<FetchedBackup, FetchError> {
-    fetch_lineage(store, lineage(), target, into, &|_| {}).await
+    fetch_lineage(store, &Codec::default(), lineage(), target, into, 2, &|_| {}).await
 }
 
 #[tokio::test]
@@ -150,16 +151,18 @@ async fn a_backup_without_manifest_does_not_exist() {
         Ok(bytes::Bytes::from_static(b"abc")),
         Err(std::io::Error::other("the server died")),
     ]));
-    let broken = write_base_backup(&store, facts(5), &mut cut, || async { None })
+    let broken = write_base_backup(&store, &Codec::default(), facts(5), &mut cut, || async { None })
         .await
         .unwrap_err();
     assert!(broken.to_string().contains("the server died"), "{broken}");
     assert!(memory.list("", "").await.unwrap().is_empty());
 
     store.fail(Operation::Put, Fault::Denied, 1);
-    let denied = write_base_backup(&store, facts(5), b"abc".as_slice(), || async { None })
-        .await
-        .unwrap_err();
+    let denied = write_base_backup(&store, &Codec::default(), facts(5), b"abc".as_slice(), || async {
+        None
+    })
+    .await
+    .unwrap_err();
     assert_eq!(denied.kind, ErrorKind::Denied);
     assert!(
         memory.list("", "").await.unwrap().is_empty(),
@@ -205,7 +208,7 @@ async fn a_damaged_base_backup_is_passed_over_for_an_older_one() {
     upload(&store, dir.path(), &[(0, 9), (10, 19)]).await;
     back_up(&store, 4, b"older").await;
     let newer = back_up(&store, 14, b"newer").await;
-    store.tamper(&format!("{}snapshot.zst", newer.folder), "rot");
+    store.tamper(&newer.snapshot(), "rot");
     let found = fetched(&store, RestoreTarget::Latest, into.path()).await.unwrap();
     assert_eq!(found.base.unwrap().index, LogIndex(4));
     assert_eq!(found.segments.len(), 2);
@@ -240,7 +243,7 @@ async fn a_missing_segment_is_named_and_the_future_is_refused() {
 async fn a_checkpoint_is_the_index_that_the_newest_list_names() {
     let store = MemoryStore::new();
     let goal = |name: &str| RestoreGoal::Checkpoint(name.to_owned());
-    let none = resolve(&store, lineage(), &goal("a"))
+    let none = resolve(&store, &Codec::default(), lineage(), &goal("a"))
         .await
         .unwrap_err()
         .to_string();
@@ -254,22 +257,33 @@ async fn a_checkpoint_is_the_index_that_the_newest_list_names() {
     let newest = vec![checkpoint("b", 6), checkpoint("a", 10)];
     for (applied, list) in [(9, vec![checkpoint("a", 5)]), (10, newest.clone())] {
         for _twice in 0..2 {
-            write_checkpoints(&store, lineage(), LogIndex(applied), list.clone())
-                .await
-                .unwrap();
+            write_checkpoints(
+                &store,
+                &Codec::default(),
+                lineage(),
+                LogIndex(applied),
+                list.clone(),
+            )
+            .await
+            .unwrap();
         }
     }
-    assert_eq!(checkpoints(&store, lineage()).await.unwrap(), newest);
+    assert_eq!(
+        checkpoints(&store, &Codec::default(), lineage()).await.unwrap(),
+        newest
+    );
     for (name, index) in [("a", 10), ("b", 6)] {
-        let target = resolve(&store, lineage(), &goal(name)).await.unwrap();
+        let target = resolve(&store, &Codec::default(), lineage(), &goal(name))
+            .await
+            .unwrap();
         assert_eq!(target, RestoreTarget::Index(LogIndex(index)));
     }
-    let unknown = resolve(&store, lineage(), &goal("c"))
+    let unknown = resolve(&store, &Codec::default(), lineage(), &goal("c"))
         .await
         .unwrap_err()
         .to_string();
     assert!(unknown.contains("the newest it has: a, b"), "{unknown}");
-    let other = write_checkpoints(&store, lineage(), LogIndex(10), Vec::new()).await;
+    let other = write_checkpoints(&store, &Codec::default(), lineage(), LogIndex(10), Vec::new()).await;
     assert!(other.is_err(), "what is written stays");
 }
 
@@ -283,7 +297,8 @@ async fn a_verification_reads_everything_and_names_what_is_damaged_or_missing() 
     upload(&store, dir.path(), &[(0, 9), (10, 19), (30, 39)]).await;
     let old = back_up(&store, 14, b"old snapshot").await;
     back_up(&store, 29, b"new snapshot").await;
-    let verify = || verify_archive(&store, lineage(), scratch.path(), &|_| {});
+    let codec = Codec::default();
+    let verify = || verify_archive(&store, &codec, lineage(), Checks::ALL, scratch.path(), &|_| {});
     let holed = verify().await.unwrap();
     assert_eq!((holed.bases, holed.segments), (2, 3));
     assert_eq!(
@@ -299,7 +314,7 @@ async fn a_verification_reads_everything_and_names_what_is_damaged_or_missing() 
         let content = geode_archive::Content::from_bytes(bytes);
         store.put_if_absent(&key, &content).await.unwrap();
     };
-    replace(format!("{}snapshot.zst", old.folder), "rubbish").await;
+    replace(old.snapshot(), "rubbish").await;
     replace(
         lineage().segment(geode_types::GroupId(0), range(10, 19)),
         "rubbish",
@@ -308,7 +323,7 @@ async fn a_verification_reads_everything_and_names_what_is_damaged_or_missing() 
     let damaged = verify().await.unwrap().problems;
     assert_eq!(damaged.len(), 2, "{damaged:?}");
     assert!(
-        damaged[0].contains("snapshot.zst") && damaged[1].contains("0010-"),
+        damaged[0].contains("snapshot.obj") && damaged[1].contains("0010-"),
         "{damaged:?}"
     );
     assert!(std::fs::read_dir(scratch.path()).unwrap().next().is_none());
@@ -374,6 +389,7 @@ async fn an_s3_archive_is_fetched_by_its_url() {
         endpoint: Some(server.endpoint()),
         region: None,
         credentials_dir: Some(server.credentials_dir()),
+        ..geode_archive::Access::default()
     };
     there_and_back(&store, "s3://wal/prod/social", &access).await;
 }

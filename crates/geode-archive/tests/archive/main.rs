@@ -9,4 +9,5 @@ mod history;
 mod journeys;
 mod line;
 mod s3;
+mod sealed;
 mod stores;

@@ -2,8 +2,8 @@
 
 use crate::s3;
 use geode_archive::{
-    Content, DirectoryStore, ErrorKind, FailingStore, Fault, MemoryStore, ObjectStore, Operation, Put,
-    S3Store, Sha256, list_all,
+    Content, DirectoryStore, ErrorKind, FailingStore, Fault, MemoryStore, ObjectStore, Operation,
+    PairedStore, Put, S3Store, Sha256, list_all,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -215,6 +215,49 @@ async fn the_store_in_a_directory_conforms() {
 #[tokio::test]
 async fn a_failing_store_without_faults_conforms() {
     conforms(&FailingStore::new(Arc::new(MemoryStore::new()))).await;
+}
+
+#[tokio::test]
+async fn an_archive_with_a_copy_conforms() {
+    conforms(&PairedStore::new(
+        Arc::new(MemoryStore::new()),
+        Arc::new(MemoryStore::new()),
+    ))
+    .await;
+}
+
+#[tokio::test]
+async fn what_an_archive_lacks_or_does_not_give_is_read_from_its_copy() {
+    let first = Arc::new(FailingStore::new(Arc::new(MemoryStore::new())));
+    let second = Arc::new(MemoryStore::new());
+    for number in 0..2500 {
+        let key = format!("k/{number:05}");
+        let content = Content::from_bytes(key.clone());
+        if number % 3 != 0 {
+            first.put_if_absent(&key, &content).await.unwrap();
+        }
+        if number % 3 != 1 {
+            second.put_if_absent(&key, &content).await.unwrap();
+        }
+    }
+    let paired = PairedStore::new(first.clone(), second);
+    let all = keys(&paired, "k/", "").await;
+    assert_eq!(all.len(), 2500);
+    assert!(all.is_sorted());
+    assert_eq!(read(&paired, "k/00003", 0).await, b"k/00003");
+    for fault in [Fault::Unavailable, Fault::Denied] {
+        first.fail(Operation::Get, fault, 1);
+        assert_eq!(read(&paired, "k/00002", 2).await, b"00002");
+        first.fail(Operation::List, fault, 1);
+        assert!(!paired.list("k/", "").await.unwrap().is_empty());
+    }
+    first.fail(Operation::Get, Fault::Denied, 1);
+    let nowhere = paired.get("k/00001", 0).await.err().unwrap();
+    assert_eq!(
+        nowhere.kind,
+        ErrorKind::Denied,
+        "the archive's own failure is told"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,6 +7,10 @@ use geode_api::{ANNOTATION_BUILDER, ANNOTATION_TEMPLATE};
 use serde_json::{Value, json};
 
 pub(crate) const CONFIG_FILE: &str = "geode.yaml";
+/// Where a pod finds the credentials of its archive's copy.
+pub(super) const COPY_CREDENTIALS: &str = "/etc/geode/s3-copy";
+/// Where it finds the keys of its archive.
+pub(super) const ARCHIVE_KEYS: &str = "/etc/geode/archive-keys";
 
 pub(super) fn build(want: &Want, template: &str) -> Object {
     let annotations = [
@@ -59,6 +63,26 @@ fn from_manifest(want: &Want) -> Value {
         });
         if archive.credentials.is_some() {
             config["archive"]["s3"]["credentials_dir"] = "/etc/geode/s3".into();
+        }
+        if let Some(class) = &archive.storage_class {
+            config["archive"]["s3"]["storage_class"] = class.as_str().into();
+        }
+        if let Some(copy) = &archive.copy {
+            config["archive"]["copy"] = json!({
+                "bucket": copy.bucket, "prefix": copy.prefix, "endpoint": copy.endpoint, "region": copy.region,
+            });
+            if let Some(class) = &copy.storage_class {
+                config["archive"]["copy"]["storage_class"] = class.as_str().into();
+            }
+            if copy.credentials.is_some() {
+                config["archive"]["copy"]["credentials_dir"] = COPY_CREDENTIALS.into();
+            }
+        }
+        if let Some(compression) = &archive.compression {
+            config["archive"]["compression"] = compression.as_str().into();
+        }
+        if archive.encryption.is_some() {
+            config["archive"]["encryption"] = json!({ "keys": ARCHIVE_KEYS });
         }
     }
     config

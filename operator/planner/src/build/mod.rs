@@ -71,10 +71,20 @@ pub(crate) fn surplus(want: &Want, seen: &Observed) -> Vec<ObjectKey> {
 /// Hash of the wishes that shape a pod. Not of the pod's text: that may differ from release to release.
 pub(crate) fn template_hash(want: &Want) -> String {
     let archive = want.archive.as_ref().map(|archive| {
-        json!({
+        let mut hashed = json!({
             "bucket": archive.bucket, "prefix": archive.prefix, "endpoint": archive.endpoint, "region": archive.region,
             "credentials": archive.credentials, "max_lag": archive.max_lag,
-        })
+        });
+        // What a manifest does not ask for is not hashed: it shapes no pod.
+        for (name, wish) in [("compression", &archive.compression), ("storage_class", &archive.storage_class), ("encryption", &archive.encryption)] {
+            if let Some(wish) = wish {
+                hashed[name] = wish.as_str().into();
+            }
+        }
+        if let Some(copy) = &archive.copy {
+            hashed["copy"] = json!(copy);
+        }
+        hashed
     });
     hash(&json!({
         "images": want.images, "resources": want.resources, "timing": want.timing, "archive": archive, "config": want.config,

@@ -1,6 +1,10 @@
 //! The StatefulSet of a group of pods. `OnDelete`: the operator restarts pods itself, in its own order. Pod security: the "restricted" standard.
 
-use crate::build::{Fixed, config_map::CONFIG_FILE, labels, metadata, selected};
+use crate::build::{
+    Fixed,
+    config_map::{ARCHIVE_KEYS, CONFIG_FILE, COPY_CREDENTIALS},
+    labels, metadata, selected,
+};
 use crate::names::Group;
 use crate::object::{Kind, Object};
 use crate::observed::VolumeKind;
@@ -138,7 +142,7 @@ fn sidecar(want: &Want, life: u32) -> Value {
         "livenessProbe": { "tcpSocket": { "port": METRICS_PORT }, "periodSeconds": 5, "timeoutSeconds": 3, "failureThreshold": 4 },
         "resources": { "requests": { "cpu": "20m", "memory": "64Mi" } },
         "securityContext": container_security(),
-        "volumeMounts": mounts(life),
+        "volumeMounts": sidecar_mounts(want, life),
     })
 }
 
@@ -181,6 +185,33 @@ fn mounts(life: u32) -> Value {
     ])
 }
 
+/// The sidecar alone reaches the archive's copy, and seals and opens what is archived.
+fn sidecar_mounts(want: &Want, life: u32) -> Value {
+    let mut mounts = mounts(life);
+    for (name, path, _) in archive_secrets(want) {
+        if let Some(list) = mounts.as_array_mut() {
+            list.push(json!({ "name": name, "mountPath": path, "readOnly": true }));
+        }
+    }
+    mounts
+}
+
+/// Secrets that a manifest may ask for: volume, place, name. Who asks for none has the pods of before.
+fn archive_secrets(want: &Want) -> Vec<(&'static str, &'static str, &str)> {
+    let Some(archive) = &want.archive else {
+        return Vec::new();
+    };
+    let copy = archive.copy.as_ref().and_then(|copy| copy.credentials.as_deref());
+    let secrets = [
+        ("archive-keys", ARCHIVE_KEYS, archive.encryption.as_deref()),
+        ("s3-copy", COPY_CREDENTIALS, copy),
+    ];
+    let asked = secrets
+        .into_iter()
+        .filter_map(|(name, path, secret)| Some((name, path, secret?)));
+    asked.collect()
+}
+
 fn volumes(want: &Want) -> Value {
     // A missing Secret of the archive must not keep a database from starting: the archive then says that it is denied.
     let credentials = match want
@@ -193,11 +224,19 @@ fn volumes(want: &Want) -> Value {
         }
         None => json!({ "name": "s3", "emptyDir": {} }),
     };
-    json!([
+    let mut volumes = json!([
         { "name": "config", "configMap": { "name": want.names.config() } },
         { "name": "tls", "secret": { "secretName": want.names.tls(), "defaultMode": 0o440 } },
         { "name": "auth", "secret": { "secretName": want.names.admin(), "defaultMode": 0o440 } },
         credentials,
         { "name": "tmp", "emptyDir": {} },
-    ])
+    ]);
+    for (name, _, secret) in archive_secrets(want) {
+        if let Some(list) = volumes.as_array_mut() {
+            list.push(
+                json!({ "name": name, "secret": { "secretName": secret, "optional": true, "defaultMode": 0o440 } }),
+            );
+        }
+    }
+    volumes
 }

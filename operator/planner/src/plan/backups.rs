@@ -68,7 +68,10 @@ fn task(backup: &BackupView) -> Task {
                 days: retention.days,
                 min_count: retention.min_count,
                 wal_days: retention.wal_days,
+                incremental_days: retention.incremental_days,
+                incremental_min_count: retention.incremental_min_count.unwrap_or_default(),
             }),
+            kind: backup.kind,
         },
     }
 }
@@ -101,6 +104,8 @@ fn complete(backup: &BackupView, result: &TaskResult, now: Timestamp) -> GeodeBa
             Some(Err(reason)) => Some(format!("complete; the archive could not be cleaned up: {reason}")),
             _ => None,
         },
+        kind: Some(result.kind.to_string()),
+        parent: (!result.parent.is_empty()).then(|| result.parent.clone()),
         location: Some(result.location.clone()),
         lsn: Some(lsn(result.index)),
         cleaned_up: match &result.cleaned_up {
@@ -126,6 +131,8 @@ fn cleaned_up(cleaned: &CleanedUp) -> CleanedUpStatus {
         segments: number(cleaned.segments),
         bytes: number(cleaned.bytes),
         oldest_lsn: lsn(cleaned.oldest),
+        increments: number(cleaned.increments),
+        oldest_increment_lsn: (cleaned.oldest_increment > LogIndex(0)).then(|| lsn(cleaned.oldest_increment)),
     }
 }
 

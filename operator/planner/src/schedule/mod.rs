@@ -52,6 +52,8 @@ pub struct TakenBackup {
     pub place: Option<BackupPlace>,
     /// The oldest base backup that the clean-up after it left.
     pub oldest_kept: Option<BackupPlace>,
+    /// Backups that are not full and end before this place are gone, by the same clean-up.
+    pub oldest_increment_kept: Option<BackupPlace>,
 }
 
 /// What a schedule names as its cluster.

@@ -14,6 +14,12 @@ pub fn joint_retention<'a>(
         days: one.days.max(other.days),
         min_count: one.min_count.max(other.min_count),
         wal_days: Some(one.wal_days().max(other.wal_days())),
+        // Absent, it is as `days` is.
+        incremental_days: one
+            .incremental_days
+            .or(other.incremental_days)
+            .map(|_| one.incremental_days().max(other.incremental_days())),
+        incremental_min_count: one.incremental_min_count.max(other.incremental_min_count),
     })
 }
 
@@ -27,8 +33,10 @@ pub fn expired_backups(
     let limit = now - SignedDuration::from_hours(24 * i64::from(retention.days));
     let is_gone = |backup: &TakenBackup| match backup.phase {
         BackupPhase::Completed => backup.place.as_ref().is_some_and(|place| {
-            let mut oldest = backups.iter().filter_map(|other| other.oldest_kept.as_ref());
-            oldest.any(|kept| place.is_before(kept))
+            let kept =
+                |other: &'_ TakenBackup| [other.oldest_kept.clone(), other.oldest_increment_kept.clone()];
+            let mut oldest = backups.iter().flat_map(kept).flatten();
+            oldest.any(|kept| place.is_before(&kept))
         }),
         BackupPhase::Failed => backup.ended_at.is_some_and(|ended| ended < limit),
         BackupPhase::Pending | BackupPhase::Running => false,
@@ -41,25 +49,30 @@ pub fn expired_backups(
         .collect()
 }
 
-/// Where a base backup is: in which history, and up to which entry.
+/// Where a backup is: in which history, among which kind of backups, and up to which entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackupPlace {
     /// The folder of the history, as a URL.
     pub history: String,
+    /// Whether it is a full one.
+    pub is_full: bool,
     /// The last entry in it.
     pub index: u64,
 }
 
 impl BackupPlace {
-    /// Reads the location `…/base/INDEX-UNIQUE/` and the LSN `0/INDEX` of a status.
+    /// Reads the location `…/base/INDEX-UNIQUE/`, or `…/backups/INDEX-UNIQUE.json` of one that is not full, and the LSN `0/INDEX` of a status.
     pub fn read(location: &str, lsn: &str) -> Option<Self> {
+        let full = location.rsplit_once("/base/");
+        let (history, _) = full.or_else(|| location.rsplit_once("/backups/"))?;
         Some(Self {
-            history: location.rsplit_once("/base/")?.0.to_owned(),
+            history: history.to_owned(),
+            is_full: full.is_some(),
             index: lsn.rsplit_once('/')?.1.parse().ok()?,
         })
     }
 
     fn is_before(&self, other: &Self) -> bool {
-        self.history == other.history && self.index < other.index
+        self.history == other.history && self.is_full == other.is_full && self.index < other.index
     }
 }

@@ -8,7 +8,7 @@ use geode_planner::{
     Progress, Report, RestoreView, Secrets, SetView, VolumeKind, Want, check, cluster_status, divide, plan,
     validate,
 };
-use geode_types::{ClusterId, MemberId};
+use geode_types::{BackupKind, ClusterId, MemberId};
 use geode_wire::client::MemberAddress;
 use geode_wire::internal::{MemberState, MemberStatus, TaskReport};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -358,6 +358,7 @@ impl Model {
             uid: format!("uid-{name}"),
             generation: 1,
             created_at: self.now,
+            kind: BackupKind::Full,
             retention: None,
             status: GeodeBackupStatus::default(),
         };

@@ -28,7 +28,8 @@ fn round_trip<K: DeserializeOwned + Serialize>(body: &Value) -> Value {
 const FULL: &str = r#"{"members": 5, "observers": {"replicas": 2}, "version": "1.2.3", "timing": "fast",
     "storage": {"size": "2Gi", "storageClassName": "fast", "wal": {"size": "1Gi"}},
     "resources": {"requests": {"cpu": "1000m"}, "limits": {"memory": "1Gi"}},
-    "archive": {"s3": {"bucket": "b", "endpoint": "http://s3:9000", "credentials": {"secretName": "keys"}}, "maxLag": "2s"},
+    "archive": {"s3": {"bucket": "b", "storageClass": "STANDARD_IA", "endpoint": "http://s3:9000", "credentials": {"secretName": "keys"}}, "maxLag": "2s",
+        "drCopy": {"bucket": "c", "region": "eu-west-1", "credentials": {"secretName": "copy-keys"}}, "compression": "lz4", "encryption": {"secretName": "sealing"}},
     "services": {"read": {"type": "LoadBalancer"}}, "config": {"performance": {"query_timeout": "30s"}}}"#;
 
 #[test]
@@ -120,5 +121,40 @@ fn the_configuration_is_one_that_members_accept() {
         assert_eq!(config.cluster.node.id, "g-1");
         assert_eq!(config.cluster.node.address, "g-1.g-peers.db.svc:3141");
         assert_eq!(config.internal_address(), "g-1.g-peers.db.svc:3142");
+    }
+}
+
+#[test]
+fn the_keys_of_the_archive_are_for_the_sidecar_alone_and_what_is_not_asked_for_changes_no_pod() {
+    let template = |spec: Value| applied(spec).pop().unwrap().body["spec"]["template"].clone();
+    let archive = |more: Value| {
+        let mut archive = json!({"s3": {"bucket": "b"}, "maxLag": "2s"});
+        let fields = more.as_object().unwrap().clone();
+        archive.as_object_mut().unwrap().extend(fields);
+        json!({ "archive": archive })
+    };
+    let pod = &template(serde_json::from_str(FULL).unwrap())["spec"];
+    let mounts = |place: usize| pod["containers"][place]["volumeMounts"].to_string();
+    assert!(!mounts(0).contains("archive-keys") && mounts(1).contains("/etc/geode/archive-keys"));
+    assert!(mounts(1).contains("/etc/geode/s3-copy") && !mounts(0).contains("s3-copy"));
+    let volumes = pod["volumes"].as_array().unwrap();
+    let keys = volumes
+        .iter()
+        .find(|volume| volume["name"] == "archive-keys")
+        .unwrap();
+    // Without it the database runs, and the archive says what is missing.
+    assert_eq!(
+        (&keys["secret"]["secretName"], &keys["secret"]["optional"]),
+        (&json!("sealing"), &json!(true))
+    );
+    let plain = template(archive(json!({})));
+    assert!(!plain.to_string().contains("archive-keys"));
+    let hash = |template: &Value| template["metadata"]["annotations"].to_string();
+    for more in [
+        json!({"compression": "zstd"}),
+        json!({"drCopy": {"bucket": "c"}}),
+        json!({"encryption": {"secretName": "x"}}),
+    ] {
+        assert_ne!(hash(&template(archive(more))), hash(&plain));
     }
 }

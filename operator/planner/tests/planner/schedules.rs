@@ -72,6 +72,7 @@ impl Life {
             ended_at: None,
             place: None,
             oldest_kept: None,
+            oldest_increment_kept: None,
         });
     }
 
@@ -458,6 +459,7 @@ fn a_strangers_backup_is_left_alone() {
         ended_at: Some(life.now),
         place: None,
         oldest_kept: None,
+        oldest_increment_kept: None,
     });
     life.look_at("2026-01-01T02:00:00Z");
     assert_eq!((life.backups.len(), life.view.status.missed_runs), (1, 1));
@@ -494,6 +496,8 @@ fn retention(days: u32, min_count: u32, wal_days: Option<u32>) -> RetentionSpec 
         days,
         min_count,
         wal_days,
+        incremental_days: None,
+        incremental_min_count: None,
     }
 }
 
@@ -503,6 +507,14 @@ fn what_one_schedule_of_a_cluster_keeps_no_other_one_deletes() {
     let both = joint_retention([Some(&nightly), Some(&hourly)]);
     assert_eq!(both, Some(retention(90, 48, Some(14))));
     assert_eq!(joint_retention([Some(&hourly)]), Some(hourly.clone()));
+    let mut increments = hourly.clone();
+    (increments.incremental_days, increments.incremental_min_count) = (Some(7), Some(3));
+    let all = joint_retention([Some(&nightly), Some(&increments)]).unwrap();
+    assert_eq!(
+        (all.incremental_days, all.incremental_min_count),
+        (Some(90), Some(3)),
+        "as days when absent"
+    );
     assert_eq!(joint_retention([Some(&hourly), None]), None);
     assert_eq!(joint_retention([]), None);
 }
@@ -526,6 +538,7 @@ fn a_backup_object_goes_when_its_backup_is_gone_and_no_sooner() {
         ended_at: Some(at(ended)),
         place,
         oldest_kept: None,
+        oldest_increment_kept: None,
     };
     let mut all = vec![
         backup(
@@ -572,4 +585,18 @@ fn a_backup_object_goes_when_its_backup_is_gone_and_no_sooner() {
     assert_eq!(expired(&all), ["failed-long-ago"], "nothing was cleaned up yet");
     all[7].oldest_kept = place("x", 10);
     assert_eq!(expired(&all), ["gone", "failed-long-ago"]);
+    let increment = |index: u64| {
+        BackupPlace::read(
+            &format!("s3://b/p/x/backups/{index:020}-0000002a.json"),
+            &format!("0/{index}"),
+        )
+    };
+    all[7].place = increment(12);
+    assert_eq!(
+        expired(&all),
+        ["gone", "failed-long-ago"],
+        "other kinds are told apart"
+    );
+    all[7].oldest_increment_kept = increment(13);
+    assert_eq!(expired(&all), ["gone", "failed-long-ago", "newest"]);
 }

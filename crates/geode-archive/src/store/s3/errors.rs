@@ -52,6 +52,8 @@ pub(super) fn classify(status: Option<u16>, code: &str) -> ErrorKind {
         // versitygw says 404 for an access key that it does not know.
         (_, "XAdminUserNotFound") => ErrorKind::Denied,
         (Some(404), "" | "NoSuchKey" | "NotFound") => ErrorKind::NotFound,
+        // The object ends before what was asked for.
+        (Some(416), _) => ErrorKind::Corrupt,
         (_, "BadDigest" | "InvalidDigest" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch") => {
             ErrorKind::Local
         }
@@ -89,6 +91,7 @@ mod tests {
             (Some(404), "XAdminUserNotFound", ErrorKind::Denied),
             (Some(404), "NoSuchUpload", ErrorKind::Unavailable),
             (Some(403), "AccessDenied", ErrorKind::Denied),
+            (Some(416), "InvalidRange", ErrorKind::Corrupt),
             (Some(403), "RequestTimeTooSkewed", ErrorKind::Denied),
             (Some(400), "ExpiredToken", ErrorKind::Denied),
             (Some(400), "BadDigest", ErrorKind::Local),

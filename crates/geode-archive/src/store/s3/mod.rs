@@ -13,6 +13,7 @@ use super::{
 };
 use crate::content::{CHUNK, Content, Sha256, Source};
 use aws_sdk_s3::primitives::{ByteStream, Length};
+use aws_sdk_s3::types::StorageClass;
 use client::Clients;
 use errors::{Refusal, refusal};
 use std::path::PathBuf;
@@ -42,6 +43,8 @@ pub struct S3Options {
     /// Directory with the files `access-key` and `secret-key` (and `session-token` when there is one), or with the names
     /// `AWS_ACCESS_KEY_ID` and so on; read again when they change. The SDK's default chain when absent.
     pub credentials_dir: Option<PathBuf>,
+    /// Storage class of what is stored, as S3 names it (`STANDARD_IA`); the bucket's own when absent.
+    pub storage_class: Option<String>,
     /// Unfinished uploads older than this are removed before a new one begins.
     pub stale_upload_age: Duration,
 }
@@ -55,6 +58,7 @@ impl S3Options {
             endpoint: None,
             region: "us-east-1".to_owned(),
             credentials_dir: None,
+            storage_class: None,
             stale_upload_age: STALE_UPLOAD_AGE,
         }
     }
@@ -80,6 +84,10 @@ impl S3Store {
             return key.to_owned();
         }
         format!("{}/{key}", self.options.prefix)
+    }
+
+    fn storage_class(&self) -> Option<StorageClass> {
+        self.options.storage_class.as_deref().map(StorageClass::from)
     }
 
     /// The client for one act, with the credentials as they are now.
@@ -110,6 +118,7 @@ impl S3Store {
             .bucket(&self.options.bucket)
             .key(self.key(key))
             .if_none_match("*")
+            .set_storage_class(self.storage_class())
             .content_length(content.bytes() as i64)
             .checksum_sha256(base64(&content.sha256()))
             .metadata(SHA256_METADATA, content.sha256().to_string())
@@ -196,7 +205,7 @@ impl ObjectStore for S3Store {
         Box::pin(multipart::put_stream(self, key, body))
     }
 
-    fn get<'a>(&'a self, key: &'a str, offset: u64) -> Answer<'a, Reader> {
+    fn get_range<'a>(&'a self, key: &'a str, offset: u64, length: Option<u64>) -> Answer<'a, Reader> {
         Box::pin(async move {
             let act = self.act("read", key);
             let client = self.client(&act).await?;
@@ -204,10 +213,12 @@ impl ObjectStore for S3Store {
                 .get_object()
                 .bucket(&self.options.bucket)
                 .key(self.key(key));
-            let request = if offset > 0 {
-                request.range(format!("bytes={offset}-"))
-            } else {
-                request
+            let request = match length {
+                Some(length) => {
+                    request.range(format!("bytes={offset}-{}", (offset + length).saturating_sub(1)))
+                }
+                None if offset > 0 => request.range(format!("bytes={offset}-")),
+                None => request,
             };
             match act.within(ANSWER_TIMEOUT, request.send()).await {
                 Ok(answer) => Ok(Box::new(answer.body.into_async_read()) as Reader),

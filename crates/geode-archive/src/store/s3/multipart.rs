@@ -76,6 +76,7 @@ impl<'a> Upload<'a> {
             .create_multipart_upload()
             .bucket(&act.store.options.bucket)
             .key(act.store.key(act.key))
+            .set_storage_class(act.store.storage_class())
             .checksum_algorithm(ChecksumAlgorithm::Sha256);
         let answer = act
             .within(ANSWER_TIMEOUT, request.send())
