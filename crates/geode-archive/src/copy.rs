@@ -44,7 +44,7 @@ impl Copier {
             None => {
                 self.after = listed
                     .last()
-                    .map_or(std::mem::take(&mut self.after), |last| last.key.clone())
+                    .map_or(std::mem::take(&mut self.after), |last| last.key.clone());
             }
             Some(first) => {
                 let before = listed.iter().take_while(|entry| entry.key < first.key).last();

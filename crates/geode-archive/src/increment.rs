@@ -280,7 +280,7 @@ pub(crate) async fn increments(
 ) -> Result<Vec<Increment>, ObjectError> {
     let mut found = Vec::new();
     for entry in list_all(store, &lineage.backups(), "").await? {
-        if !entry.key.ends_with(".json") {
+        if entry.key.strip_suffix(".json").is_none() {
             continue;
         }
         let bytes = get_small(store, &entry.key, BYTES_MAX).await?;
