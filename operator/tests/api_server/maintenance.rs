@@ -212,13 +212,11 @@ async fn leadership_leaves_a_cordoned_node_with_the_rights_of_the_chart() {
     let manifest = serde_json::from_value(manifest).unwrap();
     nodes.create(&PostParams::default(), &manifest).await.unwrap();
     let binding = json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": old}, "target": {"kind": "Node", "name": node}});
-    let bound = stage.api::<Pod>().create_subresource::<Value, Value>(
-        "binding",
-        &old,
-        &PostParams::default(),
-        &binding,
-    );
-    bound.await.unwrap();
+    stage
+        .api::<Pod>()
+        .create_subresource::<Value, Value>("binding", &old, &PostParams::default(), &binding)
+        .await
+        .unwrap();
     stage.settle().await;
     let new = leader(stage.api::<GeodeCluster>().get("a").await.unwrap());
     assert_ne!(new, old);
