@@ -183,16 +183,16 @@ pub(crate) struct UpgradeArgs {
     #[arg(long, value_name = "VERSION", required_unless_present = "turn")]
     pub(crate) to: Option<String>,
     /// Says what would happen, and changes nothing.
-    #[arg(long, requires = "to")]
+    #[arg(long, conflicts_with = "turn")]
     pub(crate) plan: bool,
     /// Waits until every member runs it.
-    #[arg(long, requires = "to", conflicts_with = "plan")]
+    #[arg(long, conflicts_with_all = ["plan", "turn"])]
     pub(crate) wait: bool,
     /// With an archive: how old the newest base backup may be; a number with s, m, h or d.
-    #[arg(long, requires = "to", value_name = "DURATION", default_value = "24h")]
+    #[arg(long, conflicts_with = "turn", value_name = "DURATION", default_value = "24h")]
     pub(crate) backup_within: String,
     /// Upgrades also without a recent base backup.
-    #[arg(long, requires = "to")]
+    #[arg(long, conflicts_with = "turn")]
     pub(crate) without_backup: bool,
     /// An upgrade stands still where it is.
     #[arg(long, group = "turn", conflicts_with = "to")]

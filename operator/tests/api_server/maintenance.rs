@@ -192,14 +192,7 @@ async fn a_paused_operator_writes_nothing_but_the_status_until_the_pause_ends_by
         Some(("False".into(), "Paused".into()))
     );
     assert_eq!(
-        stage
-            .api::<StatefulSet>()
-            .get("a")
-            .await
-            .unwrap()
-            .spec
-            .unwrap()
-            .replicas,
+        stage.api::<StatefulSet>().get("a").await.unwrap().spec.replicas,
         Some(1)
     );
     let left = until.duration_since(Timestamp::now()).as_millis().max(0) as u64;
@@ -219,13 +212,11 @@ async fn leadership_leaves_a_cordoned_node_with_the_rights_of_the_chart() {
     let manifest = serde_json::from_value(manifest).unwrap();
     nodes.create(&PostParams::default(), &manifest).await.unwrap();
     let binding = json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": old}, "target": {"kind": "Node", "name": node}});
-    let bound = stage.api::<Pod>().create_subresource::<Value>(
-        "binding",
-        &old,
-        &PostParams::default(),
-        serde_json::to_vec(&binding).unwrap(),
-    );
-    bound.await.unwrap();
+    stage
+        .api::<Pod>()
+        .create_subresource::<Value, Value>("binding", &old, &PostParams::default(), &binding)
+        .await
+        .unwrap();
     stage.settle().await;
     let new = leader(stage.api::<GeodeCluster>().get("a").await.unwrap());
     assert_ne!(new, old);
