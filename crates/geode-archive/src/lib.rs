@@ -16,6 +16,7 @@ mod content;
 mod fetch;
 mod inventory;
 pub mod layout;
+mod lives;
 mod location;
 mod plan;
 mod preview;
@@ -35,6 +36,7 @@ pub use inventory::{
     ArchivedSegment, BaseBackup, Inventory, MANIFEST_FORMAT, Manifest, bases, inventory, segments,
 };
 pub use layout::{Lineage, SegmentRange};
+pub use lives::find_history;
 pub use location::{Access, LineageError, Location, LocationError};
 pub use plan::{
     ArchivePlan, CLOCK_SKEW_MICROS, RestoreGap, RestorePlan, advance, archive_plan, archived_until, describe,
@@ -45,7 +47,8 @@ pub use retention::{CleanupPlan, clean_up, cleanup_plan};
 pub use segment::SoundSegment;
 pub use store::{
     Answer, DirectoryStore, ErrorKind, FailingStore, Fault, LIST_PAGE, Listed, MemoryStore, ObjectError,
-    ObjectInfo, ObjectStore, Operation, Put, Reader, S3Options, S3Store, Stored, get_small, list_all,
+    ObjectInfo, ObjectStore, Operation, Put, ReadOnlyStore, Reader, S3Options, S3Store, Stored, get_small,
+    list_all,
 };
 pub use upload::{UploadError, upload_segment, verify_segment};
 pub use verify::{ArchiveReport, verify_archive};
