@@ -153,7 +153,7 @@ fn beside(target: &Path) -> Result<PathBuf, Failure> {
     Ok(target.with_file_name(format!("{}.fetched", name.to_string_lossy())))
 }
 
-fn remove(directory: &Path) -> Result<(), Failure> {
+pub(crate) fn remove(directory: &Path) -> Result<(), Failure> {
     match std::fs::remove_dir_all(directory) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::Message(format!(
             "cannot remove {}: {error}",

@@ -240,6 +240,8 @@ pub(crate) enum BackupCommand {
     Cleanup(CleanupArgs),
     /// Rebuild a data directory from an archive: the same as `geode restore`.
     Restore(RestoreArgs),
+    /// Restore the newest backup into a throw-away server, check it, ask it, and tell how long that took. The archive is only read.
+    TestRestore(crate::test_restore::TestRestoreArgs),
 }
 
 #[derive(Args, Debug)]

@@ -2,7 +2,7 @@
 
 use crate::archive::{self, lines};
 use crate::args::{ArchiveArgs, BackupCommand, CleanupArgs, Format};
-use crate::{Failure, show};
+use crate::{Failure, show, test_restore};
 use geode_archive::{
     ArchiveReport, BaseBackup, CleanupPlan, Inventory, Lineage, ObjectStore, clean_up, cleanup_plan,
     inventory, open_history, restore_plan, verify_archive,
@@ -25,6 +25,7 @@ pub(crate) async fn run(command: BackupCommand) -> Result<(), Failure> {
         BackupCommand::Verify { archive, format } => verify(&archive, format).await,
         BackupCommand::Cleanup(args) => cleanup(&args).await,
         BackupCommand::Restore(args) => archive::restore(args).await,
+        BackupCommand::TestRestore(args) => test_restore::run(args).await,
     }
 }
 

@@ -15,6 +15,7 @@ mod query;
 mod serve;
 mod shell;
 mod show;
+mod test_restore;
 
 use args::{Cli, Command, Format};
 use clap::{CommandFactory, Parser};
