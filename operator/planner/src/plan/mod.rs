@@ -6,6 +6,7 @@ mod action;
 mod backups;
 mod bootstrap;
 mod exchange;
+mod history;
 mod membership;
 mod objects;
 mod repair;
