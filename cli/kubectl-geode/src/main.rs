@@ -12,6 +12,7 @@ mod query;
 mod restore;
 mod shell;
 mod status;
+mod test_restore;
 mod upgrade;
 
 use anyhow::Result;
@@ -38,6 +39,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Promote(args) => promote::run(&kubectl, &args),
         Verb::Backup(args) => backup::run(&kubectl, &args),
         Verb::Restore(args) => restore::run(&kubectl, &args),
+        Verb::TestRestore(args) => test_restore::run(&kubectl, &args),
         Verb::Upgrade(args) => upgrade::run(&kubectl, &args),
         Verb::Logs(args) => logs::run(&kubectl, &args),
     }

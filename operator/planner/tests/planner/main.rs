@@ -7,6 +7,7 @@
 )]
 
 mod events;
+mod first_life;
 mod hands;
 mod kubernetes;
 mod lives;
@@ -14,6 +15,7 @@ mod model;
 mod objects;
 mod observers;
 mod raft;
+mod restore_tests;
 mod restores;
 mod rules;
 mod schedule_lives;
