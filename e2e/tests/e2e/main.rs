@@ -9,6 +9,8 @@ mod failover;
 mod faults;
 mod lost_volume;
 mod restore_in_place;
+mod restore_test;
 mod rolling;
 mod scale;
 mod scheduled_backup;
+mod second_life;
