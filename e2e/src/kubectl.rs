@@ -11,6 +11,7 @@ pub fn environment(name: &str) -> Result<String> {
 }
 
 /// The S3 server that pods reach.
+#[derive(Clone)]
 pub struct S3 {
     /// `http://host:port`.
     pub endpoint: String,

@@ -5,12 +5,14 @@ mod cluster;
 mod fault;
 mod kubectl;
 mod ledger;
+mod relay;
 mod turn;
 
 pub use cluster::Cluster;
 pub use fault::Fault;
 pub use kubectl::{S3, environment, kubectl, kubectl_input, kubectl_status};
 pub use ledger::{Account, Ledger};
+pub use relay::Relay;
 
 use anyhow::{Result, bail};
 use std::time::{Duration, Instant};

@@ -5,10 +5,14 @@ use crate::context::{Context, Key};
 use crate::lease::{Lease, LeaseLost};
 use crate::observe::is_cordoned;
 use crate::reconcile::{Outcome, Round, reconcile};
+use crate::restore_tests::keep_restore_tests;
 use crate::schedules::keep_schedules;
 use futures::stream::{BoxStream, select_all};
 use futures::{Stream, StreamExt};
-use geode_api::{GeodeBackup, GeodeBackupSchedule, GeodeCluster, GeodeRestore, LABEL_CLUSTER};
+use geode_api::{
+    GeodeBackup, GeodeBackupSchedule, GeodeCluster, GeodeRestore, GeodeRestoreTest, LABEL_CLUSTER,
+    LABEL_RESTORE_TEST_OF,
+};
 use geode_planner::Progress;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{
@@ -40,7 +44,7 @@ const COUNTERS: Duration = Duration::from_secs(2);
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// An object that was refused is looked at again after this time even if nobody changes it.
 const WHILE_REFUSED: Duration = Duration::from_secs(300);
-/// Schedules whose round failed are looked at again.
+/// Schedules and restore tests whose round failed are looked at again.
 const SCHEDULES_AGAIN: Duration = Duration::from_secs(5);
 /// Rounds may end within this time at a shutdown.
 const GRACE: Duration = Duration::from_secs(5);
@@ -139,6 +143,13 @@ fn watches(context: &Context) -> Vec<BoxStream<'static, Signal>> {
             "restores",
             |restore| &restore.spec.cluster,
         ));
+        streams.push(orders::<GeodeRestoreTest>(
+            context,
+            namespace,
+            "restore tests",
+            |test| &test.spec.cluster,
+        ));
+        streams.push(labelled::<Pod>(context, namespace, LABEL_RESTORE_TEST_OF));
         streams.push(parts::<Pod>(context, namespace));
         streams.push(parts::<StatefulSet>(context, namespace));
         streams.push(parts::<PersistentVolumeClaim>(context, namespace));
@@ -216,8 +227,21 @@ where
     })
 }
 
-/// Changes of objects that belong to a cluster, known by their label.
+/// Changes of objects that belong to a cluster.
 fn parts<K>(context: &Context, namespace: Option<&str>) -> BoxStream<'static, Signal>
+where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + Debug
+        + Send
+        + 'static,
+{
+    labelled::<K>(context, namespace, LABEL_CLUSTER)
+}
+
+/// Changes of objects with a label that names a cluster.
+fn labelled<K>(context: &Context, namespace: Option<&str>, label: &'static str) -> BoxStream<'static, Signal>
 where
     K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
         + Clone
@@ -228,13 +252,13 @@ where
 {
     let stream = watcher(
         api::<PartialObjectMeta<K>>(context, namespace),
-        watcher::Config::default().labels(LABEL_CLUSTER),
+        watcher::Config::default().labels(label),
     );
     signals(
         stream.default_backoff().touched_objects(),
         "objects of clusters",
-        |object| {
-            let name = object.labels().get(LABEL_CLUSTER)?.clone();
+        move |object| {
+            let name = object.labels().get(label)?.clone();
             Some(Signal {
                 key: Key {
                     namespace: object.namespace()?,
@@ -313,6 +337,8 @@ async fn work(context: Arc<Context>, key: Key, wake: Arc<Notify>, mut shutdown: 
     while !*shutdown.borrow() {
         let outcome = one_round(&context, &key).await;
         let schedules = one_round_of_schedules(&context, &key).await;
+        let tests = one_round_of_restore_tests(&context, &key).await;
+        let schedules = [schedules, tests].into_iter().flatten().min();
         let at_most = |longest: Duration| schedules.map_or(longest, |due| due.min(longest));
         let pause = async {
             match outcome {
@@ -367,16 +393,30 @@ async fn one_round(context: &Context, key: &Key) -> Option<Outcome> {
 async fn one_round_of_schedules(context: &Context, key: &Key) -> Option<Duration> {
     let _turn = context.rounds.acquire().await.ok()?;
     match keep_schedules(context, key, Timestamp::now()).await {
-        Ok(wake) => wake.map(|at| {
-            let left = at.duration_since(Timestamp::now());
-            Duration::try_from(left).unwrap_or_default()
-        }),
+        Ok(wake) => wake.map(until),
         Err(error) => {
             context.metrics.rounds.with_label_values(&["failed"]).inc();
             tracing::warn!(cluster = %key, %error, "a round of schedules failed; it is repeated");
             Some(SCHEDULES_AGAIN)
         }
     }
+}
+
+/// How long until one of the cluster's restore tests has to be looked at; `None` if none has.
+async fn one_round_of_restore_tests(context: &Context, key: &Key) -> Option<Duration> {
+    let _turn = context.rounds.acquire().await.ok()?;
+    match keep_restore_tests(context, key, Timestamp::now()).await {
+        Ok(wake) => wake.map(until),
+        Err(error) => {
+            context.metrics.rounds.with_label_values(&["failed"]).inc();
+            tracing::warn!(cluster = %key, %error, "a round of restore tests failed; it is repeated");
+            Some(SCHEDULES_AGAIN)
+        }
+    }
+}
+
+fn until(at: Timestamp) -> Duration {
+    Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default()
 }
 
 /// Waits for a signal, at most this long.

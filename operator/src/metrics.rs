@@ -1,11 +1,14 @@
 //! What the operator counts.
 
+mod restore_tests;
+
 use crate::context::Key;
 use geode_api::GeodeBackupSchedule;
 use geode_telemetry::prometheus::{
     Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 use kube::ResourceExt;
+use restore_tests::RestoreTestMetrics;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
@@ -29,6 +32,8 @@ pub struct Metrics {
     schedule_next: IntGaugeVec,
     /// Runs of each schedule that made no backup.
     schedule_missed: IntGaugeVec,
+    /// Figures of restore tests.
+    pub(crate) restore_tests: RestoreTestMetrics,
     /// Schedules that the three are about.
     schedules: Mutex<HashMap<Key, BTreeSet<String>>>,
 }
@@ -73,6 +78,7 @@ impl Metrics {
                 "geode_operator_backup_schedule_missed_runs",
                 "Runs of a schedule that made no backup",
             ),
+            restore_tests: RestoreTestMetrics::register(&registry),
             schedules: Mutex::default(),
             registry,
         };

@@ -2,7 +2,7 @@
 //! would take, for a server in any state.
 
 use crate::tasks::{self, Context, ProgressLine};
-use geode_archive::{FetchError, Progress, fetch, preview};
+use geode_archive::{FetchError, Progress, fetch, find_history, preview};
 use geode_types::{FetchedBackup, LogIndex, RestoreGoal};
 use geode_wire::internal::TaskResult;
 use std::path::Path;
@@ -68,6 +68,30 @@ pub(crate) async fn plan(
                 });
             }
             Err(error) if error.is_transient() => {
+                progress.again(&error.to_string(), &mut backoff).await;
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+/// Says which life under the source archived last, or that there is nothing. An archive that does not answer, or does not let us look, is asked until it
+/// does: whoever takes it for an empty one begins an empty database.
+pub(crate) async fn find(
+    context: &Context,
+    progress: &ProgressLine,
+    source: &str,
+) -> Result<TaskResult, String> {
+    let mut backoff = tasks::backoff();
+    loop {
+        match find_history(source, &context.access).await {
+            Ok(found) => {
+                return Ok(TaskResult {
+                    location: found.unwrap_or_default(),
+                    ..TaskResult::default()
+                });
+            }
+            Err(error) if error.is_about_the_store() => {
                 progress.again(&error.to_string(), &mut backoff).await;
             }
             Err(error) => return Err(error.to_string()),

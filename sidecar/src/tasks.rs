@@ -169,6 +169,7 @@ impl Worker {
                 Some(TaskKind::PlanRestore { source, goal }) => {
                     restore::plan(&context, &line, &source, &goal).await
                 }
+                Some(TaskKind::FindHistory { source }) => restore::find(&context, &line, &source).await,
             }
         });
         self.job = Some(Job {

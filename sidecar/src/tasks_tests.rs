@@ -310,6 +310,52 @@ async fn what_a_restore_would_take_is_said_and_nothing_is_written() {
 }
 
 #[tokio::test]
+async fn nothing_archived_is_told_from_a_history_and_from_an_archive_that_cannot_be_read() {
+    let (server, dir, archive) = (
+        Arc::new(FakeServer::default()),
+        tempfile::tempdir().unwrap(),
+        tempfile::tempdir().unwrap(),
+    );
+    let source = archived(archive.path()).await;
+    let empty = format!("file://{}/nothing", dir.path().display());
+    let mut worker = worker(&server, None, dir.path());
+    for (name, source, found) in [
+        ("h1", empty, String::new()),
+        (
+            "h2",
+            source.clone(),
+            format!("{source}/{}/00000001/", cluster_id()),
+        ),
+    ] {
+        let find = TaskKind::FindHistory { source };
+        server.state().tasks.push(task(name, find));
+        let TaskState::Done(result) = done(&mut worker, &server, name).await else {
+            panic!("failed")
+        };
+        assert_eq!(result.location, found);
+    }
+    // A file where the folder should be: nobody can look into it, so nobody says that it is empty.
+    std::fs::write(dir.path().join("file"), "x").unwrap();
+    let unreadable = TaskKind::FindHistory {
+        source: format!("file://{}/file/below", dir.path().display()),
+    };
+    server.state().tasks.push(task("h3", unreadable));
+    let told = |server: &FakeServer| {
+        let state = server.state();
+        let report = state.reports.iter().rev().find(|report| report.task.name == "h3");
+        report.map(|report| report.state.clone())
+    };
+    for _ in 0..50 {
+        let _ = worker.round(Instant::now()).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let Some(TaskState::Running(why)) = told(&server) else {
+        panic!("{:?}", told(&server))
+    };
+    assert!(why.contains("trying again"), "{why}");
+}
+
+#[tokio::test]
 async fn a_restore_task_leaves_a_whole_backup_in_the_data_directory() {
     let (server, dir, archive) = (
         Arc::new(FakeServer::default()),

@@ -13,10 +13,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- /* What the operator may do, where its clusters are. It cannot exec, and it sees no other kinds. */ -}}
 {{- define "geode-operator.rules" -}}
 - apiGroups: [geodedb.com]
-  resources: [geodeclusters, geodebackups, geodebackupschedules, geoderestores]
+  resources: [geodeclusters, geodebackups, geodebackupschedules, geoderestores, geoderestoretests]
   verbs: [get, list, watch]
 - apiGroups: [geodedb.com]
-  resources: [geodeclusters/status, geodebackups/status, geodebackupschedules/status, geoderestores/status]
+  resources: [geodeclusters/status, geodebackups/status, geodebackupschedules/status, geoderestores/status, geoderestoretests/status]
   verbs: [get, patch]
 # Backups that are due, and those whose time is over.
 - apiGroups: [geodedb.com]
@@ -36,10 +36,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]
-# Role labels, and restarts in the right order.
+# Role labels, and restarts in the right order; the throw-away pods of restore tests.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch, patch, delete]
+  verbs: [get, list, watch, create, patch, delete]
 # Growing volumes, giving up those whose storage is lost, deleting those that a restore kept and a user released.
 - apiGroups: [""]
   resources: [persistentvolumeclaims]

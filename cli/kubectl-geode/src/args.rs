@@ -40,6 +40,8 @@ pub(crate) enum Verb {
     Backup(BackupArgs),
     /// Puts a restored database in the place of a cluster's own, and takes that back.
     Restore(RestoreArgs),
+    /// Restores the newest backup into a throw-away pod, asks it, and tells RTO and RPO. The cluster is not touched.
+    TestRestore(crate::test_restore::TestRestoreArgs),
     /// Upgrades the members, one at a time, the leader last.
     Upgrade(UpgradeArgs),
     /// Prints the members' logs.

@@ -14,6 +14,7 @@ mod query;
 mod restore;
 mod shell;
 mod status;
+mod test_restore;
 mod upgrade;
 mod upgrade_turn;
 mod why;
@@ -42,6 +43,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Promote(args) => promote::run(&kubectl, &args),
         Verb::Backup(args) => backup::run(&kubectl, &args),
         Verb::Restore(args) => restore::run(&kubectl, &args),
+        Verb::TestRestore(args) => test_restore::run(&kubectl, &args),
         Verb::Upgrade(args) => match &args.to {
             Some(to) => upgrade::run(&kubectl, &args, to),
             None => upgrade_turn::run(&kubectl, &args),

@@ -323,11 +323,18 @@ pub struct BootstrapSpec {
 /// A backup and the log after it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("[has(self.targetTime), has(self.targetLsn), has(self.targetCheckpoint)].filter(given, given).size() <= 1").message("give at most one of targetTime, targetLsn and targetCheckpoint"))]
+#[x_kube(
+    validation = Rule::new("[has(self.targetTime), has(self.targetLsn), has(self.targetCheckpoint)].filter(given, given).size() <= 1").message("give at most one of targetTime, targetLsn and targetCheckpoint"),
+    validation = Rule::new("!self.ifExists || !(has(self.targetTime) || has(self.targetLsn) || has(self.targetCheckpoint))").message("ifExists restores the newest state: it goes with no targetTime, targetLsn or targetCheckpoint"),
+)]
 pub struct RestoreSpec {
     /// `s3://bucket/prefix` of the archive of the cluster that is to be restored.
     #[schemars(regex(pattern = r"^s3://[^/]+(/.*)?$"), length(max = 1024))]
     pub source: String,
+    /// When nothing is archived there, begin with an empty graph. Otherwise restore the newest state of the life that archived last; an archive that cannot
+    /// be read is waited for. With the cluster's own archive as the source, the same manifest brings a cluster back that was deleted with its volumes.
+    #[serde(default)]
+    pub if_exists: bool,
     /// The last moment to restore, RFC 3339; everything that is archived when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]

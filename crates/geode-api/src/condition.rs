@@ -132,6 +132,14 @@ reasons! {
     ScheduleSuspended false,
     /// The last run of a schedule made no backup.
     BackupMissed true,
+    /// A restore test waits for a cluster with an archive and a database, or for its time.
+    RestoreTestWaiting false,
+    /// A restore test runs.
+    RestoreTestRunning false,
+    /// The last run of a restore test passed.
+    RestoreTestPassed false,
+    /// The last run of a restore test failed: what is archived may not be restorable.
+    RestoreTestFailed true,
     /// The cluster that is to be backed up does not exist.
     ClusterNotFound true,
     /// The operator changes nothing until a moment that a person set.

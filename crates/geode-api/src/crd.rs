@@ -1,6 +1,6 @@
 //! The CustomResourceDefinitions as files: `crds/`, and the chart's copies of them. Written by `cargo xtask generate`.
 
-use crate::{GeodeBackup, GeodeBackupSchedule, GeodeCluster, GeodeRestore};
+use crate::{GeodeBackup, GeodeBackupSchedule, GeodeCluster, GeodeRestore, GeodeRestoreTest};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
 
@@ -27,6 +27,7 @@ pub fn crds() -> Vec<Crd> {
         GeodeBackup::crd(),
         GeodeBackupSchedule::crd(),
         GeodeRestore::crd(),
+        GeodeRestoreTest::crd(),
     ]
     .into_iter()
     .map(|definition| Crd {

@@ -14,6 +14,12 @@ pub const LABEL_COMPONENT: &str = "app.kubernetes.io/component";
 pub const COMPONENT_DATABASE: &str = "database";
 /// Value of [`LABEL_COMPONENT`] of observers.
 pub const COMPONENT_OBSERVER: &str = "observer";
+/// Value of [`LABEL_COMPONENT`] of the pods of restore tests.
+pub const COMPONENT_RESTORE_TEST: &str = "restore-test";
+/// On a pod of a `GeodeRestoreTest`: the test's name. Such a pod has no [`LABEL_CLUSTER`], so nothing of the cluster selects it.
+pub const LABEL_RESTORE_TEST: &str = "geodedb.com/restore-test";
+/// On a pod of a `GeodeRestoreTest`: the name of the cluster whose backup is tested.
+pub const LABEL_RESTORE_TEST_OF: &str = "geodedb.com/restore-test-of";
 /// What follows the cluster's name in the name of the observers' StatefulSet, and so in those of their pods. No cluster's name ends in it.
 pub const OBSERVER_SUFFIX: &str = "-observer";
 /// On a volume claim of a database that a restore took the place of: the GeodeRestore's name. It is not in use and kept until it is released.

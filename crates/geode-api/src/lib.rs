@@ -12,6 +12,7 @@ mod maintenance;
 mod order;
 mod remedy;
 mod restore;
+mod restore_test;
 mod schedule;
 mod schema;
 mod status;
@@ -29,8 +30,9 @@ pub use condition::{ConditionType, Reason, runbook};
 pub use crd::{Crd, crds};
 pub use labels::{
     ANNOTATION_APPLIED, ANNOTATION_BUILDER, ANNOTATION_TEMPLATE, CLIENT_PORT, CLUSTER_PORT,
-    COMPONENT_DATABASE, COMPONENT_OBSERVER, CONTAINER_SERVER, CONTAINER_SIDECAR, GROUP, LABEL_CLUSTER,
-    LABEL_COMPONENT, LABEL_KEPT_BY, LABEL_ROLE, LABEL_SCHEDULE, METRICS_PORT, OBSERVER_SUFFIX, VERSION,
+    COMPONENT_DATABASE, COMPONENT_OBSERVER, COMPONENT_RESTORE_TEST, CONTAINER_SERVER, CONTAINER_SIDECAR,
+    GROUP, LABEL_CLUSTER, LABEL_COMPONENT, LABEL_KEPT_BY, LABEL_RESTORE_TEST, LABEL_RESTORE_TEST_OF,
+    LABEL_ROLE, LABEL_SCHEDULE, METRICS_PORT, OBSERVER_SUFFIX, VERSION,
 };
 pub use lives::{ExchangeStatus, LifeStatus, LivesStatus, RestoreOrder};
 pub use maintenance::{FENCED_MAX, MaintenanceSpec, PauseSpec};
@@ -38,6 +40,10 @@ pub use order::restart_rank;
 pub use remedy::remedy;
 pub use restore::{
     GeodeRestore, GeodeRestoreSpec, GeodeRestoreStatus, RestorePhase, RestorePlanStatus, RestoreTargetSpec,
+};
+pub use restore_test::{
+    GeodeRestoreTest, GeodeRestoreTestSpec, GeodeRestoreTestStatus, RestoreQuery, RestoreQueryResult,
+    RestoreTestMillis, RestoreTestPhase, RestoreTestResult, RestoreTestRun, RestoreTestStorage,
 };
 pub use schedule::{GeodeBackupSchedule, GeodeBackupScheduleSpec, GeodeBackupScheduleStatus};
 pub use status::{

@@ -63,6 +63,9 @@ pub struct BootstrapStatus {
     pub pod: String,
     /// Identity that the database was given.
     pub cluster_id: String,
+    /// The history that is restored, when the archive was asked which it has: `spec.bootstrap.restore.ifExists`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// When it was decided.
     pub started_at: Time,
 }

@@ -86,6 +86,11 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    /// Whether the store did not do what it was asked, for whatever reason.
+    pub fn is_about_the_store(&self) -> bool {
+        matches!(self, Self::Store(_) | Self::Lineage(LineageError::Store(_)))
+    }
+
     /// Whether it may work later without anybody doing something: the store is down, slow or overloaded.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Store(store) | Self::Lineage(LineageError::Store(store)) if store.kind == ErrorKind::Unavailable)

@@ -20,6 +20,7 @@ mod increment;
 mod inventory;
 mod keys;
 pub mod layout;
+mod lives;
 mod location;
 mod object;
 mod plan;
@@ -42,6 +43,7 @@ pub use inventory::{
 };
 pub use keys::KeyError;
 pub use layout::{Lineage, SegmentRange};
+pub use lives::find_history;
 pub use location::{Access, LineageError, Location, LocationError, split_backup};
 pub use object::{Codec, DecodeError, Decoder};
 pub use plan::{
@@ -53,8 +55,8 @@ pub use retention::{CleanupPlan, clean_up, cleanup_plan};
 pub use segment::SoundSegment;
 pub use store::{
     Answer, DirectoryStore, ErrorKind, FailingStore, Fault, LIST_PAGE, Listed, MemoryStore, ObjectError,
-    ObjectInfo, ObjectStore, Operation, PairedStore, Put, Reader, S3Options, S3Store, Stored, get_small,
-    list_all,
+    ObjectInfo, ObjectStore, Operation, PairedStore, Put, ReadOnlyStore, Reader, S3Options, S3Store, Stored,
+    get_small, list_all,
 };
 pub use upload::{UploadError, upload_segment, verify_segment};
 pub use verify::{ArchiveReport, Checks, verify_archive};

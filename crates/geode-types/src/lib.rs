@@ -9,6 +9,7 @@ mod hex;
 mod ids;
 mod nearest;
 mod restore;
+mod restore_test;
 mod retention;
 mod summary;
 mod value;
@@ -24,6 +25,10 @@ pub use nearest::nearest;
 pub use restore::{
     Checkpoint, FetchedBackup, FetchedBase, FetchedSegment, RESTORE_FILE, RESTORE_FORMAT,
     RESTORE_PROGRESS_FILE, RestoreGoal, RestoreTarget,
+};
+pub use restore_test::{
+    RESTORE_CHECKS_MAX, RESTORE_REPORT_BYTES_MAX, RestoreCheck, RestoreCheckResult, RestoreTestReport,
+    RestoreTestStep,
 };
 pub use retention::{CleanedUp, Retention};
 pub use summary::Summary;

@@ -306,6 +306,11 @@ pub enum TaskKind {
         /// As in `Restore`.
         goal: RestoreGoal,
     },
+    /// Look whether anything was ever archived under a source, and which life archived last. Any member's sidecar can.
+    FindHistory {
+        /// As in `Restore`.
+        source: String,
+    },
 }
 
 /// How a task stands.
@@ -335,6 +340,7 @@ pub enum TaskState {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskResult {
     /// Backup: its location. Restore: the directory that the server is to replay. Plan of one: where it would begin.
+    /// History: its URL, empty when nothing is archived.
     pub location: String,
     /// The last entry it contains.
     pub index: LogIndex,

@@ -2,7 +2,7 @@
 //!
 //! [`validate`] turns a manifest into a [`Want`]; the operator observes the world as [`Observed`]; [`plan`] compares the two and answers with
 //! actions, or with what it waits for; [`check`] refuses a plan that breaks a safety rule, with code of its own; [`cluster_status`] says what the user sees.
-//! [`keep_schedule`] does the same for schedules of backups.
+//! [`keep_schedule`] does the same for schedules of backups, [`keep_restore_test`] for tests of restores.
 //! All are functions of their arguments, so that every decision can be shown by a table of tests, and repeated.
 
 pub mod build;
@@ -15,6 +15,7 @@ mod observed;
 mod plan;
 mod quantity;
 mod quorum;
+mod restore_test;
 mod schedule;
 mod status;
 mod want;
@@ -30,6 +31,10 @@ pub use observed::{
 };
 pub use plan::{Action, Plan, Progress, plan};
 pub use quorum::{Lead, majority};
+pub use restore_test::{
+    PodEnd, RecordedHash, RestoreTestDeed, RestoreTestStep, RestoreTestView, TestPod, TestTarget,
+    TestedCluster, failed_restore_test_status, keep_restore_test, test_pod,
+};
 pub use schedule::{
     BackupPlace, BackupTarget, News, ScheduleStep, ScheduleView, TakenBackup, Timetable, expired_backups,
     failed_schedule_status, joint_retention, keep_schedule,

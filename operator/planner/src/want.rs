@@ -128,6 +128,17 @@ pub struct Bucket {
     pub storage_class: Option<String>,
 }
 
+impl Archive {
+    /// Where the history of a database of this cluster is.
+    pub fn history(&self, database: ClusterId) -> String {
+        format!(
+            "s3://{}/{}/{database}",
+            self.bucket,
+            self.prefix.trim_matches('/')
+        )
+    }
+}
+
 /// Where the first data comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restore {
@@ -135,6 +146,8 @@ pub struct Restore {
     pub source: String,
     /// How far to go.
     pub goal: RestoreGoal,
+    /// Begin with an empty graph when nothing is archived there.
+    pub if_exists: bool,
 }
 
 /// The manifest asks for something that cannot be.
@@ -238,6 +251,7 @@ fn restore(spec: &GeodeClusterSpec) -> Result<Option<Restore>, Invalid> {
     Ok(Some(Restore {
         source: restore.source.clone(),
         goal,
+        if_exists: restore.if_exists,
     }))
 }
 

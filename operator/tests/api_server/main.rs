@@ -19,6 +19,7 @@ mod proxy;
 #[path = "../../planner/tests/planner/raft.rs"]
 #[expect(dead_code, reason = "the planner's tests do more with it")]
 mod raft;
+mod restore_tests;
 mod restores;
 mod rounds;
 mod schedules;

@@ -1,7 +1,7 @@
 //! What the API server refuses by itself, with a sentence that a user understands.
 
 use crate::server::{ApiServer, server};
-use geode_api::{GeodeBackup, GeodeBackupSchedule, GeodeCluster};
+use geode_api::{GeodeBackup, GeodeBackupSchedule, GeodeCluster, GeodeRestoreTest};
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, ValidationDirective};
 use serde_json::{Value, json};
 
@@ -116,6 +116,11 @@ async fn manifests_that_cannot_work_are_refused_with_a_sentence() {
             json!({"archive": s3, "bootstrap": {"restore": {"source": "s3://b/x", "targetLsn": "0/5", "targetCheckpoint": "c"}}}),
             "at most one of targetTime, targetLsn and targetCheckpoint",
         ),
+        (
+            "a",
+            json!({"archive": s3, "bootstrap": {"restore": {"source": "s3://b/x", "ifExists": true, "targetLsn": "0/5"}}}),
+            "ifExists restores the newest state",
+        ),
         ("a", json!({"archive": {"s3": {"bucket": ""}}}), "bucket"),
         (
             "a",
@@ -214,6 +219,7 @@ async fn the_samples_are_accepted() {
         "archive",
         "restore",
         "schedule",
+        "restore-test",
         "demo",
     ] {
         let namespace = server.namespace().await;
@@ -226,6 +232,7 @@ async fn the_samples_are_accepted() {
                 "GeodeCluster" => ApiResource::erase::<GeodeCluster>(&()),
                 "GeodeBackup" => ApiResource::erase::<GeodeBackup>(&()),
                 "GeodeBackupSchedule" => ApiResource::erase::<GeodeBackupSchedule>(&()),
+                "GeodeRestoreTest" => ApiResource::erase::<GeodeRestoreTest>(&()),
                 _ => continue,
             };
             let name = object.metadata.name.clone().unwrap();

@@ -61,7 +61,7 @@ pub(crate) enum BackupCommand {
         format: Format,
     },
     /// Restore into a temporary directory, check the result, and run queries on it. Nothing of it is kept.
-    TestRestore(TestRestoreArgs),
+    TestRestore(crate::test_restore::TestRestoreArgs),
     /// Delete backups and WAL segments that need not be kept any more.
     Cleanup(CleanupArgs),
     /// Rebuild a data directory from an archive: the same as `geode restore`.
@@ -166,23 +166,6 @@ pub(crate) struct RestoreArgs {
     /// Objects that are read at the same time.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) parallel: u16,
-    /// How the result is printed: table or json.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: Format,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct TestRestoreArgs {
-    #[command(flatten)]
-    pub(crate) archive: ArchiveArgs,
-    #[command(flatten)]
-    pub(crate) goal: GoalArgs,
-    /// Where to restore to; a directory of its own is made in it, and removed.
-    #[arg(long, value_name = "DIR", default_value_os_t = std::env::temp_dir())]
-    pub(crate) temp_dir: PathBuf,
-    /// Statements that must succeed on the restored graph, `;` between them. Their answers are printed.
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) run_queries: Option<String>,
     /// How the result is printed: table or json.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,

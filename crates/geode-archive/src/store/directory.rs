@@ -6,6 +6,7 @@ use super::{
     same_content,
 };
 use crate::content::{CHUNK, Content, HashingReader, Sha256};
+use jiff::Timestamp;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -181,6 +182,19 @@ impl ObjectStore for DirectoryStore {
                 bytes,
                 sha256: Some(sha256),
             }))
+        })
+    }
+
+    fn stored_at<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Timestamp>> {
+        Box::pin(async move {
+            let path = self.path(key)?;
+            let modified = match fs::metadata(&path).await {
+                Ok(metadata) => metadata.modified(),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(error) => Err(error),
+            };
+            let modified = modified.map_err(|error| self.error("look at", key, error))?;
+            Ok(Timestamp::try_from(modified).ok())
         })
     }
 

@@ -2,6 +2,7 @@
 
 use super::{Answer, ErrorKind, Listed, ObjectError, ObjectInfo, ObjectStore, Put, Reader, Stored};
 use crate::content::Content;
+use jiff::Timestamp;
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -160,6 +161,13 @@ impl ObjectStore for FailingStore {
         Box::pin(async move {
             self.suffer(Operation::Head, key).await?;
             self.inner.head(key).await
+        })
+    }
+
+    fn stored_at<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Timestamp>> {
+        Box::pin(async move {
+            self.suffer(Operation::Head, key).await?;
+            self.inner.stored_at(key).await
         })
     }
 

@@ -5,6 +5,7 @@ use super::{
 };
 use crate::content::{Content, HashingReader};
 use bytes::Bytes;
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard};
@@ -20,6 +21,17 @@ pub struct MemoryStore {
 struct Object {
     bytes: Bytes,
     info: ObjectInfo,
+    stored_at: Timestamp,
+}
+
+impl Object {
+    fn new(bytes: Bytes, info: ObjectInfo) -> Self {
+        Self {
+            bytes,
+            info,
+            stored_at: Timestamp::now(),
+        }
+    }
 }
 
 impl MemoryStore {
@@ -38,7 +50,7 @@ impl MemoryStore {
         let crate::content::Source::Bytes(bytes) = content.source().clone() else {
             return;
         };
-        self.objects().insert(key.to_owned(), Object { bytes, info });
+        self.objects().insert(key.to_owned(), Object::new(bytes, info));
     }
 
     fn objects(&self) -> MutexGuard<'_, BTreeMap<String, Object>> {
@@ -86,7 +98,7 @@ impl ObjectStore for MemoryStore {
                 bytes: stored.bytes,
                 sha256: Some(stored.sha256),
             };
-            objects.insert(key.to_owned(), Object { bytes, info });
+            objects.insert(key.to_owned(), Object::new(bytes, info));
             Ok(Put::Created)
         })
     }
@@ -102,7 +114,7 @@ impl ObjectStore for MemoryStore {
                 bytes: stored.bytes,
                 sha256: None,
             };
-            self.objects().insert(key.to_owned(), Object { bytes, info });
+            self.objects().insert(key.to_owned(), Object::new(bytes, info));
             Ok(stored)
         })
     }
@@ -125,6 +137,10 @@ impl ObjectStore for MemoryStore {
 
     fn head<'a>(&'a self, key: &'a str) -> Answer<'a, Option<ObjectInfo>> {
         Box::pin(async move { Ok(self.objects().get(key).map(|object| object.info)) })
+    }
+
+    fn stored_at<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Timestamp>> {
+        Box::pin(async move { Ok(self.objects().get(key).map(|object| object.stored_at)) })
     }
 
     fn list<'a>(&'a self, prefix: &'a str, after: &'a str) -> Answer<'a, Vec<Listed>> {

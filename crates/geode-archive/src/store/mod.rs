@@ -7,16 +7,19 @@ mod directory;
 mod failing;
 mod memory;
 mod paired;
+mod read_only;
 mod s3;
 
 pub use directory::DirectoryStore;
 pub use failing::{FailingStore, Fault, Operation};
 pub use memory::MemoryStore;
 pub use paired::PairedStore;
+pub use read_only::ReadOnlyStore;
 pub use s3::{S3Options, S3Store};
 
 use crate::content::{Content, Sha256};
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 use std::fmt;
 use tokio::io::AsyncRead;
 
@@ -55,6 +58,12 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
 
     /// Size and hash, `None` when there is no such object.
     fn head<'a>(&'a self, key: &'a str) -> Answer<'a, Option<ObjectInfo>>;
+
+    /// When an object was stored, by the store's clock; `None` when there is no such object, or the store does not say.
+    fn stored_at<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Timestamp>> {
+        let _ = key;
+        Box::pin(std::future::ready(Ok(None)))
+    }
 
     /// A page of the objects whose keys begin with `prefix` and are greater than `after`, in the order of their bytes. Empty at the end.
     fn list<'a>(&'a self, prefix: &'a str, after: &'a str) -> Answer<'a, Vec<Listed>>;

@@ -3,6 +3,7 @@
 
 use crate::names::Group;
 use crate::observed::Observed;
+use crate::plan::history::{self, History};
 use crate::plan::scale::{self, is_from_before};
 use crate::plan::{Action, Step, trouble};
 use crate::status::whole_second;
@@ -92,6 +93,7 @@ fn take_over(want: &Want, seen: &Observed, found: ClusterId, now: Timestamp) -> 
             .find(|(_, status)| status.cluster_id.is_some())
             .map_or_else(String::new, |(pod, _)| pod.to_owned()),
         cluster_id: found.to_string(),
+        source: None,
         started_at: whole_second(now),
     });
     let message = format!("the database {found} exists");
@@ -129,7 +131,18 @@ fn begin(want: &Want, seen: &Observed, now: Timestamp) -> Step {
             format!("a volume from before may hold data: {}", trouble(seen, &unseen)),
         );
     }
-    let Some((method, cluster_id)) = decision(want) else {
+    // Asked before anything is decided, and the answer is recorded with the decision.
+    let found = match &want.restore {
+        Some(restore) if restore.if_exists && want.memory.bootstrap.is_none() => {
+            match history::look(want, seen, &first, &restore.source) {
+                History::Known(found) => Some(found),
+                History::Open(step) => return step,
+            }
+        }
+        _ => None,
+    };
+    let nothing_archived = found == Some(None);
+    let Some((method, cluster_id)) = decision(want, nothing_archived) else {
         return Step::Stuck(
             Reason::InvalidSpec,
             format!("the uid {} of this object is not a UUID", want.uid),
@@ -141,6 +154,7 @@ fn begin(want: &Want, seen: &Observed, now: Timestamp) -> Step {
             method,
             pod: first.clone(),
             cluster_id: cluster_id.to_string(),
+            source: found.clone().flatten(),
             started_at: whole_second(now),
         };
         let memory = Memory {
@@ -152,7 +166,7 @@ fn begin(want: &Want, seen: &Observed, now: Timestamp) -> Step {
         actions.push(Action::Record(Box::new(memory)));
     }
     match method {
-        BootstrapMethod::Restore => restore(want, seen, cluster_id, actions),
+        BootstrapMethod::Restore => restore(want, seen, cluster_id, found.flatten(), actions),
         BootstrapMethod::Initialize | BootstrapMethod::Adopt => {
             actions.push(Action::Initialize {
                 pod: first.clone(),
@@ -167,8 +181,15 @@ fn begin(want: &Want, seen: &Observed, now: Timestamp) -> Step {
     }
 }
 
-/// The first member fetches and replays, by the order of a restore in place or by the manifest's own.
-fn restore(want: &Want, seen: &Observed, cluster_id: ClusterId, mut actions: Vec<Action>) -> Step {
+/// The first member fetches and replays, by the order of a restore in place or by the manifest's own. `found` is the history that is about to
+/// be recorded.
+fn restore(
+    want: &Want,
+    seen: &Observed,
+    cluster_id: ClusterId,
+    found: Option<String>,
+    mut actions: Vec<Action>,
+) -> Step {
     let first = want.names.pod(Group::Voters, 0);
     if let Some(reason) = restore_failure(want, seen) {
         return Step::Stuck(Reason::RestoreFailed, reason);
@@ -176,9 +197,17 @@ fn restore(want: &Want, seen: &Observed, cluster_id: ClusterId, mut actions: Vec
     if restore_state(want, seen).is_some() {
         return restore_progress(want, seen);
     }
+    let recorded = want
+        .memory
+        .bootstrap
+        .as_ref()
+        .and_then(|bootstrap| bootstrap.source.clone());
     let (source, goal) = match (want.order(), &want.restore) {
         (Some(order), _) => (order.source.clone(), goal(&order.target)),
-        (None, Some(restore)) => (restore.source.clone(), Ok(restore.goal.clone())),
+        (None, Some(restore)) => {
+            let source = recorded.or(found).unwrap_or_else(|| restore.source.clone());
+            (source, Ok(restore.goal.clone()))
+        }
         (None, None) => {
             let message = "the database was to be restored, and nothing says from where any more";
             return Step::Stuck(Reason::RestoreFailed, message.to_owned());
@@ -205,13 +234,13 @@ fn restore(want: &Want, seen: &Observed, cluster_id: ClusterId, mut actions: Vec
 }
 
 /// A recorded decision stands; otherwise the manifest decides.
-fn decision(want: &Want) -> Option<(BootstrapMethod, ClusterId)> {
+fn decision(want: &Want, nothing_archived: bool) -> Option<(BootstrapMethod, ClusterId)> {
     if let Some(bootstrap) = &want.memory.bootstrap
         && let Ok(id) = Uuid::parse_str(&bootstrap.cluster_id)
     {
         return Some((bootstrap.method, ClusterId(id)));
     }
-    let method = if want.restore.is_some() {
+    let method = if want.restore.is_some() && !nothing_archived {
         BootstrapMethod::Restore
     } else {
         BootstrapMethod::Initialize

@@ -142,6 +142,7 @@ fn completed(want: &Want, exchange: &ExchangeStatus, now: Timestamp) -> Memory {
             method: BootstrapMethod::Restore,
             pod: want.names.pod(Group::Voters, 0),
             cluster_id: order.uid.clone(),
+            source: None,
             started_at: whole_second(now),
         })
     };

@@ -9,6 +9,7 @@ mod cordon;
 mod exchange;
 mod fence;
 mod hibernation;
+mod history;
 mod membership;
 mod objects;
 mod repair;

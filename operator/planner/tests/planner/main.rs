@@ -7,6 +7,7 @@
 )]
 
 mod events;
+mod first_life;
 mod hands;
 mod kubernetes;
 mod lives;
@@ -16,6 +17,7 @@ mod objects;
 mod observers;
 mod raft;
 mod replacement;
+mod restore_tests;
 mod restores;
 mod rules;
 mod schedule_lives;

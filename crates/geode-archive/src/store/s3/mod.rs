@@ -16,6 +16,7 @@ use aws_sdk_s3::primitives::{ByteStream, Length};
 use aws_sdk_s3::types::StorageClass;
 use client::Clients;
 use errors::{Refusal, refusal};
+use jiff::Timestamp;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::io::AsyncRead;
@@ -253,6 +254,27 @@ impl ObjectStore for S3Store {
                 bytes: answer.content_length().unwrap_or(0).max(0) as u64,
                 sha256: recorded.and_then(|text| text.parse().ok()),
             }))
+        })
+    }
+
+    fn stored_at<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Timestamp>> {
+        Box::pin(async move {
+            let act = self.act("look at", key);
+            let client = self.client(&act).await?;
+            let request = client
+                .head_object()
+                .bucket(&self.options.bucket)
+                .key(self.key(key));
+            match act.within(ANSWER_TIMEOUT, request.send()).await {
+                Ok(answer) => Ok(answer
+                    .last_modified()
+                    .and_then(|at| Timestamp::from_second(at.secs()).ok())),
+                Err(Refusal::Error(error)) if error.kind == ErrorKind::NotFound => Ok(None),
+                Err(Refusal::Error(error)) => Err(error),
+                Err(Refusal::KeyTaken) => {
+                    Err(act.error(ErrorKind::Corrupt, "412 for a request without condition"))
+                }
+            }
         })
     }
 

@@ -91,10 +91,7 @@ fn order(want: &Want, seen: &Observed, restore: &RestoreView) -> Result<(Restore
     }
     let source = match (&restore.spec.source, want.memory.cluster_id) {
         (Some(source), _) => source.clone(),
-        (None, Some(id)) => {
-            let prefix = archive.prefix.trim_matches('/');
-            format!("s3://{}/{prefix}/{id}", archive.bucket)
-        }
+        (None, Some(id)) => archive.history(id),
         (None, None) => {
             return Err("the cluster has no database yet; name a spec.source".to_owned());
         }
