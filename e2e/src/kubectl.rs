@@ -17,8 +17,8 @@ pub struct S3 {
     pub endpoint: String,
     /// Bucket.
     pub bucket: String,
-    access_key: String,
-    secret_key: String,
+    pub(crate) access_key: String,
+    pub(crate) secret_key: String,
 }
 
 impl S3 {

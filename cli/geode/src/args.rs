@@ -2,9 +2,7 @@
 
 mod backup;
 
-pub(crate) use backup::{
-    ArchiveArgs, BackupCommand, CleanupArgs, CreateArgs, GoalArgs, RestoreArgs, TestRestoreArgs,
-};
+pub(crate) use backup::{ArchiveArgs, BackupCommand, CleanupArgs, CreateArgs, GoalArgs, RestoreArgs};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell as CompletionShell;

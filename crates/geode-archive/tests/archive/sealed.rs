@@ -129,7 +129,7 @@ async fn a_sealed_download_that_breaks_goes_on_where_it_broke() {
     let store = FailingStore::new(Arc::new(MemoryStore::new()));
     let codec = Codec {
         compression: Some(geode_types::Compression::Gzip),
-        ..geode_archive::Access::default()
+        ..Codec::default()
     };
     let snapshot: Vec<u8> = (0..3_000_000u32)
         .map(|i| (i.wrapping_mul(i) >> 7) as u8)
