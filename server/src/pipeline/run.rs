@@ -9,6 +9,7 @@ use geode_graph::Transaction;
 use geode_query::{Cancel, Context, Dialect, Limits, Params, SystemTables};
 use geode_types::{ErrorClass, QueryError, RequestId, Summary, Value, decode_value};
 use geode_wire::client::{Execute, ReadMode, Rows};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -110,7 +111,8 @@ impl<R: Replication> Pipeline<R> {
             } else {
                 request.deadline.min(Instant::now() + PATIENCE)
             };
-            let (result, held) = work.run(Destination::hold(), deadline);
+            let ran = catch_unwind(AssertUnwindSafe(|| work.run(Destination::hold(), deadline)));
+            let (result, held) = ran.map_err(|_| internal("the statement broke the executor"))?;
             // What does not end in time, or returns much, is not what it was: it begins again on a thread, which decides.
             let given_up = !bounded && matches!(&result, Err(error) if error.class == ErrorClass::LimitError);
             if !given_up {
