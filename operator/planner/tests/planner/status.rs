@@ -74,7 +74,7 @@ fn a_member_that_is_away_and_a_lost_quorum_are_told_apart() {
         line(&lost)
     );
     assert!(
-        lost.conditions[0].message.contains("docs/runbooks.md#quorumlost"),
+        lost.conditions[0].message.contains("docs/runbooks/QuorumLost.md"),
         "{}",
         lost.conditions[0].message
     );
