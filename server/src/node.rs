@@ -12,6 +12,7 @@ use crate::pending::PendingError;
 use crate::pipeline::{Limits, Pipeline};
 use crate::raft::{self, Environment, MembershipError, OpenError, Raft, RaftIdentity, RaftSettings};
 use crate::session::{Service, SessionMetrics};
+use crate::surroundings::Surroundings;
 use crate::system::{ClusterMember, ClusterTables};
 use crate::tls::{CertificateError, TlsFiles, own_certificates, write_private};
 use crate::{join, pending};
@@ -179,11 +180,14 @@ impl Server {
             Limits::from(&config.performance),
         ));
         let metrics = ClusterMetrics::register(&registry)?;
+        let surroundings = Surroundings::register(&registry)?;
         tasks.push(tokio::spawn(
             Keeper {
                 member: member.clone(),
                 pipeline: pipeline.clone(),
                 metrics,
+                surroundings,
+                tls: tls.clone(),
                 password_file,
             }
             .run(),

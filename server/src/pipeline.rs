@@ -268,6 +268,10 @@ impl<R: Replication> Pipeline<R> {
         if let Some(reason) = self.gate.read_only() {
             return Err(refusal::read_only(&reason).into());
         }
+        let delay = self.gate.delay();
+        if !delay.is_zero() && self.must_lead().is_ok() {
+            tokio::time::sleep_until(deadline.min(Instant::now() + delay).into()).await;
+        }
         let ids = self.lead(deadline).await?;
         let read = self.snapshot()?;
         let recorded = match id {
