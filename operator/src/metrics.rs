@@ -134,7 +134,12 @@ impl Metrics {
         let labels = |[kind, status, reason]: &[String; 3]| {
             [&key.namespace, &key.name, kind, status, reason].map(ToOwned::to_owned)
         };
-        for gone in said.get(key).into_iter().flatten().filter(|line| !now.contains(*line)) {
+        for gone in said
+            .get(key)
+            .into_iter()
+            .flatten()
+            .filter(|line| !now.contains(*line))
+        {
             // It has a value, and is removed once.
             let _ = self.conditions.remove_label_values(&labels(gone));
         }
@@ -250,10 +255,7 @@ mod tests {
     fn every_metric_that_an_alert_asks_of_the_operator_is_exported() {
         let metrics = Metrics::new();
         metrics.keep_conditions(&key(), &[condition("Ready", "True", "AllMembersReady")]);
-        metrics.keep_schedules(
-            &key(),
-            &[GeodeBackupSchedule::new("nightly", Default::default())],
-        );
+        metrics.keep_schedules(&key(), &[GeodeBackupSchedule::new("nightly", Default::default())]);
         let exported = metric_names(&render(&metrics.registry));
         let asked = metric_names(include_str!("../../alerts/rules.yaml"));
         let asked: Vec<_> = asked

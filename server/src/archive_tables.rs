@@ -56,7 +56,9 @@ pub(crate) fn wal_archiving_status(member: &Member) -> Vec<Vec<Value>> {
         let sealed = oldest.and_then(|segment| modified(&folder.join(&segment.file)));
         let lag = Lag {
             bytes: waiting.iter().map(|segment| segment.bytes).sum(),
-            age: sealed.and_then(|sealed| sealed.elapsed().ok()).unwrap_or_default(),
+            age: sealed
+                .and_then(|sealed| sealed.elapsed().ok())
+                .unwrap_or_default(),
         };
         (lag, member.board.archive().unwrap_or_default())
     });
@@ -142,7 +144,14 @@ mod tests {
         let row = archiving_row(None, Some((lag, report)));
         assert_eq!(
             row,
-            [Value::Null, "a.seg".into(), 12.into(), 2.into(), 5.into(), 3.into()]
+            [
+                Value::Null,
+                "a.seg".into(),
+                12.into(),
+                2.into(),
+                5.into(),
+                3.into()
+            ]
         );
     }
 

@@ -174,7 +174,11 @@ mod tests {
         gate.check_backlog(75 << 20, 100 << 20, most);
         assert_eq!((gate.delay().as_millis(), gate.read_only()), (50, None));
         gate.check_backlog(101 << 20, 100 << 20, most);
-        assert!(gate.read_only().unwrap().contains("archive.backlog_max (100 MiB)"));
+        assert!(
+            gate.read_only()
+                .unwrap()
+                .contains("archive.backlog_max (100 MiB)")
+        );
         gate.check_backlog(0, 100 << 20, most);
         assert_eq!((gate.delay(), gate.read_only()), (Duration::ZERO, None));
     }

@@ -46,7 +46,8 @@ impl Keeper {
             self.metrics.note_log_stall(self.member.raft.log_stall());
             self.watch_volumes();
             self.watch_backlog();
-            self.surroundings.note_certificate(&self.tls.borrow().identity.cert_pem);
+            self.surroundings
+                .note_certificate(&self.tls.borrow().identity.cert_pem);
             let Some(term) = self.member.raft.leader_term() else {
                 continue;
             };

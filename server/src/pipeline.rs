@@ -8,12 +8,14 @@ mod in_flight;
 mod leading;
 mod output;
 mod plans;
+mod read_only;
 mod refusal;
 mod replication;
 mod run;
 
 pub(crate) use answer::{lsn_of, told};
 pub(crate) use output::{FRAMES_WAITING, Output, OutputSender};
+pub(crate) use read_only::{finish, switched_on};
 pub(crate) use refusal::Refusal;
 pub(crate) use refusal::{internal, no_transaction, too_slow, transaction_open, transaction_over};
 pub(crate) use replication::{Decided, NotNow, Replication, SubmitError};
@@ -174,7 +176,7 @@ impl<R: Replication> Pipeline<R> {
             }
             let summary = result?;
             let done = if transaction.has_writes() {
-                match self.commit(transaction.finish(), id, &mut ticket).await {
+                match self.commit(finish(transaction)?, id, &mut ticket).await {
                     Err(Refusal::Failed(error)) if is_conflict(&error) && attempt < CONFLICT_RETRIES => {
                         pause(attempt).await;
                         continue;

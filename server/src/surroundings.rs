@@ -96,9 +96,8 @@ mod tests {
         surroundings.note_volume("data", Space { free: 1, total: 2 });
         let exported = metric_names(&render(&registry));
         let asked = metric_names(include_str!("../../alerts/rules.yaml"));
-        let of_others = |name: &&String| {
-            name.starts_with("geode_backup_") || name.starts_with("geode_operator_")
-        };
+        let of_others =
+            |name: &&String| name.starts_with("geode_backup_") || name.starts_with("geode_operator_");
         let asked: Vec<_> = asked.iter().filter(|name| !of_others(name)).collect();
         let missing: Vec<_> = asked.iter().filter(|name| !exported.contains(**name)).collect();
         assert!(missing.is_empty() && asked.len() > 10, "{missing:?} of {asked:?}");

@@ -101,7 +101,10 @@ impl Metrics {
                 "geode_backup_last_status",
                 "1 when the last base backup was completed, 0 when it failed.",
             ),
-            last_failure: unregistered("geode_backup_last_failure_timestamp", "When a base backup failed."),
+            last_failure: unregistered(
+                "geode_backup_last_failure_timestamp",
+                "When a base backup failed.",
+            ),
             last_incremental_timestamp: unregistered(
                 "geode_backup_last_incremental_timestamp",
                 "When this sidecar last archived a piece of the log, seconds since 1970.",

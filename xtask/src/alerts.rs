@@ -101,7 +101,10 @@ mod tests {
             let expected: Vec<&str> = tests
                 .split("- expr: ")
                 .filter(|part| part.starts_with(&asked))
-                .filter_map(|part| part.lines().find_map(|line| line.trim().strip_prefix("exp_samples: ")))
+                .filter_map(|part| {
+                    part.lines()
+                        .find_map(|line| line.trim().strip_prefix("exp_samples: "))
+                })
                 .collect();
             let silent = expected.iter().filter(|samples| **samples == "[]").count();
             assert!(

@@ -151,7 +151,11 @@ impl Tool {
             }
             Self::Promtool => {
                 let module = "github.com/prometheus/prometheus";
-                other("promtool", "github.com/prometheus/prometheus/cmd/promtool", module)
+                other(
+                    "promtool",
+                    "github.com/prometheus/prometheus/cmd/promtool",
+                    module,
+                )
             }
         }
     }

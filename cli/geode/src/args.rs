@@ -1,5 +1,9 @@
 //! The command line: every command, flag and help text of `geode`.
 
+mod admin;
+
+pub(crate) use admin::{AdminCommand, SetReadOnlyArgs};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell as CompletionShell;
 use std::path::PathBuf;
@@ -37,6 +41,9 @@ pub(crate) enum Command {
     /// Look at the cluster, or move its leadership.
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// What an administrator does to a running cluster.
+    #[command(subcommand)]
+    Admin(AdminCommand),
     /// Look into an archive, check it, clean it up, restore from it.
     #[command(subcommand)]
     Backup(BackupCommand),
@@ -190,6 +197,8 @@ pub(crate) enum ClusterCommand {
         #[arg(long, value_name = "NAME")]
         promote: Option<String>,
     },
+    /// Print the LSN of the last write that the member at --host has applied.
+    LastTransaction(ClusterArgs),
 }
 
 #[derive(Args, Debug)]

@@ -142,9 +142,7 @@ impl fmt::Display for Reason {
 
 /// Where to read what to do about a reason.
 pub fn runbook(reason: Reason) -> Option<String> {
-    reason
-        .has_runbook()
-        .then(|| format!("docs/runbooks/{reason}.md"))
+    reason.has_runbook().then(|| format!("docs/runbooks/{reason}.md"))
 }
 
 #[cfg(test)]

@@ -136,7 +136,9 @@ impl Archiver {
             tracing::error!(first = %gap.first, last = %gap.last, entries = gap.entries,
                 "entries are missing in the archive, and no base backup covers them");
         }
-        self.metrics.gap_entries.set(gap.map_or(0, |gap| gap.entries) as i64);
+        self.metrics
+            .gap_entries
+            .set(gap.map_or(0, |gap| gap.entries) as i64);
         self.shared.audited(gap, facts(&found.bases, Timestamp::now()));
         Ok(())
     }
@@ -145,13 +147,19 @@ impl Archiver {
     async fn mend(&self, lineage: Lineage, missing: &[SegmentRange]) -> Result<bool, Failure> {
         let mut mended = false;
         for gap in missing {
-            let local = self.server.segments(LogIndex(gap.first.0.saturating_sub(1))).await?;
+            let local = self
+                .server
+                .segments(LogIndex(gap.first.0.saturating_sub(1)))
+                .await?;
             let within = |range: &SegmentRange| range.first >= gap.first && range.last <= gap.last;
             for info in local.iter().filter(|info| within(&range_of(info))) {
                 let segment =
                     SoundSegment::check(lineage, range_of(info), self.wal_dir.join(&info.file)).await?;
                 upload_segment(&*self.store, &segment).await?;
-                tracing::warn!(file = info.file, "a segment was missing in the archive; it is archived again");
+                tracing::warn!(
+                    file = info.file,
+                    "a segment was missing in the archive; it is archived again"
+                );
                 mended = true;
             }
         }

@@ -38,7 +38,10 @@ pub(super) fn plan(want: &Want, seen: &Observed, lead: Option<&Lead<'_>>, now: T
 /// that forgot it finds it.
 fn cover_gap(want: &Want, seen: &Observed, lead: Option<&Lead<'_>>) -> Vec<Action> {
     let report = lead.and_then(|lead| lead.status.archive.as_ref());
-    let Some(gap) = report.and_then(|report| report.gap).filter(|_| want.archive.is_some()) else {
+    let Some(gap) = report
+        .and_then(|report| report.gap)
+        .filter(|_| want.archive.is_some())
+    else {
         return Vec::new();
     };
     let name = format!("{}-gap-{}", want.names.cluster, gap.last);

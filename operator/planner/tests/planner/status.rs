@@ -167,7 +167,11 @@ fn a_gap_of_the_archive_is_said_and_covered_by_one_backup() {
     let name = format!("{}-gap-19", want.names.cluster);
     assert_eq!(takes, [format!("take the backup {name}: the archive has a gap")]);
     let told = cluster_status(&want, &seen, &found, &Report::Done, model.now);
-    assert!(line(&told).contains("Archiving=False:ArchiveGap"), "{}", line(&told));
+    assert!(
+        line(&told).contains("Archiving=False:ArchiveGap"),
+        "{}",
+        line(&told)
+    );
     for action in &found.actions {
         model.act(action).unwrap();
     }

@@ -44,7 +44,10 @@ async fn a_segment_that_somebody_deleted_from_the_archive_is_said_until_a_base_b
     assert!(gap(&leader).is_some(), "this one lacks an entry of the gap");
     back_up(&*store, 41).await;
     leader.attempt(270).await;
-    assert_eq!((gap(&leader), leader.archiver.metrics.gap_entries.get()), (None, 0));
+    assert_eq!(
+        (gap(&leader), leader.archiver.metrics.gap_entries.get()),
+        (None, 0)
+    );
 }
 
 #[tokio::test]
@@ -67,7 +70,10 @@ async fn the_report_knows_the_backups_also_those_that_others_took() {
     let mut leader = Member::new(store.clone(), &[(0, 9), (10, 19)]);
     leader.attempt(0).await;
     let report = leader.shared.report();
-    assert_eq!(report.last_archived, "00000000000000000010-00000000000000000019.seg");
+    assert_eq!(
+        report.last_archived,
+        "00000000000000000010-00000000000000000019.seg"
+    );
     let [full, incremental] = report.backups.as_slice() else {
         panic!("{:?}", report.backups)
     };
