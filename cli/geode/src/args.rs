@@ -2,7 +2,7 @@
 
 mod admin;
 
-pub(crate) use admin::{AdminCommand, SetReadOnlyArgs};
+pub(crate) use admin::AdminCommand;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell as CompletionShell;

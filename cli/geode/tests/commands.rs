@@ -352,6 +352,7 @@ fn the_guides_admin_procedures_run_and_read_only_holds_over_a_restart() {
     assert!(server.run(&["admin", "cluster-status"]).status.success());
     assert!(server.run(&["admin", "read-only"]).status.success());
     assert!(server.run(&["cluster", "last-transaction"]).status.success());
+    server.stop();
 }
 
 /// backup-and-recovery: "Monitor WAL archiving" and "Backup Health Checks".
@@ -367,4 +368,5 @@ fn the_guides_queries_about_archive_and_backups_run_as_they_are_printed() {
         let output = server.run(&["shell", "-c", statement]);
         assert!(output.status.success(), "{statement}: {}", text(&output.stderr));
     }
+    server.stop();
 }
