@@ -22,6 +22,8 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
+const CONFIG: &str = "geode.yaml";
+
 /// A server in a directory of its own; commands run in that directory and find CA and password there.
 struct Server {
     process: Child,
@@ -31,7 +33,15 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// With this configuration, if there is any.
+    fn start_with(config: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
+        if !config.is_empty() {
+            std::fs::write(directory.path().join(CONFIG), config).unwrap();
+        }
         let port = UdpSocket::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -49,7 +59,11 @@ impl Server {
     }
 
     fn spawn(directory: &TempDir, address: &str) -> Child {
-        geode(&["serve", "--listen", address])
+        let mut serve = geode(&["serve", "--listen", address]);
+        if directory.path().join(CONFIG).exists() {
+            serve.args(["--config", CONFIG]);
+        }
+        serve
             .current_dir(directory.path())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -368,5 +382,55 @@ fn the_guides_queries_about_archive_and_backups_run_as_they_are_printed() {
         let output = server.run(&["shell", "-c", statement]);
         assert!(output.status.success(), "{statement}: {}", text(&output.stderr));
     }
+    server.stop();
+}
+
+/// The object store takes nothing, as no sidecar reaches it.
+#[test]
+fn an_archive_that_gets_nothing_slows_writes_down_before_they_are_refused_and_reads_go_on() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let server = Server::start_with(&format!(
+        "server: {{metrics_listen: '127.0.0.1:{port}'}}\nstorage: {{wal: {{segment_bytes: 64Ki}}}}\n\
+         archive: {{s3: {{bucket: nowhere}}, max_lag: 1s, backlog_max: 2Mi, slow_down_max: 300ms}}\n"
+    ));
+    let metric = |name: &str| -> f64 {
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
+        let page = std::io::read_to_string(stream).unwrap();
+        let line = page.lines().find(|line| line.starts_with(name)).unwrap();
+        line.rsplit_once(' ').unwrap().1.parse().unwrap()
+    };
+    assert_eq!(metric("geode_write_delay_seconds "), 0.0);
+    let param = format!("text=\"{}\"", "x".repeat(32 << 10));
+    let (mut slowest, deadline) = (0.0, Instant::now() + Duration::from_secs(90));
+    let refused = loop {
+        let written = server.run(&["query", "INSERT (:Page {text: $text})", "--param", &param]);
+        if !written.status.success() {
+            break text(&written.stderr);
+        }
+        slowest = f64::max(slowest, metric("geode_write_delay_seconds "));
+        assert!(
+            Instant::now() < deadline,
+            "never refused; slowed down to {slowest} s"
+        );
+    };
+    assert!(refused.contains("archive.backlog_max (2 MiB)"), "{refused}");
+    assert!(slowest > 0.0 && slowest <= 0.3, "{slowest}");
+    let count = server.json(&["query", "MATCH (p:Page) RETURN count(*)", "--format", "json"]);
+    assert!(count["rows"][0][0].as_i64() > Some(20), "{count}");
+    let status = server.json(&[
+        "query",
+        "SELECT archive_lag_bytes, last_archived_file FROM system.wal_archiving_status",
+        "--format",
+        "json",
+    ]);
+    assert!(
+        status["rows"][0][0].as_i64() > Some(2 << 20) && status["rows"][0][1].is_null(),
+        "{status}"
+    );
     server.stop();
 }
