@@ -53,6 +53,12 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Write and read at a fixed rate and print throughput and latencies.
     Bench(BenchArgs),
+    /// Write the manual pages of geode and all its commands, for example to /usr/local/share/man/man1.
+    Man {
+        /// The directory; it is made when it is not there.
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
     /// Print a completion script for a shell.
     Completions {
         /// Which shell.

@@ -133,6 +133,10 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Restore(args) => archive::restore(args).await,
         Command::Verify(args) => archive::verify(args).await,
         Command::Bench(args) => bench::run(args).await,
+        Command::Man { directory } => {
+            std::fs::create_dir_all(&directory)?;
+            Ok(clap_mangen::generate_to(Cli::command(), directory)?)
+        }
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "geode", &mut std::io::stdout());
             Ok(())

@@ -434,3 +434,20 @@ fn an_archive_that_gets_nothing_slows_writes_down_before_they_are_refused_and_re
     );
     server.stop();
 }
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("man1");
+    let output = geode(&["man", path.to_str().unwrap()]).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    for page in [
+        "geode.1",
+        "geode-serve.1",
+        "geode-cluster-failover.1",
+        "geode-admin-set-read-only.1",
+    ] {
+        let said = std::fs::read_to_string(path.join(page)).unwrap();
+        assert!(said.contains(".SH NAME"), "{page}");
+    }
+}
