@@ -2,7 +2,7 @@
 //! evaluates the rules on them. Two scrapes make a history: ten minutes of the first, then forty of the second.
 
 use crate::{Cluster, environment, kubectl};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::process::Command;
@@ -76,21 +76,6 @@ fn page(namespace: &str, pod: &str, port: u16) -> Result<String> {
 
 /// The alerts that fire at some time, when the cluster was as `before` for ten minutes and is as `after` for forty.
 pub fn firing(before: &Scrape, after: &Scrape) -> Result<BTreeSet<String>> {
-    let rules = std::fs::read_to_string(RULES).context("read the alert rules")?;
-    let names = rules
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("- alert: "));
-    let mut firing = BTreeSet::new();
-    for name in names {
-        if fires(name, before, after)? {
-            firing.insert(name.to_owned());
-        }
-    }
-    Ok(firing)
-}
-
-/// Asks promtool whether the alert stays silent.
-fn fires(alert: &str, before: &Scrape, after: &Scrape) -> Result<bool> {
     let mut test = format!(
         "rule_files: [{RULES}]\nevaluation_interval: 1m\ntests:\n  - interval: 1m\n    input_series:\n"
     );
@@ -107,9 +92,9 @@ fn fires(alert: &str, before: &Scrape, after: &Scrape) -> Result<bool> {
             series.replace('\'', "''")
         );
     }
-    let _ = write!(
-        test,
-        "    promql_expr_test:\n      - expr: max_over_time(ALERTS{{alertname=\"{alert}\",alertstate=\"firing\"}}[39m])\n        eval_time: 50m\n        exp_samples: []\n"
+    // Told that nothing fires, promtool says what does.
+    test.push_str(
+        "    promql_expr_test:\n      - expr: max_over_time(ALERTS{alertstate=\"firing\"}[39m])\n        eval_time: 50m\n        exp_samples: []\n",
     );
     let file = std::env::temp_dir().join(format!("geode-e2e-alerts-{}.yaml", std::process::id()));
     std::fs::write(&file, test)?;
@@ -121,11 +106,12 @@ fn fires(alert: &str, before: &Scrape, after: &Scrape) -> Result<bool> {
         String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
     std::fs::remove_file(&file)?;
     if output.status.success() {
-        return Ok(false);
+        return Ok(BTreeSet::new());
     }
-    ensure!(
-        said.contains("got: {"),
-        "promtool cannot evaluate the metrics: {said}"
-    );
-    Ok(true)
+    let got = said.split_once("got: {");
+    let (_, got) = got.with_context(|| format!("promtool cannot evaluate the metrics: {said}"))?;
+    let names = got.split("alertname=\"").skip(1);
+    Ok(names
+        .filter_map(|rest| rest.split('"').next().map(str::to_owned))
+        .collect())
 }

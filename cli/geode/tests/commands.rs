@@ -306,7 +306,7 @@ fn unknown_words_are_refused_with_the_nearest_right_ones() {
 #[test]
 fn the_guides_admin_procedures_run_and_read_only_holds_over_a_restart() {
     let mut server = Server::start();
-    let write = |server: &Server| server.run(&["query", "INSERT (:Account {id: 1})"]);
+    let write = |server: &Server| server.run(&["query", "INSERT (:Account {id: 1})", "--timeout", "3s"]);
     assert!(write(&server).status.success());
     let before = text(&server.run(&["admin", "last-wal"]).stdout);
     assert!(before.starts_with("0/"), "{before}");
@@ -408,7 +408,14 @@ fn an_archive_that_gets_nothing_slows_writes_down_before_they_are_refused_and_re
     let param = format!("text=\"{}\"", "x".repeat(32 << 10));
     let (mut slowest, deadline) = (0.0, Instant::now() + Duration::from_secs(90));
     let refused = loop {
-        let written = server.run(&["query", "INSERT (:Page {text: $text})", "--param", &param]);
+        let written = server.run(&[
+            "query",
+            "INSERT (:Page {text: $text})",
+            "--param",
+            &param,
+            "--timeout",
+            "3s",
+        ]);
         if !written.status.success() {
             break text(&written.stderr);
         }
