@@ -23,8 +23,8 @@ pub(crate) struct Metrics {
     pub(crate) conflict: IntGauge,
     pub(crate) gap_entries: IntGauge,
     pub(crate) archived_up_to: IntGauge,
-    segments: IntCounter,
-    segment_bytes: IntCounter,
+    pub(crate) segments: IntCounter,
+    pub(crate) segment_bytes: IntCounter,
     pub(crate) cleanup_failures: IntCounter,
     last_full_timestamp: IntGauge,
     last_full_duration: Gauge,
@@ -32,8 +32,6 @@ pub(crate) struct Metrics {
     last_status: IntGauge,
     /// Not exported: when a base backup failed here, seconds since 1970.
     last_failure: IntGauge,
-    last_incremental_timestamp: IntGauge,
-    last_incremental_bytes: IntGauge,
 }
 
 impl Metrics {
@@ -105,14 +103,6 @@ impl Metrics {
                 "geode_backup_last_failure_timestamp",
                 "When a base backup failed.",
             ),
-            last_incremental_timestamp: unregistered(
-                "geode_backup_last_incremental_timestamp",
-                "When this sidecar last archived a piece of the log, seconds since 1970.",
-            ),
-            last_incremental_bytes: unregistered(
-                "geode_backup_last_incremental_size_bytes",
-                "Its size as stored.",
-            ),
             registry,
         }
     }
@@ -142,21 +132,6 @@ impl Metrics {
         self.last_status.set(0);
         self.last_failure.set(Timestamp::now().as_second());
         let _ = self.registry.register(Box::new(self.last_status.clone()));
-    }
-
-    /// A segment was archived.
-    pub(crate) fn segment_archived(&self, bytes: u64) {
-        self.segments.inc();
-        self.segment_bytes.inc_by(bytes);
-        self.last_incremental_timestamp.set(Timestamp::now().as_second());
-        self.last_incremental_bytes.set(bytes as i64);
-        // As above.
-        let _ = self
-            .registry
-            .register(Box::new(self.last_incremental_timestamp.clone()));
-        let _ = self
-            .registry
-            .register(Box::new(self.last_incremental_bytes.clone()));
     }
 
     /// Our metrics and, when it answers at `server_page` (`host:port`), the server's.
@@ -288,7 +263,6 @@ mod tests {
     fn every_metric_that_an_alert_asks_of_the_sidecar_is_exported() {
         let metrics = Metrics::new();
         metrics.base_backup(&manifest(Timestamp::now()));
-        metrics.segment_archived(3);
         let exported = geode_telemetry::metric_names(&geode_telemetry::render(&metrics.registry));
         let asked = geode_telemetry::metric_names(include_str!("../../alerts/rules.yaml"));
         let asked: Vec<_> = asked

@@ -5,7 +5,6 @@ use geode_wire::internal::{ArchiveFailure, ArchiveGap, ArchiveReport, BackupFact
 use jiff::Timestamp;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 /// Shared between the loops.
 #[derive(Debug, Default)]
@@ -18,9 +17,6 @@ struct State {
     report: ArchiveReport,
     wants_base: bool,
     failures: Day,
-    full: BackupFacts,
-    incremental: BackupFacts,
-    increments: Day,
 }
 
 /// Counts of the last 24 hours, hour by hour.
@@ -71,34 +67,17 @@ impl Shared {
         state.report.failing = Some(failure);
     }
 
-    /// A segment was archived: the increment of the backup before it.
-    pub(crate) fn segment_archived(&self, bytes: u64, took: Duration) {
-        let (mut state, now) = (self.lock(), Timestamp::now());
-        state.increments.note(now.as_second());
-        let facts = &mut state.incremental;
-        facts.last_at_micros = Some(now.as_microsecond());
-        facts.oldest_at_micros = facts.oldest_at_micros.or(facts.last_at_micros);
-        facts.last_bytes = bytes;
-        facts.last_took_ms = took.as_millis() as u64;
-    }
-
     /// The archive was looked through.
-    pub(crate) fn audited(&self, gap: Option<ArchiveGap>, full: BackupFacts) {
-        let mut state = self.lock();
-        state.report.gap = gap;
-        state.full = full;
+    pub(crate) fn audited(&self, gap: Option<ArchiveGap>, backups: Vec<BackupFacts>) {
+        let report = &mut self.lock().report;
+        report.gap = gap;
+        report.backups = backups;
     }
 
     /// For the server.
     pub(crate) fn report(&self) -> ArchiveReport {
         let (mut state, now) = (self.lock(), Timestamp::now().as_second());
         state.report.failures_24h = state.failures.count(now);
-        let mut incremental = state.incremental.clone();
-        incremental.kind = "incremental".to_owned();
-        incremental.count_24h = state.increments.count(now);
-        let mut full = state.full.clone();
-        full.kind = "full".to_owned();
-        state.report.backups = vec![full, incremental];
         state.report.clone()
     }
 

@@ -278,7 +278,7 @@ pub struct ArchiveGap {
 /// What is known of the backups of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupFacts {
-    /// `full`, or `incremental`: a piece of the log.
+    /// As the guides call it: `full`.
     pub kind: String,
     /// When the newest one was complete, microseconds since the epoch.
     pub last_at_micros: Option<i64>,

@@ -139,7 +139,9 @@ impl Archiver {
         self.metrics
             .gap_entries
             .set(gap.map_or(0, |gap| gap.entries) as i64);
-        self.shared.audited(gap, facts(&found.bases, Timestamp::now()));
+        let full: Vec<Taken> = found.bases.iter().map(Taken::from).collect();
+        self.shared
+            .audited(gap, vec![facts("full", &full, Timestamp::now())]);
         Ok(())
     }
 
@@ -167,21 +169,38 @@ impl Archiver {
     }
 }
 
-/// What is known of the base backups.
-fn facts(bases: &[BaseBackup], now: Timestamp) -> BackupFacts {
-    let ends = || bases.iter().map(|base| base.manifest.finished_at);
-    let newest = bases.iter().max_by_key(|base| base.manifest.finished_at);
-    let manifest = newest.map(|base| &base.manifest);
+/// What is known of the backups of one kind.
+fn facts(kind: &str, backups: &[Taken], now: Timestamp) -> BackupFacts {
+    let newest = backups.iter().max_by_key(|backup| backup.finished_at);
+    let micros = |backup: &Taken| backup.finished_at.as_microsecond();
+    let is_of_today = |backup: &&Taken| now.duration_since(backup.finished_at) < DAY;
     BackupFacts {
-        kind: "full".to_owned(),
-        last_at_micros: manifest.map(|manifest| manifest.finished_at.as_microsecond()),
-        last_bytes: manifest.map_or(0, |manifest| manifest.stored_bytes),
-        last_took_ms: manifest.map_or(0, |manifest| {
-            let took = manifest.finished_at.duration_since(manifest.started_at);
+        kind: kind.to_owned(),
+        last_at_micros: newest.map(micros),
+        last_bytes: newest.map_or(0, |newest| newest.bytes),
+        last_took_ms: newest.map_or(0, |newest| {
+            let took = newest.finished_at.duration_since(newest.started_at);
             u64::try_from(took.as_millis()).unwrap_or(0)
         }),
-        count_24h: ends().filter(|end| now.duration_since(*end) < DAY).count() as u64,
-        oldest_at_micros: ends().min().map(Timestamp::as_microsecond),
+        count_24h: backups.iter().filter(is_of_today).count() as u64,
+        oldest_at_micros: backups.iter().map(micros).min(),
+    }
+}
+
+/// A backup that was taken.
+struct Taken {
+    started_at: Timestamp,
+    finished_at: Timestamp,
+    bytes: u64,
+}
+
+impl From<&BaseBackup> for Taken {
+    fn from(base: &BaseBackup) -> Self {
+        Self {
+            started_at: base.manifest.started_at,
+            finished_at: base.manifest.finished_at,
+            bytes: base.manifest.stored_bytes,
+        }
     }
 }
 
@@ -228,6 +247,33 @@ mod tests {
         let told = gap(&[range(10, 19), range(30, 30)]).unwrap();
         assert_eq!((told.first.0, told.last.0, told.entries), (10, 30, 11));
         assert_eq!(gap(&[]), None);
+    }
+
+    #[test]
+    fn facts_are_those_of_the_newest_and_the_oldest_backup() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let taken = |start, end, bytes| Taken {
+            started_at: at(start),
+            finished_at: at(end),
+            bytes,
+        };
+        let hour = 3600;
+        let backups = [
+            taken(30 * hour, 30 * hour + 5, 7),
+            taken(0, 3, 5),
+            taken(9 * hour, 9 * hour, 6),
+        ];
+        let found = facts("full", &backups, at(33 * hour));
+        assert_eq!(
+            (found.last_at_micros, found.last_bytes, found.last_took_ms),
+            (Some((30 * hour + 5) * 1_000_000), 7, 5000)
+        );
+        assert_eq!(
+            (found.count_24h, found.oldest_at_micros),
+            (1, Some(3_000_000)),
+            "a day is 24 hours"
+        );
+        assert_eq!(facts("full", &[], at(0)).last_at_micros, None);
     }
 
     #[test]
