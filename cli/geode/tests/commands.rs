@@ -404,7 +404,7 @@ fn an_archive_that_gets_nothing_slows_writes_down_before_they_are_refused_and_re
         let line = page.lines().find(|line| line.starts_with(name)).unwrap();
         line.rsplit_once(' ').unwrap().1.parse().unwrap()
     };
-    assert_eq!(metric("geode_write_delay_seconds "), 0.0);
+    assert!(metric("geode_write_delay_seconds ") <= 0.0);
     let param = format!("text=\"{}\"", "x".repeat(32 << 10));
     let (mut slowest, deadline) = (0.0, Instant::now() + Duration::from_secs(90));
     let refused = loop {
