@@ -45,10 +45,9 @@ pub(crate) fn backlog(member: &Member) -> u64 {
 
 /// One row; what is about an archive is null without one.
 pub(crate) fn wal_archiving_status(member: &Member) -> Vec<Vec<Value>> {
-    let open = member
-        .raft
-        .unsealed()
-        .map(|(first, _)| SegmentName::Open(first).to_string());
+    let next = || LogIndex(member.raft.status().last_log.0 + 1);
+    let first = member.raft.unsealed().map_or_else(next, |(first, _)| first);
+    let open = SegmentName::Open(first).to_string();
     let archive = member.config.archive.s3.is_some().then(|| {
         let waiting = waiting(member);
         let folder = member.config.wal_dir().join(group_directory(GroupId(0)));
@@ -62,7 +61,7 @@ pub(crate) fn wal_archiving_status(member: &Member) -> Vec<Vec<Value>> {
         };
         (lag, member.board.archive().unwrap_or_default())
     });
-    vec![archiving_row(open, archive)]
+    vec![archiving_row(&open, archive)]
 }
 
 /// What waits for the archive.
@@ -76,19 +75,16 @@ fn modified(path: &Path) -> Option<SystemTime> {
     std::fs::metadata(path).and_then(|file| file.modified()).ok()
 }
 
-fn archiving_row(open: Option<String>, archive: Option<(Lag, ArchiveReport)>) -> Vec<Value> {
-    let text = |text: Option<String>| {
-        text.filter(|text| !text.is_empty())
-            .map_or(Value::Null, |text| text.as_str().into())
-    };
+fn archiving_row(open: &str, archive: Option<(Lag, ArchiveReport)>) -> Vec<Value> {
     let Some((lag, report)) = archive else {
-        let mut row = vec![text(open)];
+        let mut row = vec![open.into()];
         row.resize(WAL_ARCHIVING_STATUS.len(), Value::Null);
         return row;
     };
+    let last = Some(report.last_archived.as_str()).filter(|last| !last.is_empty());
     vec![
-        text(open),
-        text(Some(report.last_archived)),
+        open.into(),
+        last.map_or(Value::Null, Into::into),
         number(lag.bytes),
         number(lag.age.as_secs()),
         number(report.failures_total),
@@ -124,13 +120,10 @@ mod tests {
 
     #[test]
     fn a_row_has_a_value_for_every_column_with_and_without_an_archive() {
-        let open = || Some("00000000000000000007.open".to_owned());
-        let alone = archiving_row(open(), None);
+        let open = "00000000000000000007.open";
+        let alone = archiving_row(open, None);
         assert_eq!(alone.len(), WAL_ARCHIVING_STATUS.len());
-        assert_eq!(
-            (&alone[0], &alone[1]),
-            (&"00000000000000000007.open".into(), &Value::Null)
-        );
+        assert_eq!((&alone[0], &alone[1]), (&open.into(), &Value::Null));
         let lag = Lag {
             bytes: 12,
             age: Duration::from_millis(2900),
@@ -141,11 +134,11 @@ mod tests {
             last_archived: "a.seg".into(),
             ..ArchiveReport::default()
         };
-        let row = archiving_row(None, Some((lag, report)));
+        let row = archiving_row(open, Some((lag, report)));
         assert_eq!(
             row,
             [
-                Value::Null,
+                open.into(),
                 "a.seg".into(),
                 12.into(),
                 2.into(),

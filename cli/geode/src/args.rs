@@ -132,7 +132,7 @@ pub(crate) struct ShellArgs {
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,
     /// Run these statements (`;` between them) and end.
-    #[arg(short, long, value_name = "TEXT")]
+    #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(crate) command: Option<String>,
     /// Use a throw-away graph inside this process instead of a server.
     #[arg(long)]

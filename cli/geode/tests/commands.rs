@@ -394,7 +394,7 @@ fn an_archive_that_gets_nothing_slows_writes_down_before_they_are_refused_and_re
         .unwrap()
         .port();
     let server = Server::start_with(&format!(
-        "server: {{metrics_listen: '127.0.0.1:{port}'}}\nstorage: {{wal: {{segment_bytes: 64Ki}}}}\n\
+        "server: {{metrics_listen: '127.0.0.1:{port}'}}\nstorage: {{wal: {{segment_bytes: 1Mi}}}}\n\
          archive: {{s3: {{bucket: nowhere}}, max_lag: 1s, backlog_max: 2Mi, slow_down_max: 300ms}}\n"
     ));
     let metric = |name: &str| -> f64 {
