@@ -35,6 +35,7 @@ pub(crate) struct Keeper {
 impl Keeper {
     /// Until the process ends.
     pub(crate) async fn run(mut self) {
+        self.note_certificate();
         let mut cutter = Cutter::default();
         let mut has_admin = false;
         let mut ticks = tokio::time::interval(TICK);
@@ -46,8 +47,9 @@ impl Keeper {
             self.metrics.note_log_stall(self.member.raft.log_stall());
             self.watch_volumes();
             self.watch_backlog();
-            self.surroundings
-                .note_certificate(&self.tls.borrow().identity.cert_pem);
+            if self.tls.has_changed().is_ok_and(|changed| changed) {
+                self.note_certificate();
+            }
             let Some(term) = self.member.raft.leader_term() else {
                 continue;
             };
@@ -58,6 +60,11 @@ impl Keeper {
                 self.cut(&mut cutter, term, now).await;
             }
         }
+    }
+
+    fn note_certificate(&mut self) {
+        let material = self.tls.borrow_and_update().clone();
+        self.surroundings.note_certificate(&material.identity.cert_pem);
     }
 
     fn watch_volumes(&self) {

@@ -235,7 +235,7 @@ impl Server {
         self.drain().boxed()
     }
 
-    async fn drain(self) {
+    async fn drain(mut self) {
         if let Err(error) = self.member.raft.retire().await {
             tracing::info!(%error, "leadership was not handed over before the end");
         }
@@ -243,6 +243,10 @@ impl Server {
         self.listener.drain(DRAIN_GRACE).await;
         for task in &self.tasks {
             task.abort();
+        }
+        // They hold the store, which the next server may open.
+        for task in &mut self.tasks {
+            let _ = task.await;
         }
         self.member.raft.shutdown().await;
         if let Some(transport) = &self.transport {
