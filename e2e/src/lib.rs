@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: kubectl, a cluster under test, a ledger of writes. Black box: everything goes through `kubectl` and
 //! `kubectl geode`, as a user's scripts would. `cargo xtask e2e` sets the environment.
 
+mod alerts;
 mod cluster;
 mod fault;
 mod kubectl;
@@ -8,6 +9,7 @@ mod ledger;
 mod relay;
 mod turn;
 
+pub use alerts::{Scrape, firing};
 pub use cluster::Cluster;
 pub use fault::Fault;
 pub use kubectl::{S3, environment, kubectl, kubectl_input, kubectl_status};

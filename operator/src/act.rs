@@ -1,5 +1,6 @@
 //! Carries out a plan: every action is idempotent and exact, in order, and the first failure ends the round.
 
+mod backups;
 mod exchange;
 
 use crate::certificates::{self, CertificateError, Issued};
@@ -8,7 +9,7 @@ use crate::kinds::{self, FIELD_MANAGER};
 use crate::members::LinkError;
 use crate::observe::{CA_CERTIFICATE, CA_KEY, Look, Versioned};
 use crate::status;
-use geode_api::{GeodeBackup, LABEL_CLUSTER, LABEL_ROLE};
+use geode_api::{LABEL_CLUSTER, LABEL_ROLE};
 use geode_planner::{Action, Kind, Object, ObjectKey, Want, build};
 use geode_wire::internal::InternalRequest;
 use k8s_openapi::ByteString;
@@ -144,20 +145,10 @@ impl Hands<'_> {
                         .map(drop),
                 )
             }
-            Action::RecordBackup { name, status } => {
-                let api: Api<GeodeBackup> = Api::namespaced(self.context.client.clone(), &self.key.namespace);
-                let patch = json!({
-                    "metadata": { "resourceVersion": self.look.versions.get(&Versioned::Backup(name.clone())) },
-                    "status": status,
-                });
-                gone(
-                    api.patch_status(name, &merge(), &Patch::Merge(patch))
-                        .await
-                        .map(drop),
-                )
-            }
             Action::RemakeSet { group, uid } => self.delete_set(*group, uid).await,
             Action::ReplaceVolumes { claims, .. } => self.delete_claims(claims).await,
+            Action::TakeBackup { name } => self.take_backup(name).await,
+            Action::RecordBackup { name, status } => self.record_backup(name, status).await,
             Action::StopPods { group, .. } => self.stop_pods(*group).await,
             Action::DeleteSet { group, uid } => self.delete_set(*group, uid).await,
             Action::MarkVolumes { claims, kept_by } => self.mark_volumes(claims, kept_by.as_deref()).await,
@@ -470,6 +461,7 @@ pub fn kind(action: &Action) -> &'static str {
         Action::RestartPod { .. } => "RestartPod",
         Action::ReplaceLostVolume { .. } => "ReplaceLostVolume",
         Action::SetRole { .. } => "SetRole",
+        Action::TakeBackup { .. } => "TakeBackup",
         Action::RecordBackup { .. } => "RecordBackup",
         Action::RemakeSet { .. } => "RemakeSet",
         Action::ReplaceVolumes { .. } => "ReplaceVolumes",

@@ -82,6 +82,7 @@ pub async fn reconcile(context: &Context, key: &Key) -> Result<Outcome, Reconcil
         .await
         .map_err(failed("read the GeodeCluster"))?
     else {
+        context.metrics.keep_conditions(key, &[]);
         hold(context, key).await?;
         return Ok(Outcome::Gone);
     };
@@ -104,6 +105,7 @@ pub async fn reconcile(context: &Context, key: &Key) -> Result<Outcome, Reconcil
     status::report(&context.client, key, &look.observed.status, &status)
         .await
         .map_err(failed("write the status"))?;
+    context.metrics.keep_conditions(key, &status.conditions);
     let restoring = look.observed.restores.iter().any(is_open);
     let next = next_round(&plan, &report, &status, restoring).min(left_of_pause(&want));
     Ok(Outcome::Round(Box::new(Round {
@@ -267,6 +269,7 @@ async fn refuse(
     status::report(&context.client, key, &before, &status)
         .await
         .map_err(failed("write the status"))?;
+    context.metrics.keep_conditions(key, &status.conditions);
     context
         .event(
             cluster,
@@ -351,6 +354,7 @@ impl Round {
     ) -> Result<(), kube::Error> {
         let status = self.refreshed(&members);
         status::report(&context.client, key, &self.status, &status).await?;
+        context.metrics.keep_conditions(key, &status.conditions);
         self.look.observed.members = members;
         self.status = status;
         Ok(())

@@ -1,11 +1,13 @@
 //! Whether this member takes writes: not while a volume is nearly full, nor while too much waits for the archive. Reads go on, the
-//! process lives, and writes go on by themselves when the cause is gone.
+//! process lives, and writes go on by themselves when the cause is gone. Before an archive that falls behind closes the gate, it slows writers.
 
 use rustix::fs::statvfs;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
 
 /// A closed gate opens only when a quarter more than the limit is free again, so that it does not flutter.
 const REOPEN_FACTOR: (u64, u64) = (5, 4);
@@ -25,6 +27,8 @@ pub(crate) enum Cause {
 #[derive(Default)]
 pub(crate) struct WriteGate {
     closed: RwLock<BTreeMap<Cause, String>>,
+    /// Before each write, microseconds.
+    delay: AtomicU64,
 }
 
 impl WriteGate {
@@ -51,9 +55,36 @@ impl WriteGate {
         }
     }
 
+    /// How long a write waits before it begins.
+    pub(crate) fn delay(&self) -> Duration {
+        Duration::from_micros(self.delay.load(Ordering::Relaxed))
+    }
+
+    /// So much of the log waits for the archive: slows writers down, or refuses them.
+    pub(crate) fn check_backlog(&self, backlog: u64, limit: u64, slow_down_max: Duration) {
+        let sentence = (backlog > limit).then(|| {
+            format!(
+                "{} MiB of the log wait for the archive, more than archive.backlog_max ({} MiB): see condition Archiving; writes go on by themselves",
+                backlog >> 20,
+                limit >> 20
+            )
+        });
+        self.set(Cause::ArchiveBacklog, sentence);
+        let delay = slow_down(backlog, limit, slow_down_max).as_micros() as u64;
+        let before = self.delay.swap(delay, Ordering::Relaxed);
+        if (before == 0) != (delay == 0) {
+            tracing::warn!(
+                backlog_mib = backlog >> 20,
+                slow = delay > 0,
+                "the archive slows writes down, or does so no longer"
+            );
+        }
+    }
+
     /// Looks at the free space of a volume and sets or clears its cause.
-    pub(crate) fn check_volume(&self, cause: Cause, path: &Path, free_min: u64) -> io::Result<()> {
-        let free = free_bytes(path)?;
+    pub(crate) fn check_volume(&self, cause: Cause, path: &Path, free_min: u64) -> io::Result<Space> {
+        let space = space(path)?;
+        let free = space.free;
         let is_closed = self
             .closed
             .read()
@@ -63,14 +94,34 @@ impl WriteGate {
             cause,
             verdict(is_closed, free, free_min).then(|| sentence(path, free, free_min)),
         );
-        Ok(())
+        Ok(space)
     }
 }
 
-/// Bytes that an unprivileged process may still write below `path`.
-pub(crate) fn free_bytes(path: &Path) -> io::Result<u64> {
+/// What a volume has, bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Space {
+    /// What an unprivileged process may still write.
+    pub(crate) free: u64,
+    /// Its size.
+    pub(crate) total: u64,
+}
+
+/// The space of the volume that `path` is on.
+pub(crate) fn space(path: &Path) -> io::Result<Space> {
     let volume = statvfs(path)?;
-    Ok(volume.f_bavail.saturating_mul(volume.f_frsize))
+    Ok(Space {
+        free: volume.f_bavail.saturating_mul(volume.f_frsize),
+        total: volume.f_blocks.saturating_mul(volume.f_frsize),
+    })
+}
+
+/// How long each write waits while so much of the log waits for the archive: nothing up to half of the limit, then more and more, so that
+/// writers meet the archive's pace before the limit stops them.
+fn slow_down(backlog: u64, limit: u64, most: Duration) -> Duration {
+    let half = limit / 2;
+    let over = backlog.saturating_sub(half) as f64 / (limit - half).max(1) as f64;
+    most.mul_f64(over.min(1.0).powi(2))
 }
 
 fn verdict(is_closed: bool, free: u64, free_min: u64) -> bool {
@@ -105,6 +156,31 @@ mod tests {
         ] {
             assert_eq!(verdict(is_closed, free, 100), closes, "{is_closed} {free}");
         }
+    }
+
+    #[test]
+    fn an_archive_that_falls_behind_slows_writes_more_and_more_before_it_refuses_them() {
+        let most = Duration::from_millis(200);
+        let cases = [(0, 0), (50, 0), (60, 8), (75, 50), (100, 200), (1000, 200)];
+        for (backlog, millis) in cases {
+            assert_eq!(
+                slow_down(backlog, 100, most).as_millis(),
+                millis,
+                "{backlog} of 100"
+            );
+        }
+        assert_eq!(slow_down(0, 0, most), Duration::ZERO);
+        let gate = WriteGate::default();
+        gate.check_backlog(75 << 20, 100 << 20, most);
+        assert_eq!((gate.delay().as_millis(), gate.read_only()), (50, None));
+        gate.check_backlog(101 << 20, 100 << 20, most);
+        assert!(
+            gate.read_only()
+                .unwrap()
+                .contains("archive.backlog_max (100 MiB)")
+        );
+        gate.check_backlog(0, 100 << 20, most);
+        assert_eq!((gate.delay(), gate.read_only()), (Duration::ZERO, None));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a member does by itself, again and again: it watches its volumes and its archive, renews its metrics, and while it leads it gives
 //! the administrator its password and ends segments in time.
 
+use crate::archive_tables;
 use crate::auth::{ADMIN_ROLE, hash_password, verify_password};
 use crate::cutter::{CutLimits, Cutter, OpenSegment};
 use crate::gate::Cause;
@@ -8,9 +9,11 @@ use crate::member::Member;
 use crate::metrics::ClusterMetrics;
 use crate::pipeline::{Pipeline, now_micros};
 use crate::raft::Raft;
+use crate::surroundings::Surroundings;
+use crate::tls::TlsWatch;
 use geode_graph::{Command, UserRecord};
 use geode_store::{LmdbStore, Store};
-use geode_types::{LogIndex, Term};
+use geode_types::Term;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,6 +26,8 @@ pub(crate) struct Keeper {
     pub(crate) member: Arc<Member>,
     pub(crate) pipeline: Arc<Pipeline<Raft<LmdbStore>>>,
     pub(crate) metrics: ClusterMetrics,
+    pub(crate) surroundings: Surroundings,
+    pub(crate) tls: TlsWatch,
     /// File with the first password of `auth.admin_user`.
     pub(crate) password_file: PathBuf,
 }
@@ -30,6 +35,7 @@ pub(crate) struct Keeper {
 impl Keeper {
     /// Until the process ends.
     pub(crate) async fn run(mut self) {
+        self.note_certificate();
         let mut cutter = Cutter::default();
         let mut has_admin = false;
         let mut ticks = tokio::time::interval(TICK);
@@ -41,6 +47,9 @@ impl Keeper {
             self.metrics.note_log_stall(self.member.raft.log_stall());
             self.watch_volumes();
             self.watch_backlog();
+            if self.tls.has_changed().is_ok_and(|changed| changed) {
+                self.note_certificate();
+            }
             let Some(term) = self.member.raft.leader_term() else {
                 continue;
             };
@@ -53,47 +62,42 @@ impl Keeper {
         }
     }
 
+    fn note_certificate(&mut self) {
+        let material = self.tls.borrow_and_update().clone();
+        self.surroundings.note_certificate(&material.identity.cert_pem);
+    }
+
     fn watch_volumes(&self) {
         let storage = &self.member.config.storage;
         let wal = self.member.config.wal_dir();
-        for (cause, path) in [(Cause::DataVolume, &storage.data_dir), (Cause::WalVolume, &wal)] {
-            if let Err(error) = self
+        let volumes = [
+            ("data", Cause::DataVolume, &storage.data_dir),
+            ("wal", Cause::WalVolume, &wal),
+        ];
+        for (volume, cause, path) in volumes {
+            match self
                 .member
                 .gate
                 .check_volume(cause, path, storage.free_space_min.0)
             {
-                tracing::warn!(%error, path = %path.display(), "the free space cannot be read");
+                Ok(space) => self.surroundings.note_volume(volume, space),
+                Err(error) => {
+                    tracing::warn!(%error, path = %path.display(), "the free space cannot be read");
+                }
             }
         }
     }
 
-    /// An archive that cannot keep up closes the gate before the log fills its volume; nothing is ever dropped.
+    /// An archive that cannot keep up slows writers and then closes the gate before the log fills its volume; nothing is ever dropped.
     fn watch_backlog(&self) {
         let archive = &self.member.config.archive;
         if archive.s3.is_none() {
             return;
         }
-        let archived = self
-            .member
-            .board
-            .archive()
-            .map_or(LogIndex(0), |report| report.archived_up_to);
-        let backlog: u64 = self
-            .member
-            .raft
-            .segments(archived)
-            .iter()
-            .map(|segment| segment.bytes)
-            .sum();
-        let limit = archive.backlog_max.0;
-        let sentence = (backlog > limit).then(|| {
-            format!(
-                "{} MiB of the log wait for the archive, more than archive.backlog_max ({} MiB): see condition Archiving; writes go on by themselves",
-                backlog >> 20,
-                limit >> 20
-            )
-        });
-        self.member.gate.set(Cause::ArchiveBacklog, sentence);
+        let backlog = archive_tables::backlog(&self.member);
+        let gate = &self.member.gate;
+        gate.check_backlog(backlog, archive.backlog_max.0, archive.slow_down_max.into());
+        self.surroundings.note_write_delay(gate.delay());
     }
 
     /// The administrator has the password of the file: a new cluster has no users yet, and a restored one has those of its source. True when

@@ -3,6 +3,7 @@
 //! [`Server::start`] assembles it from a [`geode_config::Config`]. It never talks to Kubernetes or to an object store: the operator and
 //! the sidecar do, and meet it on its internal port.
 
+mod archive_tables;
 pub mod auth;
 mod board;
 mod cutter;
@@ -24,6 +25,7 @@ pub mod raft;
 mod replicated;
 pub mod restore;
 mod session;
+mod surroundings;
 mod system;
 pub mod tls;
 

@@ -4,9 +4,10 @@
 use crate::board::Board;
 use crate::gate::WriteGate;
 use crate::identity::DataDir;
+use crate::pipeline::switched_on;
 use crate::raft::{MembershipError, Raft, RaftStatus};
 use geode_config::Config;
-use geode_store::LmdbStore;
+use geode_store::{LmdbStore, Store};
 use geode_types::{ClusterId, Incarnation, LogIndex, MemberId, Role};
 use geode_wire::client::MemberAddress;
 use geode_wire::internal::{MemberState, MemberStatus, Membership};
@@ -49,7 +50,11 @@ impl Member {
             cluster_id,
             incarnation,
             not_ready: not_ready(state, &raft),
-            read_only: self.gate.read_only().or_else(|| raft.full.clone()),
+            read_only: self
+                .gate
+                .read_only()
+                .or_else(|| raft.full.clone())
+                .or_else(|| self.switched_to_read_only()),
             role: raft.role,
             term: raft.term,
             leader: raft.leader,
@@ -64,6 +69,15 @@ impl Member {
             archive: self.board.archive(),
             tasks: self.board.reports(),
         }
+    }
+
+    /// What the administrator's switch says, as far as this member knows.
+    fn switched_to_read_only(&self) -> Option<String> {
+        let read = self.raft.store().read().ok()?;
+        switched_on(&read).unwrap_or_else(|error| {
+            tracing::error!(%error, "the read-only switch cannot be read");
+            None
+        })
     }
 
     /// Its place in a cluster, as its data directory has it.

@@ -12,6 +12,7 @@ use crate::pending::PendingError;
 use crate::pipeline::{Limits, Pipeline};
 use crate::raft::{self, Environment, MembershipError, OpenError, Raft, RaftIdentity, RaftSettings};
 use crate::session::{Service, SessionMetrics};
+use crate::surroundings::Surroundings;
 use crate::system::{ClusterMember, ClusterTables};
 use crate::tls::{CertificateError, TlsFiles, own_certificates, write_private};
 use crate::{farewell, join, pending};
@@ -179,11 +180,14 @@ impl Server {
             Limits::from(&config.performance),
         ));
         let metrics = ClusterMetrics::register(&registry)?;
+        let surroundings = Surroundings::register(&registry)?;
         tasks.push(tokio::spawn(
             Keeper {
                 member: member.clone(),
                 pipeline: pipeline.clone(),
                 metrics,
+                surroundings,
+                tls: tls.clone(),
                 password_file,
             }
             .run(),
@@ -231,7 +235,7 @@ impl Server {
         self.drain().boxed()
     }
 
-    async fn drain(self) {
+    async fn drain(mut self) {
         farewell::prepare(&self.member).await;
         if let Err(error) = self.member.raft.retire().await {
             tracing::info!(%error, "leadership was not handed over before the end");
@@ -240,6 +244,10 @@ impl Server {
         self.listener.drain(DRAIN_GRACE).await;
         for task in &self.tasks {
             task.abort();
+        }
+        // They hold the store, which the next server may open.
+        for task in &mut self.tasks {
+            let _ = task.await;
         }
         self.member.raft.shutdown().await;
         if let Some(transport) = &self.transport {

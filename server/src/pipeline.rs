@@ -9,6 +9,7 @@ mod leading;
 mod output;
 mod pace;
 mod plans;
+mod read_only;
 mod refusal;
 mod replication;
 mod run;
@@ -16,6 +17,7 @@ mod run;
 pub(crate) use answer::{lsn_of, told};
 pub(crate) use output::{FRAMES_WAITING, Output, OutputSender};
 pub(crate) use pace::Plan;
+pub(crate) use read_only::{finish, switched_on};
 pub(crate) use refusal::Refusal;
 pub(crate) use refusal::{internal, no_transaction, too_slow, transaction_open, transaction_over};
 pub(crate) use replication::{Decided, NotNow, Replication, SubmitError};
@@ -176,7 +178,7 @@ impl<R: Replication> Pipeline<R> {
             }
             let summary = result?;
             let done = if transaction.has_writes() {
-                match self.commit(transaction.finish(), id, &mut ticket).await {
+                match self.commit(finish(transaction)?, id, &mut ticket).await {
                     Err(Refusal::Failed(error)) if is_conflict(&error) && attempt < CONFLICT_RETRIES => {
                         pause(attempt).await;
                         continue;
@@ -269,6 +271,10 @@ impl<R: Replication> Pipeline<R> {
     async fn begin_write(&self, id: Option<RequestId>, deadline: Instant) -> Result<Begun<R>, Refusal> {
         if let Some(reason) = self.gate.read_only() {
             return Err(refusal::read_only(&reason).into());
+        }
+        let delay = self.gate.delay();
+        if !delay.is_zero() && self.must_lead().is_ok() {
+            tokio::time::sleep_until(deadline.min(Instant::now() + delay).into()).await;
         }
         let ids = self.lead(deadline).await?;
         let read = self.snapshot()?;

@@ -1,5 +1,6 @@
 //! The cluster as clients see it: for drivers that look for the leader, and as rows for `SELECT … FROM system.…`.
 
+use crate::archive_tables::{BACKUP_STATUS, WAL_ARCHIVING_STATUS, backup_status, wal_archiving_status};
 use crate::internal::state_hash_at;
 use crate::member::{Member, VERSION};
 use crate::pipeline::lsn_of;
@@ -21,7 +22,7 @@ struct Table {
     rows: fn(&Member) -> Vec<Vec<Value>>,
 }
 
-const TABLES: [Table; 3] = [
+const TABLES: [Table; 5] = [
     Table {
         name: "system.cluster_nodes",
         columns: &CLUSTER_NODES,
@@ -36,6 +37,16 @@ const TABLES: [Table; 3] = [
         name: "system.checkpoints",
         columns: &["name", "timestamp", "wal_position"],
         rows: checkpoints,
+    },
+    Table {
+        name: "system.wal_archiving_status",
+        columns: &WAL_ARCHIVING_STATUS,
+        rows: wal_archiving_status,
+    },
+    Table {
+        name: "system.backup_status",
+        columns: &BACKUP_STATUS,
+        rows: backup_status,
     },
 ];
 
@@ -96,11 +107,16 @@ fn checkpoints(member: &Member) -> Vec<Vec<Value>> {
     found.iter().map(checkpoint).collect()
 }
 
+/// A time as tables print it.
+pub(crate) fn time_value(micros: i64) -> Value {
+    let at = jiff::Timestamp::from_microsecond(micros);
+    at.map_or(Value::Null, |at| at.to_string().into())
+}
+
 fn checkpoint(checkpoint: &Checkpoint) -> Vec<Value> {
-    let at = jiff::Timestamp::from_microsecond(checkpoint.at_micros);
     vec![
         checkpoint.name.as_str().into(),
-        at.map_or(Value::Null, |at| at.to_string().into()),
+        time_value(checkpoint.at_micros),
         lsn_of(checkpoint.index).to_string().into(),
     ]
 }

@@ -2,6 +2,7 @@
 
 use geode_archive::{Increment, Manifest};
 use geode_telemetry::prometheus::{Gauge, IntCounter, IntGauge, Registry};
+use jiff::Timestamp;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -19,6 +20,8 @@ pub(crate) struct Metrics {
     pub(crate) lag_bytes: IntGauge,
     pub(crate) failures: IntCounter,
     pub(crate) failing: IntGauge,
+    pub(crate) conflict: IntGauge,
+    pub(crate) gap_entries: IntGauge,
     pub(crate) archived_up_to: IntGauge,
     pub(crate) segments: IntCounter,
     pub(crate) segment_bytes: IntCounter,
@@ -32,6 +35,8 @@ pub(crate) struct Metrics {
     last_status: IntGauge,
     last_incremental_timestamp: IntGauge,
     last_incremental_bytes: IntGauge,
+    /// Not exported: when a base backup failed here, seconds since 1970.
+    last_failure: IntGauge,
 }
 
 impl Metrics {
@@ -57,6 +62,16 @@ impl Metrics {
                 &registry,
                 "geode_backup_wal_archive_failing",
                 "1 while archiving does not get on.",
+            ),
+            conflict: int_gauge(
+                &registry,
+                "geode_backup_wal_archive_conflict",
+                "1 while the archive holds other content under a name that this sidecar has to write.",
+            ),
+            gap_entries: int_gauge(
+                &registry,
+                "geode_backup_wal_archive_gap_entries",
+                "Log entries that are missing in the archive and that no base backup covers.",
             ),
             archived_up_to: int_gauge(
                 &registry,
@@ -112,6 +127,10 @@ impl Metrics {
                 "geode_backup_last_incremental_size_bytes",
                 "Size of the log that it goes on by, as stored.",
             ),
+            last_failure: unregistered(
+                "geode_backup_last_failure_timestamp",
+                "When a base backup failed.",
+            ),
             registry,
         }
     }
@@ -142,7 +161,9 @@ impl Metrics {
                 .as_secs_f64(),
         );
         self.last_full_bytes.set(manifest.stored_bytes as i64);
-        self.last_status.set(1);
+        if manifest.finished_at.as_second() >= self.last_failure.get() {
+            self.last_status.set(1);
+        }
         // They exist only once there is a backup to speak of; registering twice is refused and fine.
         let _ = self.registry.register(Box::new(self.last_full_timestamp.clone()));
         let _ = self.registry.register(Box::new(self.last_full_duration.clone()));
@@ -153,6 +174,7 @@ impl Metrics {
     /// A base backup failed.
     pub(crate) fn base_backup_failed(&self) {
         self.last_status.set(0);
+        self.last_failure.set(Timestamp::now().as_second());
         let _ = self.registry.register(Box::new(self.last_status.clone()));
     }
 
@@ -248,5 +270,50 @@ mod tests {
                 .await
                 .contains("geode_backup_last_status 0")
         );
+    }
+    fn manifest(finished_at: Timestamp) -> Manifest {
+        Manifest {
+            format: 1,
+            cluster_id: crate::fake::cluster_id(),
+            incarnation: geode_types::Incarnation(1),
+            group: geode_types::GroupId(0),
+            index: geode_types::LogIndex(7),
+            term: geode_types::Term(1),
+            state_hash: None,
+            started_at: finished_at,
+            finished_at,
+            stored_bytes: 3,
+            stored_sha256: geode_archive::Content::from_bytes(vec![1]).sha256(),
+            snapshot_bytes: 3,
+            snapshot_sha256: geode_archive::Content::from_bytes(vec![1]).sha256(),
+            server_version: "x".into(),
+        }
+    }
+
+    #[test]
+    fn a_failed_backup_is_said_until_a_newer_one_is_there() {
+        let (metrics, now) = (Metrics::new(), Timestamp::now());
+        let status = || metrics.last_status.get();
+        metrics.base_backup(&manifest(now - jiff::SignedDuration::from_secs(60)));
+        assert_eq!(status(), 1);
+        metrics.base_backup_failed();
+        metrics.base_backup(&manifest(now - jiff::SignedDuration::from_secs(60)));
+        assert_eq!(status(), 0, "an older one that is found again changes nothing");
+        metrics.base_backup(&manifest(now + jiff::SignedDuration::from_secs(60)));
+        assert_eq!(status(), 1, "another member took one");
+    }
+
+    #[test]
+    fn every_metric_that_an_alert_asks_of_the_sidecar_is_exported() {
+        let metrics = Metrics::new();
+        metrics.base_backup(&manifest(Timestamp::now()));
+        let exported = geode_telemetry::metric_names(&geode_telemetry::render(&metrics.registry));
+        let asked = geode_telemetry::metric_names(include_str!("../../alerts/rules.yaml"));
+        let asked: Vec<_> = asked
+            .iter()
+            .filter(|name| name.starts_with("geode_backup_"))
+            .collect();
+        let missing: Vec<_> = asked.iter().filter(|name| !exported.contains(**name)).collect();
+        assert!(missing.is_empty() && asked.len() > 4, "{missing:?} of {asked:?}");
     }
 }

@@ -22,6 +22,8 @@ pub(crate) type Environment = BTreeMap<String, String>;
 pub(crate) fn run(filter: Option<&str>, all: bool) -> Result<()> {
     let mut environment = install(NODES)?;
     cluster::load(&images::next()?)?;
+    let promtool = tools::ensure(Tool::Promtool)?;
+    environment.insert("PROMTOOL".to_owned(), promtool.display().to_string());
     environment.insert("GEODE_NEXT_VERSION".to_owned(), images::NEXT.to_owned());
     let mut test = cargo("test")?;
     test.args(EVERYTHING).args(["--test", "e2e", "--"]).args(filter);

@@ -1,6 +1,7 @@
 //! `cargo xtask generate`: files that are made from others. `crds/` and the chart's copies come from the types of `geode-api` (printed by
-//! the operator's binary), `manifests/install.yaml` from the chart.
+//! the operator's binary), `manifests/install.yaml` from the chart, `manifests/alerts.yaml` and the chart's copy from `alerts/rules.yaml`.
 
+use crate::alerts;
 use crate::command::output;
 use crate::paths;
 use crate::progress::note;
@@ -10,13 +11,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
-const HEADER: &str = "# Made by `cargo xtask generate`; do not edit.\n";
+pub(crate) const HEADER: &str = "# Made by `cargo xtask generate`; do not edit.\n";
 /// Release name and namespace of `manifests/install.yaml` and of the demo.
 pub(crate) const OPERATOR_NAMESPACE: &str = "geode-system";
 
 /// Writes all of them.
 pub(crate) fn run() -> Result<()> {
-    for (path, content) in crds()? {
+    for (path, content) in crds()?.into_iter().chain(alerts::copies()?) {
         write(&path, &content)?;
     }
     write(INSTALL, &install()?)
@@ -25,6 +26,7 @@ pub(crate) fn run() -> Result<()> {
 /// Compares all of them with what stands in the repository.
 pub(crate) fn check() -> Result<()> {
     let mut files = crds()?;
+    files.extend(alerts::copies()?);
     files.insert(INSTALL.to_owned(), install()?);
     compare(files)
 }

@@ -4,6 +4,7 @@
 //! [`paths`]. Depends on none of Geode's crates, so that it is compiled in seconds on a fresh machine.
 
 mod accept;
+mod alerts;
 mod bench;
 mod cargo;
 mod cluster;

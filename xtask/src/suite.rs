@@ -4,7 +4,7 @@ use crate::cargo::{EVERYTHING, cargo};
 use crate::programs::{self, Program};
 use crate::progress::step;
 use crate::tools::{self, Tool};
-use crate::{prerequisites, results};
+use crate::{alerts, prerequisites, results};
 use anyhow::{Context, Result, bail};
 use std::collections::VecDeque;
 use std::process::Command;
@@ -17,11 +17,12 @@ const FIRST: [&str; 2] = ["api_server", "cluster"];
 /// It keeps every core busy, so it begins when the others are about to end.
 const LAST: &str = "simulation";
 
-/// Units, conformance, simulation, real processes on loopback, a real API server and a real S3 server.
+/// Alert rules, units, conformance, simulation, real processes on loopback, a real API server and a real S3 server.
 pub(crate) fn run() -> Result<()> {
     prerequisites::for_builds()?;
     // Tests start these themselves, on loopback.
     tools::ensure_all(&[Tool::Versitygw, Tool::Etcd, Tool::KubeApiserver])?;
+    step("alert rules", alerts::test)?;
     let programs = step("building the tests", || programs::build(&mut tests()?))?;
     step("Rust tests", || in_lanes(in_order(programs)))?;
     step("examples in the documentation", || {

@@ -52,6 +52,8 @@ pub(crate) enum Tool {
     Crane,
     /// Checks manifests against schemas.
     Kubeconform,
+    /// Checks alert rules and tests them.
+    Promtool,
 }
 
 /// How a tool is built.
@@ -147,6 +149,14 @@ impl Tool {
                     module,
                 )
             }
+            Self::Promtool => {
+                let module = "github.com/prometheus/prometheus";
+                other(
+                    "promtool",
+                    "github.com/prometheus/prometheus/cmd/promtool",
+                    module,
+                )
+            }
         }
     }
 
@@ -233,6 +243,9 @@ fn build(group: &[Tool]) -> Result<()> {
                 .env("GOWORK", "off");
             go.args([
                 "build",
+                // Rules need no discovery of targets, and Prometheus has every cloud's SDK for it.
+                "-tags",
+                "remove_all_sd",
                 "-trimpath",
                 "-ldflags",
                 &flags.text(&go_mod(first)?)?,
@@ -355,7 +368,7 @@ mod tests {
 
     #[test]
     fn every_tool_has_a_version_in_its_go_module() {
-        let others = [Tool::Helm, Tool::Crane, Tool::Kubeconform];
+        let others = [Tool::Helm, Tool::Crane, Tool::Kubeconform, Tool::Promtool];
         for tool in CLUSTER_TOOLS.into_iter().chain(others) {
             let spec = tool.spec();
             if let Version::Of(module) = spec.version {

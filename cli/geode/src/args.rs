@@ -1,7 +1,9 @@
 //! The command line: every command, flag and help text of `geode`.
 
+mod admin;
 mod backup;
 
+pub(crate) use admin::AdminCommand;
 pub(crate) use backup::{ArchiveArgs, BackupCommand, CleanupArgs, CreateArgs, GoalArgs, RestoreArgs};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -41,6 +43,9 @@ pub(crate) enum Command {
     /// Look at the cluster, or move its leadership.
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// What an administrator does to a running cluster.
+    #[command(subcommand)]
+    Admin(AdminCommand),
     /// Look into an archive, check it, clean it up, restore from it.
     #[command(subcommand)]
     Backup(BackupCommand),
@@ -50,6 +55,12 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Write and read at a fixed rate and print throughput and latencies.
     Bench(BenchArgs),
+    /// Write the manual pages of geode and all its commands, for example to /usr/local/share/man/man1.
+    Man {
+        /// The directory; it is made when it is not there.
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
     /// Print a completion script for a shell.
     Completions {
         /// Which shell.
@@ -123,7 +134,7 @@ pub(crate) struct ShellArgs {
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,
     /// Run these statements (`;` between them) and end.
-    #[arg(short, long, value_name = "TEXT")]
+    #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(crate) command: Option<String>,
     /// Use a throw-away graph inside this process instead of a server.
     #[arg(long)]
@@ -194,6 +205,8 @@ pub(crate) enum ClusterCommand {
         #[arg(long, value_name = "NAME")]
         promote: Option<String>,
     },
+    /// Print the LSN of the last write that the member at --host has applied.
+    LastTransaction(ClusterArgs),
 }
 
 #[derive(Args, Debug)]

@@ -15,6 +15,7 @@ pub(crate) async fn run(command: ClusterCommand) -> Result<(), Failure> {
         }
         ClusterCommand::Health { cluster, verbose } => health(&cluster, verbose).await,
         ClusterCommand::Failover { cluster, promote } => failover(&cluster, promote.as_deref()).await,
+        ClusterCommand::LastTransaction(args) => crate::admin::last_wal(&args).await,
     }
 }
 
@@ -24,14 +25,16 @@ pub(crate) async fn status(connect: &ConnectArgs, format: Format) -> Result<(), 
     print(format, status_json(&view), || status_text(&view))
 }
 
-async fn view(connect: &ConnectArgs) -> Result<ClusterView, Failure> {
+/// The cluster as its leader sees it.
+pub(crate) async fn view(connect: &ConnectArgs) -> Result<ClusterView, Failure> {
     let client = connect.client()?;
     let view = client.cluster_seen_by_leader().await;
     client.close().await;
     Ok(view?)
 }
 
-fn print(format: Format, json: Json, text: impl FnOnce() -> String) -> Result<(), Failure> {
+/// As text or JSON.
+pub(crate) fn print(format: Format, json: Json, text: impl FnOnce() -> String) -> Result<(), Failure> {
     match format {
         Format::Table => println!("{}", text()),
         Format::Json | Format::Jsonl => println!("{json}"),
@@ -70,7 +73,8 @@ async fn health(args: &ClusterArgs, verbose: bool) -> Result<(), Failure> {
     }
 }
 
-async fn failover(args: &ClusterArgs, promote: Option<&str>) -> Result<(), Failure> {
+/// Moves leadership and says where it is then.
+pub(crate) async fn failover(args: &ClusterArgs, promote: Option<&str>) -> Result<(), Failure> {
     let client = args.connect.client()?;
     let moved = client.transfer_leader(promote).await;
     client.close().await;
@@ -145,7 +149,7 @@ fn state(view: &ClusterView) -> &'static str {
     }
 }
 
-fn role(member: &MemberView) -> &'static str {
+pub(crate) fn role(member: &MemberView) -> &'static str {
     match member.role {
         Role::Leader => "primary",
         Role::Follower => "replica",

@@ -2,6 +2,7 @@
 //!
 //! `args` is the command line, one module a command; a command returns or fails with a [`Failure`], which is printed here.
 
+mod admin;
 mod archive;
 mod args;
 mod backup;
@@ -130,10 +131,15 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Health(args) => probe::health(args).await,
         Command::Ready(args) => probe::ready(args).await,
         Command::Cluster(command) => cluster::run(command).await,
+        Command::Admin(command) => admin::run(command).await,
         Command::Backup(command) => backup::run(command).await,
         Command::Restore(args) => archive::restore(args).await,
         Command::Verify(args) => archive::verify(args).await,
         Command::Bench(args) => bench::run(args).await,
+        Command::Man { directory } => {
+            std::fs::create_dir_all(&directory)?;
+            Ok(clap_mangen::generate_to(Cli::command(), directory)?)
+        }
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "geode", &mut std::io::stdout());
             Ok(())

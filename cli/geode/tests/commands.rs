@@ -22,6 +22,8 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
+const CONFIG: &str = "geode.yaml";
+
 /// A server in a directory of its own; commands run in that directory and find CA and password there.
 struct Server {
     process: Child,
@@ -31,34 +33,69 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// With this configuration, if there is any.
+    fn start_with(config: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
+        if !config.is_empty() {
+            std::fs::write(directory.path().join(CONFIG), config).unwrap();
+        }
         let port = UdpSocket::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
             .unwrap()
             .port();
         let address = format!("127.0.0.1:{port}");
-        let process = geode(&["serve", "--listen", &address])
-            .current_dir(directory.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let process = Self::spawn(&directory, &address);
         let server = Self {
             process,
             directory,
             address,
         };
+        server.wait();
+        server
+    }
+
+    fn spawn(directory: &TempDir, address: &str) -> Child {
+        let mut serve = geode(&["serve", "--listen", address]);
+        if directory.path().join(CONFIG).exists() {
+            serve.args(["--config", CONFIG]);
+        }
+        serve
+            .current_dir(directory.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+
+    fn wait(&self) {
         let deadline = Instant::now() + Duration::from_secs(30);
-        while !server.run(&["ready"]).status.success() {
+        while !self.run(&["ready"]).status.success() {
             assert!(
                 Instant::now() < deadline,
                 "{}",
-                text(&server.run(&["ready"]).stderr)
+                text(&self.run(&["ready"]).stderr)
             );
             std::thread::sleep(Duration::from_millis(100));
         }
-        server
+    }
+
+    fn end(&mut self) {
+        let killed = Command::new("kill")
+            .args(["-TERM", &self.process.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(killed.success());
+        assert!(self.process.wait().unwrap().success());
+    }
+
+    fn restart(&mut self) {
+        self.end();
+        self.process = Self::spawn(&self.directory, &self.address);
+        self.wait();
     }
 
     fn run(&self, args: &[&str]) -> Output {
@@ -81,12 +118,7 @@ impl Server {
     }
 
     fn stop(mut self) -> TempDir {
-        let killed = Command::new("kill")
-            .args(["-TERM", &self.process.id().to_string()])
-            .status()
-            .unwrap();
-        assert!(killed.success());
-        assert!(self.process.wait().unwrap().success());
+        self.end();
         self.directory
     }
 }
@@ -267,5 +299,162 @@ fn unknown_words_are_refused_with_the_nearest_right_ones() {
         let output = geode(&args).output().unwrap();
         assert_eq!(output.status.code(), Some(2));
         assert!(text(&output.stderr).contains(meant), "{}", text(&output.stderr));
+    }
+}
+
+/// backup-and-recovery: "Planned Failover (maintenance)" and "Unplanned Failover", disaster-recovery: "Failover Procedures", on a cluster of one.
+#[test]
+fn the_guides_admin_procedures_run_and_read_only_holds_over_a_restart() {
+    let mut server = Server::start();
+    let write = |server: &Server| server.run(&["query", "INSERT (:Account {id: 1})", "--timeout", "3s"]);
+    assert!(write(&server).status.success());
+    let before = text(&server.run(&["admin", "last-wal"]).stdout);
+    assert!(before.starts_with("0/"), "{before}");
+    assert!(server.run(&["admin", "set-read-only", "true"]).status.success());
+    let refused = write(&server);
+    assert!(!refused.status.success());
+    let said = text(&refused.stderr);
+    assert!(
+        said.contains("read-only") && said.contains("geode admin set-read-only false"),
+        "{said}"
+    );
+    assert!(server.run(&["admin", "wait-for-sync"]).status.success());
+    let named = server.json(&[
+        "admin",
+        "checkpoint",
+        "--name",
+        "failover-20260128",
+        "--format",
+        "json",
+    ]);
+    assert_eq!(named["checkpoint"], "failover-20260128");
+    let found = server.json(&[
+        "query",
+        "SELECT name, timestamp, wal_position FROM system.checkpoints ORDER BY timestamp DESC",
+        "--format",
+        "json",
+    ]);
+    assert_eq!(found["rows"][0][0], "failover-20260128");
+    server.restart();
+    assert!(!write(&server).status.success(), "a restart does not end it");
+    assert!(
+        server
+            .run(&["query", "MATCH (a:Account) RETURN a.id"])
+            .status
+            .success()
+    );
+    assert!(
+        server
+            .run(&["admin", "promote", "--accept-writes", "--force"])
+            .status
+            .success()
+    );
+    assert!(write(&server).status.success());
+    let status = server.json(&["admin", "status", "--format", "json"]);
+    assert_eq!(
+        (&status["role"], &status["primary"]),
+        (&json!("primary"), &status["member"])
+    );
+    assert_eq!(text(&server.run(&["admin", "replication-lag"]).stdout), "0\n");
+    let wal = server.json(&["admin", "wal-status", "--format", "json"]);
+    assert!(
+        wal["current_wal_file"].is_string() && wal["archive_lag_bytes"].is_null(),
+        "{wal}"
+    );
+    let other = server.run(&["admin", "failover", "leader1", "--to", "follower1"]);
+    assert!(text(&other.stderr).contains("no member is called leader1"));
+    assert!(server.run(&["admin", "cluster-status"]).status.success());
+    assert!(server.run(&["admin", "read-only"]).status.success());
+    assert!(server.run(&["cluster", "last-transaction"]).status.success());
+    server.stop();
+}
+
+/// backup-and-recovery: "Monitor WAL archiving" and "Backup Health Checks".
+#[test]
+fn the_guides_queries_about_archive_and_backups_run_as_they_are_printed() {
+    let server = Server::start();
+    for statement in [
+        "-- Check WAL archiving status\nSELECT\n    current_wal_file,\n    last_archived_file,\n    archive_lag_bytes,\n    archive_lag_seconds,\n    failed_archive_count\nFROM system.wal_archiving_status;",
+        "-- Check backup status\nSELECT\n    backup_type,\n    last_backup_time,\n    last_backup_size_mb,\n    last_backup_duration_seconds,\n    backup_count_24h,\n    oldest_backup_time\nFROM system.backup_status;",
+        "-- Check WAL archiving health\nSELECT\n    current_wal_file,\n    last_archived_file,\n    archive_lag_bytes,\n    archive_lag_seconds,\n    archive_failures_24h\nFROM system.wal_archiving_status;",
+        "-- List available checkpoints\nSELECT name, timestamp, wal_position\nFROM system.checkpoints\nORDER BY timestamp DESC;",
+    ] {
+        let output = server.run(&["shell", "-c", statement]);
+        assert!(output.status.success(), "{statement}: {}", text(&output.stderr));
+    }
+    server.stop();
+}
+
+/// The object store takes nothing, as no sidecar reaches it.
+#[test]
+fn an_archive_that_gets_nothing_slows_writes_down_before_they_are_refused_and_reads_go_on() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let server = Server::start_with(&format!(
+        "server: {{metrics_listen: '127.0.0.1:{port}'}}\nstorage: {{wal: {{segment_bytes: 1Mi}}}}\n\
+         archive: {{s3: {{bucket: nowhere}}, max_lag: 1s, backlog_max: 2Mi, slow_down_max: 300ms}}\n"
+    ));
+    let metric = |name: &str| -> f64 {
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
+        let page = std::io::read_to_string(stream).unwrap();
+        let line = page.lines().find(|line| line.starts_with(name)).unwrap();
+        line.rsplit_once(' ').unwrap().1.parse().unwrap()
+    };
+    assert!(metric("geode_write_delay_seconds ") <= 0.0);
+    let param = format!("text=\"{}\"", "x".repeat(32 << 10));
+    let (mut slowest, deadline) = (0.0, Instant::now() + Duration::from_secs(90));
+    let refused = loop {
+        let written = server.run(&[
+            "query",
+            "INSERT (:Page {text: $text})",
+            "--param",
+            &param,
+            "--timeout",
+            "3s",
+        ]);
+        if !written.status.success() {
+            break text(&written.stderr);
+        }
+        slowest = f64::max(slowest, metric("geode_write_delay_seconds "));
+        assert!(
+            Instant::now() < deadline,
+            "never refused; slowed down to {slowest} s"
+        );
+    };
+    assert!(refused.contains("archive.backlog_max (2 MiB)"), "{refused}");
+    assert!(slowest > 0.0 && slowest <= 0.3, "{slowest}");
+    let count = server.json(&["query", "MATCH (p:Page) RETURN count(*)", "--format", "json"]);
+    assert!(count["rows"][0][0].as_i64() > Some(20), "{count}");
+    let status = server.json(&[
+        "query",
+        "SELECT archive_lag_bytes, last_archived_file FROM system.wal_archiving_status",
+        "--format",
+        "json",
+    ]);
+    assert!(
+        status["rows"][0][0].as_i64() > Some(2 << 20) && status["rows"][0][1].is_null(),
+        "{status}"
+    );
+    server.stop();
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("man1");
+    let output = geode(&["man", path.to_str().unwrap()]).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    for page in [
+        "geode.1",
+        "geode-serve.1",
+        "geode-cluster-failover.1",
+        "geode-admin-set-read-only.1",
+    ] {
+        let said = std::fs::read_to_string(path.join(page)).unwrap();
+        assert!(said.contains(".SH NAME"), "{page}");
     }
 }

@@ -1,5 +1,5 @@
 //! The catalogue of condition types and reasons. Every condition and event of the operator takes its reason from here; each reason that
-//! asks for a person has a section in `docs/runbooks.md`.
+//! asks for a person has a page in `docs/runbooks/`.
 
 use std::fmt;
 
@@ -118,6 +118,8 @@ reasons! {
     ArchiveKeyMissing true,
     /// The archive holds another content under a name of ours.
     ArchiveConflict true,
+    /// Entries in the middle of the archive are missing, and no base backup covers them.
+    ArchiveGap true,
     /// A backup waits for a member.
     BackupWaiting false,
     /// A backup runs.
@@ -162,9 +164,7 @@ impl fmt::Display for Reason {
 
 /// Where to read what to do about a reason.
 pub fn runbook(reason: Reason) -> Option<String> {
-    reason
-        .has_runbook()
-        .then(|| format!("docs/runbooks.md#{}", reason.to_string().to_lowercase()))
+    reason.has_runbook().then(|| format!("docs/runbooks/{reason}.md"))
 }
 
 #[cfg(test)]
@@ -172,11 +172,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_that_asks_for_a_person_has_its_section_in_the_runbooks() {
-        let runbooks = include_str!("../../../docs/runbooks.md");
+    fn every_reason_that_asks_for_a_person_has_its_page_in_the_runbooks() {
+        let repository = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+        let index = std::fs::read_to_string(format!("{repository}/docs/runbooks/README.md")).unwrap();
         for reason in Reason::ALL {
-            let section = runbooks.contains(&format!("\n## {reason}\n"));
-            assert_eq!(section, reason.has_runbook(), "{reason}");
+            let row = index.contains(&format!("| [{reason}]({reason}.md) | `{reason}` |"));
+            assert_eq!(row, reason.has_runbook(), "{reason}");
+            let page = runbook(*reason).map(|page| std::fs::read_to_string(format!("{repository}/{page}")));
+            assert!(
+                page.is_none_or(|page| page.is_ok_and(|page| page.starts_with(&format!("# {reason}\n")))),
+                "{reason}"
+            );
             assert_eq!(Reason::parse(&reason.to_string()), Some(*reason));
         }
     }

@@ -1,4 +1,4 @@
-//! What would end a wait: one sentence a reason, for `kubectl geode why`. The whole story of each is in `docs/runbooks.md`.
+//! What would end a wait: one sentence a reason, for `kubectl geode why`. The whole story of each is in `docs/runbooks/`.
 
 use crate::condition::Reason;
 

@@ -197,6 +197,8 @@ section!(
         max_lag: Duration = Duration::seconds(5),
         /// Writes are refused while more than this waits for the archive.
         backlog_max: Bytes = Bytes::mebi(4096),
+        /// A write is delayed by at most this; the delay begins when half of `backlog_max` waits, and grows.
+        slow_down_max: Duration = Duration::millis(200),
     }
 );
 

@@ -47,6 +47,11 @@ pub enum ClientRequest {
         /// A member's name; the most caught-up follower when absent.
         to: Option<String>,
     },
+    /// While it is on, nothing changes the graph. Administrators only. Answered by `Done` with the LSN of the change, `NotLeader` or `Failed`.
+    SetReadOnly {
+        /// On or off.
+        on: bool,
+    },
     /// Answered by `Pong`.
     Ping,
 }

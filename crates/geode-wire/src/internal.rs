@@ -258,12 +258,52 @@ pub struct ArchiveReport {
     pub failures_total: u64,
     /// Why it does not get on, when it does not.
     pub failing: Option<ArchiveFailure>,
+    /// The name of the newest segment that is known to be in the object store.
+    #[serde(default)]
+    pub last_archived: String,
+    /// Uploads that failed in the last 24 hours, of this sidecar's life.
+    #[serde(default)]
+    pub failures_24h: u64,
+    /// Entries that are missing in the object store.
+    #[serde(default)]
+    pub gap: Option<ArchiveGap>,
+    /// The backups in the object store, by kind.
+    #[serde(default)]
+    pub backups: Vec<BackupFacts>,
+}
+
+/// Entries in the middle of the archive that are missing, and that no base backup covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArchiveGap {
+    /// The first of them.
+    pub first: LogIndex,
+    /// The last of them: a base backup that contains it closes the gap.
+    pub last: LogIndex,
+    /// How many there are.
+    pub entries: u64,
+}
+
+/// What is known of the backups of one kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupFacts {
+    /// As the guides call it: `full`.
+    pub kind: String,
+    /// When the newest one was complete, microseconds since the epoch.
+    pub last_at_micros: Option<i64>,
+    /// Its size as stored, bytes.
+    pub last_bytes: u64,
+    /// How long it took, milliseconds.
+    pub last_took_ms: u64,
+    /// How many were completed in the last 24 hours.
+    pub count_24h: u64,
+    /// When the oldest one was complete, microseconds since the epoch.
+    pub oldest_at_micros: Option<i64>,
 }
 
 /// Why archiving does not get on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArchiveFailure {
-    /// A reason of the condition catalogue: `ArchiveUnreachable`, `ArchiveDenied`, `ArchiveConflict`.
+    /// A reason of the condition catalogue: `ArchiveUnreachable`, `ArchiveDenied`, `ArchiveConflict`, `ArchiveGap`.
     pub reason: String,
     /// One sentence.
     pub message: String,

@@ -1,6 +1,7 @@
 //! End to end on a real Kubernetes, one module per promise: `cargo xtask e2e [NAME]`. They share one cluster of nodes, two at a time; what
 //! disturbs others asks to be alone (`Cluster::alone`).
 
+mod alerts;
 mod archive;
 mod backup_and_restore;
 mod bad_manifests;

@@ -459,6 +459,13 @@ fn archiving(want: &Want, lead: Option<&Lead<'_>>, archive: Option<&ArchiveStatu
         let reason = Reason::parse(&failure.reason).unwrap_or(Reason::ArchiveUnreachable);
         return (Some(false), reason, failure.message.clone());
     }
+    if let Some(gap) = &report.gap {
+        let message = format!(
+            "{} entries between {} and {} are missing in the archive; a base backup is taken, and restores can begin after it",
+            gap.entries, gap.first, gap.last
+        );
+        return (Some(false), Reason::ArchiveGap, message);
+    }
     let lag = archive.and_then(|archive| archive.lag_seconds).unwrap_or(0);
     let allowed =
         ARCHIVE_GRACE_SECONDS + seconds(want.archive.as_ref().map_or("", |archive| &archive.max_lag));

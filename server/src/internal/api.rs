@@ -2,7 +2,7 @@
 
 use super::ApiService;
 use crate::fence;
-use crate::gate::free_bytes;
+use crate::gate::space;
 use crate::member::Member;
 use crate::pending::{self, Order};
 use crate::raft::{BoxFuture, MembershipError};
@@ -112,7 +112,7 @@ fn report_task(member: &Member, report: TaskReport) -> Result<(), MembershipErro
             cluster: *cluster_id,
         };
         pending::leave(data_dir, &order).map_err(|error| MembershipError::Failed(error.to_string()))?;
-        let free = free_bytes(data_dir).unwrap_or(0) >> 20;
+        let free = space(data_dir).map_or(0, |space| space.free) >> 20;
         tracing::info!(free_mib = free, "a backup is fetched; restarting to replay it");
         member.restart.send_replace(true);
     }

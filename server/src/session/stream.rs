@@ -130,6 +130,7 @@ impl<R: Replication> Stream<'_, R> {
                         .await?
                 }
                 ClientRequest::TransferLeader { to } => self.transfer_leader(to).await?,
+                ClientRequest::SetReadOnly { on } => self.set_read_only(on).await?,
                 ClientRequest::Hello(_) => return Err(malformed("a second greeting")),
             };
             if !going_on {
@@ -238,12 +239,32 @@ impl<R: Replication> Stream<'_, R> {
         told(flush(&mut self.send, &mut waiting).await)
     }
 
+    /// Administrators pass.
+    fn forbidden(&self, what: &str) -> Option<ClientReply> {
+        if self.user.role == ADMIN_ROLE {
+            return None;
+        }
+        let message = format!("user {:?} may not {what}", self.user.name);
+        let error = QueryError::runtime(ErrorClass::SecurityError, "Forbidden", "42501", message)
+            .hint("ask an administrator of the cluster");
+        Some(ClientReply::Failed(Box::new(error)))
+    }
+
+    async fn set_read_only(&mut self, on: bool) -> Result<bool, Offence> {
+        if let Some(refused) = self.forbidden("make the database read-only") {
+            return self.reply(&refused).await;
+        }
+        let switched = self.service.pipeline.set_read_only(on, &self.user.name).await;
+        let done = switched.map(|lsn| Done {
+            lsn: Some(lsn),
+            ..Done::default()
+        });
+        self.reply(&answer(done)).await
+    }
+
     async fn transfer_leader(&mut self, to: Option<String>) -> Result<bool, Offence> {
-        if self.user.role != ADMIN_ROLE {
-            let message = format!("user {:?} may not move leadership", self.user.name);
-            let error = QueryError::runtime(ErrorClass::SecurityError, "Forbidden", "42501", message)
-                .hint("ask an administrator of the cluster");
-            return self.reply(&ClientReply::Failed(Box::new(error))).await;
+        if let Some(refused) = self.forbidden("move leadership") {
+            return self.reply(&refused).await;
         }
         let reply = match self.service.member.transfer_leader(to).await {
             Ok(()) => ClientReply::Cluster(self.service.member.view()),

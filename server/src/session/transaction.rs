@@ -3,8 +3,8 @@
 //! A transaction holds a snapshot, so it has a greatest age; after that it is taken back and the next statement is told.
 
 use crate::pipeline::{
-    Output, OutputSender, Pipeline, Plan, Ran, ReadOf, Refusal, Replication, Request, lsn_of, no_transaction,
-    told, transaction_open, transaction_over,
+    Output, OutputSender, Pipeline, Plan, Ran, ReadOf, Refusal, Replication, Request, finish, lsn_of,
+    no_transaction, told, transaction_open, transaction_over,
 };
 use geode_graph::Transaction;
 use geode_query::{Kind, TransactionCommand};
@@ -161,7 +161,7 @@ impl<R: Replication> Session<R> {
         request: &Request,
         out: &OutputSender,
     ) -> Result<Done, Refusal> {
-        let finished = open.transaction.finish();
+        let finished = finish(open.transaction).map_err(Refusal::nothing_written)?;
         let done = if finished.effects.is_empty() {
             Done {
                 summary: told(finished.summary),

@@ -4,6 +4,7 @@
 //! far the archive is comes from listings, never from local state. Nothing is ever overwritten; what cannot be done is said in the
 //! report to the server and in metrics, and tried again.
 
+mod audit;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use geode_archive::{
     advance, archive_plan, archived_until, bases, checkpoints, segments, upload_segment, verify_segment,
     write_checkpoints,
 };
+use geode_log::SegmentName;
 use geode_types::{Checkpoint, LogIndex, Role};
 use geode_wire::internal::{ArchiveFailure, MemberState, MemberStatus, SegmentInfo};
 use std::path::PathBuf;
@@ -68,7 +70,8 @@ impl Failure {
             Self::Server(_) => return None,
             Self::Store(error) | Self::Segment(UploadError::Store(error)) => error.reason(),
             Self::Segment(UploadError::Conflict { .. }) => "ArchiveConflict",
-            Self::Segment(UploadError::Damaged { .. }) | Self::Hole(_) => "ArchiveLagging",
+            Self::Segment(UploadError::Damaged { .. }) => "ArchiveLagging",
+            Self::Hole(_) => "ArchiveGap",
         })
     }
 
@@ -97,6 +100,8 @@ struct Chain {
     checkpoints: Option<Vec<Checkpoint>>,
     /// What is waited for, and since when.
     waiting: Option<(LogIndex, Instant)>,
+    /// The name of the newest segment that is archived.
+    newest: String,
 }
 
 /// Archives this member's log.
@@ -109,6 +114,7 @@ pub(crate) struct Archiver {
     pub(crate) shared: Arc<Shared>,
     pub(crate) metrics: Metrics,
     chain: Option<Chain>,
+    pace: audit::Pace,
 }
 
 impl Archiver {
@@ -128,6 +134,7 @@ impl Archiver {
             shared,
             metrics,
             chain: None,
+            pace: audit::Pace::default(),
         }
     }
 
@@ -151,6 +158,7 @@ impl Archiver {
             Ok(pause) => {
                 backoff.worked();
                 self.metrics.failing.set(0);
+                self.metrics.conflict.set(0);
                 self.shared.works();
                 return pause;
             }
@@ -171,6 +179,7 @@ impl Archiver {
         tracing::warn!(%failure, reason, ?pause, "archiving does not get on");
         self.metrics.failures.inc();
         self.metrics.failing.set(1);
+        self.metrics.conflict.set(i64::from(reason == "ArchiveConflict"));
         self.shared.fails(ArchiveFailure {
             reason: reason.to_owned(),
             message: failure.to_string(),
@@ -203,7 +212,13 @@ impl Archiver {
         let leads = status.role == Role::Leader;
         chain.unsure |= chain.led != leads;
         chain.led = leads;
-        let outcome = self.advance(&mut chain, status, now).await;
+        let mut outcome = self.advance(&mut chain, status, now).await;
+        if outcome.is_ok()
+            && self.pace.is_due(now)
+            && let Err(failure) = self.audit(&chain, now).await
+        {
+            outcome = Err(failure);
+        }
         self.publish(&chain);
         self.chain = Some(chain);
         outcome
@@ -230,6 +245,7 @@ impl Archiver {
             led: false,
             checkpoints: None,
             waiting: None,
+            newest: ranges.last().map_or_else(String::new, |range| name_of(*range)),
         })
     }
 
@@ -362,6 +378,10 @@ impl Archiver {
             self.publish(chain);
         }
         chain.next = Some(until);
+        let newest = ranges.iter().rev().find(|range| range.last < until);
+        if let Some(newest) = newest {
+            chain.newest = name_of(*newest);
+        }
         Ok(())
     }
 
@@ -378,6 +398,9 @@ impl Archiver {
             chain.waiting = None;
             return Ok(BUSY);
         }
+        self.metrics
+            .gap_entries
+            .set((hole.last.0 - hole.first.0 + 1) as i64);
         self.shared.want_base();
         Err(Failure::Hole(hole))
     }
@@ -426,7 +449,7 @@ impl Archiver {
         let Some(next) = chain.next else { return };
         let up_to = LogIndex(next.0.saturating_sub(1));
         self.metrics.archived_up_to.set(up_to.0 as i64);
-        self.shared.archived_up_to(up_to);
+        self.shared.archived_up_to(up_to, &chain.newest);
     }
 }
 
@@ -434,6 +457,7 @@ impl Chain {
     fn archived(&mut self, range: SegmentRange) {
         self.begins.get_or_insert(range.first);
         self.next = Some(LogIndex(range.last.0 + 1));
+        self.newest = name_of(range);
         self.waiting = None;
     }
 
@@ -447,6 +471,10 @@ impl Chain {
             }
         }
     }
+}
+
+fn name_of(range: SegmentRange) -> String {
+    SegmentName::Sealed(range.first, range.last).to_string()
 }
 
 fn range_of(info: &SegmentInfo) -> SegmentRange {

@@ -1,3 +1,5 @@
+mod gaps;
+
 use super::*;
 use crate::fake::{FakeServer, cluster_id, seal, status};
 use geode_archive::{
@@ -458,7 +460,7 @@ async fn what_nobody_has_any_more_is_said_and_covered_by_a_base_backup() {
     leader.attempt(1).await;
     assert_eq!(leader.failing(), None, "another member may still bring it");
     leader.attempt(1 + HOLE_PATIENCE.as_secs()).await;
-    assert_eq!(leader.failing().as_deref(), Some("ArchiveLagging"));
+    assert_eq!(leader.failing().as_deref(), Some("ArchiveGap"));
     assert!(leader.shared.wants_base() && leader.up_to() == 9);
     back_up(&*store, 25).await;
     for second in 2..4 {

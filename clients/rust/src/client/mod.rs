@@ -156,6 +156,20 @@ impl Client {
         }
     }
 
+    /// Turns the switch that keeps the graph as it is: on until it is turned off, over changes of leaders and restarts. Administrators only.
+    pub async fn set_read_only(&self, on: bool) -> Result<(), ClientError> {
+        let deadline = Instant::now() + self.inner.deadline;
+        let request = ClientRequest::SetReadOnly { on };
+        match self
+            .drive(&request, Target::Leader, deadline, Attempts::default())
+            .await?
+            .0
+        {
+            Answer::Done(_) => Ok(()),
+            other => Err(unexpected("the leader", &other)),
+        }
+    }
+
     /// Ends all connections in good order. Dropping the client ends them too, but servers learn it later.
     pub async fn close(&self) {
         self.inner.connections.close().await;

@@ -167,6 +167,11 @@ pub enum Action {
         /// Role.
         role: Option<&'static str>,
     },
+    /// Create a GeodeBackup that nobody asked for: it covers a gap of the archive.
+    TakeBackup {
+        /// Name: one for each gap.
+        name: String,
+    },
     /// Write the status of a backup.
     RecordBackup {
         /// Name.
@@ -283,6 +288,7 @@ impl fmt::Display for Action {
                 role: Some(role),
             } => write!(f, "label {pod} as {role}"),
             Self::SetRole { pod, role: None } => write!(f, "remove the role label of {pod}"),
+            Self::TakeBackup { name } => write!(f, "take the backup {name}: the archive has a gap"),
             Self::RecordBackup { name, .. } => write!(f, "update backup {name}"),
         }
     }

@@ -1,5 +1,6 @@
 //! Backups: one at a time, by the sidecar of an observer when there is one, else of a follower. The task is filed with a member and its report is read from
-//! that member's status, so a restart of the operator loses nothing; a member that forgot the task is told again.
+//! that member's status, so a restart of the operator loses nothing; a member that forgot the task is told again. A gap of the archive that nobody
+//! can close is covered by a backup of its own.
 
 use crate::names::Group;
 use crate::observed::{BackupView, Observed};
@@ -17,7 +18,7 @@ const DEADLINE_SECONDS: i64 = 12 * 3600;
 
 pub(super) fn plan(want: &Want, seen: &Observed, lead: Option<&Lead<'_>>, now: Timestamp) -> Vec<Action> {
     let Some(backup) = seen.backups.iter().find(|backup| !backup.status.phase.is_final()) else {
-        return Vec::new();
+        return cover_gap(want, seen, lead);
     };
     if want.archive.is_none() {
         return record(backup, fail(backup, "the cluster has no spec.archive", now), now);
@@ -31,6 +32,23 @@ pub(super) fn plan(want: &Want, seen: &Observed, lead: Option<&Lead<'_>>, now: T
         Some(pod) => follow(backup, seen, pod, now),
         None => begin(want, backup, seen, lead, now),
     }
+}
+
+/// Once for each gap: a backup that failed tells a person, and is not repeated for ever. Its name says for which gap it is, so an operator
+/// that forgot it finds it.
+fn cover_gap(want: &Want, seen: &Observed, lead: Option<&Lead<'_>>) -> Vec<Action> {
+    let report = lead.and_then(|lead| lead.status.archive.as_ref());
+    let Some(gap) = report
+        .and_then(|report| report.gap)
+        .filter(|_| want.archive.is_some())
+    else {
+        return Vec::new();
+    };
+    let name = format!("{}-gap-{}", want.names.cluster, gap.last);
+    if seen.backups.iter().any(|backup| backup.name == name) {
+        return Vec::new();
+    }
+    vec![Action::TakeBackup { name }]
 }
 
 /// Files it, with an observer that has caught up if there is one: a backup costs disk and network, and it carries no writes. Else with a follower.

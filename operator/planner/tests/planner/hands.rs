@@ -1,7 +1,8 @@
 //! Carries out actions in the model. What the operator itself would be told as an error is an `Err`; what must never be asked is a panic.
 
 use crate::model::Model;
-use geode_planner::{Action, Authority, Certificate, Kind, ObjectKey};
+use geode_api::GeodeBackupStatus;
+use geode_planner::{Action, Authority, BackupView, Certificate, Kind, ObjectKey};
 use geode_types::MemberId;
 use geode_wire::internal::{Task, TaskReport, TaskState};
 use k8s_openapi::jiff::SignedDuration;
@@ -55,6 +56,17 @@ impl Model {
             }
             Action::SetRole { pod, role } => {
                 self.pods.get_mut(pod).expect(THERE).view.role = role.map(str::to_owned);
+            }
+            Action::TakeBackup { name } => {
+                assert!(self.backups.iter().all(|backup| backup.name != *name));
+                self.backups.push(BackupView {
+                    name: name.clone(),
+                    uid: format!("uid-{name}"),
+                    generation: 1,
+                    created_at: self.now,
+                    retention: None,
+                    status: GeodeBackupStatus::default(),
+                });
             }
             Action::RecordBackup { name, status } => {
                 let mut backups = self.backups.iter_mut();

@@ -74,7 +74,7 @@ fn a_member_that_is_away_and_a_lost_quorum_are_told_apart() {
         line(&lost)
     );
     assert!(
-        lost.conditions[0].message.contains("docs/runbooks.md#quorumlost"),
+        lost.conditions[0].message.contains("docs/runbooks/QuorumLost.md"),
         "{}",
         lost.conditions[0].message
     );
@@ -139,4 +139,48 @@ fn an_archive_is_behind_since_it_stopped_and_not_since_it_last_moved() {
     assert_eq!(report(&mut seen, 10, 11, later(60)), (Some(64), false));
     assert_eq!(report(&mut seen, 11, 11, later(1)), (Some(0), true));
     model.step();
+}
+
+#[test]
+fn a_gap_of_the_archive_is_said_and_covered_by_one_backup() {
+    let mut model = Model::settled(json!({"archive": {"s3": {"bucket": "b"}}}));
+    let leader = model.leader_pod().unwrap();
+    let with_gap = |model: &Model| {
+        let mut seen = model.observe();
+        if let Some(geode_planner::MemberSeen::Seen(status)) = seen.members.get_mut(&leader) {
+            status.archive = Some(geode_wire::internal::ArchiveReport {
+                archived_up_to: status.committed,
+                gap: Some(geode_wire::internal::ArchiveGap {
+                    first: geode_types::LogIndex(10),
+                    last: geode_types::LogIndex(19),
+                    entries: 10,
+                }),
+                ..Default::default()
+            });
+        }
+        seen
+    };
+    let seen = with_gap(&model);
+    let want = model.want();
+    let found = plan(&want, &seen, model.now);
+    let takes: Vec<String> = found.actions.iter().map(ToString::to_string).collect();
+    let name = format!("{}-gap-19", want.names.cluster);
+    assert_eq!(takes, [format!("take the backup {name}: the archive has a gap")]);
+    let told = cluster_status(&want, &seen, &found, &Report::Done, model.now);
+    assert!(
+        line(&told).contains("Archiving=False:ArchiveGap"),
+        "{}",
+        line(&told)
+    );
+    for action in &found.actions {
+        model.act(action).unwrap();
+    }
+    let again = plan(&want, &with_gap(&model), model.now);
+    assert!(
+        !again
+            .actions
+            .iter()
+            .any(|action| matches!(action, geode_planner::Action::TakeBackup { .. })),
+        "{again:?}"
+    );
 }
