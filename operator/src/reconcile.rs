@@ -93,7 +93,7 @@ pub async fn reconcile(context: &Context, key: &Key) -> Result<Outcome, Reconcil
         Ok(want) => want,
         Err(invalid) => return refuse(context, key, &cluster, &invalid).await,
     };
-    let look = observe(context, key, &cluster).await?;
+    let look = Box::pin(observe(context, key, &cluster)).await?;
     let now = Timestamp::now();
     let plan = plan(&want, &look.observed, now);
     let report = match check(&plan, &want, &look.observed, now) {

@@ -79,7 +79,7 @@ pub struct Want {
     /// What deletion does to volumes.
     pub deletion: DeletionPolicy,
     /// What a person takes over for a while.
-    pub maintenance: Maintenance,
+    pub maintenance: Box<Maintenance>,
     /// Release of the operator.
     pub release: String,
     /// What was decided before.
@@ -227,7 +227,7 @@ pub fn validate(cluster: &GeodeCluster, defaults: &Defaults) -> Result<Want, Inv
         config: spec.config.clone(),
         restore: restore(spec)?,
         deletion: spec.deletion_policy,
-        maintenance: maintenance::validate(spec.maintenance.as_ref(), &names)?,
+        maintenance: Box::new(maintenance::validate(spec.maintenance.as_ref(), &names)?),
         release: defaults.release.clone(),
         names,
         memory,
