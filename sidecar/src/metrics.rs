@@ -284,6 +284,8 @@ mod tests {
             finished_at,
             stored_bytes: 3,
             stored_sha256: geode_archive::Content::from_bytes(vec![1]).sha256(),
+            compression: None,
+            key: None,
             snapshot_bytes: 3,
             snapshot_sha256: geode_archive::Content::from_bytes(vec![1]).sha256(),
             server_version: "x".into(),

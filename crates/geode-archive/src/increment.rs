@@ -274,10 +274,7 @@ async fn write(store: &dyn ObjectStore, lineage: Lineage, increment: &Increment)
 }
 
 /// The increments of a history, oldest index first.
-pub(crate) async fn increments(
-    store: &dyn ObjectStore,
-    lineage: Lineage,
-) -> Result<Vec<Increment>, ObjectError> {
+pub async fn increments(store: &dyn ObjectStore, lineage: Lineage) -> Result<Vec<Increment>, ObjectError> {
     let mut found = Vec::new();
     for entry in list_all(store, &lineage.backups(), "").await? {
         if entry.key.strip_suffix(".json").is_none() {

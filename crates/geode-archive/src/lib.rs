@@ -37,7 +37,9 @@ pub use checkpoints::{checkpoints, write_checkpoints};
 pub use content::{Content, HashError, HashingReader, Sha256, Source};
 pub use copy::{Copier, copy_object};
 pub use fetch::{FetchError, OnProgress, PARALLEL, Progress, fetch, fetch_lineage, open_history, resolve};
-pub use increment::{INCREMENT_FORMAT, Increment, IncrementError, IncrementFacts, write_increment};
+pub use increment::{
+    INCREMENT_FORMAT, Increment, IncrementError, IncrementFacts, increments, write_increment,
+};
 pub use inventory::{
     ArchivedSegment, BaseBackup, Inventory, MANIFEST_FORMAT, Manifest, bases, inventory, segments,
 };

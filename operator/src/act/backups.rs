@@ -4,6 +4,7 @@ use super::{ActFailure, Hands, gone, merge};
 use crate::kinds::FIELD_MANAGER;
 use crate::observe::Versioned;
 use geode_api::{GeodeBackup, GeodeBackupSpec, GeodeBackupStatus, LABEL_CLUSTER};
+use geode_types::BackupKind;
 use kube::api::{Api, Patch, PostParams};
 use serde_json::json;
 
@@ -18,6 +19,8 @@ impl Hands<'_> {
             name,
             GeodeBackupSpec {
                 cluster: self.key.name.clone(),
+                // After a gap only a full one is a beginning.
+                kind: BackupKind::Full.to_string(),
                 retention: None,
             },
         );

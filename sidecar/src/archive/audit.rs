@@ -5,9 +5,10 @@
 use super::{Archiver, Chain, Failure, range_of};
 use geode_archive::layout::parse_segment;
 use geode_archive::{
-    BaseBackup, Lineage, ObjectError, ObjectStore, SegmentRange, SoundSegment, bases, upload_segment,
+    BaseBackup, Increment, Lineage, ObjectError, ObjectStore, SegmentRange, SoundSegment, bases, increments,
+    upload_segment,
 };
-use geode_types::{GroupId, LogIndex};
+use geode_types::{BackupKind, GroupId, LogIndex};
 use geode_wire::internal::{ArchiveGap, BackupFacts};
 use jiff::{SignedDuration, Timestamp};
 use std::time::{Duration, Instant};
@@ -43,6 +44,8 @@ struct Found {
     missing: Vec<SegmentRange>,
     /// Complete base backups, oldest index first.
     bases: Vec<BaseBackup>,
+    /// Incremental and differential backups.
+    increments: Vec<Increment>,
 }
 
 /// Looks through one history; everything before `next` was archived once.
@@ -68,6 +71,7 @@ async fn look(
     Ok(Found {
         missing: walk.end(next, newest),
         bases,
+        increments: increments(store, lineage).await?,
     })
 }
 
@@ -139,9 +143,7 @@ impl Archiver {
         self.metrics
             .gap_entries
             .set(gap.map_or(0, |gap| gap.entries) as i64);
-        let full: Vec<Taken> = found.bases.iter().map(Taken::from).collect();
-        self.shared
-            .audited(gap, vec![facts("full", &full, Timestamp::now())]);
+        self.shared.audited(gap, found.by_kind(Timestamp::now()));
         Ok(())
     }
 
@@ -157,7 +159,7 @@ impl Archiver {
             for info in local.iter().filter(|info| within(&range_of(info))) {
                 let segment =
                     SoundSegment::check(lineage, range_of(info), self.wal_dir.join(&info.file)).await?;
-                upload_segment(&*self.store, &segment).await?;
+                upload_segment(&*self.store, &self.codec, &segment).await?;
                 tracing::warn!(
                     file = info.file,
                     "a segment was missing in the archive; it is archived again"
@@ -166,6 +168,27 @@ impl Archiver {
             }
         }
         Ok(mended)
+    }
+}
+
+impl Found {
+    /// Full backups always, the other kinds when there are any.
+    fn by_kind(&self, now: Timestamp) -> Vec<BackupFacts> {
+        let of = |kind: BackupKind| -> Vec<Taken> {
+            if kind.is_full() {
+                return self.bases.iter().map(Taken::from).collect();
+            }
+            let increments = self.increments.iter();
+            increments
+                .filter(|increment| increment.kind == kind)
+                .map(Taken::from)
+                .collect()
+        };
+        let all = BackupKind::ALL.map(|kind| (kind, of(kind)));
+        all.iter()
+            .filter(|(kind, taken)| kind.is_full() || !taken.is_empty())
+            .map(|(kind, taken)| facts(kind.name(), taken, now))
+            .collect()
     }
 }
 
@@ -200,6 +223,16 @@ impl From<&BaseBackup> for Taken {
             started_at: base.manifest.started_at,
             finished_at: base.manifest.finished_at,
             bytes: base.manifest.stored_bytes,
+        }
+    }
+}
+
+impl From<&Increment> for Taken {
+    fn from(increment: &Increment) -> Self {
+        Self {
+            started_at: increment.started_at,
+            finished_at: increment.finished_at,
+            bytes: increment.bytes,
         }
     }
 }

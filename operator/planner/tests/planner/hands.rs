@@ -3,7 +3,7 @@
 use crate::model::Model;
 use geode_api::GeodeBackupStatus;
 use geode_planner::{Action, Authority, BackupView, Certificate, Kind, ObjectKey};
-use geode_types::MemberId;
+use geode_types::{BackupKind, MemberId};
 use geode_wire::internal::{Task, TaskReport, TaskState};
 use k8s_openapi::jiff::SignedDuration;
 use std::collections::BTreeSet;
@@ -64,6 +64,7 @@ impl Model {
                     uid: format!("uid-{name}"),
                     generation: 1,
                     created_at: self.now,
+                    kind: BackupKind::Full,
                     retention: None,
                     status: GeodeBackupStatus::default(),
                 });
