@@ -302,11 +302,11 @@ where
     }
 
     /// One message after the other: what comes while one is under way goes together in the next.
-    fn stream_append<'s, Q>(
-        &'s mut self,
+    fn stream_append<Q>(
+        &mut self,
         input: Q,
         option: RPCOption,
-    ) -> BoxFuture<'s, Result<Answers<'s, R>, RPCError<Types<R>>>>
+    ) -> BoxFuture<'_, Result<Answers<'_, R>, RPCError<Types<R>>>>
     where
         Q: Stream<Item = AppendEntriesRequest<Types<R>>> + OptionalSend + Unpin + 'static,
     {
