@@ -127,7 +127,7 @@ mod tests {
                     "--timeout",
                     "5m",
                     "--wait",
-                ],
+                ][..],
                 json!([{"statement": "RETURN 1"}, {"statement": "RETURN 2"}]),
                 "5m",
             ),
