@@ -3,6 +3,8 @@
 use geode_archive::{Increment, Manifest};
 use geode_telemetry::prometheus::{Gauge, IntCounter, IntGauge, Registry};
 use jiff::Timestamp;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -36,7 +38,7 @@ pub(crate) struct Metrics {
     last_incremental_timestamp: IntGauge,
     last_incremental_bytes: IntGauge,
     /// Not exported: when a base backup failed here, seconds since 1970.
-    last_failure: IntGauge,
+    last_failure: Arc<AtomicI64>,
 }
 
 impl Metrics {
@@ -127,10 +129,7 @@ impl Metrics {
                 "geode_backup_last_incremental_size_bytes",
                 "Size of the log that it goes on by, as stored.",
             ),
-            last_failure: unregistered(
-                "geode_backup_last_failure_timestamp",
-                "When a base backup failed.",
-            ),
+            last_failure: Arc::default(),
             registry,
         }
     }
@@ -161,7 +160,7 @@ impl Metrics {
                 .as_secs_f64(),
         );
         self.last_full_bytes.set(manifest.stored_bytes as i64);
-        if manifest.finished_at.as_second() >= self.last_failure.get() {
+        if manifest.finished_at.as_second() >= self.last_failure.load(Ordering::Relaxed) {
             self.last_status.set(1);
         }
         // They exist only once there is a backup to speak of; registering twice is refused and fine.
@@ -174,7 +173,8 @@ impl Metrics {
     /// A base backup failed.
     pub(crate) fn base_backup_failed(&self) {
         self.last_status.set(0);
-        self.last_failure.set(Timestamp::now().as_second());
+        self.last_failure
+            .store(Timestamp::now().as_second(), Ordering::Relaxed);
         let _ = self.registry.register(Box::new(self.last_status.clone()));
     }
 

@@ -116,7 +116,7 @@ async fn a_flipped_bit_a_cut_or_an_addition_anywhere_is_found() {
         for length in [8, 100, whole.len() / 2, whole.len() - 1] {
             let cut = decode(&codec, NAME, &whole[..length], 70_000);
             assert!(
-                matches!(cut, Err(DecodeError::Truncated) | Err(DecodeError::Damaged(_))),
+                matches!(cut, Err(DecodeError::Truncated | DecodeError::Damaged(_))),
                 "{length}"
             );
         }

@@ -12,6 +12,19 @@ use std::collections::BTreeSet;
 const THERE: &str = "it was observed a moment ago";
 
 impl Model {
+    fn take_backup(&mut self, name: &str) {
+        assert!(self.backups.iter().all(|backup| backup.name != name));
+        self.backups.push(BackupView {
+            name: name.to_owned(),
+            uid: format!("uid-{name}"),
+            generation: 1,
+            created_at: self.now,
+            kind: BackupKind::Full,
+            retention: None,
+            status: GeodeBackupStatus::default(),
+        });
+    }
+
     pub(crate) fn act(&mut self, action: &Action) -> Result<(), String> {
         match action {
             Action::Record(memory) => {
@@ -57,18 +70,7 @@ impl Model {
             Action::SetRole { pod, role } => {
                 self.pods.get_mut(pod).expect(THERE).view.role = role.map(str::to_owned);
             }
-            Action::TakeBackup { name } => {
-                assert!(self.backups.iter().all(|backup| backup.name != *name));
-                self.backups.push(BackupView {
-                    name: name.clone(),
-                    uid: format!("uid-{name}"),
-                    generation: 1,
-                    created_at: self.now,
-                    kind: BackupKind::Full,
-                    retention: None,
-                    status: GeodeBackupStatus::default(),
-                });
-            }
+            Action::TakeBackup { name } => self.take_backup(name),
             Action::RecordBackup { name, status } => {
                 let mut backups = self.backups.iter_mut();
                 let backup = backups.find(|backup| backup.name == *name).expect(THERE);
