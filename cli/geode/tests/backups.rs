@@ -162,7 +162,7 @@ fn a_test_restore_asks_the_restored_graph_and_leaves_nothing_behind() {
     let test = format!("backup test-restore --input {location} --temp-dir ./tests {KEY} --run-queries");
     let tested = server.json(&[words(&test).as_slice(), &["MATCH (p:P) RETURN count(*) AS n"]].concat());
     assert_eq!(
-        (&tested["checks"][0]["value"], &tested["state_hash"]),
+        (&tested["checks"][0]["value"], &tested["stateHash"]),
         (&Json::from("2"), &made["state_hash"])
     );
     let bad = server.run(&[words(&test).as_slice(), &["MATCH (p:P) RETURN q"]].concat());

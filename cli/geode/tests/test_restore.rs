@@ -130,7 +130,7 @@ impl Archive {
 }
 
 fn segments(data: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(data.join("wal/0")) else {
+    let Ok(entries) = std::fs::read_dir(data.join("wal/group-0")) else {
         return Vec::new();
     };
     let mut found: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();

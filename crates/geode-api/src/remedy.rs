@@ -53,6 +53,15 @@ pub fn remedy(reason: Reason) -> Option<&'static str> {
         }
         Reason::ArchiveDenied => "correct the Secret with the keys, or the rights to the bucket",
         Reason::ArchiveConflict => "give this cluster a bucket or prefix of its own",
+        Reason::ArchiveGap => {
+            "a base backup covers the gap; the operator takes one by itself, and its GeodeBackup says why when it fails"
+        }
+        Reason::ArchiveKeyMissing => {
+            "put the key that the message names back into the Secret of spec.archive.encryption"
+        }
+        Reason::RestoreTestFailed => {
+            "take a base backup, and run the test again: `kubectl geode test-restore NAME --wait`"
+        }
         Reason::BackupFailed | Reason::BackupMissed => "`kubectl geode backup NAME --wait` takes one now",
         Reason::ClusterNotFound => "make the GeodeCluster, or correct spec.cluster",
         _ => return None,

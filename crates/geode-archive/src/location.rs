@@ -5,7 +5,7 @@ use crate::layout::{Lineage, cluster_folder, incarnation_folder};
 use crate::object::Codec;
 use crate::store::{DirectoryStore, ObjectError, ObjectStore, S3Options, S3Store};
 use geode_types::{ClusterId, Incarnation};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A parsed URL of an archive.
@@ -130,7 +130,7 @@ impl Location {
                 }
             }
             "file" if path.starts_with('/') => {
-                Place::Directory(PathBuf::from(format!("/{}", parts.join("/"))))
+                Place::Directory(Path::new("/").join(parts.join("/").trim_start_matches('/')))
             }
             "file" => return Err(wrong("its directory is not absolute")),
             _ => return Err(wrong("its scheme is neither s3 nor file")),

@@ -71,10 +71,20 @@ impl Lexer<'_> {
         })
     }
 
+    /// `--` is a comment (ISO/IEC 39075, 21.3) and in Cypher an edge: with a blank behind it, and not behind a `)` of its line, it is a comment.
+    fn begins_minus_comment(&self) -> bool {
+        let Some(behind) = self.rest().strip_prefix("--") else {
+            return false;
+        };
+        let line = self.text[..self.at].rsplit('\n').next().unwrap_or_default();
+        let is_edge = line.trim_end().ends_with(')');
+        !is_edge && behind.chars().next().is_none_or(char::is_whitespace)
+    }
+
     fn skip_blanks(&mut self) -> Result<(), QueryError> {
         loop {
             self.skip_while(char::is_whitespace);
-            if self.rest().starts_with("//") {
+            if self.rest().starts_with("//") || self.begins_minus_comment() {
                 self.skip_while(|c| c != '\n');
             } else if self.rest().starts_with("/*") {
                 let Some(end) = self.rest().find("*/") else {
