@@ -201,6 +201,7 @@ const VALID: &str = "invariant: names are valid and distinct";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use geode_api::GeodeRestoreTest;
     use geode_telemetry::{metric_names, render};
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use k8s_openapi::jiff::Timestamp;
@@ -262,6 +263,8 @@ mod tests {
         let metrics = Metrics::new();
         metrics.keep_conditions(&key(), &[condition("Ready", "True", "AllMembersReady")]);
         metrics.keep_schedules(&key(), &[GeodeBackupSchedule::new("nightly", Default::default())]);
+        let test = GeodeRestoreTest::new("monthly", Default::default());
+        metrics.restore_tests.keep(&key(), &[test]);
         let exported = metric_names(&render(&metrics.registry));
         let asked = metric_names(include_str!("../../alerts/rules.yaml"));
         let asked: Vec<_> = asked

@@ -240,3 +240,17 @@ fn checkpoints_are_statements_and_still_names() {
         assert!(parse(text, Dialect::Gql).is_err(), "{text}");
     }
 }
+
+/// The guides write comments so; Cypher writes edges so.
+#[test]
+fn two_minus_signs_and_a_blank_begin_a_comment_but_not_behind_a_node() {
+    check(&[
+        ("-- Check it\nRETURN x -- at once\n", "(return x)"),
+        ("MATCH (a)-- (b) FINISH", "(match (a)-[]-(b)) (finish)"),
+    ]);
+    let (one, other) = (
+        parse("RETURN 1--1", Dialect::Gql),
+        parse("RETURN 1 - -1", Dialect::Gql),
+    );
+    assert_eq!(one, other);
+}
