@@ -44,7 +44,7 @@ fn scrape_until(cluster: &Cluster, metric: &str, value: &str) -> Result<Scrape> 
 #[test]
 fn alerts_fire_in_their_moments_and_a_healthy_cluster_fires_none() -> Result<()> {
     let s3 = S3::from_environment()?;
-    let cluster = Cluster::new("alerts")?;
+    let cluster = Cluster::alone("alerts")?;
     s3.secret(&cluster.namespace, "s3")?;
     cluster.apply(&json!({"timing": "fast", "storage": {"size": "1Gi"},
         "archive": archive::place(&s3, &cluster, "wal")}))?;
