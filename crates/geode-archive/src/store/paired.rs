@@ -4,6 +4,7 @@ use super::{
     Answer, ErrorKind, LIST_PAGE, Listed, ObjectError, ObjectInfo, ObjectStore, Put, Reader, Stored,
 };
 use crate::content::Content;
+use jiff::Timestamp;
 use std::sync::Arc;
 use tokio::io::AsyncRead;
 
@@ -66,6 +67,16 @@ impl ObjectStore for PairedStore {
             match self.first.head(key).await {
                 Ok(None) => self.second.head(key).await,
                 Err(error) if may_help(&error) => either(error, self.second.head(key).await),
+                found => found,
+            }
+        })
+    }
+
+    fn stored_at<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Timestamp>> {
+        Box::pin(async move {
+            match self.first.stored_at(key).await {
+                Ok(None) => self.second.stored_at(key).await,
+                Err(error) if may_help(&error) => either(error, self.second.stored_at(key).await),
                 found => found,
             }
         })

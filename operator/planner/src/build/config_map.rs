@@ -7,10 +7,12 @@ use geode_api::{ANNOTATION_BUILDER, ANNOTATION_TEMPLATE};
 use serde_json::{Value, json};
 
 pub(crate) const CONFIG_FILE: &str = "geode.yaml";
-/// Where a pod finds the credentials of its archive's copy.
+/// Where a pod finds the credentials of its archive.
+pub(crate) const CREDENTIALS: &str = "/etc/geode/s3";
+/// Where it finds those of the archive's copy.
 pub(super) const COPY_CREDENTIALS: &str = "/etc/geode/s3-copy";
 /// Where it finds the keys of its archive.
-pub(super) const ARCHIVE_KEYS: &str = "/etc/geode/archive-keys";
+pub(crate) const ARCHIVE_KEYS: &str = "/etc/geode/archive-keys";
 
 pub(super) fn build(want: &Want, template: &str) -> Object {
     let annotations = [
@@ -62,7 +64,7 @@ fn from_manifest(want: &Want) -> Value {
             "max_lag": archive.max_lag,
         });
         if archive.credentials.is_some() {
-            config["archive"]["s3"]["credentials_dir"] = "/etc/geode/s3".into();
+            config["archive"]["s3"]["credentials_dir"] = CREDENTIALS.into();
         }
         if let Some(class) = &archive.storage_class {
             config["archive"]["s3"]["storage_class"] = class.as_str().into();

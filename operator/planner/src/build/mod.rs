@@ -19,6 +19,7 @@ use geode_api::{
 use serde_json::{Map, Value, json};
 
 pub use config_map::geode_yaml;
+pub(crate) use config_map::{ARCHIVE_KEYS, CREDENTIALS};
 
 /// What the StatefulSet of a group depends on besides the manifest.
 pub(crate) struct Fixed {

@@ -2,7 +2,7 @@
 
 use crate::build::{
     Fixed,
-    config_map::{ARCHIVE_KEYS, CONFIG_FILE, COPY_CREDENTIALS},
+    config_map::{ARCHIVE_KEYS, CONFIG_FILE, COPY_CREDENTIALS, CREDENTIALS},
     labels, metadata, selected,
 };
 use crate::names::Group;
@@ -178,7 +178,7 @@ fn mounts(life: u32) -> Value {
         { "name": "config", "mountPath": format!("/etc/geode/{CONFIG_FILE}"), "subPath": CONFIG_FILE, "readOnly": true },
         { "name": "tls", "mountPath": "/etc/geode/tls", "readOnly": true },
         { "name": "auth", "mountPath": "/etc/geode/auth", "readOnly": true },
-        { "name": "s3", "mountPath": "/etc/geode/s3", "readOnly": true },
+        { "name": "s3", "mountPath": CREDENTIALS, "readOnly": true },
         { "name": VolumeKind::Data.name(life), "mountPath": "/var/lib/geode/data" },
         { "name": VolumeKind::Wal.name(life), "mountPath": "/var/lib/geode/wal" },
         { "name": "tmp", "mountPath": "/tmp" },

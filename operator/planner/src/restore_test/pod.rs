@@ -2,6 +2,7 @@
 //! cluster and has none of the labels by which the cluster's Services, budget and StatefulSets find their pods. Pod security: the
 //! "restricted" standard.
 
+use crate::build::{ARCHIVE_KEYS, CREDENTIALS};
 use crate::restore_test::{RestoreTestView, TestedCluster, seconds};
 use geode_api::{
     COMPONENT_RESTORE_TEST, CONTAINER_SERVER, GROUP, LABEL_CLUSTER, LABEL_COMPONENT, LABEL_RESTORE_TEST,
@@ -14,8 +15,6 @@ use serde_json::{Value, json};
 const USER: u32 = 65_532;
 /// Kubernetes ends a pod that no operator ends, so long after its time.
 const GRACE_SECONDS: i64 = 60;
-const CREDENTIALS: &str = "/etc/geode/s3";
-const KEYS: &str = "/etc/geode/archive-keys";
 const RESTORED: &str = "/restore";
 /// Where Kubernetes reads what a container leaves behind.
 const TERMINATION_LOG: &str = "/dev/termination-log";
@@ -82,7 +81,7 @@ fn container(view: &RestoreTestView, run: &RestoreTestRun, cluster: &TestedClust
         mounts.push(json!({ "name": "s3", "mountPath": CREDENTIALS, "readOnly": true }));
     }
     if cluster.archive.encryption.is_some() {
-        mounts.push(json!({ "name": "archive-keys", "mountPath": KEYS, "readOnly": true }));
+        mounts.push(json!({ "name": "archive-keys", "mountPath": ARCHIVE_KEYS, "readOnly": true }));
     }
     json!({
         "name": CONTAINER_SERVER,
@@ -114,7 +113,7 @@ fn command(run: &RestoreTestRun, cluster: &TestedCluster) -> Vec<String> {
         command.extend(["--credentials-dir", CREDENTIALS]);
     }
     if archive.encryption.is_some() {
-        command.extend(["--encryption-key-file", KEYS]);
+        command.extend(["--encryption-key-file", ARCHIVE_KEYS]);
     }
     command.extend([
         "--temp-dir",
