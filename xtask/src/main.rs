@@ -23,6 +23,7 @@ mod programs;
 mod progress;
 mod results;
 mod suite;
+mod tck;
 mod tidy;
 mod tools;
 mod verify;
@@ -68,6 +69,8 @@ enum Task {
         /// Its arguments.
         arguments: Vec<String>,
     },
+    /// The openCypher kit: how many of its scenarios pass.
+    Tck(Arguments),
     /// Break something on purpose, one thing at a time, and see which test notices.
     Mutants {
         /// Only this one.
@@ -115,6 +118,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Accept { script } => accept::run(&script),
         Task::Faults => faults::run(),
         Task::Bench { name, arguments } => bench::run(&name, &arguments),
+        Task::Tck(with) => tck::run(&with.arguments),
         Task::Mutants { name } => mutants::run(name.as_deref()),
         Task::Images => images::run(),
         Task::Cluster(command) => cluster::run(command),

@@ -90,6 +90,10 @@ const ARROWS: &[(&str, Option<&[&str]>)] = &[
     ("geode-e2e", Some(&[])),
     ("geode-tests", None),
     (
+        "geode-tck",
+        Some(&["geode-graph", "geode-query", "geode-store", "geode-types"]),
+    ),
+    (
         "geode-benches",
         Some(&["geode-client", "geode-tests", "geode-types"]),
     ),
