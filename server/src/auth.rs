@@ -28,6 +28,11 @@ pub enum Refused {
     /// Unknown user or wrong password.
     #[error("wrong user or password")]
     Credentials,
+    /// The cluster has just begun, or this member has not been told yet; it has no secret to give away, and asking again helps.
+    #[error(
+        "the cluster has no users yet: its administrator gets the first password when a leader is elected"
+    )]
+    NoUsersYet,
     /// The user table cannot be read.
     #[error("the user table cannot be read: {0}")]
     Table(String),
@@ -54,12 +59,7 @@ impl Auth {
         user: &str,
         password: &str,
     ) -> Result<UserRecord, Refused> {
-        let found = store
-            .read()
-            .map_err(|error| Refused::Table(error.to_string()))
-            .and_then(|read| {
-                geode_graph::user(&read, user).map_err(|error| Refused::Table(error.to_string()))
-            })?;
+        let found = look_up(store, user)?;
         let hash: Arc<str> = found.as_ref().map_or(DECOY, |record| &record.hash).into();
         let is_right = self.matches(hash, password).await;
         match found {
@@ -85,6 +85,16 @@ impl Auth {
         });
         check.await.unwrap_or(false)
     }
+}
+
+fn look_up<S: Store>(store: &S, user: &str) -> Result<Option<UserRecord>, Refused> {
+    let unreadable = |error: &dyn std::fmt::Display| Refused::Table(error.to_string());
+    let read = store.read().map_err(|error| unreadable(&error))?;
+    let found = geode_graph::user(&read, user).map_err(|error| unreadable(&error))?;
+    if found.is_none() && !geode_graph::has_users(&read).map_err(|error| unreadable(&error))? {
+        return Err(Refused::NoUsersYet);
+    }
+    Ok(found)
 }
 
 impl Default for Auth {
@@ -172,6 +182,12 @@ mod tests {
             );
             assert!(start.elapsed() >= REFUSAL_DELAY, "{user} {password}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_cluster_without_users_says_so_instead_of_calling_the_password_wrong() {
+        let refused = Auth::new().check(&MemStore::new(), "ada", "engine").await;
+        assert!(matches!(refused, Err(Refused::NoUsersYet)), "{refused:?}");
     }
 
     #[test]

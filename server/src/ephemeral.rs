@@ -19,6 +19,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 const TERM: Term = Term(1);
+const LIMITS: Limits = Limits {
+    query_timeout: Duration::from_secs(60),
+    transaction_timeout: Duration::from_secs(30),
+    query_memory_bytes: 256 << 20,
+    workers: 0,
+};
 
 /// A graph that lives as long as this value.
 pub struct Ephemeral {
@@ -28,17 +34,11 @@ pub struct Ephemeral {
 impl Ephemeral {
     /// An empty graph. Used inside a tokio runtime.
     pub fn new() -> Self {
-        let limits = Limits {
-            query_timeout: Duration::from_secs(60),
-            transaction_timeout: Duration::from_secs(30),
-            query_memory_bytes: 256 << 20,
-            workers: 0,
-        };
         let pipeline = Pipeline::new(
             Alone::new(),
             Arc::new(WriteGate::default()),
             Arc::new(NoSystemTables),
-            limits,
+            LIMITS,
         );
         Self {
             session: Session::new(Arc::new(pipeline)),
@@ -194,6 +194,10 @@ impl Replication for Alone {
             .apply(command)
             .map_err(|error| SubmitError::Refused(error.to_string()));
         std::future::ready(decided)
+    }
+
+    fn doubt(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
+        std::future::pending()
     }
 }
 

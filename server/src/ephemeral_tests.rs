@@ -127,3 +127,99 @@ async fn a_statement_is_fast_enough_for_thousands_of_them() {
         "{each:?} for a reset and two statements"
     );
 }
+
+/// Replication whose first command is refused late, when nobody waits for it any more; in the meantime there is no quorum.
+struct Late {
+    alone: Alone,
+    first: Mutex<Option<tokio::sync::oneshot::Receiver<()>>>,
+}
+
+impl Replication for Late {
+    type Store = MemStore;
+
+    fn store(&self) -> &Arc<MemStore> {
+        self.alone.store()
+    }
+
+    fn leader_term(&self) -> Option<Term> {
+        self.alone.leader_term()
+    }
+
+    fn leader(&self) -> Option<MemberAddress> {
+        None
+    }
+
+    fn last_log(&self) -> LogIndex {
+        self.alone.last_log()
+    }
+
+    async fn read_index(&self) -> Result<LogIndex, NotNow> {
+        self.alone.read_index().await
+    }
+
+    async fn wait_applied(&self, index: LogIndex, deadline: Instant) -> bool {
+        self.alone.wait_applied(index, deadline).await
+    }
+
+    fn submit(
+        &self,
+        command: &Command,
+    ) -> impl Future<Output = Result<Decided, SubmitError>> + Send + 'static + use<> {
+        let refused = self.first.lock().unwrap().take();
+        let decided = refused.is_none().then(|| self.alone.submit(command));
+        async move {
+            if let Some(refused) = refused {
+                let _ = refused.await;
+            }
+            match decided {
+                Some(decided) => decided.await,
+                None => Err(SubmitError::Refused("no quorum".to_owned())),
+            }
+        }
+    }
+
+    fn doubt(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
+        std::future::ready(())
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_is_refused_after_its_client_gave_up_stands_in_nobodys_way() {
+    let (refuse, refused) = tokio::sync::oneshot::channel();
+    let late = Late {
+        alone: Alone::new(),
+        first: Mutex::new(Some(refused)),
+    };
+    let pipeline = Pipeline::new(
+        late,
+        Arc::new(WriteGate::default()),
+        Arc::new(NoSystemTables),
+        LIMITS,
+    );
+    let put = || {
+        pipeline.write(|transaction| {
+            transaction.put_user(geode_graph::UserRecord {
+                name: "ada".to_owned(),
+                hash: String::new(),
+                role: "admin".to_owned(),
+            })?;
+            Ok(())
+        })
+    };
+    let told = |refusal| match refusal {
+        Refusal::Failed(error) => *error,
+        Refusal::NotLeader(_) => panic!("it leads"),
+    };
+    let unknown = told(put().await.unwrap_err());
+    assert_eq!(unknown.outcome, Some(Outcome::Unknown), "{unknown:?}");
+    let conflict = told(put().await.unwrap_err());
+    assert_eq!(
+        conflict.class,
+        ErrorClass::ConflictError,
+        "it may be committed yet: {conflict:?}"
+    );
+    refuse.send(()).unwrap();
+    while put().await.is_err() {
+        tokio::task::yield_now().await;
+    }
+}

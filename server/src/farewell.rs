@@ -120,6 +120,7 @@ mod tests {
                 voters: voters.iter().copied().map(MemberId).collect(),
                 ..Membership::default()
             },
+            lasting_voters: voters.iter().copied().map(MemberId).collect(),
             replication: heard
                 .iter()
                 .map(|(id, heard_ms)| ReplicationStatus {

@@ -243,7 +243,7 @@ impl<R: Replication> Listener<R> {
                 close(close_code::UNAUTHENTICATED, &refused.to_string());
                 None
             }
-            Err(refused @ Refused::Table(_)) => {
+            Err(refused @ (Refused::NoUsersYet | Refused::Table(_))) => {
                 close(close_code::BUSY, &refused.to_string());
                 None
             }

@@ -34,7 +34,7 @@ use geode_wire::client::{Done, ReadMode};
 use in_flight::{InFlight, Ticket};
 use leading::Leading;
 use plans::Generations;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::Semaphore;
 
@@ -46,6 +46,7 @@ const CONFLICT_PAUSE: Duration = Duration::from_millis(2);
 const READ_INDEX_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a commit may take before its outcome is called unknown.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
+const LOST_QUORUM: &str = "the leader lost its quorum or its place while the write was under way";
 /// How long a read waits for the position it asked for.
 const LSN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Statements that run at the same time, for each core, when the configuration does not say.
@@ -78,7 +79,7 @@ impl From<&geode_config::Performance> for Limits {
 /// Runs statements on one member.
 pub(crate) struct Pipeline<R: Replication> {
     replication: R,
-    leading: Mutex<Option<Leading>>,
+    leading: Arc<Mutex<Option<Leading>>>,
     in_flight: InFlight,
     plans: Generations<(String, Dialect), Plan>,
     workers: Arc<Semaphore>,
@@ -118,7 +119,7 @@ impl<R: Replication> Pipeline<R> {
         };
         Self {
             replication,
-            leading: Mutex::new(None),
+            leading: Arc::default(),
             in_flight: InFlight::default(),
             plans: Generations::new(),
             workers: Arc::new(Semaphore::new(workers)),
@@ -350,11 +351,12 @@ impl<R: Replication> Pipeline<R> {
         Ok(leading.insert(Leading::new(term, &applied, ids)).ids.clone())
     }
 
-    fn leading(&self) -> std::sync::MutexGuard<'_, Option<Leading>> {
-        self.leading.lock().unwrap_or_else(PoisonError::into_inner)
+    fn leading(&self) -> MutexGuard<'_, Option<Leading>> {
+        lock(&self.leading)
     }
 
-    /// Certifies, proposes and waits for the decision. The ticket is kept by the command until then, whatever becomes of the caller.
+    /// Certifies, proposes and waits for the decision. The command keeps the ticket until it is decided, whatever becomes of the caller:
+    /// when a repetition gets its turn, it is known what became of the attempt before. A command that is refused conflicts with nobody.
     pub(crate) async fn commit(
         &self,
         finished: Finished,
@@ -363,19 +365,26 @@ impl<R: Replication> Pipeline<R> {
     ) -> Result<Done, Refusal> {
         let summary = told(finished.summary);
         let (submitted, term, sequence) = self.certify_and_submit(finished, id)?;
-        let ticket_held = ticket.take();
-        let waiting = tokio::spawn(async move { (submitted.await, ticket_held) });
-        let (decided, ticket_back) = match tokio::time::timeout(COMMIT_TIMEOUT, waiting).await {
-            Ok(Ok(decided)) => decided,
-            Ok(Err(error)) => return Err(refusal::commit_unknown(error).into()),
-            Err(_) => return Err(refusal::commit_unknown("no quorum has confirmed it in time").into()),
+        let doubt = self.replication.doubt();
+        let (ticket_held, leading) = (ticket.take(), self.leading.clone());
+        let deciding = tokio::spawn(async move {
+            let decided = submitted.await;
+            if matches!(decided, Err(SubmitError::NotLeader | SubmitError::Refused(_)))
+                && let Some(leading) = lock(&leading).as_mut().filter(|held| held.term == term)
+            {
+                leading.certifier.abandon(sequence);
+            }
+            (decided, ticket_held)
+        });
+        let (decided, ticket_back) = tokio::select! {
+            biased;
+            decided = deciding => decided.map_err(refusal::commit_unknown)?,
+            () = doubt => return Err(refusal::commit_unknown(LOST_QUORUM).into()),
+            () = tokio::time::sleep(COMMIT_TIMEOUT) => {
+                return Err(refusal::commit_unknown("no quorum has confirmed it in time").into());
+            }
         };
         *ticket = ticket_back;
-        if matches!(decided, Err(SubmitError::NotLeader | SubmitError::Refused(_)))
-            && let Some(leading) = self.leading().as_mut().filter(|held| held.term == term)
-        {
-            leading.certifier.abandon(sequence);
-        }
         match decided {
             Ok(Decided { index, applied }) => outcome(index, applied, summary),
             Err(SubmitError::Unknown(reason)) => Err(refusal::commit_unknown(reason).into()),
@@ -433,6 +442,10 @@ impl<R: Replication> Pipeline<R> {
         }
         Err(internal("a loop without end ended").into())
     }
+}
+
+fn lock(leading: &Mutex<Option<Leading>>) -> MutexGuard<'_, Option<Leading>> {
+    leading.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The answer that the session table holds for a request.

@@ -44,7 +44,7 @@ impl<S: Store> Replication for Raft<S> {
         &self,
         command: &Command,
     ) -> impl Future<Output = Result<Decided, SubmitError>> + Send + 'static + use<S> {
-        let proposed = Self::submit(self, command);
+        let proposed = Self::submit_to_the_end(self, command);
         async move {
             match proposed.await {
                 Ok(committed) => Ok(Decided {
@@ -56,5 +56,9 @@ impl<S: Store> Replication for Raft<S> {
                 Err(ProposeError::Unavailable(reason)) => Err(SubmitError::Refused(reason)),
             }
         }
+    }
+
+    fn doubt(&self) -> impl Future<Output = ()> + Send + 'static + use<S> {
+        Self::doubt(self)
     }
 }

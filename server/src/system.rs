@@ -214,7 +214,7 @@ fn cluster_view(member: &Member) -> ClusterView {
 fn member_view(address: &MemberAddress, me: MemberId, status: &RaftStatus) -> MemberView {
     let role = match () {
         () if status.leader_with_quorum() == Some(address.id) => Role::Leader,
-        () if status.membership.voters.contains(&address.id) => Role::Follower,
+        () if status.lasting_voters.contains(&address.id) => Role::Follower,
         () => Role::Observer,
     };
     let leads = status.role == Role::Leader;

@@ -103,15 +103,22 @@ impl Certifier {
 
     /// Takes back a number whose command was certainly not handed to Raft, so that nobody keeps conflicting with it.
     pub fn abandon(&mut self, sequence: u64) {
-        let Some((_, writes)) = self.window.iter().find(|(number, _)| *number == sequence) else {
+        let Ok(place) = self.window.binary_search_by_key(&sequence, |(number, _)| *number) else {
             return;
         };
+        let Some((_, writes)) = self.window.remove(place) else {
+            return;
+        };
+        // Which commit wrote a thing before is not known any more. It can have been any that is still remembered, but none that was taken back:
+        // no snapshot will ever have one of these.
+        let before = place.checked_sub(1).and_then(|before| self.window.get(before));
+        let before = before.map_or(self.floor, |(number, _)| *number);
         for touch in writes.iter() {
-            // The commit that wrote it before is not known any more; any up to the number before could have been.
             if let Some(last) = self.written.get_mut(touch).filter(|last| **last == sequence) {
-                *last = sequence - 1;
+                *last = before;
             }
         }
+        self.remembered -= writes.0.len();
     }
 
     fn remember(&mut self, writes: &WriteSet) {

@@ -48,4 +48,4 @@ pub use session::{MAX_SESSIONS, RequestState, SESSION_REQUESTS, request_state};
 pub use snapshot::Snapshot;
 pub use stream::{SnapshotHeader, SnapshotInfo, StreamError, check, export, import};
 pub use transaction::{DEFAULT_WRITE_LIMIT_BYTES, Finished, MAX_VALUE_BYTES, Savepoint, Transaction};
-pub use users::{UserRecord, user, users};
+pub use users::{UserRecord, has_users, user, users};

@@ -54,6 +54,16 @@ pub fn user(read: &impl Reader, name: &str) -> Result<Option<UserRecord>> {
         .map_err(GraphError::undecodable(format_args!("user {name}")))
 }
 
+/// Whether there is any user. A cluster that has just begun has none.
+pub fn has_users(read: &impl Reader) -> Result<bool> {
+    let start = Key::new(USERS);
+    Ok(read
+        .range(&start, Some(&start.end()))?
+        .next()
+        .transpose()?
+        .is_some())
+}
+
 /// All users, by name.
 pub fn users(read: &impl Reader) -> Result<Vec<UserRecord>> {
     let start = Key::new(USERS);

@@ -37,7 +37,7 @@ pub mod close_code {
     pub const TOO_SLOW: u32 = 3;
     /// Wrong user, password or certificate.
     pub const UNAUTHENTICATED: u32 = 4;
-    /// The server is at its connection limit.
+    /// The server is at its connection limit, or cannot tell yet who may enter. Later it may.
     pub const BUSY: u32 = 5;
     /// The server is shutting down.
     pub const SHUTDOWN: u32 = 6;

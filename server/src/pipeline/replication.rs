@@ -66,9 +66,12 @@ pub(crate) trait Replication: Send + Sync + 'static {
     fn wait_applied(&self, index: LogIndex, deadline: Instant) -> impl Future<Output = bool> + Send;
 
     /// Hands a command to the log. Commands are ordered as `submit` was called (the call itself, not the future that it returns);
-    /// the future ends when the command is applied here.
+    /// the future ends when the command is applied here or certainly never will be, however long that takes.
     fn submit(
         &self,
         command: &Command,
     ) -> impl Future<Output = Result<Decided, SubmitError>> + Send + 'static + use<Self>;
+
+    /// Ends when this member has not led with a quorum for a while, so that nobody waits any longer for what was submitted.
+    fn doubt(&self) -> impl Future<Output = ()> + Send + 'static + use<Self>;
 }

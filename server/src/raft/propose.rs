@@ -11,7 +11,7 @@ use geode_store::Store;
 use geode_types::{LogIndex, Term};
 use geode_wire::client::MemberAddress;
 use openraft::alias::{OneshotReceiverOf, WatchReceiverOf};
-use openraft::async_runtime::WatchReceiver;
+use openraft::async_runtime::{Select2, WatchReceiver};
 use openraft::errors::{ClientWriteError, ForwardReason, ForwardToLeader, LinearizableReadError, RaftError};
 use openraft::impls::ProgressResponder;
 use openraft::raft::ClientWriteResult;
@@ -93,7 +93,7 @@ struct Patience<R: AsyncRuntime> {
 }
 
 impl<R: AsyncRuntime> Patience<R> {
-    /// Called once per half lease. True when this member has not been a leader with a quorum for two rounds.
+    /// Called once per half lease. True when this member was no leader with a quorum twice in a row.
     fn is_lost(&mut self) -> bool {
         let metrics = self.metrics.borrow_watched();
         let leads = metrics.state == ServerState::Leader;
@@ -108,36 +108,28 @@ impl<R: AsyncRuntime> Patience<R> {
     }
 }
 
-async fn outcome<R: AsyncRuntime>(
-    mut receiver: OneshotReceiverOf<Types<R>, ClientWriteResult<Types<R>>>,
-    mut patience: Patience<R>,
-    wait_max: Duration,
+/// What became of a proposal that openraft took. It tells for certain, however long that takes; that nobody will ever know, it tells by an end without an answer.
+async fn decision<R: AsyncRuntime>(
+    receiver: OneshotReceiverOf<Types<R>, ClientWriteResult<Types<R>>>,
 ) -> Result<Committed, ProposeError> {
-    let round = patience.lease / 2;
-    let rounds = (wait_max.as_millis() / round.as_millis().max(1)).max(2);
-    for _ in 0..rounds {
-        match Types::<R>::timeout(round, &mut receiver).await {
-            Ok(Ok(Ok(response))) => {
-                let Reply(applied) = response.data;
-                return Ok(Committed {
-                    index: LogIndex(response.log_id.index()),
-                    term: Term(**response.log_id.committed_leader_id()),
-                    applied: applied.ok_or(ProposeError::Unknown)?,
-                });
-            }
-            Ok(Ok(Err(error))) => return Err(refused::<R>(error)),
-            Ok(Err(_)) => return Err(ProposeError::Unknown),
-            Err(_) if patience.is_lost() => return Err(ProposeError::Unknown),
-            Err(_) => {}
-        }
-    }
-    Err(ProposeError::Unknown)
+    let response = match receiver.await {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => return Err(refused::<R>(error)),
+        Err(_) => return Err(ProposeError::Unknown),
+    };
+    let Reply(applied) = response.data;
+    Ok(Committed {
+        index: LogIndex(response.log_id.index()),
+        term: Term(**response.log_id.committed_leader_id()),
+        applied: applied.ok_or(ProposeError::Unknown)?,
+    })
 }
 
 impl<S: Store, R: AsyncRuntime> Raft<S, R> {
-    /// Proposes a command; the future ends when it is applied here. The order of the calls, not of the polls, is the order in the log,
-    /// as far as the commands get there. Dropping the future leaves the command in the log.
-    pub fn submit(
+    /// Proposes a command; the future ends when it is applied here or certainly never will be, however long that takes without a quorum.
+    /// The order of the calls, not of the polls, is the order in the log, as far as the commands get there. Dropping the future leaves the
+    /// command in the log.
+    pub fn submit_to_the_end(
         &self,
         command: &Command,
     ) -> impl Future<Output = Result<Committed, ProposeError>> + Send + 'static + use<S, R> {
@@ -148,12 +140,6 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
         let (responder, receiver) =
             ProgressResponder::<Types<R>, ClientWriteResult<Types<R>>>::complete_only();
         let sent = send_now(self.raft(), proposal, responder);
-        let patience = Patience::<R> {
-            metrics: self.raft().metrics(),
-            lease: self.timing().lease(),
-            doubtful_rounds: 0,
-        };
-        let wait_max = self.limits().wait_max;
         let too_early = is_on(Mutation::AckBeforeQuorum)
             .then(|| self.hope(command))
             .flatten();
@@ -162,7 +148,39 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
             if let Some(hope) = too_early {
                 return Ok(hope);
             }
-            outcome::<R>(receiver, patience, wait_max).await
+            decision::<R>(receiver).await
+        }
+    }
+
+    /// As [`Self::submit_to_the_end`] while a quorum answers; without one it ends soon, and the outcome is unknown.
+    pub fn submit(
+        &self,
+        command: &Command,
+    ) -> impl Future<Output = Result<Committed, ProposeError>> + Send + 'static + use<S, R> {
+        let decided = self.submit_to_the_end(command);
+        let doubt = self.doubt();
+        let wait_max = self.limits().wait_max;
+        async move {
+            let given_up = Types::<R>::timeout(wait_max, doubt);
+            match Types::<R>::select2(pin!(decided), pin!(given_up)).await {
+                Select2::First(decided) => decided,
+                Select2::Second(_) => Err(ProposeError::Unknown),
+            }
+        }
+    }
+
+    /// Ends when this member has not led with a quorum for a while: what it has proposed may be decided late, and by others.
+    pub fn doubt(&self) -> impl Future<Output = ()> + Send + 'static + use<S, R> {
+        let lease = self.timing().lease();
+        let mut patience = Patience::<R> {
+            metrics: self.raft().metrics(),
+            lease,
+            doubtful_rounds: 0,
+        };
+        async move {
+            while !patience.is_lost() {
+                Types::<R>::sleep(lease / 2).await;
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use super::types::{Types, view};
 use geode_types::{LogIndex, MemberId, Role};
 use geode_wire::internal::{Membership, ReplicationStatus};
 use openraft::{AsyncRuntime, Instant, RaftMetrics, ServerState};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// A leader that no quorum has answered for longer leads nobody.
@@ -35,6 +35,9 @@ pub struct RaftStatus {
     pub log_bytes: u64,
     /// The membership, in force although it may not be committed yet.
     pub membership: Membership,
+    /// Who votes in every configuration in force. While voters are exchanged, a majority of the old ones and one of the new ones are needed
+    /// (joint consensus, Ongaro 2014, section 4.3): whoever votes in one alone does not make up for a loss in the other.
+    pub lasting_voters: Vec<MemberId>,
     /// Leader only: how far each other member is.
     pub replication: Vec<ReplicationStatus>,
     /// Leader only: milliseconds since a quorum last acknowledged it; 0 when it is a quorum by itself.
@@ -126,11 +129,22 @@ pub(super) fn status<R: AsyncRuntime>(
         log_bytes,
         replication: replication(metrics, me),
         initialized: metrics.last_log_index.is_some(),
+        lasting_voters: lasting_voters(metrics.membership_config.membership().get_joint_config()),
         membership,
         quorum_age_ms,
         leader_age_ms: None,
         full,
     }
+}
+
+fn lasting_voters(configurations: &[BTreeSet<u64>]) -> Vec<MemberId> {
+    let Some((first, others)) = configurations.split_first() else {
+        return Vec::new();
+    };
+    let lasting = first
+        .iter()
+        .filter(|voter| others.iter().all(|other| other.contains(voter)));
+    lasting.copied().map(MemberId).collect()
 }
 
 fn replication<R: AsyncRuntime>(metrics: &RaftMetrics<Types<R>>, me: MemberId) -> Vec<ReplicationStatus> {
@@ -173,6 +187,7 @@ pub(super) mod tests {
                 voters: vec![MemberId(1), MemberId(2), MemberId(3)],
                 ..Membership::default()
             },
+            lasting_voters: vec![MemberId(1), MemberId(2), MemberId(3)],
             replication: others
                 .iter()
                 .map(|(member, matched)| ReplicationStatus {
@@ -186,6 +201,17 @@ pub(super) mod tests {
             full: None,
             initialized: true,
         }
+    }
+
+    #[test]
+    fn who_votes_in_one_configuration_of_a_change_alone_is_no_lasting_voter() {
+        let [before, after] = [BTreeSet::from([1, 3]), BTreeSet::from([1, 2, 3])];
+        assert_eq!(
+            lasting_voters(&[before, after.clone()]),
+            [MemberId(1), MemberId(3)]
+        );
+        assert_eq!(lasting_voters(&[after]), [1, 2, 3].map(MemberId));
+        assert!(lasting_voters(&[]).is_empty());
     }
 
     #[test]

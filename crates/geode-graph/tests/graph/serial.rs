@@ -249,6 +249,27 @@ fn an_abandoned_number_stands_in_nobodys_way() {
     rig.commit(next).unwrap();
 }
 
+#[test]
+fn several_abandoned_numbers_stand_in_nobodys_way_in_whatever_order_they_are_taken_back() {
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+        let (mut rig, nodes) = small();
+        let numbers: Vec<u64> = (0..3)
+            .map(|step| {
+                let mut tx = rig.begin();
+                tx.set_node_property(nodes[0], 1, step.into()).unwrap();
+                let Finished { start, writes, .. } = tx.finish();
+                rig.certifier
+                    .certify(start, &ReadSet::default(), &writes)
+                    .unwrap()
+            })
+            .collect();
+        for number in order {
+            rig.certifier.abandon(numbers[number]);
+        }
+        rig.write(|tx| tx.set_node_property(nodes[0], 1, 7.into()).unwrap());
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Read(usize),
