@@ -15,7 +15,7 @@ mod token;
 
 pub use ast::Statement;
 pub use error::{NOT_SUPPORTED, not_supported, syntax_error};
-pub use parser::{MAX_NESTING, parse};
+pub use parser::{MAX_NESTING, MAX_SUBQUERY_NESTING, parse};
 pub use sexpr::{expression_to_sexpr, to_sexpr};
 pub use span::{Source, Span};
 

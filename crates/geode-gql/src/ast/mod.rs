@@ -3,13 +3,15 @@
 //! Chains of operators are lists, not towers (`a AND b AND c` is one node), so that a long statement is wide and never deep.
 
 mod expr;
+mod mentions;
 mod pattern;
 
 pub use expr::{
-    AccessStep, BinaryOp, CompareOp, Expr, ExprKind, Literal, LogicalOp, Quantification, StringOp,
-    TargetType, UnaryOp,
+    AccessStep, BinaryOp, CompareOp, Expr, ExprKind, Literal, LogicalOp, PatternComprehension,
+    Quantification, StringOp, SubqueryKind, TargetType, UnaryOp,
 };
-pub use pattern::{Direction, EdgePattern, LabelExpr, NodePattern, PathPattern, Quantifier};
+pub use mentions::Mentions;
+pub use pattern::{Direction, EdgePattern, LabelExpr, NodePattern, PathPattern, PathSearch, Quantifier};
 
 use crate::Span;
 

@@ -8,6 +8,8 @@ use crate::Span;
 pub struct PathPattern {
     /// `p =`.
     pub variable: Option<Name>,
+    /// Which of the paths.
+    pub search: PathSearch,
     /// Where the path starts.
     pub start: NodePattern,
     /// An edge and the node at its other end, each.
@@ -21,6 +23,18 @@ impl PathPattern {
     pub fn nodes(&self) -> impl Iterator<Item = &NodePattern> {
         std::iter::once(&self.start).chain(self.steps.iter().map(|(_, node)| node))
     }
+}
+
+/// Which paths are taken of those that join the same two nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PathSearch {
+    /// Every one.
+    #[default]
+    Every,
+    /// So many of the shortest: `ANY SHORTEST`, `SHORTEST k`, `shortestPath(…)`; also `ANY k`, which leaves the choice open.
+    Shortest(u64),
+    /// All of the so many smallest lengths: `ALL SHORTEST`, `SHORTEST k GROUPS`, `allShortestPaths(…)`.
+    ShortestGroups(u64),
 }
 
 /// `(n:Label {key: value} WHERE condition)`.
@@ -79,6 +93,8 @@ pub struct Quantifier {
     pub min: u64,
     /// At most; `None` is no bound.
     pub max: Option<u64>,
+    /// Written `?`: the variable is the edge or null, not a list.
+    pub question: bool,
     /// Where.
     pub span: Span,
 }

@@ -78,7 +78,7 @@ impl Parser<'_> {
         }
     }
 
-    fn match_clause(&mut self, optional: bool) -> Parsed<ClauseKind> {
+    pub(super) fn match_clause(&mut self, optional: bool) -> Parsed<ClauseKind> {
         self.refuse_match_mode()?;
         let patterns = self.comma_list(Self::path_pattern)?;
         let condition = if self.eat_keyword("WHERE") {

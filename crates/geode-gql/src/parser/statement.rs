@@ -96,7 +96,7 @@ impl Parser<'_> {
         Ok(false)
     }
 
-    fn query(&mut self) -> Parsed<Query> {
+    pub(super) fn query(&mut self) -> Parsed<Query> {
         let first = self.linear_query()?;
         let mut rest = Vec::new();
         loop {

@@ -6,7 +6,7 @@ pub use expr::expression_to_sexpr;
 
 use crate::ast::{
     CheckpointCommand, Clause, ClauseKind, Direction, EdgePattern, Expr, LabelExpr, Name, NodePattern,
-    PathPattern, Projection, RemoveItem, SetItem, Statement,
+    PathPattern, PathSearch, Projection, Query, RemoveItem, SetItem, Statement,
 };
 use expr::{list, pair};
 
@@ -16,15 +16,17 @@ pub fn to_sexpr(statement: &Statement) -> String {
         Statement::Transaction(command) => format!("({command:?})").to_lowercase(),
         Statement::Checkpoint(CheckpointCommand::Create(name)) => format!("(checkpoint {name:?})"),
         Statement::Checkpoint(CheckpointCommand::Drop(name)) => format!("(drop-checkpoint {name:?})"),
-        Statement::Query(query) => {
-            let mut parts = vec![join(query.first.clauses.iter().map(clause))];
-            for (operator, linear) in &query.rest {
-                parts.push(if operator.all { "(union-all)" } else { "(union)" }.to_owned());
-                parts.push(join(linear.clauses.iter().map(clause)));
-            }
-            parts.join(" ")
-        }
+        Statement::Query(body) => query(body),
     }
+}
+
+fn query(query: &Query) -> String {
+    let mut parts = vec![join(query.first.clauses.iter().map(clause))];
+    for (operator, linear) in &query.rest {
+        parts.push(if operator.all { "(union-all)" } else { "(union)" }.to_owned());
+        parts.push(join(linear.clauses.iter().map(clause)));
+    }
+    parts.join(" ")
 }
 
 fn join(parts: impl Iterator<Item = String>) -> String {
@@ -101,6 +103,11 @@ fn path(path: &PathPattern) -> String {
         .variable
         .as_ref()
         .map_or_else(String::new, |name| format!("{} = ", name.text));
+    match path.search {
+        PathSearch::Every => {}
+        PathSearch::Shortest(count) => out.push_str(&format!("shortest {count} ")),
+        PathSearch::ShortestGroups(count) => out.push_str(&format!("shortest-groups {count} ")),
+    }
     out.push_str(&node(&path.start));
     for (step_edge, step_node) in &path.steps {
         out.push_str(&edge(step_edge));

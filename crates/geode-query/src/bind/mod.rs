@@ -9,12 +9,13 @@ mod operators;
 mod pattern;
 mod projection;
 mod scope;
+mod subquery;
 mod write;
 
 use crate::error::INVALID_VALUE_TYPE;
 use crate::expr::Expr;
 use crate::names::Names;
-use crate::plan::logical::{LinearPlan, Plan, Segment, Step};
+use crate::plan::logical::{LinearPlan, Plan, Segment, Step, SubPlan};
 use crate::system::SystemTables;
 use crate::types::{Type, TypeSet};
 use env::Env;
@@ -61,32 +62,17 @@ pub(crate) fn bind(
         plan: LinearPlan::default(),
         segment: Segment(0),
         scope: Scope::default(),
+        start: None,
+        subqueries: Vec::new(),
         reads_system: false,
     };
-    let columns = binder.linear_query(&query.first)?;
-    let mut parts = vec![std::mem::take(&mut binder.plan)];
-    for (operator, linear) in &query.rest {
-        binder.check_union(query, *operator)?;
-        let others = binder.linear_query(linear)?;
-        if others != columns {
-            let message = format!(
-                "UNION joins results of equal columns, not {} and {}",
-                list(columns.as_ref()),
-                list(others.as_ref())
-            );
-            return Err(
-                syntax_error(binder.source, operator.span, "DifferentColumnsInUnion", message)
-                    .hint("give the columns the same names in the same order with AS"),
-            );
-        }
-        parts.push(std::mem::take(&mut binder.plan));
-    }
+    let (SubPlan { parts, distinct }, columns) = binder.composite(query)?;
     let writes = parts.iter().flat_map(|part| &part.steps).any(Step::writes);
-    let distinct = query.rest.iter().any(|(operator, _)| !operator.all);
     let plan = Plan {
         parts,
         distinct,
         columns: columns.unwrap_or_default(),
+        subqueries: binder.subqueries,
         names: binder.names,
         writes,
     };
@@ -115,7 +101,20 @@ struct Binder<'a> {
     segment: Segment,
     /// The variables that the next clause sees.
     scope: Scope,
+    /// What a linear query begins with, when it is part of a subquery.
+    start: Option<Start>,
+    /// Plans of the subqueries that are bound.
+    subqueries: Vec<SubPlan>,
     reads_system: bool,
+}
+
+/// The begin of a subquery.
+#[derive(Clone)]
+struct Start {
+    /// What is known of the row around it, in its first cells.
+    scope: Scope,
+    /// Whether it may end without RETURN: only its rows count.
+    may_end_open: bool,
 }
 
 impl Binder<'_> {
@@ -212,9 +211,10 @@ impl Binder<'_> {
     }
 
     fn condition(&mut self, expr: &ast::Expr, place: &'static str) -> Bound<Expr> {
-        let (bound, ty) = self.plain(expr, place)?;
-        self.require(&ty, TypeSet::BOOL, expr.span, place)?;
-        Ok(bound)
+        let scope = std::mem::take(&mut self.scope);
+        let bound = self.truth(expr, place, &mut Env::plain(&scope, place));
+        self.scope = scope;
+        bound
     }
 
     fn check_union(&self, query: &Query, operator: ast::SetOperator) -> Bound<()> {
@@ -225,21 +225,58 @@ impl Binder<'_> {
         Ok(())
     }
 
+    /// Linear queries joined by UNION, and their columns.
+    fn composite(&mut self, query: &Query) -> Bound<(SubPlan, Option<Vec<String>>)> {
+        let columns = self.linear_query(&query.first)?;
+        let mut parts = vec![std::mem::take(&mut self.plan)];
+        for (operator, linear) in &query.rest {
+            self.check_union(query, *operator)?;
+            let others = self.linear_query(linear)?;
+            if others != columns {
+                let message = format!(
+                    "UNION joins results of equal columns, not {} and {}",
+                    list(columns.as_ref()),
+                    list(others.as_ref())
+                );
+                return Err(self
+                    .error(operator.span, "DifferentColumnsInUnion", message)
+                    .hint("give the columns the same names in the same order with AS"));
+            }
+            parts.push(std::mem::take(&mut self.plan));
+        }
+        let distinct = query.rest.iter().any(|(operator, _)| !operator.all);
+        Ok((SubPlan { parts, distinct }, columns))
+    }
+
+    /// Begins a plan: with one row of nothing, or with the row around a subquery.
+    fn begin(&mut self) {
+        self.plan = LinearPlan::default();
+        self.scope = self
+            .start
+            .as_ref()
+            .map(|start| start.scope.clone())
+            .unwrap_or_default();
+        let segment = self.new_segment(self.scope.len());
+        self.step(match self.start {
+            None => Step::Unit { segment },
+            Some(_) => Step::Argument,
+        });
+    }
+
     /// The columns, or none when the query returns nothing.
     fn linear_query(&mut self, query: &LinearQuery) -> Bound<Option<Vec<String>>> {
-        self.plan = LinearPlan::default();
-        self.scope = Scope::default();
-        let segment = self.new_segment(0);
-        self.step(Step::Unit { segment });
+        self.begin();
         let mut columns = None;
         for (at, clause) in query.clauses.iter().enumerate() {
             columns = self.clause(clause, at == 0)?;
         }
+        let may_end_open = self.start.as_ref().is_some_and(|start| start.may_end_open);
         match query.clauses.last() {
             Some(Clause {
                 kind: ClauseKind::Return(_),
                 ..
             }) => {}
+            Some(_) if may_end_open => {}
             Some(Clause { kind, .. }) if ends_a_statement(kind) => self.step(Step::Discard),
             Some(clause) => {
                 let message = "the statement ends without a result";

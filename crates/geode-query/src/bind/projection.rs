@@ -11,7 +11,7 @@ use crate::expr::Expr;
 use crate::plan::logical::{SortKey, Step};
 use crate::types::{Type, TypeSet};
 use geode_gql::Span;
-use geode_gql::ast::{self, AccessStep, ExprKind, Literal, Projection, UnaryOp};
+use geode_gql::ast::{self, AccessStep, ExprKind, Literal, Mentions, Projection, UnaryOp};
 use geode_types::{ErrorClass, QueryError};
 use std::collections::HashSet;
 
@@ -271,8 +271,7 @@ impl Binder<'_> {
             self.step(Step::Page { offset, limit });
         }
         if let Some(condition) = &projection.condition {
-            let (bound, ty) = self.expr(condition, &mut env("WHERE"))?;
-            self.require(&ty, TypeSet::BOOL, condition.span, "WHERE")?;
+            let bound = self.truth(condition, "WHERE", &mut env("WHERE"))?;
             self.step(Step::Filter(bound));
         }
         Ok(())
@@ -333,13 +332,15 @@ pub(super) fn has_aggregate(expr: &ast::Expr) -> bool {
 
 /// Whether a variable of this name stands anywhere in the expression.
 pub(super) fn mentions(expr: &ast::Expr, variable: &str) -> bool {
-    matches!(&expr.kind, ExprKind::Variable(name) if name == variable)
-        || any_child(expr, &mut |child| mentions(child, variable))
+    let mentions = Mentions::of(expr);
+    mentions.star || mentions.names.contains(variable)
 }
 
 fn any_child(expr: &ast::Expr, test: &mut impl FnMut(&ast::Expr) -> bool) -> bool {
     match &expr.kind {
         ExprKind::Literal(_) | ExprKind::Parameter(_) | ExprKind::Variable(_) | ExprKind::CountStar => false,
+        // Aggregates within are about their own rows.
+        ExprKind::Pattern(_) | ExprKind::PatternComprehension(_) | ExprKind::Subquery(..) => false,
         ExprKind::Access(base, steps) => {
             test(base)
                 || steps.iter().any(|step| match step {

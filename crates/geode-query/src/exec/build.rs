@@ -27,6 +27,12 @@ fn operator<'p>(op: &'p Op<'p>, widths: &[usize]) -> Box<dyn Operator + 'p> {
         Op::Seek { slot, id } => Box::new(seek(*slot, id)),
         Op::Scan { slot, label } => Box::new(Scan::new(*slot, *label)),
         Op::Expand(spec) => Box::new(Expansion::new(spec.clone())),
+        Op::Repeat(spec) => super::repeat::repeat(spec),
+        Op::EachEdge {
+            slot,
+            element,
+            condition,
+        } => super::repeat::each_edge(*slot, *element, condition),
         Op::Endpoints(spec) => Box::new(endpoints(spec.clone())),
         Op::Labels { slot, test } => rowwise::labels(*slot, test),
         Op::Filter(condition) => rowwise::filter(condition),
@@ -66,7 +72,7 @@ fn step_operator<'p>(step: &'p Step, widths: &[usize]) -> Box<dyn Operator + 'p>
         Step::Insert(elements) => write::insert(elements),
         Step::Set(actions) => write::set(actions),
         Step::Delete { detach, targets } => write::delete(*detach, targets),
-        // Lowering has replaced both; an empty result is the harmless reading of a plan that was not lowered.
-        Step::Discard | Step::Match(_) | Step::Merge(_) => rowwise::discard(),
+        // Lowering has replaced all but the first; an empty result is the harmless reading of a plan that was not lowered.
+        Step::Discard | Step::Argument | Step::Match(_) | Step::Merge(_) => rowwise::discard(),
     }
 }

@@ -12,12 +12,15 @@ mod graph;
 mod merge;
 mod optional;
 mod output;
+mod repeat;
 mod rows;
 mod rowwise;
 mod run;
 mod scan;
+mod shortest;
 mod sort;
 mod source;
+mod subquery;
 mod write;
 
 pub(crate) use cx::Cx;

@@ -11,7 +11,7 @@ use crate::names::NameIndex;
 use crate::plan::explain::explain as explain_ops;
 use crate::plan::logical::Plan;
 use crate::plan::matching::Statistics;
-use crate::plan::physical::lower;
+use crate::plan::physical::{LoweredQuery, lower, lower_subquery};
 use crate::semantics::Key;
 use geode_gql::Source;
 use geode_types::{ErrorClass, QueryError, Summary, Value};
@@ -53,7 +53,10 @@ pub(crate) fn run(
     context: &Context<'_>,
     sink: &mut dyn FnMut(Vec<Vec<Value>>) -> ControlFlow<()>,
 ) -> Result<(), QueryError> {
+    let subqueries;
     let mut cx = Cx::new(graph, context, Source::new(text), &plan.names, wanted, params)?;
+    subqueries = lower_subqueries(plan, &mut cx)?;
+    cx.subqueries = &subqueries;
     let mut seen = HashSet::new();
     for part in &plan.parts {
         let ops = lower(part, plan.writes, &mut cx)?;
@@ -82,6 +85,13 @@ pub(crate) fn run(
     Ok(())
 }
 
+fn lower_subqueries<'p>(plan: &'p Plan, cx: &mut Cx<'_>) -> Result<Vec<LoweredQuery<'p>>, QueryError> {
+    plan.subqueries
+        .iter()
+        .map(|subquery| lower_subquery(subquery, cx))
+        .collect()
+}
+
 fn drop_seen(rows: &mut Rows, seen: &mut HashSet<Key>, cx: &mut Cx<'_>) -> Result<(), QueryError> {
     let mut keep = Vec::with_capacity(rows.len());
     for row in rows.iter() {
@@ -108,6 +118,12 @@ pub(crate) fn explain(
     for part in &plan.parts {
         let ops = lower(part, plan.writes, &mut cx)?;
         explain_ops(&ops, &plan.names, 0, &mut out);
+    }
+    for (number, subquery) in lower_subqueries(plan, &mut cx)?.iter().enumerate() {
+        out.push_str(&format!("Subquery {number}\n"));
+        for (ops, _) in &subquery.parts {
+            explain_ops(ops, &plan.names, 2, &mut out);
+        }
     }
     Ok(out)
 }

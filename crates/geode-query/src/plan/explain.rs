@@ -37,6 +37,16 @@ fn line(op: &Op<'_>, names: &Names) -> String {
             if expand.to_bound { "ExpandInto" } else { "Expand" },
             edge(expand, names)
         ),
+        Op::Repeat(repeat) => format!(
+            "{} {}",
+            if repeat.expand.to_bound {
+                "RepeatInto"
+            } else {
+                "Repeat"
+            },
+            edge(&repeat.expand, names)
+        ),
+        Op::EachEdge { slot, .. } => format!("EachEdge {slot}"),
         Op::Endpoints(expand) => format!("Endpoints {}", edge(expand, names)),
         Op::Labels { slot, .. } => format!("Labels {slot}"),
         Op::Filter(_) => "Filter".to_owned(),
@@ -67,6 +77,7 @@ fn edge(expand: &Expand<'_>, names: &Names) -> String {
 fn step_name(step: &Step) -> &'static str {
     match step {
         Step::Unit { .. } => "Unit",
+        Step::Argument => "Argument",
         Step::Table { .. } => "Table",
         Step::Match(_) => "Match",
         Step::Filter(_) => "Filter",

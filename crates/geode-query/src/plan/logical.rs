@@ -5,6 +5,7 @@
 use crate::aggregate::AggregateCall;
 use crate::expr::{Expr, LabelTest};
 use crate::names::{NameIndex, Names};
+use geode_gql::ast::PathSearch;
 
 /// Number of a row layout within its plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,10 +20,21 @@ pub(crate) struct Plan {
     pub distinct: bool,
     /// The result's columns; empty when nothing is returned.
     pub columns: Vec<String>,
+    /// Queries within expressions, by number.
+    pub subqueries: Vec<SubPlan>,
     /// What the steps' name numbers stand for.
     pub names: Names,
     /// Whether any step writes.
     pub writes: bool,
+}
+
+/// A query within an expression.
+#[derive(Debug)]
+pub(crate) struct SubPlan {
+    /// Operands of UNION, at least one.
+    pub parts: Vec<LinearPlan>,
+    /// Whether the union drops duplicates.
+    pub distinct: bool,
 }
 
 /// One linear query.
@@ -38,6 +50,8 @@ pub(crate) struct LinearPlan {
 pub(crate) enum Step {
     /// One row without values.
     Unit { segment: Segment },
+    /// The rows that the plan around hands in.
+    Argument,
     /// The rows of a system table.
     Table { name: String, segment: Segment },
     /// Matches of a pattern.
@@ -111,7 +125,7 @@ pub(crate) struct NodeTerm {
     pub labels: Option<LabelTest>,
 }
 
-/// An edge of a pattern; later quantifiers become a field here and an operator beside `Expand`.
+/// An edge of a pattern, or a chain of edges.
 #[derive(Debug)]
 pub(crate) struct EdgeTerm {
     pub slot: usize,
@@ -125,6 +139,24 @@ pub(crate) struct EdgeTerm {
     pub types: Vec<NameIndex>,
     /// A label expression that is no plain choice of types.
     pub test: Option<LabelTest>,
+    /// When it stands for a chain of edges.
+    pub repeat: Option<Box<Repeat>>,
+}
+
+/// How often an edge is followed.
+#[derive(Debug)]
+pub(crate) struct Repeat {
+    pub min: usize,
+    /// `usize::MAX` is no bound.
+    pub max: usize,
+    /// Whether the variable is the list of the edges; otherwise it is the only edge, or null when there is none.
+    pub group: bool,
+    /// Which of the chains that join the same two nodes.
+    pub search: PathSearch,
+    /// The cell in which `conditions` find the edge that is looked at.
+    pub element: usize,
+    /// What holds of every edge of the chain.
+    pub conditions: Vec<Predicate>,
 }
 
 /// Seen from the term `from`.

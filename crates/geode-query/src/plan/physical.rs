@@ -1,10 +1,11 @@
 //! Physical plans: the operators of this run, borrowing from the logical plan. Patterns become scans and expansions in an order
 //! chosen by [`super::matching`]; the other steps run as they stand.
 
-use super::logical::{EdgeDirection, LinearPlan, Match, Merge, SortKey, Step};
+use super::logical::{EdgeDirection, LinearPlan, Match, Merge, SortKey, Step, SubPlan};
 use super::matching::{Statistics, order_match};
 use crate::expr::{Expr, LabelTest};
 use crate::names::NameIndex;
+use geode_gql::ast::PathSearch;
 use geode_types::QueryError;
 
 /// One operator.
@@ -33,6 +34,14 @@ pub(crate) enum Op<'p> {
     Scan { slot: usize, label: Option<NameIndex> },
     /// The edges of a node.
     Expand(Expand<'p>),
+    /// Chains of edges from a node.
+    Repeat(Repeat<'p>),
+    /// Rows in which a condition holds of every edge of a chain; each is looked at in the cell `element`.
+    EachEdge {
+        slot: usize,
+        element: usize,
+        condition: &'p Expr,
+    },
     /// The ends of an edge that is already known.
     Endpoints(Expand<'p>),
     /// Rows whose element passes a label test.
@@ -64,6 +73,46 @@ pub(crate) struct Expand<'p> {
     pub distinct_from: Vec<usize>,
 }
 
+/// How a chain of edges is followed.
+#[derive(Clone, Debug)]
+pub(crate) struct Repeat<'p> {
+    pub expand: Expand<'p>,
+    pub min: usize,
+    pub max: usize,
+    pub group: bool,
+    pub search: PathSearch,
+    /// Whether the chain is walked from the end of the pattern's edge to its start.
+    pub backwards: bool,
+    /// Whether the edges are known and only have to be walked.
+    pub edges_bound: bool,
+    pub element: usize,
+    /// What can be asked of each edge while the chain is walked.
+    pub conditions: Vec<&'p Expr>,
+}
+
+/// The operators of a query within an expression.
+#[derive(Debug)]
+pub(crate) struct LoweredQuery<'p> {
+    /// Operands of UNION, each with the widths of its layouts.
+    pub parts: Vec<(Vec<Op<'p>>, &'p [usize])>,
+    pub distinct: bool,
+}
+
+/// Chooses the operators of a query within an expression.
+pub(crate) fn lower_subquery<'p>(
+    plan: &'p SubPlan,
+    statistics: &mut dyn Statistics,
+) -> Result<LoweredQuery<'p>, QueryError> {
+    let parts = plan.parts.iter().map(|part| {
+        let ops = lower(part, false, statistics)?;
+        Ok((ops, part.widths.as_slice()))
+    });
+    Ok(LoweredQuery {
+        parts: parts.collect::<Result<_, QueryError>>()?,
+        distinct: plan.distinct,
+    })
+}
+
 /// Chooses the operators of a linear plan.
 pub(crate) fn lower<'p>(
     plan: &'p LinearPlan,
@@ -74,6 +123,7 @@ pub(crate) fn lower<'p>(
     let mut steps = plan.steps.iter().peekable();
     while let Some(step) = steps.next() {
         match (step, steps.peek()) {
+            (Step::Argument, _) => ops.push(Op::Argument),
             (Step::Match(pattern), _) => lower_match(pattern, &mut ops, statistics)?,
             (Step::Merge(merge), _) => {
                 let mut inner = vec![Op::Argument];
