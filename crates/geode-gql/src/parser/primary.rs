@@ -138,6 +138,7 @@ impl Parser<'_> {
             TokenKind::Text => ExprKind::Literal(Literal::String(literal::text(self.source, token.span)?)),
             TokenKind::Bytes => ExprKind::Literal(Literal::Bytes(literal::bytes(self.source, token.span)?)),
             TokenKind::Param => ExprKind::Parameter(self.parameter_name(token.span)?),
+            TokenKind::MalformedNumber => return Err(self.malformed_number(token.span)),
             _ => return self.missing("an expression"),
         };
         self.advance();
@@ -145,6 +146,12 @@ impl Parser<'_> {
             kind,
             span: token.span,
         })
+    }
+
+    fn malformed_number(&self, span: Span) -> QueryError {
+        let message = format!("{} is not a number", self.source.slice(span));
+        self.error(span, "InvalidNumberLiteral", message)
+            .hint("numbers look like 42, 1_000, 0x2A, 0o52, 0b101010, 1.5 or 1.5e3; a name must not begin with a digit")
     }
 
     fn float_overflow(&self, span: Span) -> QueryError {

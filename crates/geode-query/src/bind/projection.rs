@@ -36,7 +36,7 @@ impl Binder<'_> {
         is_with: bool,
         span: Span,
     ) -> Bound<Vec<String>> {
-        let columns = self.columns(projection, is_with, span)?;
+        let (columns, unnamed) = self.columns(projection, is_with, span)?;
         let aggregated =
             projection.group_by.is_some() || projection.items.iter().any(|item| has_aggregate(&item.expr));
         let before = std::mem::take(&mut self.scope);
@@ -62,6 +62,10 @@ impl Binder<'_> {
             }
         }
         self.order_and_page(projection, &visible, only_columns.then_some((&repeated, &before)))?;
+        // What is wrong with expressions is said first, as openCypher's kit has it.
+        if let Some(error) = unnamed {
+            return Err(error);
+        }
         Ok(self.finish(columns, placed))
     }
 
@@ -77,8 +81,14 @@ impl Binder<'_> {
         columns.into_iter().map(|column| column.name).collect()
     }
 
-    fn columns<'e>(&self, projection: &'e Projection, is_with: bool, span: Span) -> Bound<Vec<Column<'e>>> {
-        let mut columns = Vec::new();
+    /// The columns, and the error of those that have no name and need one.
+    fn columns<'e>(
+        &self,
+        projection: &'e Projection,
+        is_with: bool,
+        span: Span,
+    ) -> Bound<(Vec<Column<'e>>, Option<QueryError>)> {
+        let (mut columns, mut unnamed) = (Vec::new(), None);
         if let Some(star) = projection.star {
             if self.scope.is_empty() && !is_with {
                 let message = "* stands for all variables, and there are none";
@@ -96,9 +106,11 @@ impl Binder<'_> {
                 (None, ExprKind::Variable(name)) => name.clone(),
                 (None, _) if is_with => {
                     let message = "an expression in WITH needs a name";
-                    return Err(self
-                        .error(item.expr.span, "NoExpressionAlias", message)
-                        .hint("write AS name behind it"));
+                    unnamed.get_or_insert_with(|| {
+                        self.error(item.expr.span, "NoExpressionAlias", message)
+                            .hint("write AS name behind it")
+                    });
+                    self.source.slice(item.expr.span).to_owned()
                 }
                 (None, _) => self.source.slice(item.expr.span).to_owned(),
             };
@@ -118,7 +130,7 @@ impl Binder<'_> {
         if columns.is_empty() && !is_with {
             return Err(self.error(span, "UnexpectedSyntax", "the result has no columns"));
         }
-        Ok(columns)
+        Ok((columns, unnamed))
     }
 
     /// Columns without aggregates: variables stay where they are, the rest is computed into new cells.
