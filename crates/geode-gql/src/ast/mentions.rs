@@ -1,6 +1,8 @@
 //! Which variables a part of a statement names. An over-estimate: a name that the part itself defines counts, too.
 
-use super::{AccessStep, ClauseKind, Expr, ExprKind, PathPattern, Projection, Query, RemoveItem, SetItem};
+use super::{
+    AccessStep, ClauseKind, Expr, ExprKind, PathPattern, Projection, Query, RemoveItem, SetItem, Yield,
+};
 use std::collections::BTreeSet;
 
 /// The variables that a part of a statement names.
@@ -130,6 +132,18 @@ impl<'a> Mentions<'a> {
             ClauseKind::For { list, .. } => self.expr(list),
             ClauseKind::With(projection) | ClauseKind::Return(projection) => self.projection(projection),
             ClauseKind::Finish | ClauseKind::Table(_) => {}
+            ClauseKind::CallProcedure(call) => {
+                self.all(call.arguments.iter().flatten());
+                if let Some(Yield::Items(_, condition)) = &call.yields {
+                    self.all(condition);
+                }
+            }
+            ClauseKind::CallQuery { variables, query, .. } => {
+                let names = variables.iter().flatten().map(|name| name.text.as_str());
+                self.names.extend(names);
+                self.query(query);
+            }
+            ClauseKind::Composite(query) => self.query(query),
             ClauseKind::Insert(patterns) => patterns.iter().for_each(|pattern| self.pattern(pattern)),
             ClauseKind::Merge {
                 pattern,
@@ -166,6 +180,7 @@ impl<'a> Mentions<'a> {
         self.star |= projection.star.is_some();
         self.all(projection.items.iter().map(|item| &item.expr));
         self.all(projection.group_by.iter().flatten());
+        self.all(&projection.having);
         self.all(projection.order_by.iter().map(|item| &item.expr));
         let page = projection.offset.iter().chain(&projection.limit);
         self.all(page.chain(&projection.condition));

@@ -10,6 +10,8 @@ pub struct PathPattern {
     pub variable: Option<Name>,
     /// Which of the paths.
     pub search: PathSearch,
+    /// What it must not repeat.
+    pub mode: Option<PathMode>,
     /// Where the path starts.
     pub start: NodePattern,
     /// An edge and the node at its other end, each.
@@ -35,6 +37,19 @@ pub enum PathSearch {
     Shortest(u64),
     /// All of the so many smallest lengths: `ALL SHORTEST`, `SHORTEST k GROUPS`, `allShortestPaths(…)`.
     ShortestGroups(u64),
+}
+
+/// What a path must not repeat (ISO/IEC 39075, 16.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathMode {
+    /// It may repeat everything.
+    Walk,
+    /// No edge twice.
+    Trail,
+    /// No node twice, but it may end where it began.
+    Simple,
+    /// No node twice.
+    Acyclic,
 }
 
 /// `(n:Label {key: value} WHERE condition)`.

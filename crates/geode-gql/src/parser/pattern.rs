@@ -2,7 +2,8 @@
 
 use super::{Expected, Parsed, Parser};
 use crate::ast::{
-    Direction, EdgePattern, Expr, ExprKind, LabelExpr, Name, NodePattern, PathPattern, PathSearch, Quantifier,
+    Direction, EdgePattern, Expr, ExprKind, LabelExpr, Name, NodePattern, PathMode, PathPattern, PathSearch,
+    Quantifier,
 };
 use crate::token::{Sym, TokenKind};
 use crate::{Span, literal};
@@ -28,10 +29,11 @@ impl Parser<'_> {
         let mut pattern = match self.shortest_path_function() {
             Some(search) => self.shortest_path(search)?,
             None => {
-                let search = self.path_search()?;
-                self.refuse_path_mode()?;
+                let (search, mode) = self.path_prefix()?;
+                self.refuse_parentheses()?;
                 PathPattern {
                     search,
+                    mode,
                     ..self.path_elements()?
                 }
             }
@@ -53,6 +55,7 @@ impl Parser<'_> {
         Ok(PathPattern {
             variable: None,
             search: PathSearch::Every,
+            mode: None,
             start: first,
             steps,
             span: self.since(start),
@@ -79,56 +82,55 @@ impl Parser<'_> {
         Ok(PathPattern { search, ..elements })
     }
 
-    /// `ALL`, `ANY`, `ANY 3`, `ANY SHORTEST`, `ALL SHORTEST`, `SHORTEST 2`, `SHORTEST 2 GROUPS`, each with `PATH` or `PATHS` behind it
-    /// (ISO/IEC 39075, 16.6).
-    fn path_search(&mut self) -> Parsed<PathSearch> {
-        let search = if self.at_keyword("SHORTEST") && self.word_or_number_or_parenthesis(1) {
-            self.advance();
-            let count = self.bound()?;
-            self.path_word();
-            if self.eat_keyword("GROUPS") || self.eat_keyword("GROUP") {
-                PathSearch::ShortestGroups(count.unwrap_or(1))
+    /// `ALL`, `ANY`, `ANY 3`, `ANY SHORTEST`, `ALL SHORTEST`, `SHORTEST 2`, `SHORTEST 2 GROUPS`, each with a mode and `PATH` or `PATHS`
+    /// behind it, or a mode alone (ISO/IEC 39075, 16.6).
+    fn path_prefix(&mut self) -> Parsed<(PathSearch, Option<PathMode>)> {
+        if self.symbol_at(1, Sym::Equal) || self.at_symbol(Sym::LParen) {
+            return Ok((PathSearch::Every, None));
+        }
+        if self.eat_keyword("SHORTEST") {
+            let count = self.bound()?.unwrap_or(1);
+            let mode = self.path_mode();
+            let groups = self.eat_keyword("GROUPS") || self.eat_keyword("GROUP");
+            let search = if groups {
+                PathSearch::ShortestGroups(count)
             } else {
-                PathSearch::Shortest(count.unwrap_or(1))
-            }
-        } else if self.at_keyword("ALL") {
-            self.advance();
+                PathSearch::Shortest(count)
+            };
+            return Ok((search, mode));
+        }
+        let search = if self.eat_keyword("ALL") {
             if self.eat_keyword("SHORTEST") {
                 PathSearch::ShortestGroups(1)
             } else {
                 PathSearch::Every
             }
-        } else if self.at_keyword("ANY") {
-            self.advance();
+        } else if self.eat_keyword("ANY") {
             let shortest = self.eat_keyword("SHORTEST");
             let count = if shortest { None } else { self.bound()? };
             PathSearch::Shortest(count.unwrap_or(1))
         } else {
-            return Ok(PathSearch::Every);
+            PathSearch::Every
         };
-        self.path_word();
-        Ok(search)
+        Ok((search, self.path_mode()))
     }
 
-    fn word_or_number_or_parenthesis(&self, ahead: usize) -> bool {
-        matches!(
-            self.peek(ahead).kind,
-            TokenKind::Word | TokenKind::Int | TokenKind::Sym(Sym::LParen)
-        )
-    }
-
-    fn path_word(&mut self) {
+    /// `TRAIL PATHS` and its kin.
+    fn path_mode(&mut self) -> Option<PathMode> {
+        const MODES: [(&str, PathMode); 4] = [
+            ("WALK", PathMode::Walk),
+            ("TRAIL", PathMode::Trail),
+            ("SIMPLE", PathMode::Simple),
+            ("ACYCLIC", PathMode::Acyclic),
+        ];
+        let found = MODES.iter().find(|(word, _)| self.eat_keyword(word));
         if !self.eat_keyword("PATHS") {
             self.eat_keyword("PATH");
         }
+        found.map(|(_, mode)| *mode)
     }
 
-    fn refuse_path_mode(&mut self) -> Parsed<()> {
-        const MODES: [&str; 4] = ["WALK", "TRAIL", "SIMPLE", "ACYCLIC"];
-        if MODES.iter().any(|mode| self.at_keyword(mode)) {
-            let instead = "every edge is matched once anyhow, which is TRAIL; leave the word away";
-            return Err(self.not_supported(self.span(), "a path mode", instead));
-        }
+    fn refuse_parentheses(&mut self) -> Parsed<()> {
         if self.at_symbol(Sym::LParen) && self.symbol_at(1, Sym::LParen) {
             let instead = "write the pattern edge by edge: (a)-[:T]->()-[:T]->(b)";
             return Err(self.not_supported(self.span(), "a parenthesised path pattern", instead));

@@ -3,6 +3,7 @@
 //! The binder knows the scopes of variables, the functions and what can be said about types before anything runs. It does not know
 //! the catalog: an unknown label matches nothing, as GQL has it for open graphs, and is created by the first INSERT that names it.
 
+mod call;
 mod env;
 mod expr;
 mod operators;
@@ -15,7 +16,7 @@ mod write;
 use crate::error::INVALID_VALUE_TYPE;
 use crate::expr::Expr;
 use crate::names::Names;
-use crate::plan::logical::{LinearPlan, Plan, Segment, Step, SubPlan};
+use crate::plan::logical::{LinearPlan, Plan, QueryPlan, Segment, Step};
 use crate::system::SystemTables;
 use crate::types::{Type, TypeSet};
 use env::Env;
@@ -63,18 +64,17 @@ pub(crate) fn bind(
         segment: Segment(0),
         scope: Scope::default(),
         start: None,
+        standalone: false,
         subqueries: Vec::new(),
         reads_system: false,
     };
-    let (SubPlan { parts, distinct }, columns) = binder.composite(query)?;
-    let writes = parts.iter().flat_map(|part| &part.steps).any(Step::writes);
+    let (query, columns) = binder.composite(query)?;
     let plan = Plan {
-        parts,
-        distinct,
+        writes: query.writes(),
+        query,
         columns: columns.unwrap_or_default(),
         subqueries: binder.subqueries,
         names: binder.names,
-        writes,
     };
     Ok(BoundQuery {
         plan,
@@ -103,8 +103,10 @@ struct Binder<'a> {
     scope: Scope,
     /// What a linear query begins with, when it is part of a subquery.
     start: Option<Start>,
+    /// Whether the clause is a statement of its own.
+    standalone: bool,
     /// Plans of the subqueries that are bound.
-    subqueries: Vec<SubPlan>,
+    subqueries: Vec<QueryPlan>,
     reads_system: bool,
 }
 
@@ -217,24 +219,18 @@ impl Binder<'_> {
         bound
     }
 
-    fn check_union(&self, query: &Query, operator: ast::SetOperator) -> Bound<()> {
-        if query.rest.iter().any(|(other, _)| other.all != operator.all) {
-            let message = "UNION and UNION ALL cannot be mixed in one statement";
-            return Err(self.error(operator.span, "InvalidClauseComposition", message));
-        }
-        Ok(())
-    }
-
-    /// Linear queries joined by UNION, and their columns.
-    fn composite(&mut self, query: &Query) -> Bound<(SubPlan, Option<Vec<String>>)> {
-        let columns = self.linear_query(&query.first)?;
+    /// Linear queries with set operators between them, and their columns.
+    fn composite(&mut self, query: &Query) -> Bound<(QueryPlan, Option<Vec<String>>)> {
+        let alone = query.rest.is_empty();
+        let columns = self.linear_query(&query.first, alone)?;
         let mut parts = vec![std::mem::take(&mut self.plan)];
         for (operator, linear) in &query.rest {
-            self.check_union(query, *operator)?;
-            let others = self.linear_query(linear)?;
+            self.check_set_operator(query, *operator)?;
+            let others = self.linear_query(linear, false)?;
             if others != columns {
                 let message = format!(
-                    "UNION joins results of equal columns, not {} and {}",
+                    "{} joins results of equal columns, not {} and {}",
+                    operator.operation.text(),
                     list(columns.as_ref()),
                     list(others.as_ref())
                 );
@@ -244,8 +240,21 @@ impl Binder<'_> {
             }
             parts.push(std::mem::take(&mut self.plan));
         }
-        let distinct = query.rest.iter().any(|(operator, _)| !operator.all);
-        Ok((SubPlan { parts, distinct }, columns))
+        let operation = query.rest.first().map(|(operator, _)| operator.operation);
+        Ok((QueryPlan { parts, operation }, columns))
+    }
+
+    /// One operator a query: mixed, they would need a precedence (ISO/IEC 39075, 14.2, has none).
+    fn check_set_operator(&self, query: &Query, operator: ast::SetOperator) -> Bound<()> {
+        let first = query.rest.first().map(|(first, _)| first.operation);
+        let Some(other) = first.filter(|first| *first != operator.operation) else {
+            return Ok(());
+        };
+        let (first, second) = (other.text(), operator.operation.text());
+        let message = format!("{first} and {second} cannot be mixed in one statement");
+        Err(self
+            .error(operator.span, "InvalidClauseComposition", message)
+            .hint("put one of them in braces: { … UNION … } EXCEPT …"))
     }
 
     /// Begins a plan: with one row of nothing, or with the row around a subquery.
@@ -263,9 +272,10 @@ impl Binder<'_> {
         });
     }
 
-    /// The columns, or none when the query returns nothing.
-    fn linear_query(&mut self, query: &LinearQuery) -> Bound<Option<Vec<String>>> {
+    /// The columns, or none when the query returns nothing. `alone` is a query without set operators.
+    fn linear_query(&mut self, query: &LinearQuery, alone: bool) -> Bound<Option<Vec<String>>> {
         self.begin();
+        self.standalone = alone && self.start.is_none() && query.clauses.len() == 1;
         let mut columns = None;
         for (at, clause) in query.clauses.iter().enumerate() {
             columns = self.clause(clause, at == 0)?;
@@ -276,6 +286,10 @@ impl Binder<'_> {
                 kind: ClauseKind::Return(_),
                 ..
             }) => {}
+            Some(Clause {
+                kind: ClauseKind::Composite(_) | ClauseKind::CallProcedure(_),
+                ..
+            }) if columns.is_some() => {}
             Some(_) if may_end_open => {}
             Some(Clause { kind, .. }) if ends_a_statement(kind) => self.step(Step::Discard),
             Some(clause) => {
@@ -293,9 +307,13 @@ impl Binder<'_> {
         match &clause.kind {
             ClauseKind::Match {
                 optional,
+                repeatable,
                 patterns,
                 condition,
-            } => self.match_clause(*optional, patterns, condition.as_ref(), clause.span)?,
+            } => {
+                let modes = (*optional, *repeatable);
+                self.match_clause(modes, patterns, condition.as_ref(), clause.span)?;
+            }
             ClauseKind::Filter(condition) => {
                 let condition = self.condition(condition, "FILTER")?;
                 self.step(Step::Filter(condition));
@@ -318,6 +336,13 @@ impl Binder<'_> {
             }
             ClauseKind::Finish => {}
             ClauseKind::Table(name) => self.table(name, clause.span, first)?,
+            ClauseKind::CallProcedure(call) => return self.call_procedure(call),
+            ClauseKind::CallQuery {
+                optional,
+                variables,
+                query,
+            } => self.call_query(*optional, variables.as_deref(), query, clause.span)?,
+            ClauseKind::Composite(query) => return self.fed(query),
             ClauseKind::Insert(patterns) => self.insert(patterns)?,
             ClauseKind::Merge {
                 pattern,
@@ -415,5 +440,8 @@ fn ends_a_statement(kind: &ClauseKind) -> bool {
             | ClauseKind::Set(_)
             | ClauseKind::Remove(_)
             | ClauseKind::Delete { .. }
+            | ClauseKind::Composite(_)
+            | ClauseKind::CallProcedure(_)
+            | ClauseKind::CallQuery { .. }
     )
 }

@@ -3,11 +3,12 @@
 use super::env::Env;
 use super::{Binder, Bound};
 use crate::expr::{Expr, LabelTest, Step as AccessStep};
+use crate::function::{self, Function};
 use crate::plan::logical::{EdgeDirection, EdgeTerm, Match, NodeTerm, Predicate, Repeat, Step};
 use crate::types::{Type, TypeSet};
 use geode_gql::Span;
 use geode_gql::ast::{
-    self, CompareOp, Direction, EdgePattern, ExprKind, Name, NodePattern, PathPattern, PathSearch,
+    self, CompareOp, Direction, EdgePattern, ExprKind, Name, NodePattern, PathMode, PathPattern, PathSearch,
 };
 use geode_graph::TokenKind;
 use geode_types::{ErrorClass, QueryError};
@@ -45,12 +46,13 @@ impl<'e> Building<'e> {
 impl Binder<'_> {
     pub(super) fn match_clause(
         &mut self,
-        optional: bool,
+        (optional, repeatable): (bool, bool),
         patterns: &[PathPattern],
         condition: Option<&ast::Expr>,
         span: Span,
     ) -> Bound<()> {
-        let building = Building::with_condition(condition);
+        let mut building = Building::with_condition(condition);
+        building.terms.repeatable = repeatable;
         let mut pattern = self.pattern(patterns, building, span)?;
         pattern.optional = optional.then(|| self.new_slot());
         self.step(Step::Match(Box::new(pattern)));
@@ -79,8 +81,8 @@ impl Binder<'_> {
                     .hint("use several MATCH clauses"),
             );
         }
-        for pattern in patterns {
-            self.path(pattern, &mut building)?;
+        for (number, pattern) in patterns.iter().enumerate() {
+            self.path(pattern, number, &mut building)?;
         }
         for (name, path) in std::mem::take(&mut building.paths) {
             if self.scope.get(&name.text).is_some() {
@@ -107,7 +109,12 @@ impl Binder<'_> {
         Ok(building.terms)
     }
 
-    fn path<'e>(&mut self, pattern: &'e PathPattern, building: &mut Building<'e>) -> Bound<()> {
+    fn path<'e>(
+        &mut self,
+        pattern: &'e PathPattern,
+        number: usize,
+        building: &mut Building<'e>,
+    ) -> Bound<()> {
         if let Some(name) = &pattern.variable {
             let taken = self.scope.get(&name.text).is_some()
                 || building.paths.iter().any(|(other, _)| other.text == name.text);
@@ -120,9 +127,17 @@ impl Binder<'_> {
         let (mut nodes, mut edges) = (vec![building.terms.nodes[at].slot], Vec::new());
         for (edge, node) in &pattern.steps {
             let next = self.node_term(node, building)?;
-            edges.push(self.edge_term(edge, pattern.search, (at, next), building)?);
+            edges.push(self.edge_term(edge, (pattern, number), (at, next), building)?);
             nodes.push(building.terms.nodes[next].slot);
             at = next;
+        }
+        if let Some(test) = pattern.mode.and_then(mode_test) {
+            let path = Expr::Path {
+                nodes: nodes.clone(),
+                edges: edges.clone(),
+            };
+            let test = Expr::Call(test, vec![path], pattern.span);
+            building.terms.predicates.push(predicate(test));
         }
         if let Some(name) = &pattern.variable {
             building.paths.push((name, Expr::Path { nodes, edges }));
@@ -130,19 +145,32 @@ impl Binder<'_> {
         Ok(())
     }
 
-    /// Shortest paths are looked for along one edge or chain of edges.
+    /// Shortest paths are looked for along one edge or chain of edges, and of several only trails.
     fn check_search(&self, pattern: &PathPattern) -> Bound<()> {
-        if pattern.search == PathSearch::Every || pattern.steps.len() == 1 {
+        let several = match pattern.search {
+            PathSearch::Every => return Ok(()),
+            PathSearch::Shortest(count) | PathSearch::ShortestGroups(count) => count > 1,
+        };
+        let longer = pattern
+            .steps
+            .iter()
+            .filter_map(|(edge, _)| edge.quantifier.as_ref())
+            .any(|quantifier| quantifier.min > 1);
+        let by_nodes = matches!(pattern.mode, Some(PathMode::Simple | PathMode::Acyclic));
+        let (what, instead) = if pattern.steps.len() != 1 {
+            (
+                "a search for shortest paths along several edge patterns",
+                "write one edge with a quantifier between two nodes: (a)-[:T]->*(b), in Cypher (a)-[:T*]->(b)",
+            )
+        } else if by_nodes && (several || longer) {
+            (
+                "a search for several or longer SIMPLE or ACYCLIC paths",
+                "search for one path of at least one edge, or for TRAIL paths",
+            )
+        } else {
             return Ok(());
-        }
-        let instead =
-            "write one edge with a quantifier between two nodes: (a)-[:T]->*(b), in Cypher (a)-[:T*]->(b)";
-        Err(geode_gql::not_supported(
-            self.source,
-            pattern.span,
-            "a search for shortest paths along several edge patterns",
-            instead,
-        ))
+        };
+        Err(geode_gql::not_supported(self.source, pattern.span, what, instead))
     }
 
     fn node_term<'e>(&mut self, node: &'e NodePattern, building: &mut Building<'e>) -> Bound<usize> {
@@ -204,7 +232,7 @@ impl Binder<'_> {
     fn edge_term<'e>(
         &mut self,
         edge: &'e EdgePattern,
-        search: PathSearch,
+        (pattern, path): (&PathPattern, usize),
         (from, to): (usize, usize),
         building: &mut Building<'e>,
     ) -> Bound<usize> {
@@ -222,7 +250,8 @@ impl Binder<'_> {
                 ));
             }
         };
-        let repeat = self.repeat(edge, search);
+        let walk = building.terms.repeatable && matches!(pattern.mode, None | Some(PathMode::Walk));
+        let repeat = self.repeat(edge, pattern.search, walk)?;
         let group = repeat.as_ref().is_some_and(|repeat| repeat.group);
         let (slot, bound) = self.edge_slot(edge.variable.as_ref(), group, building)?;
         let test = edge.labels.as_ref().map(|labels| self.label_test(labels));
@@ -245,31 +274,41 @@ impl Binder<'_> {
             direction,
             types,
             test,
+            path,
+            trail: !walk,
             repeat,
         });
         Ok(slot)
     }
 
     /// How often the edge is followed; none is once.
-    fn repeat(&mut self, edge: &EdgePattern, search: PathSearch) -> Option<Box<Repeat>> {
+    fn repeat(&mut self, edge: &EdgePattern, search: PathSearch, walk: bool) -> Bound<Option<Box<Repeat>>> {
         if edge.quantifier.is_none() && search == PathSearch::Every {
-            return None;
+            return Ok(None);
         }
         let bound = |bound: u64| usize::try_from(bound).unwrap_or(usize::MAX);
         let (min, max) = edge.quantifier.as_ref().map_or((1, 1), |quantifier| {
             (bound(quantifier.min), quantifier.max.map_or(usize::MAX, bound))
         });
-        Some(Box::new(Repeat {
+        let ends = matches!(search, PathSearch::Shortest(1) | PathSearch::ShortestGroups(1)) && min <= 1;
+        if walk && max == usize::MAX && !ends {
+            let message = "a walk without an upper bound may never end";
+            return Err(self
+                .error(edge.span, "UnboundedWalk", message)
+                .hint("write TRAIL, SIMPLE, ACYCLIC or ANY SHORTEST before the path, or an upper bound"));
+        }
+        Ok(Some(Box::new(Repeat {
             min,
             max,
             group: edge
                 .quantifier
                 .as_ref()
                 .is_some_and(|quantifier| !quantifier.question),
+            walk,
             search,
             element: self.new_slot(),
             conditions: Vec::new(),
-        }))
+        })))
     }
 
     fn edge_slot(
@@ -364,6 +403,15 @@ impl Binder<'_> {
             )));
         }
         Ok(predicates)
+    }
+}
+
+/// What a path of this mode must satisfy beyond taking no edge twice.
+fn mode_test(mode: PathMode) -> Option<&'static Function> {
+    match mode {
+        PathMode::Walk | PathMode::Trail => None,
+        PathMode::Simple => Some(&function::IS_SIMPLE),
+        PathMode::Acyclic => Some(&function::IS_ACYCLIC),
     }
 }
 

@@ -37,8 +37,9 @@ impl Binder<'_> {
         span: Span,
     ) -> Bound<Vec<String>> {
         let (columns, unnamed) = self.columns(projection, is_with, span)?;
-        let aggregated =
-            projection.group_by.is_some() || projection.items.iter().any(|item| has_aggregate(&item.expr));
+        let aggregated = projection.group_by.is_some()
+            || projection.having.is_some()
+            || projection.items.iter().any(|item| has_aggregate(&item.expr));
         let before = std::mem::take(&mut self.scope);
         let placed = if aggregated {
             self.grouped(projection, &columns, &before)?
@@ -218,8 +219,22 @@ impl Binder<'_> {
                 }
             });
         }
+        let having = match &projection.having {
+            None => None,
+            Some(having) => {
+                let mode = Mode::Grouped {
+                    keys: &known,
+                    calls: &mut calls,
+                    any_key: true,
+                };
+                Some(self.truth(having, "HAVING", &mut Env::new(before, mode, "HAVING"))?)
+            }
+        };
         let segment = self.new_segment(keys.len() + calls.len());
         self.step(Step::Aggregate { keys, calls, segment });
+        if let Some(having) = having {
+            self.step(Step::Filter(having));
+        }
         let (mut placed, mut cells) = (Vec::new(), Vec::new());
         for (expr, ty) in bound {
             placed.push(self.place(expr, ty, &mut cells));

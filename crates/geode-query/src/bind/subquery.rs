@@ -8,7 +8,7 @@ use super::pattern::Building;
 use super::scope::Scope;
 use super::{Binder, Bound, Start};
 use crate::expr::{Expr, Subquery};
-use crate::plan::logical::{Step, SubPlan};
+use crate::plan::logical::{QueryPlan, Step};
 use crate::types::Type;
 use geode_gql::Span;
 use geode_gql::ast::{self, Mentions, PathPattern, PatternComprehension, Query, SubqueryKind};
@@ -27,7 +27,7 @@ impl Binder<'_> {
         let may_end_open = matches!(kind, SubqueryKind::Exists | SubqueryKind::Count);
         let (subquery, element) = self.nested(kind, &mentions, may_end_open, span, env, |binder| {
             let (plan, columns) = binder.composite(query)?;
-            if plan.parts.iter().flat_map(|part| &part.steps).any(Step::writes) {
+            if plan.writes() {
                 let message = format!("{} {{ … }} asks and must not change anything", kind.text());
                 return Err(binder.error(span, "InvalidClauseComposition", message));
             }
@@ -127,10 +127,10 @@ impl Binder<'_> {
         Ok((subquery, Type::List(Box::new(element))))
     }
 
-    fn only_part(&mut self) -> SubPlan {
-        SubPlan {
+    fn only_part(&mut self) -> QueryPlan {
+        QueryPlan {
             parts: vec![std::mem::take(&mut self.plan)],
-            distinct: false,
+            operation: None,
         }
     }
 
@@ -142,16 +142,37 @@ impl Binder<'_> {
         may_end_open: bool,
         span: Span,
         env: &mut Env<'_>,
-        bind: impl FnOnce(&mut Self) -> Bound<(SubPlan, Type)>,
+        bind: impl FnOnce(&mut Self) -> Bound<(QueryPlan, Type)>,
     ) -> Bound<(Expr, Type)> {
+        let names = env.names(mentions);
+        let (imports, (plan, ty)) = self.inner(&names, may_end_open, span, env, bind)?;
+        self.subqueries.push(plan);
+        let subquery = Subquery {
+            kind,
+            plan: self.subqueries.len() - 1,
+            imports,
+            span,
+        };
+        Ok((Expr::Subquery(Box::new(subquery)), ty))
+    }
+
+    /// Binds something that begins with the values of these variables, and knows nothing else of what is around it.
+    pub(super) fn inner<T>(
+        &mut self,
+        names: &[String],
+        may_end_open: bool,
+        span: Span,
+        env: &mut Env<'_>,
+        bind: impl FnOnce(&mut Self) -> Bound<T>,
+    ) -> Bound<(Vec<Expr>, T)> {
         let (mut imports, mut scope) = (Vec::new(), Scope::default());
-        for name in env.names(mentions) {
+        for name in names {
             let variable = ast::Expr {
                 kind: ast::ExprKind::Variable(name.clone()),
                 span,
             };
             let (value, ty) = self.expr(&variable, env)?;
-            scope.define(&name, imports.len(), ty);
+            scope.define(name, imports.len(), ty);
             imports.push(value);
         }
         let outer = (
@@ -162,14 +183,6 @@ impl Binder<'_> {
         );
         let bound = bind(self);
         (self.plan, self.segment, self.scope, self.start) = outer;
-        let (plan, ty) = bound?;
-        self.subqueries.push(plan);
-        let subquery = Subquery {
-            kind,
-            plan: self.subqueries.len() - 1,
-            imports,
-            span,
-        };
-        Ok((Expr::Subquery(Box::new(subquery)), ty))
+        Ok((imports, bound?))
     }
 }

@@ -1,10 +1,12 @@
 //! Runs physical plans: operators in a chain, batches of rows between them, one transaction below.
 
 mod access;
+mod apply;
 pub(crate) mod arithmetic;
 mod build;
 mod chain;
 mod collect;
+mod composite;
 mod cx;
 mod eval;
 mod expand;
@@ -12,6 +14,7 @@ mod graph;
 mod merge;
 mod optional;
 mod output;
+mod procedure;
 mod repeat;
 mod rows;
 mod rowwise;

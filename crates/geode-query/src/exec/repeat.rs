@@ -298,7 +298,7 @@ impl<'p> Search<'p> {
                 continue;
             };
             *next += 1;
-            if self.trail.has(edge.edge) {
+            if !self.follow.spec.walk && self.trail.has(edge.edge) {
                 continue;
             }
             self.trail.push(edge);

@@ -94,7 +94,7 @@ fn search(follow: &mut Follow<'_>, cx: &mut Cx<'_>) -> Result<VecDeque<Found>, Q
     let mut held = Held::default();
     let found = if single && follow.known.is_none() && min <= 1 {
         let mut found = Levels::default().run(follow, start, &mut held, cx)?;
-        if returns && !directed {
+        if returns && !directed && !follow.spec.walk {
             // The way back to the start, without which the others are whole.
             found.retain(|(_, end)| *end != start);
             found.extend(Trails::new(follow.spec.search).run(
@@ -283,7 +283,7 @@ impl Trails {
             let mut next = Vec::new();
             for (before, node) in level {
                 for edge in follow.edges(node, depth - 1, cx)? {
-                    if self.has(before, edge) {
+                    if !follow.spec.walk && self.has(before, edge) {
                         continue;
                     }
                     held.add(size_of::<Link>() + size_of::<(Option<usize>, NodeId)>(), cx)?;

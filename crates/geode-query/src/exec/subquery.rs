@@ -1,16 +1,14 @@
 //! Queries within expressions, run for one row.
 
 use super::Cx;
-use super::build::build;
+use super::composite::Composite;
 use super::eval::eval;
 use super::rows::Rows;
 use crate::datum::Datum;
 use crate::error;
 use crate::expr::Subquery;
-use crate::semantics::Key;
 use geode_gql::ast::SubqueryKind;
 use geode_types::QueryError;
-use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 /// The value of a subquery for a row.
@@ -90,28 +88,13 @@ fn each_row(
     let Some(lowered) = cx.subqueries.get(subquery.plan) else {
         return Ok(());
     };
-    let mut seen = HashSet::new();
-    for (ops, widths) in &lowered.parts {
-        let mut argument = Rows::new(widths.first().copied().unwrap_or_default());
-        for (cell, value) in argument.push_nulls().iter_mut().zip(imports) {
-            *cell = value.clone();
-        }
-        let mut chain = build(ops, widths);
-        let mut argument = Some(argument);
-        loop {
-            // Only a plan's first operator takes its argument, on its first call.
-            let depth = cx.arguments.len();
-            cx.arguments.extend(argument.take());
-            let rows = chain.next(cx);
-            cx.arguments.truncate(depth);
-            let Some(rows) = rows? else { break };
-            for row in rows.iter() {
-                if lowered.distinct && !seen.insert(Key(row.into())) {
-                    continue;
-                }
-                if take(row)?.is_break() {
-                    return Ok(());
-                }
+    let mut argument = Rows::new(imports.len());
+    argument.push(imports);
+    let mut composite = Composite::new(lowered, Some(argument));
+    while let Some(rows) = composite.next(cx)? {
+        for row in rows.iter() {
+            if take(row)?.is_break() {
+                return Ok(());
             }
         }
     }

@@ -225,8 +225,10 @@ impl<'p> Ordering<'p> {
             (edge.from, edge.to)
         };
         let distinct_from = self.pattern.edges.iter().enumerate();
-        let distinct_from =
-            distinct_from.filter(|(other, term)| self.done[*other] && may_coincide(edge, term));
+        let repeatable = self.pattern.repeatable;
+        let must_differ = |term: &EdgeTerm| !repeatable || (edge.trail && term.path == edge.path);
+        let distinct_from = distinct_from
+            .filter(|(other, term)| self.done[*other] && must_differ(term) && may_coincide(edge, term));
         let expand = Expand {
             from: self.pattern.nodes[from].slot,
             edge: edge.slot,
@@ -277,6 +279,7 @@ impl<'p> Ordering<'p> {
             min: repeat.min,
             max: repeat.max,
             group: repeat.group,
+            walk: repeat.walk,
             search: repeat.search,
             backwards,
             edges_bound: edge.bound,

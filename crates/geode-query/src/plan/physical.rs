@@ -1,11 +1,11 @@
 //! Physical plans: the operators of this run, borrowing from the logical plan. Patterns become scans and expansions in an order
 //! chosen by [`super::matching`]; the other steps run as they stand.
 
-use super::logical::{EdgeDirection, LinearPlan, Match, Merge, SortKey, Step, SubPlan};
+use super::logical::{Apply, EdgeDirection, LinearPlan, Match, Merge, QueryPlan, SortKey, Step};
 use super::matching::{Statistics, order_match};
 use crate::expr::{Expr, LabelTest};
 use crate::names::NameIndex;
-use geode_gql::ast::PathSearch;
+use geode_gql::ast::{PathSearch, SetOperation};
 use geode_types::QueryError;
 
 /// One operator.
@@ -52,6 +52,13 @@ pub(crate) enum Op<'p> {
     Paths(&'p [(usize, Expr)]),
     /// All matches of each row, or the row itself when there are none.
     Optional { inner: Vec<Op<'p>>, marker: usize },
+    /// The rows of a query for each row.
+    Apply {
+        apply: &'p Apply,
+        query: LoweredQuery<'p>,
+    },
+    /// The rows that a query makes of all rows.
+    Feed { query: LoweredQuery<'p>, width: usize },
     /// All matches of each row, or what is created when there are none.
     Merge { inner: Vec<Op<'p>>, merge: &'p Merge },
 }
@@ -80,6 +87,7 @@ pub(crate) struct Repeat<'p> {
     pub min: usize,
     pub max: usize,
     pub group: bool,
+    pub walk: bool,
     pub search: PathSearch,
     /// Whether the chain is walked from the end of the pattern's edge to its start.
     pub backwards: bool,
@@ -90,31 +98,33 @@ pub(crate) struct Repeat<'p> {
     pub conditions: Vec<&'p Expr>,
 }
 
-/// The operators of a query within an expression.
+/// The operators of a query.
 #[derive(Debug)]
 pub(crate) struct LoweredQuery<'p> {
-    /// Operands of UNION, each with the widths of its layouts.
+    /// Linear queries, each with the widths of its layouts.
     pub parts: Vec<(Vec<Op<'p>>, &'p [usize])>,
-    pub distinct: bool,
+    /// What joins them.
+    pub operation: Option<SetOperation>,
 }
 
-/// Chooses the operators of a query within an expression.
-pub(crate) fn lower_subquery<'p>(
-    plan: &'p SubPlan,
+/// Chooses the operators of a query. `writes` tells whether the statement writes.
+pub(crate) fn lower_query<'p>(
+    query: &'p QueryPlan,
+    writes: bool,
     statistics: &mut dyn Statistics,
 ) -> Result<LoweredQuery<'p>, QueryError> {
-    let parts = plan.parts.iter().map(|part| {
-        let ops = lower(part, false, statistics)?;
+    let parts = query.parts.iter().map(|part| {
+        let ops = lower(part, writes, statistics)?;
         Ok((ops, part.widths.as_slice()))
     });
     Ok(LoweredQuery {
         parts: parts.collect::<Result<_, QueryError>>()?,
-        distinct: plan.distinct,
+        operation: query.operation,
     })
 }
 
 /// Chooses the operators of a linear plan.
-pub(crate) fn lower<'p>(
+fn lower<'p>(
     plan: &'p LinearPlan,
     writes: bool,
     statistics: &mut dyn Statistics,
@@ -124,6 +134,14 @@ pub(crate) fn lower<'p>(
     while let Some(step) = steps.next() {
         match (step, steps.peek()) {
             (Step::Argument, _) => ops.push(Op::Argument),
+            (Step::Apply(apply), _) => {
+                let query = lower_query(&apply.query, writes, statistics)?;
+                ops.push(Op::Apply { apply, query });
+            }
+            (Step::Feed { query, segment }, _) => ops.push(Op::Feed {
+                query: lower_query(query, writes, statistics)?,
+                width: plan.widths.get(segment.0).copied().unwrap_or_default(),
+            }),
             (Step::Match(pattern), _) => lower_match(pattern, &mut ops, statistics)?,
             (Step::Merge(merge), _) => {
                 let mut inner = vec![Op::Argument];
