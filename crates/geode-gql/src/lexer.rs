@@ -57,8 +57,8 @@ impl Lexer<'_> {
                 self.quoted(TokenKind::Bytes)?
             }
             Some('$') => self.parameter()?,
-            Some(c) if c.is_ascii_digit() => self.number()?,
-            Some('.') if self.peek_second().is_some_and(|c| c.is_ascii_digit()) => self.number()?,
+            Some(c) if c.is_ascii_digit() => self.number(),
+            Some('.') if self.peek_second().is_some_and(|c| c.is_ascii_digit()) => self.number(),
             Some(c) if is_name_start(c) => {
                 self.skip_while(is_name_part);
                 TokenKind::Word
@@ -155,7 +155,7 @@ impl Lexer<'_> {
         Ok(TokenKind::Param)
     }
 
-    fn number(&mut self) -> Result<TokenKind, QueryError> {
+    fn number(&mut self) -> TokenKind {
         let start = self.at;
         let mut kind = TokenKind::Int;
         let prefix = self.rest().get(..2).unwrap_or_default().to_ascii_lowercase();
@@ -178,12 +178,11 @@ impl Lexer<'_> {
         }
         self.skip_while(is_name_part);
         let span = Span::new(start, self.at);
-        if crate::literal::number_is_well_formed(self.source.slice(span), kind) {
-            return Ok(kind);
+        // Whether that is an error of the number or of its place, the parser knows.
+        if !crate::literal::number_is_well_formed(self.source.slice(span), kind) {
+            kind = TokenKind::MalformedNumber;
         }
-        let message = format!("{} is not a number", self.source.slice(span));
-        Err(syntax_error(self.source, span, "InvalidNumberLiteral", message)
-            .hint("numbers look like 42, 1_000, 0x2A, 0o52, 0b101010, 1.5 or 1.5e3; a name must not begin with a digit"))
+        kind
     }
 
     fn symbol(&mut self, first: char) -> Result<TokenKind, QueryError> {

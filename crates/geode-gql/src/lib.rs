@@ -15,7 +15,7 @@ mod token;
 
 pub use ast::Statement;
 pub use error::{NOT_SUPPORTED, not_supported, syntax_error};
-pub use parser::{MAX_NESTING, parse};
+pub use parser::{MAX_NESTING, MAX_SUBQUERY_NESTING, parse};
 pub use sexpr::{expression_to_sexpr, to_sexpr};
 pub use span::{Source, Span};
 
@@ -27,6 +27,7 @@ pub const MAX_TEXT_BYTES: usize = 1024 * 1024;
 /// | point | `Gql` | `Cypher` |
 /// |---|---|---|
 /// | `sum()` over no values | null | 0 |
+/// | what `CALL { … }` without a list of variables sees | every variable | those of the `WITH` that begins it |
 ///
 /// Everything else reads and means the same in both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -4,7 +4,7 @@ use crate::datum::Datum;
 use crate::function::Function;
 use crate::names::NameIndex;
 use geode_gql::Span;
-use geode_gql::ast::{BinaryOp, CompareOp, LogicalOp, Quantification, StringOp, TargetType};
+use geode_gql::ast::{BinaryOp, CompareOp, LogicalOp, Quantification, StringOp, SubqueryKind, TargetType};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -52,6 +52,19 @@ pub(crate) enum Expr {
         nodes: Vec<usize>,
         edges: Vec<usize>,
     },
+    Subquery(Box<Subquery>),
+}
+
+/// A plan that is run for the row.
+#[derive(Clone, Debug)]
+pub(crate) struct Subquery {
+    /// What is made of its rows.
+    pub kind: SubqueryKind,
+    /// Its number among the subqueries of the plan.
+    pub plan: usize,
+    /// Its first cells.
+    pub imports: Vec<Expr>,
+    pub span: Span,
 }
 
 impl Expr {
@@ -178,6 +191,7 @@ impl Expr {
                 out.extend(branches.iter().flat_map(|(when, then)| [when, then]));
             }
             Self::Quantified { list, condition, .. } => out.extend([list.as_ref(), condition]),
+            Self::Subquery(subquery) => out.extend(&subquery.imports),
             Self::Comprehension {
                 list,
                 condition,

@@ -20,7 +20,7 @@ mod types;
 pub use exec::{Cancel, Context, DEFAULT_MAX_MEMORY_BYTES, DEFAULT_MAX_ROWS_BUFFERED, Limits, Params};
 pub use geode_gql::Dialect;
 pub use geode_gql::ast::TransactionCommand;
-pub use system::{NoSystemTables, SystemTables};
+pub use system::{NoSystemTables, ParameterType, Signature, SystemTables};
 
 use bind::BoundQuery;
 use geode_gql::Statement;

@@ -1,7 +1,8 @@
 //! A graph for one scenario: a store in memory, each statement a transaction of its own, applied as a log entry would be.
 
+use crate::procedures::Procedures;
 use geode_graph::{Command, Commit, IdAllocator, LogPosition, Transaction, apply, position};
-use geode_query::{Context, Dialect, Limits, NoSystemTables, Params, execute, prepare};
+use geode_query::{Context, Dialect, Limits, Params, execute, prepare};
 use geode_store::{MemStore, Store, WriteTxn};
 use geode_types::{ErrorClass, LogIndex, QueryError, Term, Value};
 use std::collections::BTreeSet;
@@ -24,6 +25,8 @@ pub struct Answer {
 
 /// A graph.
 pub struct Graph {
+    /// The procedures that there are.
+    pub procedures: Procedures,
     store: MemStore,
     ids: Arc<IdAllocator>,
 }
@@ -44,6 +47,7 @@ impl Graph {
         let store = MemStore::new();
         let ids = IdAllocator::seed(&store.read().map_err(internal)?).map_err(internal)?;
         Ok(Self {
+            procedures: Procedures::default(),
             store,
             ids: Arc::new(ids),
         })
@@ -51,10 +55,11 @@ impl Graph {
 
     /// Runs one statement and commits it.
     pub fn run(&self, text: &str, params: &Params) -> Result<Answer, QueryError> {
-        let prepared = prepare(text, Dialect::Cypher, &NoSystemTables)?;
+        let prepared = prepare(text, Dialect::Cypher, &self.procedures)?;
         let snapshot = self.store.read().map_err(internal)?;
         let mut transaction = Transaction::begin(snapshot, self.ids.clone()).map_err(internal)?;
         let context = Context {
+            system: &self.procedures,
             limits: Limits {
                 deadline: Some(Instant::now() + TIME_LIMIT),
                 ..Limits::default()

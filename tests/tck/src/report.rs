@@ -13,8 +13,6 @@ pub struct Counts {
     pub passed: usize,
     /// Otherwise.
     pub failed: usize,
-    /// Not run.
-    pub skipped: usize,
     /// Failed, and nobody was told: wrong rows, wrong effects, no error.
     pub silent: usize,
 }
@@ -32,7 +30,6 @@ impl Counts {
     fn add(&mut self, verdict: &Verdict) {
         match verdict {
             Verdict::Passed => self.passed += 1,
-            Verdict::Skipped(_) => self.skipped += 1,
             Verdict::Failed(failure, _) => {
                 self.failed += 1;
                 self.silent += usize::from(failure.is_silent());
@@ -40,7 +37,7 @@ impl Counts {
         }
     }
 
-    /// How many of those that were run passed, in percent.
+    /// How many passed, in percent.
     pub fn percent(self) -> f64 {
         let run = self.passed + self.failed;
         if run == 0 {
@@ -57,17 +54,16 @@ pub fn table(outcomes: &[Outcome]) -> String {
         folders.entry(&outcome.folder).or_default().push(outcome);
     }
     let mut out = format!(
-        "{:<40} {:>7} {:>7} {:>7} {:>7} {:>7}\n",
-        "folder", "passed", "failed", "silent", "skipped", "%"
+        "{:<40} {:>7} {:>7} {:>7} {:>7}\n",
+        "folder", "passed", "failed", "silent", "%"
     );
     let mut line = |name: &str, counts: Counts| {
         let _ = writeln!(
             out,
-            "{name:<40} {:>7} {:>7} {:>7} {:>7} {:>7.1}",
+            "{name:<40} {:>7} {:>7} {:>7} {:>7.1}",
             counts.passed,
             counts.failed,
             counts.silent,
-            counts.skipped,
             counts.percent()
         );
     };
@@ -78,13 +74,12 @@ pub fn table(outcomes: &[Outcome]) -> String {
     out
 }
 
-/// Every failure with its reason, and what was skipped.
+/// Every failure with its reason.
 pub fn failures(outcomes: &[Outcome]) -> String {
     let mut out = String::new();
     for outcome in outcomes {
         let (kind, message) = match &outcome.verdict {
             Verdict::Passed => continue,
-            Verdict::Skipped(reason) => ("Skipped".to_owned(), reason),
             Verdict::Failed(failure, message) => (format!("{failure:?}"), message),
         };
         let (folder, file, name) = (&outcome.folder, &outcome.file, &outcome.scenario);
@@ -102,7 +97,6 @@ pub fn to_json(outcomes: &[Outcome]) -> Value {
         .filter_map(|outcome| {
             let (kind, message) = match &outcome.verdict {
                 Verdict::Passed => return None,
-                Verdict::Skipped(reason) => ("Skipped".to_owned(), reason),
                 Verdict::Failed(failure, message) => (format!("{failure:?}"), message),
             };
             Some(json!({
@@ -112,7 +106,7 @@ pub fn to_json(outcomes: &[Outcome]) -> Value {
         })
         .collect();
     json!({
-        "passed": counts.passed, "failed": counts.failed, "skipped": counts.skipped, "silent": counts.silent,
+        "passed": counts.passed, "failed": counts.failed, "silent": counts.silent,
         "percent": counts.percent(), "not_passed": failures,
     })
 }

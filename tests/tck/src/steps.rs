@@ -14,8 +14,13 @@ pub enum Action {
     Setup(String),
     /// Values of parameters: name and cell.
     Parameters(Vec<(String, String)>),
-    /// A procedure that only this scenario has.
-    Procedure(String),
+    /// A procedure that only this scenario has: its signature, and for each combination of arguments the rows that it gives.
+    Procedure {
+        /// `name(in :: TYPE) :: (out :: TYPE)`.
+        signature: String,
+        /// Cells of arguments and results, without the header.
+        rows: Vec<Vec<String>>,
+    },
     /// The statement under test.
     Query(String),
     /// A statement that looks at what the one before left.
@@ -63,7 +68,10 @@ pub fn action(step: &Step) -> Option<Action> {
 
 fn other(text: &str, step: &Step) -> Option<Action> {
     if let Some(signature) = text.strip_prefix("there exists a procedure ") {
-        return Some(Action::Procedure(signature.to_owned()));
+        return Some(Action::Procedure {
+            signature: signature.to_owned(),
+            rows: step.table.iter().skip(1).cloned().collect(),
+        });
     }
     if let Some(name) = text
         .strip_prefix("the ")

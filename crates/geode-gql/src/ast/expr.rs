@@ -1,6 +1,6 @@
 //! Expressions.
 
-use super::{LabelExpr, Name};
+use super::{LabelExpr, Name, PathPattern, Query};
 use crate::Span;
 
 /// An expression and its place.
@@ -89,6 +89,48 @@ pub enum ExprKind {
         /// What becomes of each.
         result: Option<Box<Expr>>,
     },
+    /// `(a)-[:T]->(b)` where a truth value is asked for: whether there is such a path.
+    Pattern(Box<PathPattern>),
+    /// `[p = (a)-->(b) WHERE condition | result]`.
+    PatternComprehension(Box<PatternComprehension>),
+    /// `EXISTS { … }`, `COUNT { … }`, `COLLECT { … }`, `VALUE { … }`.
+    Subquery(SubqueryKind, Box<Query>),
+}
+
+/// A list with an element for each match of a pattern.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PatternComprehension {
+    /// What is matched.
+    pub pattern: PathPattern,
+    /// Which matches.
+    pub condition: Option<Expr>,
+    /// What becomes of each.
+    pub result: Expr,
+}
+
+/// What is made of the rows of a subquery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubqueryKind {
+    /// Whether there are any.
+    Exists,
+    /// How many there are.
+    Count,
+    /// The values of their only column.
+    Collect,
+    /// The value of the only column of the only row; null when there is none.
+    Value,
+}
+
+impl SubqueryKind {
+    /// The keyword.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Exists => "EXISTS",
+            Self::Count => "COUNT",
+            Self::Collect => "COLLECT",
+            Self::Value => "VALUE",
+        }
+    }
 }
 
 /// A constant.

@@ -3,13 +3,17 @@
 //! Chains of operators are lists, not towers (`a AND b AND c` is one node), so that a long statement is wide and never deep.
 
 mod expr;
+mod mentions;
 mod pattern;
 
 pub use expr::{
-    AccessStep, BinaryOp, CompareOp, Expr, ExprKind, Literal, LogicalOp, Quantification, StringOp,
-    TargetType, UnaryOp,
+    AccessStep, BinaryOp, CompareOp, Expr, ExprKind, Literal, LogicalOp, PatternComprehension,
+    Quantification, StringOp, SubqueryKind, TargetType, UnaryOp,
 };
-pub use pattern::{Direction, EdgePattern, LabelExpr, NodePattern, PathPattern, Quantifier};
+pub use mentions::Mentions;
+pub use pattern::{
+    Direction, EdgePattern, LabelExpr, NodePattern, PathMode, PathPattern, PathSearch, Quantifier,
+};
 
 use crate::Span;
 
@@ -56,7 +60,7 @@ pub enum TransactionCommand {
     Rollback,
 }
 
-/// Linear queries joined by UNION.
+/// Linear queries joined by UNION, EXCEPT, INTERSECT or OTHERWISE.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Query {
     /// The first operand.
@@ -68,10 +72,47 @@ pub struct Query {
 /// How two results become one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SetOperator {
-    /// `UNION ALL` keeps duplicates.
-    pub all: bool,
+    /// Which.
+    pub operation: SetOperation,
     /// Where.
     pub span: Span,
+}
+
+/// The operations on two results (ISO/IEC 39075, 14.2). With `ALL` rows count as often as they occur.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetOperation {
+    /// The rows of both.
+    Union {
+        /// `ALL`.
+        all: bool,
+    },
+    /// The rows of the first that are not in the second.
+    Except {
+        /// `ALL`.
+        all: bool,
+    },
+    /// The rows that are in both.
+    Intersect {
+        /// `ALL`.
+        all: bool,
+    },
+    /// The rows of the first, or of the second when there are none.
+    Otherwise,
+}
+
+impl SetOperation {
+    /// How it is written.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Union { all: false } => "UNION",
+            Self::Union { all: true } => "UNION ALL",
+            Self::Except { all: false } => "EXCEPT",
+            Self::Except { all: true } => "EXCEPT ALL",
+            Self::Intersect { all: false } => "INTERSECT",
+            Self::Intersect { all: true } => "INTERSECT ALL",
+            Self::Otherwise => "OTHERWISE",
+        }
+    }
 }
 
 /// Clauses, each working on the rows of the one before.
@@ -99,6 +140,8 @@ pub enum ClauseKind {
     Match {
         /// Rows without a match stay, with nulls.
         optional: bool,
+        /// `REPEATABLE ELEMENTS`: an edge may be matched more than once.
+        repeatable: bool,
         /// Joined by commas.
         patterns: Vec<PathPattern>,
         /// `WHERE`.
@@ -125,6 +168,19 @@ pub enum ClauseKind {
     Finish,
     /// A system table as rows, its columns as variables: the `FROM` of a `SELECT`.
     Table(Vec<Name>),
+    /// `CALL name(arguments) YIELD …`.
+    CallProcedure(ProcedureCall),
+    /// `[OPTIONAL] CALL (variables) { query }`: the query's rows for each row.
+    CallQuery {
+        /// Rows without one stay, with nulls.
+        optional: bool,
+        /// The variables that the query sees; without a list the dialect decides.
+        variables: Option<Vec<Name>>,
+        /// The query.
+        query: Box<Query>,
+    },
+    /// A composite query between two NEXT: all rows go in, its result comes out.
+    Composite(Box<Query>),
     /// `INSERT` or `CREATE`.
     Insert(Vec<PathPattern>),
     /// `MERGE pattern [ON CREATE SET …] [ON MATCH SET …]`.
@@ -149,6 +205,28 @@ pub enum ClauseKind {
     },
 }
 
+/// A call of a procedure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProcedureCall {
+    /// Its parts, with dots between them.
+    pub name: Vec<Name>,
+    /// Between the parentheses; without parentheses the parameters of the same names are passed.
+    pub arguments: Option<Vec<Expr>>,
+    /// `YIELD`.
+    pub yields: Option<Yield>,
+    /// Where.
+    pub span: Span,
+}
+
+/// What of a procedure's results is taken.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Yield {
+    /// `*`, and where.
+    All(Span),
+    /// Columns, under other names or not, and which rows.
+    Items(Vec<(Name, Option<Name>)>, Option<Expr>),
+}
+
 /// `WITH ORDINALITY i` or `WITH OFFSET i`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Counter {
@@ -167,6 +245,8 @@ pub struct Projection {
     pub star: Option<Span>,
     /// The columns.
     pub items: Vec<ProjectionItem>,
+    /// `HAVING`: which groups.
+    pub having: Option<Expr>,
     /// `GROUP BY`; `None` groups by every item without an aggregate.
     pub group_by: Option<Vec<Expr>>,
     /// `ORDER BY`.

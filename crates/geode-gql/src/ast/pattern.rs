@@ -8,6 +8,10 @@ use crate::Span;
 pub struct PathPattern {
     /// `p =`.
     pub variable: Option<Name>,
+    /// Which of the paths.
+    pub search: PathSearch,
+    /// What it must not repeat.
+    pub mode: Option<PathMode>,
     /// Where the path starts.
     pub start: NodePattern,
     /// An edge and the node at its other end, each.
@@ -21,6 +25,31 @@ impl PathPattern {
     pub fn nodes(&self) -> impl Iterator<Item = &NodePattern> {
         std::iter::once(&self.start).chain(self.steps.iter().map(|(_, node)| node))
     }
+}
+
+/// Which paths are taken of those that join the same two nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PathSearch {
+    /// Every one.
+    #[default]
+    Every,
+    /// So many of the shortest: `ANY SHORTEST`, `SHORTEST k`, `shortestPath(…)`; also `ANY k`, which leaves the choice open.
+    Shortest(u64),
+    /// All of the so many smallest lengths: `ALL SHORTEST`, `SHORTEST k GROUPS`, `allShortestPaths(…)`.
+    ShortestGroups(u64),
+}
+
+/// What a path must not repeat (ISO/IEC 39075, 16.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathMode {
+    /// It may repeat everything.
+    Walk,
+    /// No edge twice.
+    Trail,
+    /// No node twice, but it may end where it began.
+    Simple,
+    /// No node twice.
+    Acyclic,
 }
 
 /// `(n:Label {key: value} WHERE condition)`.
@@ -79,6 +108,8 @@ pub struct Quantifier {
     pub min: u64,
     /// At most; `None` is no bound.
     pub max: Option<u64>,
+    /// Written `?`: the variable is the edge or null, not a list.
+    pub question: bool,
     /// Where.
     pub span: Span,
 }

@@ -6,10 +6,6 @@ use crate::token::Sym;
 
 /// Words that begin a clause of the language that this version refuses, and what to use instead.
 const REFUSED: &[(&str, &str)] = &[
-    (
-        "CALL",
-        "procedures and subqueries come in a later version; write the clauses one after the other",
-    ),
     ("FOREACH", "use FOR or UNWIND followed by the writing clause"),
     (
         "LOAD",
@@ -27,8 +23,14 @@ impl Parser<'_> {
             return self.match_clause(false).map(Some);
         }
         if self.eat_keyword("OPTIONAL") {
+            if self.eat_keyword("CALL") {
+                return self.call_clause(true).map(Some);
+            }
             self.expect_keyword("MATCH")?;
             return self.match_clause(true).map(Some);
+        }
+        if self.eat_keyword("CALL") {
+            return self.call_clause(false).map(Some);
         }
         if self.eat_keyword("RETURN") {
             return Ok(Some(ClauseKind::Return(self.return_projection()?)));
@@ -78,8 +80,8 @@ impl Parser<'_> {
         }
     }
 
-    fn match_clause(&mut self, optional: bool) -> Parsed<ClauseKind> {
-        self.refuse_match_mode()?;
+    pub(super) fn match_clause(&mut self, optional: bool) -> Parsed<ClauseKind> {
+        let repeatable = self.match_mode();
         let patterns = self.comma_list(Self::path_pattern)?;
         let condition = if self.eat_keyword("WHERE") {
             Some(self.expression()?)
@@ -88,26 +90,27 @@ impl Parser<'_> {
         };
         Ok(ClauseKind::Match {
             optional,
+            repeatable,
             patterns,
             condition,
         })
     }
 
-    /// `DIFFERENT EDGES` is what Geode always does; `REPEATABLE ELEMENTS` would change answers and is refused.
-    fn refuse_match_mode(&mut self) -> Parsed<()> {
-        if self.at_keyword("REPEATABLE") && self.word_at(1).is_some() {
-            let span = self.span();
-            return Err(self.not_supported(
-                span,
-                "REPEATABLE ELEMENTS",
-                "an edge is matched once within one MATCH; use two MATCH clauses",
-            ));
+    /// `DIFFERENT EDGES`, which is the default, or `REPEATABLE ELEMENTS` (ISO/IEC 39075, 16.4); whether it is the latter.
+    fn match_mode(&mut self) -> bool {
+        const MODES: [(&str, &[&str]); 2] = [
+            ("REPEATABLE", &["ELEMENTS", "ELEMENT"]),
+            ("DIFFERENT", &["EDGES", "EDGE", "RELATIONSHIPS", "RELATIONSHIP"]),
+        ];
+        for (mode, words) in MODES {
+            if self.at_keyword(mode) && words.iter().any(|word| self.keyword_at(1, word)) {
+                self.advance();
+                self.advance();
+                self.eat_keyword("BINDINGS");
+                return mode == "REPEATABLE";
+            }
         }
-        if self.at_keyword("DIFFERENT") && (self.keyword_at(1, "EDGES") || self.keyword_at(1, "EDGE")) {
-            self.advance();
-            self.advance();
-        }
-        Ok(())
+        false
     }
 
     fn for_clause(&mut self) -> Parsed<ClauseKind> {

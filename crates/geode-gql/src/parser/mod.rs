@@ -1,8 +1,9 @@
 //! Tokens → syntax tree, by recursive descent with precedence climbing for expressions.
 //!
 //! This file is the machinery that the rules share: looking ahead, remembering what would have been accepted, saying so when nothing
-//! fits, and the nesting limit. The rules live in `statement` and `clause`, `write`, `projection`, `pattern`, `expr` and `primary`.
+//! fits, and the nesting limit. The rules live in `statement`, `clause` and `call`, `write`, `projection`, `pattern`, `expr` and `primary`.
 
+mod call;
 mod clause;
 mod expr;
 mod pattern;
@@ -20,6 +21,9 @@ use geode_types::{ErrorClass, QueryError, nearest};
 
 /// How deep parentheses, lists, maps, calls, CASE, NOT and signs may nest.
 pub const MAX_NESTING: usize = 128;
+
+/// How deep subqueries may nest: each is planned and run within the one around it.
+pub const MAX_SUBQUERY_NESTING: usize = 16;
 
 /// How many predicates (`a IN b IS NULL …`) may follow one another; they nest to the left.
 const MAX_PREDICATE_CHAIN: usize = 8;
@@ -52,6 +56,7 @@ pub fn parse(text: &str, _dialect: Dialect) -> Result<Statement, QueryError> {
         at: 0,
         expected: Vec::new(),
         depth: 0,
+        subqueries: 0,
     };
     parser.statement()
 }
@@ -71,6 +76,8 @@ struct Parser<'a> {
     /// What was asked for at `at` and not found; emptied by every step forward.
     expected: Vec<Expected>,
     depth: usize,
+    /// How many subqueries are open.
+    subqueries: usize,
 }
 
 impl<'a> Parser<'a> {
@@ -277,6 +284,21 @@ impl<'a> Parser<'a> {
         self.enter()?;
         let result = rule(self);
         self.leave();
+        result
+    }
+
+    /// Runs a rule within one more subquery, or refuses.
+    fn in_subquery<T>(&mut self, rule: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+        if self.subqueries >= MAX_SUBQUERY_NESTING {
+            let message = format!("subqueries nest deeper than {MAX_SUBQUERY_NESTING} levels");
+            return Err(
+                QueryError::compile(ErrorClass::LimitError, "NestingTooDeep", "54001", message)
+                    .at(self.source.position(self.span())),
+            );
+        }
+        self.subqueries += 1;
+        let result = self.nested(rule);
+        self.subqueries -= 1;
         result
     }
 

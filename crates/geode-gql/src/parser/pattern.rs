@@ -2,22 +2,11 @@
 
 use super::{Expected, Parsed, Parser};
 use crate::ast::{
-    Direction, EdgePattern, Expr, ExprKind, LabelExpr, Name, NodePattern, PathPattern, Quantifier,
+    Direction, EdgePattern, Expr, ExprKind, LabelExpr, Name, NodePattern, PathMode, PathPattern, PathSearch,
+    Quantifier,
 };
 use crate::token::{Sym, TokenKind};
 use crate::{Span, literal};
-
-/// Words that may begin a path pattern of GQL and select among paths; refused until quantified paths exist.
-const PATH_PREFIXES: [&str; 8] = [
-    "ALL",
-    "ANY",
-    "SHORTEST",
-    "WALK",
-    "TRAIL",
-    "SIMPLE",
-    "ACYCLIC",
-    "allShortestPaths",
-];
 
 /// What stands between the brackets of an edge.
 #[derive(Default)]
@@ -37,7 +26,26 @@ impl Parser<'_> {
             variable = Some(self.variable_name("a path's name")?);
             self.advance();
         }
-        self.refuse_path_prefix()?;
+        let mut pattern = match self.shortest_path_function() {
+            Some(search) => self.shortest_path(search)?,
+            None => {
+                let (search, mode) = self.path_prefix()?;
+                self.refuse_parentheses()?;
+                PathPattern {
+                    search,
+                    mode,
+                    ..self.path_elements()?
+                }
+            }
+        };
+        pattern.variable = variable;
+        pattern.span = self.since(start);
+        Ok(pattern)
+    }
+
+    /// Nodes and the edges between them.
+    pub(super) fn path_elements(&mut self) -> Parsed<PathPattern> {
+        let start = self.span();
         let first = self.node_pattern()?;
         let mut steps = Vec::new();
         while self.at_edge() {
@@ -45,30 +53,135 @@ impl Parser<'_> {
             steps.push((edge, self.node_pattern()?));
         }
         Ok(PathPattern {
-            variable,
+            variable: None,
+            search: PathSearch::Every,
+            mode: None,
             start: first,
             steps,
             span: self.since(start),
         })
     }
 
-    fn refuse_path_prefix(&mut self) -> Parsed<()> {
-        if let Some(word) = self.word_at(0) {
-            let shortest = word.eq_ignore_ascii_case("shortestPath");
-            if shortest
-                || PATH_PREFIXES
-                    .iter()
-                    .any(|prefix| prefix.eq_ignore_ascii_case(word))
-            {
-                let instead = "write the pattern edge by edge: (a)-[:T]->()-[:T]->(b)";
-                return Err(self.not_supported(self.span(), "a path search prefix", instead));
-            }
+    /// `shortestPath(` and `allShortestPaths(`.
+    fn shortest_path_function(&self) -> Option<PathSearch> {
+        let word = self.word_at(0).filter(|_| self.symbol_at(1, Sym::LParen))?;
+        if word.eq_ignore_ascii_case("shortestPath") {
+            Some(PathSearch::Shortest(1))
+        } else if word.eq_ignore_ascii_case("allShortestPaths") {
+            Some(PathSearch::ShortestGroups(1))
+        } else {
+            None
         }
+    }
+
+    fn shortest_path(&mut self, search: PathSearch) -> Parsed<PathPattern> {
+        self.advance();
+        self.advance();
+        let elements = self.path_elements()?;
+        self.expect_symbol(Sym::RParen)?;
+        Ok(PathPattern { search, ..elements })
+    }
+
+    /// `ALL`, `ANY`, `ANY 3`, `ANY SHORTEST`, `ALL SHORTEST`, `SHORTEST 2`, `SHORTEST 2 GROUPS`, each with a mode and `PATH` or `PATHS`
+    /// behind it, or a mode alone (ISO/IEC 39075, 16.6).
+    fn path_prefix(&mut self) -> Parsed<(PathSearch, Option<PathMode>)> {
+        if self.symbol_at(1, Sym::Equal) || self.at_symbol(Sym::LParen) {
+            return Ok((PathSearch::Every, None));
+        }
+        if self.eat_keyword("SHORTEST") {
+            let count = self.bound()?.unwrap_or(1);
+            let mode = self.path_mode();
+            let groups = self.eat_keyword("GROUPS") || self.eat_keyword("GROUP");
+            let search = if groups {
+                PathSearch::ShortestGroups(count)
+            } else {
+                PathSearch::Shortest(count)
+            };
+            return Ok((search, mode));
+        }
+        let search = if self.eat_keyword("ALL") {
+            if self.eat_keyword("SHORTEST") {
+                PathSearch::ShortestGroups(1)
+            } else {
+                PathSearch::Every
+            }
+        } else if self.eat_keyword("ANY") {
+            let shortest = self.eat_keyword("SHORTEST");
+            let count = if shortest { None } else { self.bound()? };
+            PathSearch::Shortest(count.unwrap_or(1))
+        } else {
+            PathSearch::Every
+        };
+        Ok((search, self.path_mode()))
+    }
+
+    /// `TRAIL PATHS` and its kin.
+    fn path_mode(&mut self) -> Option<PathMode> {
+        const MODES: [(&str, PathMode); 4] = [
+            ("WALK", PathMode::Walk),
+            ("TRAIL", PathMode::Trail),
+            ("SIMPLE", PathMode::Simple),
+            ("ACYCLIC", PathMode::Acyclic),
+        ];
+        let found = MODES.iter().find(|(word, _)| self.eat_keyword(word));
+        if !self.eat_keyword("PATHS") {
+            self.eat_keyword("PATH");
+        }
+        found.map(|(_, mode)| *mode)
+    }
+
+    fn refuse_parentheses(&mut self) -> Parsed<()> {
         if self.at_symbol(Sym::LParen) && self.symbol_at(1, Sym::LParen) {
             let instead = "write the pattern edge by edge: (a)-[:T]->()-[:T]->(b)";
             return Err(self.not_supported(self.span(), "a parenthesised path pattern", instead));
         }
         Ok(())
+    }
+
+    /// Whether a pattern with at least one edge begins at the parenthesis that is `ahead` steps from here, and not an expression:
+    /// `(a)-[`, `(a)--(`, `(a)-->`, `(a)<-[`, `(:A {x: 1})-->`.
+    pub(super) fn pattern_begins_at(&self, ahead: usize) -> bool {
+        if !self.symbol_at(ahead, Sym::LParen) {
+            return false;
+        }
+        let mut at = ahead + 1;
+        if matches!(self.peek(at).kind, TokenKind::Word | TokenKind::QuotedName) {
+            at += 1;
+        }
+        let filled = matches!(
+            self.peek(at).kind,
+            TokenKind::Sym(Sym::RParen | Sym::Colon | Sym::LBrace) | TokenKind::Param
+        ) || ["IS", "WHERE"].iter().any(|word| self.keyword_at(at, word));
+        let Some(close) = filled.then(|| self.closing_parenthesis(at)).flatten() else {
+            return false;
+        };
+        let symbol = |offset: usize, symbol| self.symbol_at(close + offset, symbol);
+        match self.peek(close + 1).kind {
+            TokenKind::Sym(Sym::Minus) => {
+                let dashes = symbol(2, Sym::Minus) && (symbol(3, Sym::LParen) || symbol(3, Sym::Greater));
+                symbol(2, Sym::LBracket) || dashes || (symbol(2, Sym::Greater) && symbol(3, Sym::LParen))
+            }
+            TokenKind::Sym(Sym::Less) if symbol(2, Sym::Minus) => {
+                symbol(3, Sym::LBracket) || symbol(3, Sym::Minus)
+            }
+            TokenKind::Sym(Sym::Tilde) => symbol(2, Sym::LBracket),
+            _ => false,
+        }
+    }
+
+    /// How far ahead the parenthesis is closed that is open at `from` steps ahead.
+    fn closing_parenthesis(&self, from: usize) -> Option<usize> {
+        let mut depth = 0usize;
+        for at in from.. {
+            match self.peek(at).kind {
+                TokenKind::Sym(Sym::LParen | Sym::LBracket | Sym::LBrace) => depth += 1,
+                TokenKind::Sym(Sym::RParen) if depth == 0 => return Some(at),
+                TokenKind::Sym(Sym::RParen | Sym::RBracket | Sym::RBrace) => depth = depth.checked_sub(1)?,
+                TokenKind::End => return None,
+                _ => {}
+            }
+        }
+        None
     }
 
     fn node_pattern(&mut self) -> Parsed<NodePattern> {
@@ -252,6 +365,7 @@ impl Parser<'_> {
             return Ok(Quantifier {
                 min: min.unwrap_or(1),
                 max: min,
+                question: false,
                 span: self.since(start),
             });
         }
@@ -259,6 +373,7 @@ impl Parser<'_> {
         Ok(Quantifier {
             min: min.unwrap_or(1),
             max,
+            question: false,
             span: self.since(start),
         })
     }
@@ -285,10 +400,12 @@ impl Parser<'_> {
             }
             _ => return Ok(None),
         };
+        let question = self.at_symbol(Sym::Question);
         self.advance();
         Ok(Some(Quantifier {
             min,
             max,
+            question,
             span: self.since(start),
         }))
     }

@@ -1,7 +1,10 @@
 //! What stands between operators: literals, variables, calls, CASE, lists, maps, and access to their parts.
 
 use super::{Expected, Parsed, Parser};
-use crate::ast::{AccessStep, Expr, ExprKind, Literal, Name, Quantification, TargetType};
+use crate::ast::{
+    AccessStep, Clause, Expr, ExprKind, LinearQuery, Literal, Name, PatternComprehension, Quantification,
+    Query, SubqueryKind, TargetType,
+};
 use crate::token::{Sym, TokenKind};
 use crate::{Span, literal};
 use geode_types::QueryError;
@@ -30,8 +33,12 @@ const QUANTIFICATIONS: &[(&str, Quantification)] = &[
     ("SINGLE", Quantification::Single),
 ];
 
-const NO_PATTERN_EXPRESSIONS: &str =
-    "bind the pattern with MATCH or OPTIONAL MATCH first, then test its variables";
+const SUBQUERIES: &[SubqueryKind] = &[
+    SubqueryKind::Exists,
+    SubqueryKind::Count,
+    SubqueryKind::Collect,
+    SubqueryKind::Value,
+];
 
 impl Parser<'_> {
     /// A primary with its `.key`, `[index]` and `:Label` suffixes.
@@ -131,6 +138,7 @@ impl Parser<'_> {
             TokenKind::Text => ExprKind::Literal(Literal::String(literal::text(self.source, token.span)?)),
             TokenKind::Bytes => ExprKind::Literal(Literal::Bytes(literal::bytes(self.source, token.span)?)),
             TokenKind::Param => ExprKind::Parameter(self.parameter_name(token.span)?),
+            TokenKind::MalformedNumber => return Err(self.malformed_number(token.span)),
             _ => return self.missing("an expression"),
         };
         self.advance();
@@ -138,6 +146,12 @@ impl Parser<'_> {
             kind,
             span: token.span,
         })
+    }
+
+    fn malformed_number(&self, span: Span) -> QueryError {
+        let message = format!("{} is not a number", self.source.slice(span));
+        self.error(span, "InvalidNumberLiteral", message)
+            .hint("numbers look like 42, 1_000, 0x2A, 0o52, 0b101010, 1.5 or 1.5e3; a name must not begin with a digit")
     }
 
     fn float_overflow(&self, span: Span) -> QueryError {
@@ -157,27 +171,26 @@ impl Parser<'_> {
     }
 
     fn parenthesised(&mut self) -> Parsed<Expr> {
-        let start = self.advance().span;
-        if self.at_symbol(Sym::RParen) || self.at_symbol(Sym::Colon) {
-            return Err(self.not_supported(start, "a pattern inside an expression", NO_PATTERN_EXPRESSIONS));
+        if self.pattern_begins_at(0) {
+            return self.pattern_expression();
         }
+        let start = self.advance().span;
         let inner = self.expression();
         inner.and_then(|inner| self.closed(inner, start))
     }
 
-    /// The closing parenthesis, and no edge behind it.
     fn closed(&mut self, mut inner: Expr, start: Span) -> Parsed<Expr> {
         self.expect_symbol(Sym::RParen)?;
-        let dash = usize::from(self.at_symbol(Sym::Less));
-        let next = self.peek(dash + 1).kind;
-        let edge = self.symbol_at(dash, Sym::Minus)
-            && (matches!(next, TokenKind::Sym(Sym::LBracket | Sym::Minus))
-                || (dash == 0 && next == TokenKind::Sym(Sym::Greater)));
-        if edge && matches!(inner.kind, ExprKind::Variable(_) | ExprKind::IsLabeled(..)) {
-            return Err(self.not_supported(start, "a pattern inside an expression", NO_PATTERN_EXPRESSIONS));
-        }
         inner.span = self.since(start);
         Ok(inner)
+    }
+
+    fn pattern_expression(&mut self) -> Parsed<Expr> {
+        let pattern = self.nested(Self::path_elements)?;
+        Ok(Expr {
+            span: pattern.span,
+            kind: ExprKind::Pattern(Box::new(pattern)),
+        })
     }
 
     fn list_or_comprehension(&mut self) -> Parsed<Expr> {
@@ -187,6 +200,11 @@ impl Parser<'_> {
                 kind: ExprKind::List(Vec::new()),
                 span: self.since(start),
             });
+        }
+        if self.pattern_begins_at(0)
+            || (self.at_variable() && self.symbol_at(1, Sym::Equal) && self.pattern_begins_at(2))
+        {
+            return self.nested(|parser| parser.pattern_comprehension(start));
         }
         let named = self.at_variable() && self.keyword_at(1, "IN");
         let first = self.expression();
@@ -240,6 +258,27 @@ impl Parser<'_> {
         })
     }
 
+    /// `[p = (a)-->(b) WHERE … | …]` behind its bracket.
+    fn pattern_comprehension(&mut self, start: Span) -> Parsed<Expr> {
+        let pattern = self.path_pattern()?;
+        let condition = if self.eat_keyword("WHERE") {
+            Some(self.expression()?)
+        } else {
+            None
+        };
+        self.expect_symbol(Sym::Bar)?;
+        let result = self.expression()?;
+        self.expect_symbol(Sym::RBracket)?;
+        Ok(Expr {
+            kind: ExprKind::PatternComprehension(Box::new(PatternComprehension {
+                pattern,
+                condition,
+                result,
+            })),
+            span: self.since(start),
+        })
+    }
+
     pub(super) fn map_literal(&mut self) -> Parsed<Expr> {
         let start = self.expect_symbol(Sym::LBrace)?;
         let mut entries = Vec::new();
@@ -280,6 +319,9 @@ impl Parser<'_> {
         if self.at_keyword("CASE") {
             return self.case();
         }
+        if let Some(kind) = self.at_subquery() {
+            return self.subquery(kind);
+        }
         if self.symbol_at(1, Sym::LParen) && self.token().kind == TokenKind::Word {
             return self.call();
         }
@@ -307,7 +349,6 @@ impl Parser<'_> {
                 });
             }
         }
-        self.refuse_subquery()?;
         if self.symbol_at(1, Sym::Dot) && self.namespaced_call() {
             let name = self.take_name()?;
             let message = format!("there is no function namespace {}", name.text);
@@ -327,18 +368,52 @@ impl Parser<'_> {
         self.word_at(2).is_some() && self.symbol_at(3, Sym::LParen)
     }
 
-    fn refuse_subquery(&mut self) -> Parsed<()> {
-        let refused = ["EXISTS", "COUNT", "COLLECT", "VALUE"]
+    /// `EXISTS { … }` and its kin: a query, or as an abbreviation the patterns of one MATCH.
+    fn subquery(&mut self, kind: SubqueryKind) -> Parsed<Expr> {
+        let start = self.advance().span;
+        let close = if self.eat_symbol(Sym::LParen) {
+            Sym::RParen
+        } else {
+            self.expect_symbol(Sym::LBrace)?;
+            Sym::RBrace
+        };
+        let query = self.in_subquery(|parser| {
+            if parser.at_symbol(Sym::LParen) || (parser.at_variable() && parser.symbol_at(1, Sym::Equal)) {
+                parser.only_match()
+            } else {
+                parser.query()
+            }
+        })?;
+        self.expect_symbol(close)?;
+        Ok(Expr {
+            kind: ExprKind::Subquery(kind, Box::new(query)),
+            span: self.since(start),
+        })
+    }
+
+    /// The patterns and the condition of a MATCH whose keyword is left away.
+    fn only_match(&mut self) -> Parsed<Query> {
+        let start = self.span();
+        let kind = self.match_clause(false)?;
+        let span = self.since(start);
+        Ok(Query {
+            first: LinearQuery {
+                clauses: vec![Clause { kind, span }],
+                span,
+            },
+            rest: Vec::new(),
+        })
+    }
+
+    /// Which subquery begins here: a keyword and a brace, or `EXISTS (MATCH`.
+    fn at_subquery(&self) -> Option<SubqueryKind> {
+        let kind = SUBQUERIES.iter().find(|kind| self.at_keyword(kind.text()))?;
+        let braced = self.symbol_at(1, Sym::LBrace);
+        let exists = *kind == SubqueryKind::Exists && self.symbol_at(1, Sym::LParen);
+        let queried = ["MATCH", "OPTIONAL", "FOR", "CALL", "LET"]
             .iter()
-            .find(|word| self.at_keyword(word) && self.symbol_at(1, Sym::LBrace));
-        match refused {
-            Some(word) => Err(self.not_supported(
-                self.span(),
-                &format!("{word} {{ subquery }}"),
-                NO_PATTERN_EXPRESSIONS,
-            )),
-            None => Ok(()),
-        }
+            .any(|word| self.keyword_at(2, word));
+        (braced || (exists && queried && !self.symbol_at(3, Sym::RParen))).then_some(*kind)
     }
 
     fn case(&mut self) -> Parsed<Expr> {

@@ -23,22 +23,19 @@ impl Parser<'_> {
         Ok(projection)
     }
 
-    /// `SELECT items FROM table [WHERE …] …` becomes the clauses `table, FILTER, RETURN`.
+    /// `NEXT YIELD a, b AS c`: columns of the result before.
+    pub(super) fn yield_projection(&mut self) -> Parsed<Projection> {
+        self.items()
+    }
+
+    /// SELECT becomes clauses: what FROM names, FILTER, RETURN (ISO/IEC 39075, 14.12). FROM is a system table, the patterns of the graph,
+    /// or a query in braces.
     pub(super) fn select(&mut self, span: Span, clauses: &mut Vec<Clause>) -> Parsed<()> {
         let mut projection = self.items()?;
-        let from = self.expect_keyword("FROM")?;
-        let mut table = vec![self.any_name("the name of a table, such as system.cluster_nodes")?];
-        while self.eat_symbol(Sym::Dot) {
-            table.push(self.any_name("the name of a table")?);
+        let from = self.span();
+        if self.eat_keyword("FROM") {
+            self.select_from(from, clauses)?;
         }
-        if self.at_keyword("MATCH") {
-            let instead = "write MATCH … RETURN … instead";
-            return Err(self.not_supported(self.span(), "SELECT … FROM a graph with MATCH", instead));
-        }
-        clauses.push(Clause {
-            kind: ClauseKind::Table(table),
-            span: self.since(from),
-        });
         let condition_span = self.span();
         if self.eat_keyword("WHERE") {
             let condition = self.expression()?;
@@ -50,12 +47,8 @@ impl Parser<'_> {
         if self.eat_keywords("GROUP", "BY") {
             projection.group_by = Some(self.grouping()?);
         }
-        if self.at_keyword("HAVING") {
-            return Err(self.not_supported(
-                self.span(),
-                "HAVING",
-                "filter afterwards: RETURN … NEXT FILTER …",
-            ));
+        if self.eat_keyword("HAVING") {
+            projection.having = Some(self.expression()?);
         }
         self.order_and_page(&mut projection)?;
         clauses.push(Clause {
@@ -63,6 +56,47 @@ impl Parser<'_> {
             span,
         });
         Ok(())
+    }
+
+    fn select_from(&mut self, from: Span, clauses: &mut Vec<Clause>) -> Parsed<()> {
+        if self.eat_symbol(Sym::LBrace) {
+            let query = self.in_subquery(Self::query)?;
+            self.expect_symbol(Sym::RBrace)?;
+            let kind = ClauseKind::Composite(Box::new(query));
+            let span = self.since(from);
+            clauses.push(Clause { kind, span });
+            return Ok(());
+        }
+        if self.eat_keyword("CURRENT_GRAPH") || self.at_keyword("MATCH") || self.at_keyword("OPTIONAL") {
+            return self.select_match(clauses);
+        }
+        let mut table = vec![self.any_name("the name of a table, such as system.cluster_nodes")?];
+        while self.eat_symbol(Sym::Dot) {
+            table.push(self.any_name("the name of a table")?);
+        }
+        if self.at_keyword("MATCH") {
+            let instead = "there is one graph: write FROM CURRENT_GRAPH MATCH …";
+            return Err(self.not_supported(self.span(), "SELECT … FROM a graph with a name", instead));
+        }
+        clauses.push(Clause {
+            kind: ClauseKind::Table(table),
+            span: self.since(from),
+        });
+        Ok(())
+    }
+
+    /// The MATCH clauses behind FROM.
+    fn select_match(&mut self, clauses: &mut Vec<Clause>) -> Parsed<()> {
+        loop {
+            let span = self.span();
+            let optional = self.eat_keyword("OPTIONAL");
+            self.expect_keyword("MATCH")?;
+            let kind = self.match_clause(optional)?;
+            clauses.push(Clause { kind, span });
+            if !self.at_keyword("MATCH") && !self.at_keyword("OPTIONAL") {
+                return Ok(());
+            }
+        }
     }
 
     fn items(&mut self) -> Parsed<Projection> {

@@ -2,8 +2,8 @@
 
 use super::{Parsed, Parser};
 use crate::ast::{
-    CheckpointCommand, Clause, ClauseKind, ExprKind, LinearQuery, Literal, Query, SetOperator, Statement,
-    TransactionCommand,
+    CheckpointCommand, Clause, ClauseKind, ExprKind, LinearQuery, Literal, Query, SetOperation, SetOperator,
+    Statement, TransactionCommand,
 };
 use crate::token::{Sym, TokenKind};
 
@@ -96,27 +96,105 @@ impl Parser<'_> {
         Ok(false)
     }
 
-    fn query(&mut self) -> Parsed<Query> {
-        let first = self.linear_query()?;
-        let mut rest = Vec::new();
+    /// Statements with NEXT between them, each with the rows of the one before (ISO/IEC 39075, 9.2). A linear one continues the clauses
+    /// before it; a composite one becomes a clause.
+    pub(super) fn query(&mut self) -> Parsed<Query> {
+        let start = self.span();
+        let mut clauses = Vec::new();
         loop {
             let span = self.span();
-            if self.eat_keyword("UNION") {
-                let all = self.eat_keyword("ALL");
-                if !all {
-                    self.eat_keyword("DISTINCT");
+            let composite = self.composite()?;
+            let last = !self.eat_keyword("NEXT");
+            if last && clauses.is_empty() {
+                return Ok(composite);
+            }
+            if composite.rest.is_empty() {
+                clauses.extend(composite.first.clauses);
+                if !last {
+                    self.pass_on(&mut clauses)?;
                 }
-                rest.push((
-                    SetOperator {
-                        all,
-                        span: self.since(span),
-                    },
-                    self.linear_query()?,
-                ));
             } else {
-                return Ok(Query { first, rest });
+                let kind = ClauseKind::Composite(Box::new(composite));
+                clauses.push(Clause { kind, span });
+            }
+            if last {
+                return Ok(Query {
+                    first: LinearQuery {
+                        clauses,
+                        span: self.since(start),
+                    },
+                    rest: Vec::new(),
+                });
+            }
+            let span = self.span();
+            if self.eat_keyword("YIELD") {
+                let kind = ClauseKind::With(self.yield_projection()?);
+                clauses.push(Clause { kind, span });
             }
         }
+    }
+
+    /// What a statement before NEXT returns goes on instead; one that returns nothing passes on no variables and no more than one row.
+    fn pass_on(&mut self, clauses: &mut [Clause]) -> Parsed<()> {
+        match clauses.last_mut() {
+            Some(Clause { kind, .. }) if matches!(kind, ClauseKind::Return(_)) => {
+                if let ClauseKind::Return(projection) = std::mem::replace(kind, ClauseKind::Finish) {
+                    *kind = ClauseKind::With(projection);
+                }
+                Ok(())
+            }
+            _ => Err(self
+                .error(
+                    self.previous_span(),
+                    "InvalidClauseComposition",
+                    "NEXT takes the result of RETURN",
+                )
+                .hint("end the statement before NEXT with RETURN")),
+        }
+    }
+
+    /// Linear queries with set operators between them.
+    fn composite(&mut self) -> Parsed<Query> {
+        let first = self.linear_query()?;
+        let mut rest = Vec::new();
+        while let Some(operator) = self.set_operator() {
+            rest.push((operator, self.linear_query()?));
+        }
+        Ok(Query { first, rest })
+    }
+
+    fn set_operator(&mut self) -> Option<SetOperator> {
+        let span = self.span();
+        let operation = if self.eat_keyword("UNION") {
+            SetOperation::Union {
+                all: self.set_quantifier(),
+            }
+        } else if self.eat_keyword("EXCEPT") {
+            SetOperation::Except {
+                all: self.set_quantifier(),
+            }
+        } else if self.eat_keyword("INTERSECT") {
+            SetOperation::Intersect {
+                all: self.set_quantifier(),
+            }
+        } else if self.eat_keyword("OTHERWISE") {
+            SetOperation::Otherwise
+        } else {
+            return None;
+        };
+        Some(SetOperator {
+            operation,
+            span: self.since(span),
+        })
+    }
+
+    /// Whether duplicates count: `ALL`, or `DISTINCT` and nothing.
+    fn set_quantifier(&mut self) -> bool {
+        let all = self.eat_keyword("ALL");
+        if !all {
+            self.eat_keyword("DISTINCT");
+        }
+        all
     }
 
     fn linear_query(&mut self) -> Parsed<LinearQuery> {
@@ -126,6 +204,8 @@ impl Parser<'_> {
             let span = self.span();
             if self.eat_keyword("SELECT") {
                 self.select(span, &mut clauses)?;
+            } else if self.at_symbol(Sym::LBrace) {
+                clauses.push(self.braced_query()?);
             } else {
                 match self.clause()? {
                     Some(kind) => clauses.push(Clause { kind, span }),
@@ -133,23 +213,31 @@ impl Parser<'_> {
                     None => break,
                 }
             }
-            let last = clauses.last_mut();
-            if let Some(Clause {
-                kind: kind @ (ClauseKind::Return(_) | ClauseKind::Finish),
-                ..
-            }) = last
-            {
-                if !self.eat_keyword("NEXT") {
-                    break;
-                }
-                if let ClauseKind::Return(projection) = std::mem::replace(kind, ClauseKind::Finish) {
-                    *kind = ClauseKind::With(projection);
-                }
+            let ended = clauses.last().is_some_and(|clause| {
+                matches!(
+                    clause.kind,
+                    ClauseKind::Return(_) | ClauseKind::Finish | ClauseKind::Composite(_)
+                )
+            });
+            if ended {
+                break;
             }
         }
         Ok(LinearQuery {
             clauses,
             span: self.since(start),
+        })
+    }
+
+    /// `{ query }` in the place of a linear query.
+    fn braced_query(&mut self) -> Parsed<Clause> {
+        let span = self.span();
+        self.advance();
+        let query = self.in_subquery(Self::query)?;
+        self.expect_symbol(Sym::RBrace)?;
+        Ok(Clause {
+            kind: ClauseKind::Composite(Box::new(query)),
+            span: self.since(span),
         })
     }
 }

@@ -102,6 +102,17 @@ fn compound(expr: &Expr) -> String {
             parts.extend(result.iter().map(|result| format!("(yield {})", print(result))));
             format!("({})", parts.join(" "))
         }
+        ExprKind::Pattern(pattern) => format!("(pattern {})", super::path(pattern)),
+        ExprKind::PatternComprehension(comprehension) => {
+            let mut parts = vec!["match-each".to_owned(), super::path(&comprehension.pattern)];
+            let condition = comprehension.condition.iter();
+            parts.extend(condition.map(|condition| format!("(where {})", print(condition))));
+            parts.push(format!("(yield {})", print(&comprehension.result)));
+            format!("({})", parts.join(" "))
+        }
+        ExprKind::Subquery(kind, query) => {
+            format!("({} {})", kind.text().to_lowercase(), super::query(query))
+        }
         _ => "(count *)".to_owned(),
     }
 }

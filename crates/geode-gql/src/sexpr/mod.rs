@@ -6,7 +6,7 @@ pub use expr::expression_to_sexpr;
 
 use crate::ast::{
     CheckpointCommand, Clause, ClauseKind, Direction, EdgePattern, Expr, LabelExpr, Name, NodePattern,
-    PathPattern, Projection, RemoveItem, SetItem, Statement,
+    PathPattern, PathSearch, ProcedureCall, Projection, Query, RemoveItem, SetItem, Statement, Yield,
 };
 use expr::{list, pair};
 
@@ -16,15 +16,18 @@ pub fn to_sexpr(statement: &Statement) -> String {
         Statement::Transaction(command) => format!("({command:?})").to_lowercase(),
         Statement::Checkpoint(CheckpointCommand::Create(name)) => format!("(checkpoint {name:?})"),
         Statement::Checkpoint(CheckpointCommand::Drop(name)) => format!("(drop-checkpoint {name:?})"),
-        Statement::Query(query) => {
-            let mut parts = vec![join(query.first.clauses.iter().map(clause))];
-            for (operator, linear) in &query.rest {
-                parts.push(if operator.all { "(union-all)" } else { "(union)" }.to_owned());
-                parts.push(join(linear.clauses.iter().map(clause)));
-            }
-            parts.join(" ")
-        }
+        Statement::Query(body) => query(body),
     }
+}
+
+fn query(query: &Query) -> String {
+    let mut parts = vec![join(query.first.clauses.iter().map(clause))];
+    for (operator, linear) in &query.rest {
+        let name = operator.operation.text().to_lowercase().replace(' ', "-");
+        parts.push(format!("({name})"));
+        parts.push(join(linear.clauses.iter().map(clause)));
+    }
+    parts.join(" ")
 }
 
 fn join(parts: impl Iterator<Item = String>) -> String {
@@ -101,6 +104,14 @@ fn path(path: &PathPattern) -> String {
         .variable
         .as_ref()
         .map_or_else(String::new, |name| format!("{} = ", name.text));
+    match path.search {
+        PathSearch::Every => {}
+        PathSearch::Shortest(count) => out.push_str(&format!("shortest {count} ")),
+        PathSearch::ShortestGroups(count) => out.push_str(&format!("shortest-groups {count} ")),
+    }
+    if let Some(mode) = path.mode {
+        out.push_str(&format!("{mode:?} ").to_lowercase());
+    }
     out.push_str(&node(&path.start));
     for (step_edge, step_node) in &path.steps {
         out.push_str(&edge(step_edge));
@@ -127,6 +138,8 @@ fn projection(projection: &Projection) -> String {
             .iter()
             .map(|keys| format!("(group-by {})", list(keys))),
     );
+    let having = projection.having.iter();
+    parts.extend(having.map(|having| format!("(having {})", expression_to_sexpr(having))));
     for item in &projection.order_by {
         let order = if item.descending { "desc" } else { "asc" };
         let nulls = item
@@ -183,6 +196,29 @@ fn remove_item(item: &RemoveItem) -> String {
     }
 }
 
+fn procedure(call: &ProcedureCall) -> String {
+    let name: Vec<&str> = call.name.iter().map(|part| part.text.as_str()).collect();
+    let mut parts = vec!["call".to_owned(), name.join(".")];
+    parts.extend(
+        call.arguments
+            .iter()
+            .map(|arguments| format!("[{}]", list(arguments))),
+    );
+    match &call.yields {
+        None => {}
+        Some(Yield::All(_)) => parts.push("(yield *)".to_owned()),
+        Some(Yield::Items(items, filter)) => {
+            let items = items.iter().map(|(column, alias)| match alias {
+                Some(alias) => format!("(as {} {})", alias.text, column.text),
+                None => column.text.clone(),
+            });
+            parts.push(format!("(yield {})", join(items)));
+            parts.extend(filter.iter().map(condition));
+        }
+    }
+    parts.join(" ")
+}
+
 fn clause(clause: &Clause) -> String {
     format!("({})", body(&clause.kind))
 }
@@ -191,13 +227,13 @@ fn body(kind: &ClauseKind) -> String {
     match kind {
         ClauseKind::Match {
             optional,
+            repeatable,
             patterns,
             condition: filter,
         } => {
-            let mut parts = vec![
-                if *optional { "optional-match" } else { "match" }.to_owned(),
-                paths(patterns),
-            ];
+            let mut parts = vec![if *optional { "optional-match" } else { "match" }.to_owned()];
+            parts.extend(repeatable.then(|| "repeatable".to_owned()));
+            parts.push(paths(patterns));
             parts.extend(filter.iter().map(condition));
             parts.join(" ")
         }
@@ -231,6 +267,22 @@ fn body(kind: &ClauseKind) -> String {
                     .join(".")
             )
         }
+        ClauseKind::CallProcedure(call) => procedure(call),
+        ClauseKind::CallQuery {
+            optional,
+            variables,
+            query: body,
+        } => {
+            let mut parts = vec![if *optional { "optional-call" } else { "call" }.to_owned()];
+            parts.extend(
+                variables
+                    .as_ref()
+                    .map(|variables| format!("[{}]", join(variables.iter().map(|name| name.text.clone())))),
+            );
+            parts.push(query(body));
+            parts.join(" ")
+        }
+        ClauseKind::Composite(body) => format!("composite {}", query(body)),
         ClauseKind::Insert(patterns) => format!("insert {}", paths(patterns)),
         ClauseKind::Merge {
             pattern,

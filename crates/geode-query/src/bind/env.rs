@@ -3,7 +3,7 @@
 use super::scope::Scope;
 use crate::aggregate::AggregateCall;
 use crate::types::Type;
-use geode_gql::ast::{self, ExprKind};
+use geode_gql::ast::{self, ExprKind, Mentions};
 use geode_gql::expression_to_sexpr;
 use std::collections::HashMap;
 
@@ -83,6 +83,24 @@ impl<'e> Env<'e> {
             mode: Mode::Plain,
             place,
         }
+    }
+
+    /// Whether a variable of this name can be named here.
+    pub(super) fn knows(&self, name: &str) -> bool {
+        self.locals.iter().any(|(local, _)| local == name) || self.scope.get(name).is_some()
+    }
+
+    /// The variables that can be named here and are mentioned, each once.
+    pub(super) fn names(&self, mentions: &Mentions<'_>) -> Vec<String> {
+        let locals = self.locals.iter().map(|(name, _)| name.as_str());
+        let mut names: Vec<String> = Vec::new();
+        for name in self.scope.names().chain(locals) {
+            let wanted = mentions.star || mentions.names.contains(name);
+            if wanted && !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        }
+        names
     }
 
     pub(super) fn new(scope: &'e Scope, mode: Mode<'e>, place: &'static str) -> Self {

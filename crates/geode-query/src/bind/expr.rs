@@ -184,6 +184,18 @@ impl Binder<'_> {
         span: Span,
         env: &mut Env<'_>,
     ) -> Bound<(Expr, Type)> {
+        if let (
+            "exists",
+            [
+                ast::Expr {
+                    kind: ExprKind::Pattern(pattern),
+                    ..
+                },
+            ],
+        ) = (name.text.to_ascii_lowercase().as_str(), arguments)
+        {
+            return Ok((self.pattern_predicate(pattern, env)?, Type::Bool));
+        }
         if let Some(aggregate) = Aggregate::by_name(&name.text) {
             return self.aggregate_call(aggregate, name, distinct, arguments, span, env);
         }

@@ -3,18 +3,20 @@
 //! The binder knows the scopes of variables, the functions and what can be said about types before anything runs. It does not know
 //! the catalog: an unknown label matches nothing, as GQL has it for open graphs, and is created by the first INSERT that names it.
 
+mod call;
 mod env;
 mod expr;
 mod operators;
 mod pattern;
 mod projection;
 mod scope;
+mod subquery;
 mod write;
 
 use crate::error::INVALID_VALUE_TYPE;
 use crate::expr::Expr;
 use crate::names::Names;
-use crate::plan::logical::{LinearPlan, Plan, Segment, Step};
+use crate::plan::logical::{LinearPlan, Plan, QueryPlan, Segment, Step};
 use crate::system::SystemTables;
 use crate::types::{Type, TypeSet};
 use env::Env;
@@ -61,34 +63,18 @@ pub(crate) fn bind(
         plan: LinearPlan::default(),
         segment: Segment(0),
         scope: Scope::default(),
+        start: None,
+        standalone: false,
+        subqueries: Vec::new(),
         reads_system: false,
     };
-    let columns = binder.linear_query(&query.first)?;
-    let mut parts = vec![std::mem::take(&mut binder.plan)];
-    for (operator, linear) in &query.rest {
-        binder.check_union(query, *operator)?;
-        let others = binder.linear_query(linear)?;
-        if others != columns {
-            let message = format!(
-                "UNION joins results of equal columns, not {} and {}",
-                list(columns.as_ref()),
-                list(others.as_ref())
-            );
-            return Err(
-                syntax_error(binder.source, operator.span, "DifferentColumnsInUnion", message)
-                    .hint("give the columns the same names in the same order with AS"),
-            );
-        }
-        parts.push(std::mem::take(&mut binder.plan));
-    }
-    let writes = parts.iter().flat_map(|part| &part.steps).any(Step::writes);
-    let distinct = query.rest.iter().any(|(operator, _)| !operator.all);
+    let (query, columns) = binder.composite(query)?;
     let plan = Plan {
-        parts,
-        distinct,
+        writes: query.writes(),
+        query,
         columns: columns.unwrap_or_default(),
+        subqueries: binder.subqueries,
         names: binder.names,
-        writes,
     };
     Ok(BoundQuery {
         plan,
@@ -115,7 +101,22 @@ struct Binder<'a> {
     segment: Segment,
     /// The variables that the next clause sees.
     scope: Scope,
+    /// What a linear query begins with, when it is part of a subquery.
+    start: Option<Start>,
+    /// Whether the clause is a statement of its own.
+    standalone: bool,
+    /// Plans of the subqueries that are bound.
+    subqueries: Vec<QueryPlan>,
     reads_system: bool,
+}
+
+/// The begin of a subquery.
+#[derive(Clone)]
+struct Start {
+    /// What is known of the row around it, in its first cells.
+    scope: Scope,
+    /// Whether it may end without RETURN: only its rows count.
+    may_end_open: bool,
 }
 
 impl Binder<'_> {
@@ -212,34 +213,84 @@ impl Binder<'_> {
     }
 
     fn condition(&mut self, expr: &ast::Expr, place: &'static str) -> Bound<Expr> {
-        let (bound, ty) = self.plain(expr, place)?;
-        self.require(&ty, TypeSet::BOOL, expr.span, place)?;
-        Ok(bound)
+        let scope = std::mem::take(&mut self.scope);
+        let bound = self.truth(expr, place, &mut Env::plain(&scope, place));
+        self.scope = scope;
+        bound
     }
 
-    fn check_union(&self, query: &Query, operator: ast::SetOperator) -> Bound<()> {
-        if query.rest.iter().any(|(other, _)| other.all != operator.all) {
-            let message = "UNION and UNION ALL cannot be mixed in one statement";
-            return Err(self.error(operator.span, "InvalidClauseComposition", message));
+    /// Linear queries with set operators between them, and their columns.
+    fn composite(&mut self, query: &Query) -> Bound<(QueryPlan, Option<Vec<String>>)> {
+        let alone = query.rest.is_empty();
+        let columns = self.linear_query(&query.first, alone)?;
+        let mut parts = vec![std::mem::take(&mut self.plan)];
+        for (operator, linear) in &query.rest {
+            self.check_set_operator(query, *operator)?;
+            let others = self.linear_query(linear, false)?;
+            if others != columns {
+                let message = format!(
+                    "{} joins results of equal columns, not {} and {}",
+                    operator.operation.text(),
+                    list(columns.as_ref()),
+                    list(others.as_ref())
+                );
+                return Err(self
+                    .error(operator.span, "DifferentColumnsInUnion", message)
+                    .hint("give the columns the same names in the same order with AS"));
+            }
+            parts.push(std::mem::take(&mut self.plan));
         }
-        Ok(())
+        let operation = query.rest.first().map(|(operator, _)| operator.operation);
+        Ok((QueryPlan { parts, operation }, columns))
     }
 
-    /// The columns, or none when the query returns nothing.
-    fn linear_query(&mut self, query: &LinearQuery) -> Bound<Option<Vec<String>>> {
+    /// One operator a query: mixed, they would need a precedence (ISO/IEC 39075, 14.2, has none).
+    fn check_set_operator(&self, query: &Query, operator: ast::SetOperator) -> Bound<()> {
+        let first = query.rest.first().map(|(first, _)| first.operation);
+        let Some(other) = first.filter(|first| *first != operator.operation) else {
+            return Ok(());
+        };
+        let (first, second) = (other.text(), operator.operation.text());
+        let message = format!("{first} and {second} cannot be mixed in one statement");
+        Err(self
+            .error(operator.span, "InvalidClauseComposition", message)
+            .hint("put one of them in braces: { … UNION … } EXCEPT …"))
+    }
+
+    /// Begins a plan: with one row of nothing, or with the row around a subquery.
+    fn begin(&mut self) {
         self.plan = LinearPlan::default();
-        self.scope = Scope::default();
-        let segment = self.new_segment(0);
-        self.step(Step::Unit { segment });
+        self.scope = self
+            .start
+            .as_ref()
+            .map(|start| start.scope.clone())
+            .unwrap_or_default();
+        let segment = self.new_segment(self.scope.len());
+        self.step(match self.start {
+            None => Step::Unit { segment },
+            Some(_) => Step::Argument,
+        });
+    }
+
+    /// The columns, or none when the query returns nothing. `alone` is a query without set operators.
+    fn linear_query(&mut self, query: &LinearQuery, alone: bool) -> Bound<Option<Vec<String>>> {
+        self.begin();
+        self.standalone = alone && self.start.is_none() && query.clauses.len() == 1;
         let mut columns = None;
         for (at, clause) in query.clauses.iter().enumerate() {
             columns = self.clause(clause, at == 0)?;
         }
+        let may_end_open = self.start.as_ref().is_some_and(|start| start.may_end_open);
         match query.clauses.last() {
             Some(Clause {
                 kind: ClauseKind::Return(_),
                 ..
             }) => {}
+            Some(Clause {
+                kind: ClauseKind::Composite(_) | ClauseKind::CallProcedure(_),
+                ..
+            }) if columns.is_some() => {}
+            Some(_) if may_end_open => {}
             Some(Clause { kind, .. }) if ends_a_statement(kind) => self.step(Step::Discard),
             Some(clause) => {
                 let message = "the statement ends without a result";
@@ -256,9 +307,13 @@ impl Binder<'_> {
         match &clause.kind {
             ClauseKind::Match {
                 optional,
+                repeatable,
                 patterns,
                 condition,
-            } => self.match_clause(*optional, patterns, condition.as_ref(), clause.span)?,
+            } => {
+                let modes = (*optional, *repeatable);
+                self.match_clause(modes, patterns, condition.as_ref(), clause.span)?;
+            }
             ClauseKind::Filter(condition) => {
                 let condition = self.condition(condition, "FILTER")?;
                 self.step(Step::Filter(condition));
@@ -281,6 +336,13 @@ impl Binder<'_> {
             }
             ClauseKind::Finish => {}
             ClauseKind::Table(name) => self.table(name, clause.span, first)?,
+            ClauseKind::CallProcedure(call) => return self.call_procedure(call),
+            ClauseKind::CallQuery {
+                optional,
+                variables,
+                query,
+            } => self.call_query(*optional, variables.as_deref(), query, clause.span)?,
+            ClauseKind::Composite(query) => return self.fed(query),
             ClauseKind::Insert(patterns) => self.insert(patterns)?,
             ClauseKind::Merge {
                 pattern,
@@ -378,5 +440,8 @@ fn ends_a_statement(kind: &ClauseKind) -> bool {
             | ClauseKind::Set(_)
             | ClauseKind::Remove(_)
             | ClauseKind::Delete { .. }
+            | ClauseKind::Composite(_)
+            | ClauseKind::CallProcedure(_)
+            | ClauseKind::CallQuery { .. }
     )
 }

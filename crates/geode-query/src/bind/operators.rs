@@ -32,6 +32,16 @@ impl Binder<'_> {
                 condition,
                 result,
             } => self.comprehension(variable, list, condition.as_deref(), result.as_deref(), env),
+            ExprKind::PatternComprehension(comprehension) => {
+                self.pattern_comprehension(comprehension, expr.span, env)
+            }
+            ExprKind::Subquery(kind, query) => self.subquery(*kind, query, expr.span, env),
+            ExprKind::Pattern(_) => {
+                let message = "a pattern can only stand where a truth value is asked for";
+                Err(self
+                    .error(expr.span, "UnexpectedSyntax", message)
+                    .hint("write EXISTS { … } for its existence, or [p = … | p] for its matches"))
+            }
             _ => self.predicate(expr, env),
         }
     }
@@ -144,17 +154,17 @@ impl Binder<'_> {
         condition: &ast::Expr,
         env: &mut Env<'_>,
     ) -> Bound<Expr> {
-        let (bound, ty) = self.with_local(variable, list.element(), condition, env)?;
-        self.require(
-            &ty,
-            TypeSet::BOOL,
-            condition.span,
-            "the condition of a list expression",
-        )?;
-        Ok(bound)
+        env.locals.push((variable.text.clone(), list.element()));
+        let bound = self.truth(condition, "the condition of a list expression", env);
+        env.locals.pop();
+        bound
     }
 
-    fn truth(&mut self, operand: &ast::Expr, operator: &str, env: &mut Env<'_>) -> Bound<Expr> {
+    /// A truth value; a pattern stands for its existence here.
+    pub(super) fn truth(&mut self, operand: &ast::Expr, operator: &str, env: &mut Env<'_>) -> Bound<Expr> {
+        if let ExprKind::Pattern(pattern) = &operand.kind {
+            return self.pattern_predicate(pattern, env);
+        }
         let (bound, ty) = self.expr(operand, env)?;
         self.require(&ty, TypeSet::BOOL, operand.span, operator)?;
         Ok(bound)

@@ -3,10 +3,13 @@
 use super::env::Env;
 use super::{Binder, Bound};
 use crate::expr::{Expr, LabelTest, Step as AccessStep};
-use crate::plan::logical::{EdgeDirection, EdgeTerm, Match, NodeTerm, Predicate, Step};
+use crate::function::{self, Function};
+use crate::plan::logical::{EdgeDirection, EdgeTerm, Match, NodeTerm, Predicate, Repeat, Step};
 use crate::types::{Type, TypeSet};
 use geode_gql::Span;
-use geode_gql::ast::{self, CompareOp, Direction, EdgePattern, ExprKind, Name, NodePattern, PathPattern};
+use geode_gql::ast::{
+    self, CompareOp, Direction, EdgePattern, ExprKind, Name, NodePattern, PathMode, PathPattern, PathSearch,
+};
 use geode_graph::TokenKind;
 use geode_types::{ErrorClass, QueryError};
 use std::collections::HashMap;
@@ -16,7 +19,7 @@ pub(super) const MAX_PATTERN_ELEMENTS: usize = 1000;
 
 /// A pattern while it is built.
 #[derive(Default)]
-struct Building<'e> {
+pub(super) struct Building<'e> {
     terms: Match,
     /// Node terms of the variables of this pattern.
     nodes: HashMap<String, usize>,
@@ -25,20 +28,31 @@ struct Building<'e> {
     /// Property maps and conditions, bound when all variables are known.
     properties: Vec<(usize, &'e ast::Expr)>,
     conditions: Vec<&'e ast::Expr>,
+    /// Edge terms that are chains, whose properties and conditions concern each of their edges.
+    chains: Vec<(usize, &'e EdgePattern)>,
     /// Path variables; defined last, so that no element takes their name.
     paths: Vec<(&'e Name, Expr)>,
+}
+
+impl<'e> Building<'e> {
+    pub(super) fn with_condition(condition: Option<&'e ast::Expr>) -> Self {
+        Self {
+            conditions: condition.into_iter().collect(),
+            ..Self::default()
+        }
+    }
 }
 
 impl Binder<'_> {
     pub(super) fn match_clause(
         &mut self,
-        optional: bool,
+        (optional, repeatable): (bool, bool),
         patterns: &[PathPattern],
         condition: Option<&ast::Expr>,
         span: Span,
     ) -> Bound<()> {
-        let mut building = Building::default();
-        building.conditions.extend(condition);
+        let mut building = Building::with_condition(condition);
+        building.terms.repeatable = repeatable;
         let mut pattern = self.pattern(patterns, building, span)?;
         pattern.optional = optional.then(|| self.new_slot());
         self.step(Step::Match(Box::new(pattern)));
@@ -50,7 +64,7 @@ impl Binder<'_> {
         self.pattern(std::slice::from_ref(pattern), Building::default(), pattern.span)
     }
 
-    fn pattern<'e>(
+    pub(super) fn pattern<'e>(
         &mut self,
         patterns: &'e [PathPattern],
         mut building: Building<'e>,
@@ -67,8 +81,8 @@ impl Binder<'_> {
                     .hint("use several MATCH clauses"),
             );
         }
-        for pattern in patterns {
-            self.path(pattern, &mut building)?;
+        for (number, pattern) in patterns.iter().enumerate() {
+            self.path(pattern, number, &mut building)?;
         }
         for (name, path) in std::mem::take(&mut building.paths) {
             if self.scope.get(&name.text).is_some() {
@@ -79,7 +93,11 @@ impl Binder<'_> {
             building.terms.paths.push((slot, path));
         }
         for (slot, properties) in std::mem::take(&mut building.properties) {
-            self.property_predicates(slot, properties, &mut building.terms)?;
+            let predicates = self.property_predicates(slot, properties)?;
+            building.terms.predicates.extend(predicates);
+        }
+        for (at, edge) in std::mem::take(&mut building.chains) {
+            self.chain_conditions(edge, &mut building.terms.edges[at])?;
         }
         for condition in std::mem::take(&mut building.conditions) {
             let bound = self.condition(condition, "WHERE")?;
@@ -91,7 +109,12 @@ impl Binder<'_> {
         Ok(building.terms)
     }
 
-    fn path<'e>(&mut self, pattern: &'e PathPattern, building: &mut Building<'e>) -> Bound<()> {
+    fn path<'e>(
+        &mut self,
+        pattern: &'e PathPattern,
+        number: usize,
+        building: &mut Building<'e>,
+    ) -> Bound<()> {
         if let Some(name) = &pattern.variable {
             let taken = self.scope.get(&name.text).is_some()
                 || building.paths.iter().any(|(other, _)| other.text == name.text);
@@ -99,18 +122,55 @@ impl Binder<'_> {
                 return Err(self.already_bound(name));
             }
         }
+        self.check_search(pattern)?;
         let mut at = self.node_term(&pattern.start, building)?;
         let (mut nodes, mut edges) = (vec![building.terms.nodes[at].slot], Vec::new());
         for (edge, node) in &pattern.steps {
             let next = self.node_term(node, building)?;
-            edges.push(self.edge_term(edge, at, next, building)?);
+            edges.push(self.edge_term(edge, (pattern, number), (at, next), building)?);
             nodes.push(building.terms.nodes[next].slot);
             at = next;
+        }
+        if let Some(test) = pattern.mode.and_then(mode_test) {
+            let path = Expr::Path {
+                nodes: nodes.clone(),
+                edges: edges.clone(),
+            };
+            let test = Expr::Call(test, vec![path], pattern.span);
+            building.terms.predicates.push(predicate(test));
         }
         if let Some(name) = &pattern.variable {
             building.paths.push((name, Expr::Path { nodes, edges }));
         }
         Ok(())
+    }
+
+    /// Shortest paths are looked for along one edge or chain of edges, and of several only trails.
+    fn check_search(&self, pattern: &PathPattern) -> Bound<()> {
+        let several = match pattern.search {
+            PathSearch::Every => return Ok(()),
+            PathSearch::Shortest(count) | PathSearch::ShortestGroups(count) => count > 1,
+        };
+        let longer = pattern
+            .steps
+            .iter()
+            .filter_map(|(edge, _)| edge.quantifier.as_ref())
+            .any(|quantifier| quantifier.min > 1);
+        let by_nodes = matches!(pattern.mode, Some(PathMode::Simple | PathMode::Acyclic));
+        let (what, instead) = if pattern.steps.len() != 1 {
+            (
+                "a search for shortest paths along several edge patterns",
+                "write one edge with a quantifier between two nodes: (a)-[:T]->*(b), in Cypher (a)-[:T*]->(b)",
+            )
+        } else if by_nodes && (several || longer) {
+            (
+                "a search for several or longer SIMPLE or ACYCLIC paths",
+                "search for one path of at least one edge, or for TRAIL paths",
+            )
+        } else {
+            return Ok(());
+        };
+        Err(geode_gql::not_supported(self.source, pattern.span, what, instead))
     }
 
     fn node_term<'e>(&mut self, node: &'e NodePattern, building: &mut Building<'e>) -> Bound<usize> {
@@ -172,19 +232,10 @@ impl Binder<'_> {
     fn edge_term<'e>(
         &mut self,
         edge: &'e EdgePattern,
-        from: usize,
-        to: usize,
+        (pattern, path): (&PathPattern, usize),
+        (from, to): (usize, usize),
         building: &mut Building<'e>,
     ) -> Bound<usize> {
-        if let Some(quantifier) = &edge.quantifier {
-            let instead = "write the pattern edge by edge: (a)-[:T]->()-[:T]->(b)";
-            return Err(geode_gql::not_supported(
-                self.source,
-                quantifier.span,
-                "a path of variable length",
-                instead,
-            ));
-        }
         let direction = match edge.direction {
             Direction::Right => EdgeDirection::Out,
             Direction::Left => EdgeDirection::In,
@@ -199,10 +250,22 @@ impl Binder<'_> {
                 ));
             }
         };
-        let (slot, bound) = self.edge_slot(edge.variable.as_ref(), building)?;
+        let walk = building.terms.repeatable && matches!(pattern.mode, None | Some(PathMode::Walk));
+        let repeat = self.repeat(edge, pattern.search, walk)?;
+        let group = repeat.as_ref().is_some_and(|repeat| repeat.group);
+        let (slot, bound) = self.edge_slot(edge.variable.as_ref(), group, building)?;
         let test = edge.labels.as_ref().map(|labels| self.label_test(labels));
         let types = test.as_ref().and_then(LabelTest::alternatives);
         let (types, test) = types.map_or((Vec::new(), test), |types| (types, None));
+        if repeat.is_some() {
+            building.chains.push((building.terms.edges.len(), edge));
+        } else {
+            let properties = edge.properties.as_ref();
+            building
+                .properties
+                .extend(properties.map(|properties| (slot, properties)));
+            building.conditions.extend(&edge.condition);
+        }
         building.terms.edges.push(EdgeTerm {
             slot,
             bound,
@@ -211,15 +274,49 @@ impl Binder<'_> {
             direction,
             types,
             test,
+            path,
+            trail: !walk,
+            repeat,
         });
-        building
-            .properties
-            .extend(edge.properties.as_ref().map(|properties| (slot, properties)));
-        building.conditions.extend(&edge.condition);
         Ok(slot)
     }
 
-    fn edge_slot(&mut self, name: Option<&Name>, building: &mut Building<'_>) -> Bound<(usize, bool)> {
+    /// How often the edge is followed; none is once.
+    fn repeat(&mut self, edge: &EdgePattern, search: PathSearch, walk: bool) -> Bound<Option<Box<Repeat>>> {
+        if edge.quantifier.is_none() && search == PathSearch::Every {
+            return Ok(None);
+        }
+        let bound = |bound: u64| usize::try_from(bound).unwrap_or(usize::MAX);
+        let (min, max) = edge.quantifier.as_ref().map_or((1, 1), |quantifier| {
+            (bound(quantifier.min), quantifier.max.map_or(usize::MAX, bound))
+        });
+        let ends = matches!(search, PathSearch::Shortest(1) | PathSearch::ShortestGroups(1)) && min <= 1;
+        if walk && max == usize::MAX && !ends {
+            let message = "a walk without an upper bound may never end";
+            return Err(self
+                .error(edge.span, "UnboundedWalk", message)
+                .hint("write TRAIL, SIMPLE, ACYCLIC or ANY SHORTEST before the path, or an upper bound"));
+        }
+        Ok(Some(Box::new(Repeat {
+            min,
+            max,
+            group: edge
+                .quantifier
+                .as_ref()
+                .is_some_and(|quantifier| !quantifier.question),
+            walk,
+            search,
+            element: self.new_slot(),
+            conditions: Vec::new(),
+        })))
+    }
+
+    fn edge_slot(
+        &mut self,
+        name: Option<&Name>,
+        group: bool,
+        building: &mut Building<'_>,
+    ) -> Bound<(usize, bool)> {
         let Some(name) = name else {
             return Ok((self.new_slot(), false));
         };
@@ -238,24 +335,59 @@ impl Binder<'_> {
                 .error(name.span, "RelationshipUniquenessViolation", message)
                 .hint("give the second edge a name of its own"));
         }
+        let (wanted, called, ty) = if group {
+            (TypeSet::LIST, "a list of edges", Type::List(Box::new(Type::Edge)))
+        } else {
+            (TypeSet::EDGE, "an edge", Type::Edge)
+        };
         if let Some(variable) = self.scope.get(&name.text) {
-            if !variable.ty.can_be(TypeSet::EDGE) {
-                return Err(self.type_conflict(name, variable.ty.name(), "an edge"));
+            let edges = variable.ty.element().can_be(TypeSet::EDGE);
+            if !variable.ty.can_be(wanted) || (group && !edges) {
+                return Err(self.type_conflict(name, variable.ty.name(), called));
             }
             return Ok((variable.slot, true));
         }
         let slot = self.new_slot();
-        self.scope.define(&name.text, slot, Type::Edge);
+        self.scope.define(&name.text, slot, ty);
         Ok((slot, false))
     }
 
-    fn property_predicates(&mut self, slot: usize, properties: &ast::Expr, terms: &mut Match) -> Bound<()> {
+    /// Properties and conditions of a chain, asked of each of its edges: within them the variable is one edge.
+    fn chain_conditions(&mut self, edge: &EdgePattern, term: &mut EdgeTerm) -> Bound<()> {
+        let Some(repeat) = &mut term.repeat else {
+            return Ok(());
+        };
+        if let Some(properties) = &edge.properties {
+            repeat
+                .conditions
+                .extend(self.property_predicates(repeat.element, properties)?);
+        }
+        let Some(condition) = &edge.condition else {
+            return Ok(());
+        };
+        let list = edge.variable.as_ref().and_then(|name| {
+            let list = self.scope.get(&name.text).cloned();
+            self.scope.define(&name.text, repeat.element, Type::Edge);
+            list.map(|list| (name, list))
+        });
+        let bound = self.condition(condition, "WHERE");
+        if let Some((name, list)) = list {
+            self.scope.define(&name.text, list.slot, list.ty);
+        }
+        repeat
+            .conditions
+            .extend(bound?.into_conjuncts().into_iter().map(predicate));
+        Ok(())
+    }
+
+    fn property_predicates(&mut self, slot: usize, properties: &ast::Expr) -> Bound<Vec<Predicate>> {
         let ExprKind::Map(entries) = &properties.kind else {
             let message = "a pattern to match names its properties: {key: value}";
             return Err(self
                 .error(properties.span, "InvalidParameterUse", message)
                 .hint("write {id: $id} instead of $properties"));
         };
+        let mut predicates = Vec::with_capacity(entries.len());
         for (key, value) in entries {
             let scope = std::mem::take(&mut self.scope);
             let bound = self.expr(value, &mut Env::plain(&scope, "a pattern"));
@@ -265,12 +397,21 @@ impl Binder<'_> {
                 Box::new(Expr::Slot(slot)),
                 vec![AccessStep::Key(key_index, key.span)],
             );
-            terms.predicates.push(predicate(Expr::Compare(
+            predicates.push(predicate(Expr::Compare(
                 Box::new(property),
                 vec![(CompareOp::Equal, bound?.0)],
             )));
         }
-        Ok(())
+        Ok(predicates)
+    }
+}
+
+/// What a path of this mode must satisfy beyond taking no edge twice.
+fn mode_test(mode: PathMode) -> Option<&'static Function> {
+    match mode {
+        PathMode::Walk | PathMode::Trail => None,
+        PathMode::Simple => Some(&function::IS_SIMPLE),
+        PathMode::Acyclic => Some(&function::IS_ACYCLIC),
     }
 }
 

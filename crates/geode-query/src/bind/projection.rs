@@ -11,7 +11,7 @@ use crate::expr::Expr;
 use crate::plan::logical::{SortKey, Step};
 use crate::types::{Type, TypeSet};
 use geode_gql::Span;
-use geode_gql::ast::{self, AccessStep, ExprKind, Literal, Projection, UnaryOp};
+use geode_gql::ast::{self, AccessStep, ExprKind, Literal, Mentions, Projection, UnaryOp};
 use geode_types::{ErrorClass, QueryError};
 use std::collections::HashSet;
 
@@ -36,9 +36,10 @@ impl Binder<'_> {
         is_with: bool,
         span: Span,
     ) -> Bound<Vec<String>> {
-        let columns = self.columns(projection, is_with, span)?;
-        let aggregated =
-            projection.group_by.is_some() || projection.items.iter().any(|item| has_aggregate(&item.expr));
+        let (columns, unnamed) = self.columns(projection, is_with, span)?;
+        let aggregated = projection.group_by.is_some()
+            || projection.having.is_some()
+            || projection.items.iter().any(|item| has_aggregate(&item.expr));
         let before = std::mem::take(&mut self.scope);
         let placed = if aggregated {
             self.grouped(projection, &columns, &before)?
@@ -62,6 +63,10 @@ impl Binder<'_> {
             }
         }
         self.order_and_page(projection, &visible, only_columns.then_some((&repeated, &before)))?;
+        // What is wrong with expressions is said first, as openCypher's kit has it.
+        if let Some(error) = unnamed {
+            return Err(error);
+        }
         Ok(self.finish(columns, placed))
     }
 
@@ -77,8 +82,14 @@ impl Binder<'_> {
         columns.into_iter().map(|column| column.name).collect()
     }
 
-    fn columns<'e>(&self, projection: &'e Projection, is_with: bool, span: Span) -> Bound<Vec<Column<'e>>> {
-        let mut columns = Vec::new();
+    /// The columns, and the error of those that have no name and need one.
+    fn columns<'e>(
+        &self,
+        projection: &'e Projection,
+        is_with: bool,
+        span: Span,
+    ) -> Bound<(Vec<Column<'e>>, Option<QueryError>)> {
+        let (mut columns, mut unnamed) = (Vec::new(), None);
         if let Some(star) = projection.star {
             if self.scope.is_empty() && !is_with {
                 let message = "* stands for all variables, and there are none";
@@ -96,9 +107,11 @@ impl Binder<'_> {
                 (None, ExprKind::Variable(name)) => name.clone(),
                 (None, _) if is_with => {
                     let message = "an expression in WITH needs a name";
-                    return Err(self
-                        .error(item.expr.span, "NoExpressionAlias", message)
-                        .hint("write AS name behind it"));
+                    unnamed.get_or_insert_with(|| {
+                        self.error(item.expr.span, "NoExpressionAlias", message)
+                            .hint("write AS name behind it")
+                    });
+                    self.source.slice(item.expr.span).to_owned()
                 }
                 (None, _) => self.source.slice(item.expr.span).to_owned(),
             };
@@ -118,7 +131,7 @@ impl Binder<'_> {
         if columns.is_empty() && !is_with {
             return Err(self.error(span, "UnexpectedSyntax", "the result has no columns"));
         }
-        Ok(columns)
+        Ok((columns, unnamed))
     }
 
     /// Columns without aggregates: variables stay where they are, the rest is computed into new cells.
@@ -206,8 +219,22 @@ impl Binder<'_> {
                 }
             });
         }
+        let having = match &projection.having {
+            None => None,
+            Some(having) => {
+                let mode = Mode::Grouped {
+                    keys: &known,
+                    calls: &mut calls,
+                    any_key: true,
+                };
+                Some(self.truth(having, "HAVING", &mut Env::new(before, mode, "HAVING"))?)
+            }
+        };
         let segment = self.new_segment(keys.len() + calls.len());
         self.step(Step::Aggregate { keys, calls, segment });
+        if let Some(having) = having {
+            self.step(Step::Filter(having));
+        }
         let (mut placed, mut cells) = (Vec::new(), Vec::new());
         for (expr, ty) in bound {
             placed.push(self.place(expr, ty, &mut cells));
@@ -271,8 +298,7 @@ impl Binder<'_> {
             self.step(Step::Page { offset, limit });
         }
         if let Some(condition) = &projection.condition {
-            let (bound, ty) = self.expr(condition, &mut env("WHERE"))?;
-            self.require(&ty, TypeSet::BOOL, condition.span, "WHERE")?;
+            let bound = self.truth(condition, "WHERE", &mut env("WHERE"))?;
             self.step(Step::Filter(bound));
         }
         Ok(())
@@ -333,13 +359,15 @@ pub(super) fn has_aggregate(expr: &ast::Expr) -> bool {
 
 /// Whether a variable of this name stands anywhere in the expression.
 pub(super) fn mentions(expr: &ast::Expr, variable: &str) -> bool {
-    matches!(&expr.kind, ExprKind::Variable(name) if name == variable)
-        || any_child(expr, &mut |child| mentions(child, variable))
+    let mentions = Mentions::of(expr);
+    mentions.star || mentions.names.contains(variable)
 }
 
 fn any_child(expr: &ast::Expr, test: &mut impl FnMut(&ast::Expr) -> bool) -> bool {
     match &expr.kind {
         ExprKind::Literal(_) | ExprKind::Parameter(_) | ExprKind::Variable(_) | ExprKind::CountStar => false,
+        // Aggregates within are about their own rows.
+        ExprKind::Pattern(_) | ExprKind::PatternComprehension(_) | ExprKind::Subquery(..) => false,
         ExprKind::Access(base, steps) => {
             test(base)
                 || steps.iter().any(|step| match step {

@@ -33,6 +33,18 @@ impl Scope {
         }
     }
 
+    /// The cells, in the order of definition.
+    pub(super) fn slots(&self) -> Vec<usize> {
+        self.names()
+            .filter_map(|name| self.get(name))
+            .map(|variable| variable.slot)
+            .collect()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.order.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.order.is_empty()
     }

@@ -1,5 +1,6 @@
 //! Physical operators → running ones.
 
+use super::apply::{Apply, Feed};
 use super::chain::{Chain, Operator};
 use super::collect::{Distinct, Group};
 use super::expand::{Expansion, endpoints};
@@ -27,11 +28,19 @@ fn operator<'p>(op: &'p Op<'p>, widths: &[usize]) -> Box<dyn Operator + 'p> {
         Op::Seek { slot, id } => Box::new(seek(*slot, id)),
         Op::Scan { slot, label } => Box::new(Scan::new(*slot, *label)),
         Op::Expand(spec) => Box::new(Expansion::new(spec.clone())),
+        Op::Repeat(spec) => super::repeat::repeat(spec),
+        Op::EachEdge {
+            slot,
+            element,
+            condition,
+        } => super::repeat::each_edge(*slot, *element, condition),
         Op::Endpoints(spec) => Box::new(endpoints(spec.clone())),
         Op::Labels { slot, test } => rowwise::labels(*slot, test),
         Op::Filter(condition) => rowwise::filter(condition),
         Op::Paths(paths) => rowwise::extend(paths),
         Op::Optional { inner, marker } => Box::new(Optional::new(inner, *marker)),
+        Op::Apply { apply, query } => Box::new(Apply::new(apply, query)),
+        Op::Feed { query, width } => Box::new(Feed::new(query, *width)),
         Op::Merge { inner, merge: spec } => merge(inner, spec),
     }
 }
@@ -62,11 +71,17 @@ fn step_operator<'p>(step: &'p Step, widths: &[usize]) -> Box<dyn Operator + 'p>
         Step::Distinct(slots) => Box::new(Distinct::new(slots)),
         Step::Sort(keys) => Box::new(Sort::new(keys, None)),
         Step::Page { offset, limit } => Box::new(Page::new(offset.as_ref(), limit.as_ref(), false)),
+        Step::Procedure(spec) => super::procedure::procedure(spec),
         Step::Compact { slots, segment } => rowwise::compact(slots, width(segment)),
         Step::Insert(elements) => write::insert(elements),
         Step::Set(actions) => write::set(actions),
         Step::Delete { detach, targets } => write::delete(*detach, targets),
-        // Lowering has replaced both; an empty result is the harmless reading of a plan that was not lowered.
-        Step::Discard | Step::Match(_) | Step::Merge(_) => rowwise::discard(),
+        // Lowering has replaced all but the first; an empty result is the harmless reading of a plan that was not lowered.
+        Step::Discard
+        | Step::Argument
+        | Step::Match(_)
+        | Step::Merge(_)
+        | Step::Apply(_)
+        | Step::Feed { .. } => rowwise::discard(),
     }
 }

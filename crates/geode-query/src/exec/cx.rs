@@ -7,6 +7,7 @@ use crate::bind::Param;
 use crate::datum::{Datum, EdgeDatum, Entries};
 use crate::error;
 use crate::names::{NameIndex, Names};
+use crate::plan::physical::LoweredQuery;
 use geode_gql::{Source, Span};
 use geode_graph::TokenKind;
 use geode_types::{EdgeId, ErrorClass, NodeId, QueryError};
@@ -28,6 +29,8 @@ pub(crate) struct Cx<'a> {
     pub locals: Vec<Datum>,
     /// The rows that nested chains start from, innermost last.
     pub arguments: Vec<Rows>,
+    /// The plans of queries within expressions, by number.
+    pub subqueries: &'a [LoweredQuery<'a>],
     memory: usize,
     buffered_rows: usize,
     /// The state of rand(), from the operating system's entropy once per execution.
@@ -59,6 +62,7 @@ impl<'a> Cx<'a> {
             params: converted,
             locals: Vec::new(),
             arguments: Vec::new(),
+            subqueries: &[],
             memory: 0,
             buffered_rows: 0,
             random: RandomState::new().build_hasher().finish(),

@@ -1,7 +1,7 @@
 //! Evaluates bound expressions for a row.
 
 use super::{Cx, access, arithmetic};
-use crate::datum::{Datum, PathDatum};
+use crate::datum::Datum;
 use crate::error;
 use crate::expr::{Expr, LabelTest, Step};
 use crate::function;
@@ -72,7 +72,8 @@ pub(crate) fn eval(expr: &Expr, row: &[Datum], cx: &mut Cx<'_>) -> Evaluated {
             condition,
             result,
         } => comprehension(list, condition.as_deref(), result.as_deref(), row, cx),
-        Expr::Path { nodes, edges } => Ok(path(nodes, edges, row)),
+        Expr::Path { nodes, edges } => super::repeat::path(nodes, edges, row, cx),
+        Expr::Subquery(subquery) => super::subquery::value(subquery, row, cx),
     }
 }
 
@@ -351,32 +352,4 @@ fn comprehension(
         out.extend(mapped);
     }
     Ok(Datum::list(out))
-}
-
-/// Null when an element is null, as under OPTIONAL MATCH.
-fn path(nodes: &[usize], edges: &[usize], row: &[Datum]) -> Datum {
-    let nodes: Option<Vec<_>> = nodes
-        .iter()
-        .map(|slot| {
-            if let Datum::Node(id) = row[*slot] {
-                Some(id)
-            } else {
-                None
-            }
-        })
-        .collect();
-    let edges: Option<Vec<_>> = edges
-        .iter()
-        .map(|slot| {
-            if let Datum::Edge(edge) = row[*slot] {
-                Some(edge)
-            } else {
-                None
-            }
-        })
-        .collect();
-    match (nodes, edges) {
-        (Some(nodes), Some(edges)) => Datum::Path(Arc::new(PathDatum { nodes, edges })),
-        _ => Datum::Null,
-    }
 }

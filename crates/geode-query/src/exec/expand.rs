@@ -59,11 +59,7 @@ impl<'p> Expansion<'p> {
         sources.sort_unstable();
         sources.dedup();
         let types = cx.types(self.spec.types)?;
-        let direction = match self.spec.direction {
-            EdgeDirection::Out => Direction::Out,
-            EdgeDirection::In => Direction::In,
-            EdgeDirection::Both => Direction::Both,
-        };
+        let direction = store_direction(self.spec.direction);
         for source in sources {
             let start = self.adjacent.len();
             cx.graph
@@ -144,7 +140,15 @@ impl Operator for Expansion<'_> {
     }
 }
 
-fn node_of(datum: &Datum) -> Option<NodeId> {
+pub(super) fn store_direction(direction: EdgeDirection) -> Direction {
+    match direction {
+        EdgeDirection::Out => Direction::Out,
+        EdgeDirection::In => Direction::In,
+        EdgeDirection::Both => Direction::Both,
+    }
+}
+
+pub(super) fn node_of(datum: &Datum) -> Option<NodeId> {
     if let Datum::Node(id) = datum {
         Some(*id)
     } else {
@@ -152,17 +156,20 @@ fn node_of(datum: &Datum) -> Option<NodeId> {
     }
 }
 
-fn edge_datum(adjacent: &Adjacent) -> Datum {
+pub(super) fn edge_datum(adjacent: &Adjacent) -> Datum {
     Datum::Edge(EdgeDatum {
         id: adjacent.edge,
         edge_type: adjacent.edge_type,
     })
 }
 
-fn is_taken(row: &[Datum], slots: &[usize], edge: u64) -> bool {
-    slots
-        .iter()
-        .any(|slot| matches!(&row[*slot], Datum::Edge(taken) if taken.id.0 == edge))
+/// Whether one of these cells is the edge, or a chain with it.
+pub(super) fn is_taken(row: &[Datum], slots: &[usize], edge: u64) -> bool {
+    let is = |datum: &Datum| matches!(datum, Datum::Edge(taken) if taken.id.0 == edge);
+    slots.iter().any(|slot| match &row[*slot] {
+        Datum::List(chain) => chain.iter().any(is),
+        other => is(other),
+    })
 }
 
 /// The ends of edges that are already known, in every way the pattern allows.

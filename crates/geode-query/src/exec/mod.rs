@@ -1,10 +1,12 @@
 //! Runs physical plans: operators in a chain, batches of rows between them, one transaction below.
 
 mod access;
+mod apply;
 pub(crate) mod arithmetic;
 mod build;
 mod chain;
 mod collect;
+mod composite;
 mod cx;
 mod eval;
 mod expand;
@@ -12,12 +14,16 @@ mod graph;
 mod merge;
 mod optional;
 mod output;
+mod procedure;
+mod repeat;
 mod rows;
 mod rowwise;
 mod run;
 mod scan;
+mod shortest;
 mod sort;
 mod source;
+mod subquery;
 mod write;
 
 pub(crate) use cx::Cx;

@@ -23,7 +23,7 @@ impl<F: FnMut(Rows, &mut Cx<'_>) -> Result<Rows, QueryError>> Operator for RowWi
     }
 }
 
-fn keep(
+pub(super) fn keep(
     mut rows: Rows,
     mut test: impl FnMut(&[Datum]) -> Result<bool, QueryError>,
 ) -> Result<Rows, QueryError> {

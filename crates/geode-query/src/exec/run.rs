@@ -1,21 +1,18 @@
 //! One execution: plan for this graph, pull the rows, hand them out.
 
-use super::build::build;
+use super::composite::Composite;
 use super::cx::Cx;
 use super::output::to_value;
-use super::rows::Rows;
 use super::{Context, Params};
 use crate::bind::Param;
 use crate::exec::graph::Graph;
 use crate::names::NameIndex;
-use crate::plan::explain::explain as explain_ops;
+use crate::plan::explain::explain_query;
 use crate::plan::logical::Plan;
 use crate::plan::matching::Statistics;
-use crate::plan::physical::lower;
-use crate::semantics::Key;
+use crate::plan::physical::{LoweredQuery, lower_query};
 use geode_gql::Source;
 use geode_types::{ErrorClass, QueryError, Summary, Value};
-use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 /// The counts of the catalog, as the planner asks for them.
@@ -53,46 +50,37 @@ pub(crate) fn run(
     context: &Context<'_>,
     sink: &mut dyn FnMut(Vec<Vec<Value>>) -> ControlFlow<()>,
 ) -> Result<(), QueryError> {
+    let subqueries;
     let mut cx = Cx::new(graph, context, Source::new(text), &plan.names, wanted, params)?;
-    let mut seen = HashSet::new();
-    for part in &plan.parts {
-        let ops = lower(part, plan.writes, &mut cx)?;
-        let mut chain = build(&ops, &part.widths);
-        while let Some(mut rows) = chain.next(&mut cx)? {
-            if plan.distinct {
-                drop_seen(&mut rows, &mut seen, &mut cx)?;
-            }
-            let values = rows.iter().map(|row| {
-                row.iter()
-                    .map(|cell| to_value(cell, &cx))
-                    .collect::<Result<Vec<_>, _>>()
-            });
-            let values = values.collect::<Result<Vec<_>, _>>()?;
-            if !values.is_empty() && sink(values).is_break() {
-                let message = "the receiver of the rows has gone";
-                return Err(QueryError::runtime(
-                    ErrorClass::UnavailableError,
-                    "Cancelled",
-                    "5GC01",
-                    message,
-                ));
-            }
+    subqueries = lower_subqueries(plan, &mut cx)?;
+    cx.subqueries = &subqueries;
+    let query = lower_query(&plan.query, plan.writes, &mut cx)?;
+    let mut composite = Composite::new(&query, None);
+    while let Some(rows) = composite.next(&mut cx)? {
+        let values = rows.iter().map(|row| {
+            row.iter()
+                .map(|cell| to_value(cell, &cx))
+                .collect::<Result<Vec<_>, _>>()
+        });
+        let values = values.collect::<Result<Vec<_>, _>>()?;
+        if sink(values).is_break() {
+            let message = "the receiver of the rows has gone";
+            return Err(QueryError::runtime(
+                ErrorClass::UnavailableError,
+                "Cancelled",
+                "5GC01",
+                message,
+            ));
         }
     }
     Ok(())
 }
 
-fn drop_seen(rows: &mut Rows, seen: &mut HashSet<Key>, cx: &mut Cx<'_>) -> Result<(), QueryError> {
-    let mut keep = Vec::with_capacity(rows.len());
-    for row in rows.iter() {
-        let new = seen.insert(Key(row.into()));
-        if new {
-            cx.hold(1, super::rows::row_bytes(row))?;
-        }
-        keep.push(new);
-    }
-    rows.retain(&keep);
-    Ok(())
+fn lower_subqueries<'p>(plan: &'p Plan, cx: &mut Cx<'_>) -> Result<Vec<LoweredQuery<'p>>, QueryError> {
+    plan.subqueries
+        .iter()
+        .map(|subquery| lower_query(subquery, false, cx))
+        .collect()
 }
 
 /// The physical plan as text, for this graph.
@@ -105,9 +93,15 @@ pub(crate) fn explain(
     let context = Context::default();
     let mut cx = Cx::new(graph, &context, Source::new(""), &plan.names, wanted, params)?;
     let mut out = String::new();
-    for part in &plan.parts {
-        let ops = lower(part, plan.writes, &mut cx)?;
-        explain_ops(&ops, &plan.names, 0, &mut out);
+    explain_query(
+        &lower_query(&plan.query, plan.writes, &mut cx)?,
+        &plan.names,
+        0,
+        &mut out,
+    );
+    for (number, subquery) in lower_subqueries(plan, &mut cx)?.iter().enumerate() {
+        out.push_str(&format!("Subquery {number}\n"));
+        explain_query(subquery, &plan.names, 2, &mut out);
     }
     Ok(out)
 }

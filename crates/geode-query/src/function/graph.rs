@@ -5,6 +5,7 @@ use crate::datum::Datum;
 use crate::exec::Cx;
 use crate::types::{Type, TypeSet};
 use geode_types::QueryError;
+use std::collections::HashSet;
 
 const NODE: TypeSet = TypeSet::NODE;
 const ELEMENT: TypeSet = TypeSet::NODE.or(TypeSet::EDGE);
@@ -38,6 +39,35 @@ pub(super) const FUNCTIONS: &[Function] = &[
     )
     .sees_null(),
 ];
+
+/// Not to be called by name: what SIMPLE asks of a path.
+pub(crate) static IS_SIMPLE: Function = function(
+    "is_simple",
+    &[TypeSet::PATH],
+    super::bool_type,
+    Run::Pure(|arguments| Ok(repeats_no_node(&arguments[0], true))),
+);
+
+/// Not to be called by name: what ACYCLIC asks of a path.
+pub(crate) static IS_ACYCLIC: Function = function(
+    "is_acyclic",
+    &[TypeSet::PATH],
+    super::bool_type,
+    Run::Pure(|arguments| Ok(repeats_no_node(&arguments[0], false))),
+);
+
+/// Whether a path comes to no node twice; `closed` allows it to end where it began.
+fn repeats_no_node(path: &Datum, closed: bool) -> Datum {
+    let Datum::Path(path) = path else {
+        return Datum::Null;
+    };
+    let nodes = match path.nodes.as_slice() {
+        [first, middle @ .., last] if closed && first == last => [&[*first], middle].concat(),
+        nodes => nodes.to_vec(),
+    };
+    let mut seen = HashSet::new();
+    Datum::Bool(nodes.into_iter().all(|node| seen.insert(node)))
+}
 
 fn node_type(_arguments: &[Type]) -> Type {
     Type::Node

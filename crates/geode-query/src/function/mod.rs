@@ -10,6 +10,7 @@ mod numbers;
 mod strings;
 
 pub(crate) use convert::cast;
+pub(crate) use graph::{IS_ACYCLIC, IS_SIMPLE};
 
 use crate::datum::Datum;
 use crate::error;

@@ -1,7 +1,7 @@
 //! A plan as text, one operator a line: what golden tests compare.
 
 use super::logical::{EdgeDirection, Step};
-use super::physical::{Expand, Op};
+use super::physical::{Expand, LoweredQuery, Op};
 use crate::names::{NameIndex, Names};
 use std::fmt::Write;
 
@@ -9,9 +9,21 @@ use std::fmt::Write;
 pub(crate) fn explain(ops: &[Op<'_>], names: &Names, indent: usize, out: &mut String) {
     for op in ops {
         let _ = writeln!(out, "{:indent$}{}", "", line(op, names));
-        if let Op::Optional { inner, .. } | Op::Merge { inner, .. } = op {
-            explain(inner, names, indent + 2, out);
+        match op {
+            Op::Optional { inner, .. } | Op::Merge { inner, .. } => explain(inner, names, indent + 2, out),
+            Op::Apply { query, .. } | Op::Feed { query, .. } => explain_query(query, names, indent + 2, out),
+            _ => {}
         }
+    }
+}
+
+/// The parts of a query, with what joins them between.
+pub(crate) fn explain_query(query: &LoweredQuery<'_>, names: &Names, indent: usize, out: &mut String) {
+    for (at, (ops, _)) in query.parts.iter().enumerate() {
+        if let Some(operation) = query.operation.filter(|_| at > 0) {
+            let _ = writeln!(out, "{:indent$}{}", "", operation.text());
+        }
+        explain(ops, names, indent, out);
     }
 }
 
@@ -37,12 +49,24 @@ fn line(op: &Op<'_>, names: &Names) -> String {
             if expand.to_bound { "ExpandInto" } else { "Expand" },
             edge(expand, names)
         ),
+        Op::Repeat(repeat) => format!(
+            "{} {}",
+            if repeat.expand.to_bound {
+                "RepeatInto"
+            } else {
+                "Repeat"
+            },
+            edge(&repeat.expand, names)
+        ),
+        Op::EachEdge { slot, .. } => format!("EachEdge {slot}"),
         Op::Endpoints(expand) => format!("Endpoints {}", edge(expand, names)),
         Op::Labels { slot, .. } => format!("Labels {slot}"),
         Op::Filter(_) => "Filter".to_owned(),
         Op::Paths(_) => "Paths".to_owned(),
         Op::Optional { .. } => "Optional".to_owned(),
         Op::Merge { .. } => "Merge".to_owned(),
+        Op::Apply { .. } => "Apply".to_owned(),
+        Op::Feed { .. } => "Feed".to_owned(),
     }
 }
 
@@ -67,6 +91,7 @@ fn edge(expand: &Expand<'_>, names: &Names) -> String {
 fn step_name(step: &Step) -> &'static str {
     match step {
         Step::Unit { .. } => "Unit",
+        Step::Argument => "Argument",
         Step::Table { .. } => "Table",
         Step::Match(_) => "Match",
         Step::Filter(_) => "Filter",
@@ -76,6 +101,9 @@ fn step_name(step: &Step) -> &'static str {
         Step::Distinct(_) => "Distinct",
         Step::Sort(_) => "Sort",
         Step::Page { .. } => "Page",
+        Step::Apply(_) => "Apply",
+        Step::Feed { .. } => "Feed",
+        Step::Procedure(_) => "Procedure",
         Step::Compact { .. } => "Compact",
         Step::Insert(_) => "Insert",
         Step::Merge(_) => "Merge",

@@ -5,6 +5,9 @@
 use crate::aggregate::AggregateCall;
 use crate::expr::{Expr, LabelTest};
 use crate::names::{NameIndex, Names};
+use crate::system::ParameterType;
+use geode_gql::Span;
+use geode_gql::ast::{PathSearch, SetOperation};
 
 /// Number of a row layout within its plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,16 +16,31 @@ pub(crate) struct Segment(pub usize);
 /// A whole query.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// Operands of UNION, at least one.
-    pub parts: Vec<LinearPlan>,
-    /// Whether the union drops duplicates.
-    pub distinct: bool,
+    pub query: QueryPlan,
     /// The result's columns; empty when nothing is returned.
     pub columns: Vec<String>,
+    /// Queries within expressions, by number.
+    pub subqueries: Vec<QueryPlan>,
     /// What the steps' name numbers stand for.
     pub names: Names,
     /// Whether any step writes.
     pub writes: bool,
+}
+
+/// Linear queries and how their results become one.
+#[derive(Debug, Default)]
+pub(crate) struct QueryPlan {
+    /// At least one.
+    pub parts: Vec<LinearPlan>,
+    /// What joins neighbours; of no meaning for a single part.
+    pub operation: Option<SetOperation>,
+}
+
+impl QueryPlan {
+    /// Whether any step writes.
+    pub(crate) fn writes(&self) -> bool {
+        self.parts.iter().flat_map(|part| &part.steps).any(Step::writes)
+    }
 }
 
 /// One linear query.
@@ -38,6 +56,8 @@ pub(crate) struct LinearPlan {
 pub(crate) enum Step {
     /// One row without values.
     Unit { segment: Segment },
+    /// The rows that the plan around hands in.
+    Argument,
     /// The rows of a system table.
     Table { name: String, segment: Segment },
     /// Matches of a pattern.
@@ -67,6 +87,12 @@ pub(crate) enum Step {
         offset: Option<Expr>,
         limit: Option<Expr>,
     },
+    /// For each row the rows of a query.
+    Apply(Box<Apply>),
+    /// All rows go into a query, whose rows come out.
+    Feed { query: Box<QueryPlan>, segment: Segment },
+    /// For each row the rows of a procedure.
+    Procedure(Box<Procedure>),
     /// Keeps only these cells, in this order.
     Compact { slots: Vec<usize>, segment: Segment },
     /// Creates nodes and edges.
@@ -79,6 +105,31 @@ pub(crate) enum Step {
     Delete { detach: bool, targets: Vec<Expr> },
     /// Swallows the rows of a statement that returns nothing.
     Discard,
+}
+
+/// A query that is run for each row.
+#[derive(Debug)]
+pub(crate) struct Apply {
+    pub query: QueryPlan,
+    /// The first cells of its rows.
+    pub imports: Vec<Expr>,
+    /// Where its columns go. None when it returns nothing: then the row goes on as it is.
+    pub outputs: Option<Vec<usize>>,
+    /// Whether a row without a result goes on, with nulls.
+    pub optional: bool,
+}
+
+/// A procedure that is called for each row.
+#[derive(Debug)]
+pub(crate) struct Procedure {
+    pub name: String,
+    /// Each with the type that it is made.
+    pub arguments: Vec<(Expr, ParameterType)>,
+    /// Columns of the result and where they go.
+    pub outputs: Vec<(usize, usize)>,
+    /// Whether it has no result at all, so that the row goes on as it is.
+    pub is_void: bool,
+    pub span: Span,
 }
 
 /// A key of ORDER BY.
@@ -94,6 +145,8 @@ pub(crate) struct SortKey {
 pub(crate) struct Match {
     /// For OPTIONAL: the cell that numbers the incoming rows while their matches are looked for.
     pub optional: Option<usize>,
+    /// Whether an edge may be matched more than once.
+    pub repeatable: bool,
     pub nodes: Vec<NodeTerm>,
     pub edges: Vec<EdgeTerm>,
     /// Conjuncts; each is applied as soon as its slots are filled.
@@ -111,7 +164,7 @@ pub(crate) struct NodeTerm {
     pub labels: Option<LabelTest>,
 }
 
-/// An edge of a pattern; later quantifiers become a field here and an operator beside `Expand`.
+/// An edge of a pattern, or a chain of edges.
 #[derive(Debug)]
 pub(crate) struct EdgeTerm {
     pub slot: usize,
@@ -125,6 +178,30 @@ pub(crate) struct EdgeTerm {
     pub types: Vec<NameIndex>,
     /// A label expression that is no plain choice of types.
     pub test: Option<LabelTest>,
+    /// The number of its path pattern.
+    pub path: usize,
+    /// Whether that path takes no edge twice even where edges may repeat.
+    pub trail: bool,
+    /// When it stands for a chain of edges.
+    pub repeat: Option<Box<Repeat>>,
+}
+
+/// How often an edge is followed.
+#[derive(Debug)]
+pub(crate) struct Repeat {
+    pub min: usize,
+    /// `usize::MAX` is no bound.
+    pub max: usize,
+    /// Whether the variable is the list of the edges; otherwise it is the only edge, or null when there is none.
+    pub group: bool,
+    /// Whether an edge may be in the chain more than once.
+    pub walk: bool,
+    /// Which of the chains that join the same two nodes.
+    pub search: PathSearch,
+    /// The cell in which `conditions` find the edge that is looked at.
+    pub element: usize,
+    /// What holds of every edge of the chain.
+    pub conditions: Vec<Predicate>,
 }
 
 /// Seen from the term `from`.
@@ -215,7 +292,7 @@ pub(crate) enum SetAction {
 impl Plan {
     /// Whether it only creates what it names, from values that are there.
     pub(crate) fn is_short(&self) -> bool {
-        let mut steps = self.parts.iter().flat_map(|part| &part.steps);
+        let mut steps = self.query.parts.iter().flat_map(|part| &part.steps);
         steps.all(|step| match step {
             Step::Unit { .. } | Step::Compact { .. } | Step::Discard => true,
             Step::Extend(cells) => cells.iter().all(|(_, expr)| expr.is_plain()),
@@ -242,9 +319,11 @@ impl Properties {
 impl Step {
     /// Whether the step changes the graph.
     pub(crate) fn writes(&self) -> bool {
-        matches!(
-            self,
-            Self::Insert(_) | Self::Merge(_) | Self::Set(_) | Self::Delete { .. }
-        )
+        match self {
+            Self::Insert(_) | Self::Merge(_) | Self::Set(_) | Self::Delete { .. } => true,
+            Self::Apply(apply) => apply.query.writes(),
+            Self::Feed { query, .. } => query.writes(),
+            _ => false,
+        }
     }
 }

@@ -4,8 +4,8 @@
 //! fewest expected neighbours; only when nothing is connected to what is known is a label scanned, the rarest. Every predicate is
 //! applied as soon as its variables are filled. Within one MATCH an edge is matched once (openCypher's rule, GQL's DIFFERENT EDGES).
 
-use super::logical::{EdgeTerm, Match};
-use super::physical::{Expand, Op};
+use super::logical::{EdgeTerm, Match, Predicate};
+use super::physical::{Expand, Op, Repeat};
 use crate::expr::{Expr, LabelTest};
 use crate::names::NameIndex;
 use geode_types::QueryError;
@@ -20,6 +20,9 @@ pub(crate) trait Statistics {
 
 /// How much an equality on a property narrows, without statistics on values.
 const EQUALITY_SELECTIVITY: f64 = 0.1;
+
+/// How many edges of a chain are counted when it may be longer.
+const EXPECTED_CHAIN: usize = 3;
 
 /// The operators that match a pattern on rows where its bound slots are filled.
 pub(crate) fn order_match<'p>(
@@ -59,6 +62,8 @@ struct Ordering<'p> {
     bound: Vec<bool>,
     done: Vec<bool>,
     applied: Vec<bool>,
+    /// Conditions on the edges of a chain that has been followed, which wait for other slots: the chain, its condition.
+    waiting: Vec<(usize, &'p Predicate)>,
     /// Expected number of matches of each node term, alone.
     cardinality: Vec<f64>,
     /// The rarest label of each node term.
@@ -98,7 +103,12 @@ impl<'p> Ordering<'p> {
             for edge_type in &edge.types {
                 edges += statistics.edges(Some(*edge_type))?;
             }
-            degree.push(edges / all_nodes);
+            let once = edges / all_nodes;
+            degree.push(match &edge.repeat {
+                None => once,
+                // A node has about one chain of each length for each way to go on.
+                Some(repeat) => (1.0 + once).powi(repeat.max.min(repeat.min.max(EXPECTED_CHAIN)) as i32),
+            });
         }
         let node_slots = pattern
             .nodes
@@ -118,6 +128,7 @@ impl<'p> Ordering<'p> {
             bound: vec![false; pattern.nodes.len()],
             done: vec![false; pattern.edges.len()],
             applied: vec![false; pattern.predicates.len()],
+            waiting: Vec::new(),
             cardinality,
             scan_label,
             degree,
@@ -174,11 +185,13 @@ impl<'p> Ordering<'p> {
 
     /// By how much following the edge multiplies the rows; none when neither end is known.
     fn edge_cost(&self, at: usize, edge: &EdgeTerm) -> Option<f64> {
-        if edge.bound {
+        let chain = edge.repeat.is_some();
+        if edge.bound && !chain {
             return Some(-1.0);
         }
         match (self.bound[edge.from], self.bound[edge.to]) {
             (false, false) => None,
+            (true, true) if chain => Some(self.degree[at]),
             (true, true) => Some(0.0),
             (true, false) => Some(self.degree[at] * self.cardinality[edge.to] / self.all_nodes),
             (false, true) => Some(self.degree[at] * self.cardinality[edge.from] / self.all_nodes),
@@ -204,15 +217,18 @@ impl<'p> Ordering<'p> {
 
     fn follow(&mut self, at: usize) {
         let edge = &self.pattern.edges[at];
-        let backwards = !edge.bound && !self.bound[edge.from];
+        let walked = !edge.bound || edge.repeat.is_some();
+        let backwards = walked && !self.bound[edge.from];
         let (from, to) = if backwards {
             (edge.to, edge.from)
         } else {
             (edge.from, edge.to)
         };
         let distinct_from = self.pattern.edges.iter().enumerate();
-        let distinct_from =
-            distinct_from.filter(|(other, term)| self.done[*other] && may_coincide(edge, term));
+        let repeatable = self.pattern.repeatable;
+        let must_differ = |term: &EdgeTerm| !repeatable || (edge.trail && term.path == edge.path);
+        let distinct_from = distinct_from
+            .filter(|(other, term)| self.done[*other] && must_differ(term) && may_coincide(edge, term));
         let expand = Expand {
             from: self.pattern.nodes[from].slot,
             edge: edge.slot,
@@ -228,11 +244,12 @@ impl<'p> Ordering<'p> {
             to_bound: self.bound[to],
             distinct_from: distinct_from.map(|(_, term)| term.slot).collect(),
         };
-        self.ops.push(if edge.bound {
-            Op::Endpoints(expand)
-        } else {
-            Op::Expand(expand)
-        });
+        let op = match &edge.repeat {
+            None if edge.bound => Op::Endpoints(expand),
+            None => Op::Expand(expand),
+            Some(_) => self.chain(edge, expand, backwards),
+        };
+        self.ops.push(op);
         self.done[at] = true;
         self.pending.retain(|pending| *pending != edge.slot);
         for node in [from, to] {
@@ -241,6 +258,34 @@ impl<'p> Ordering<'p> {
             }
         }
         self.apply_predicates();
+    }
+
+    /// Follows a chain of edges. Conditions that look at nothing unknown are asked on the way, the others when they can be.
+    fn chain(&mut self, edge: &'p EdgeTerm, expand: Expand<'p>, backwards: bool) -> Op<'p> {
+        let Some(repeat) = edge.repeat.as_deref() else {
+            return Op::Expand(expand);
+        };
+        let mut conditions = Vec::new();
+        for condition in &repeat.conditions {
+            let mut others = condition.slots.iter().filter(|slot| **slot != repeat.element);
+            if others.all(|slot| !self.pending.contains(slot)) {
+                conditions.push(&condition.expr);
+            } else {
+                self.waiting.push((edge.slot, condition));
+            }
+        }
+        Op::Repeat(Repeat {
+            expand,
+            min: repeat.min,
+            max: repeat.max,
+            group: repeat.group,
+            walk: repeat.walk,
+            search: repeat.search,
+            backwards,
+            edges_bound: edge.bound,
+            element: repeat.element,
+            conditions,
+        })
     }
 
     /// Marks a node as known and tests its labels, except the one that a scan has just looked up.
@@ -265,6 +310,27 @@ impl<'p> Ordering<'p> {
                 self.ops.push(Op::Filter(&predicate.expr));
             }
         }
+        let (pattern, pending, ops) = (self.pattern, &self.pending, &mut self.ops);
+        self.waiting.retain(|(slot, condition)| {
+            let element = pattern
+                .edges
+                .iter()
+                .find(|edge| edge.slot == *slot)
+                .and_then(|edge| edge.repeat.as_ref())
+                .map_or(*slot, |repeat| repeat.element);
+            let ready = condition
+                .slots
+                .iter()
+                .all(|other| *other == element || !pending.contains(other));
+            if ready {
+                ops.push(Op::EachEdge {
+                    slot: *slot,
+                    element,
+                    condition: &condition.expr,
+                });
+            }
+            !ready
+        });
     }
 }
 

@@ -1,10 +1,11 @@
 //! Physical plans: the operators of this run, borrowing from the logical plan. Patterns become scans and expansions in an order
 //! chosen by [`super::matching`]; the other steps run as they stand.
 
-use super::logical::{EdgeDirection, LinearPlan, Match, Merge, SortKey, Step};
+use super::logical::{Apply, EdgeDirection, LinearPlan, Match, Merge, QueryPlan, SortKey, Step};
 use super::matching::{Statistics, order_match};
 use crate::expr::{Expr, LabelTest};
 use crate::names::NameIndex;
+use geode_gql::ast::{PathSearch, SetOperation};
 use geode_types::QueryError;
 
 /// One operator.
@@ -33,6 +34,14 @@ pub(crate) enum Op<'p> {
     Scan { slot: usize, label: Option<NameIndex> },
     /// The edges of a node.
     Expand(Expand<'p>),
+    /// Chains of edges from a node.
+    Repeat(Repeat<'p>),
+    /// Rows in which a condition holds of every edge of a chain; each is looked at in the cell `element`.
+    EachEdge {
+        slot: usize,
+        element: usize,
+        condition: &'p Expr,
+    },
     /// The ends of an edge that is already known.
     Endpoints(Expand<'p>),
     /// Rows whose element passes a label test.
@@ -43,6 +52,13 @@ pub(crate) enum Op<'p> {
     Paths(&'p [(usize, Expr)]),
     /// All matches of each row, or the row itself when there are none.
     Optional { inner: Vec<Op<'p>>, marker: usize },
+    /// The rows of a query for each row.
+    Apply {
+        apply: &'p Apply,
+        query: LoweredQuery<'p>,
+    },
+    /// The rows that a query makes of all rows.
+    Feed { query: LoweredQuery<'p>, width: usize },
     /// All matches of each row, or what is created when there are none.
     Merge { inner: Vec<Op<'p>>, merge: &'p Merge },
 }
@@ -64,8 +80,51 @@ pub(crate) struct Expand<'p> {
     pub distinct_from: Vec<usize>,
 }
 
+/// How a chain of edges is followed.
+#[derive(Clone, Debug)]
+pub(crate) struct Repeat<'p> {
+    pub expand: Expand<'p>,
+    pub min: usize,
+    pub max: usize,
+    pub group: bool,
+    pub walk: bool,
+    pub search: PathSearch,
+    /// Whether the chain is walked from the end of the pattern's edge to its start.
+    pub backwards: bool,
+    /// Whether the edges are known and only have to be walked.
+    pub edges_bound: bool,
+    pub element: usize,
+    /// What can be asked of each edge while the chain is walked.
+    pub conditions: Vec<&'p Expr>,
+}
+
+/// The operators of a query.
+#[derive(Debug)]
+pub(crate) struct LoweredQuery<'p> {
+    /// Linear queries, each with the widths of its layouts.
+    pub parts: Vec<(Vec<Op<'p>>, &'p [usize])>,
+    /// What joins them.
+    pub operation: Option<SetOperation>,
+}
+
+/// Chooses the operators of a query. `writes` tells whether the statement writes.
+pub(crate) fn lower_query<'p>(
+    query: &'p QueryPlan,
+    writes: bool,
+    statistics: &mut dyn Statistics,
+) -> Result<LoweredQuery<'p>, QueryError> {
+    let parts = query.parts.iter().map(|part| {
+        let ops = lower(part, writes, statistics)?;
+        Ok((ops, part.widths.as_slice()))
+    });
+    Ok(LoweredQuery {
+        parts: parts.collect::<Result<_, QueryError>>()?,
+        operation: query.operation,
+    })
+}
+
 /// Chooses the operators of a linear plan.
-pub(crate) fn lower<'p>(
+fn lower<'p>(
     plan: &'p LinearPlan,
     writes: bool,
     statistics: &mut dyn Statistics,
@@ -74,6 +133,15 @@ pub(crate) fn lower<'p>(
     let mut steps = plan.steps.iter().peekable();
     while let Some(step) = steps.next() {
         match (step, steps.peek()) {
+            (Step::Argument, _) => ops.push(Op::Argument),
+            (Step::Apply(apply), _) => {
+                let query = lower_query(&apply.query, writes, statistics)?;
+                ops.push(Op::Apply { apply, query });
+            }
+            (Step::Feed { query, segment }, _) => ops.push(Op::Feed {
+                query: lower_query(query, writes, statistics)?,
+                width: plan.widths.get(segment.0).copied().unwrap_or_default(),
+            }),
             (Step::Match(pattern), _) => lower_match(pattern, &mut ops, statistics)?,
             (Step::Merge(merge), _) => {
                 let mut inner = vec![Op::Argument];

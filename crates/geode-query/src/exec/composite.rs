@@ -1,0 +1,182 @@
+//! Linear queries joined by UNION, EXCEPT, INTERSECT or OTHERWISE, as one source of rows (ISO/IEC 39075, 14.2).
+
+use super::Cx;
+use super::build::build;
+use super::chain::Chain;
+use super::rows::{Rows, row_bytes};
+use crate::datum::Datum;
+use crate::plan::physical::LoweredQuery;
+use crate::semantics::Key;
+use geode_gql::ast::SetOperation;
+use geode_types::QueryError;
+use std::collections::{HashMap, HashSet};
+
+/// A query under way.
+pub(crate) struct Composite<'p> {
+    query: &'p LoweredQuery<'p>,
+    /// The rows that each part begins with; their cells are the first ones of its layout.
+    argument: Option<Rows>,
+    part: usize,
+    chain: Option<Chain<'p>>,
+    /// Whether the part under way has given a row.
+    gave: bool,
+    seen: HashSet<Key>,
+    /// How often each row occurs in the other parts, for EXCEPT and INTERSECT.
+    others: Option<Vec<HashMap<Key, usize>>>,
+    /// What was accounted for.
+    held: (usize, usize),
+}
+
+impl<'p> Composite<'p> {
+    pub(crate) fn new(query: &'p LoweredQuery<'p>, argument: Option<Rows>) -> Self {
+        Self {
+            query,
+            argument,
+            part: 0,
+            chain: None,
+            gave: false,
+            seen: HashSet::new(),
+            others: None,
+            held: (0, 0),
+        }
+    }
+
+    /// The next rows, or none at the end.
+    pub(crate) fn next(&mut self, cx: &mut Cx<'_>) -> Result<Option<Rows>, QueryError> {
+        let against_others = matches!(
+            self.query.operation,
+            Some(SetOperation::Except { .. } | SetOperation::Intersect { .. })
+        );
+        if against_others && self.others.is_none() {
+            let mut others = Vec::new();
+            for part in 1..self.query.parts.len() {
+                others.push(self.counts(part, cx)?);
+            }
+            self.others = Some(others);
+        }
+        while self.part < self.query.parts.len() {
+            let Some(mut rows) = self.next_of(self.part, cx)? else {
+                let first_wins = self.query.operation == Some(SetOperation::Otherwise) && self.gave;
+                self.part += 1;
+                if first_wins || against_others {
+                    break;
+                }
+                continue;
+            };
+            self.gave = true;
+            let mut keep = Vec::with_capacity(rows.len());
+            for row in rows.iter() {
+                keep.push(self.keeps(row, cx)?);
+            }
+            rows.retain(&keep);
+            if !rows.is_empty() {
+                return Ok(Some(rows));
+            }
+        }
+        self.part = self.query.parts.len();
+        let (rows, bytes) = std::mem::take(&mut self.held);
+        cx.release(rows, bytes);
+        Ok(None)
+    }
+
+    /// The next rows of one part, which begins when none is under way.
+    fn next_of(&mut self, part: usize, cx: &mut Cx<'_>) -> Result<Option<Rows>, QueryError> {
+        let Some((ops, widths)) = self.query.parts.get(part) else {
+            return Ok(None);
+        };
+        let mut argument = None;
+        let chain = match &mut self.chain {
+            Some(chain) => chain,
+            none => {
+                let width = widths.first().copied().unwrap_or_default();
+                argument = self.argument.as_ref().map(|rows| widened(rows, width));
+                none.insert(build(ops, widths))
+            }
+        };
+        // Only a plan's first operator takes its argument, on its first call.
+        let depth = cx.arguments.len();
+        cx.arguments.extend(argument);
+        let rows = chain.next(cx);
+        cx.arguments.truncate(depth);
+        let rows = rows?;
+        if rows.is_none() {
+            self.chain = None;
+        }
+        Ok(rows)
+    }
+
+    fn counts(&mut self, part: usize, cx: &mut Cx<'_>) -> Result<HashMap<Key, usize>, QueryError> {
+        let mut counts: HashMap<Key, usize> = HashMap::new();
+        while let Some(rows) = self.next_of(part, cx)? {
+            for row in rows.iter() {
+                let key = Key(row.into());
+                if !counts.contains_key(&key) {
+                    self.hold(row, cx)?;
+                }
+                *counts.entry(key).or_default() += 1;
+            }
+        }
+        Ok(counts)
+    }
+
+    fn hold(&mut self, row: &[Datum], cx: &mut Cx<'_>) -> Result<(), QueryError> {
+        let bytes = row_bytes(row);
+        self.held = (self.held.0 + 1, self.held.1 + bytes);
+        cx.hold(1, bytes)
+    }
+
+    fn keeps(&mut self, row: &[Datum], cx: &mut Cx<'_>) -> Result<bool, QueryError> {
+        let others = self.others.as_deref_mut().unwrap_or_default();
+        let key = || Key(row.into());
+        let new = match self.query.operation {
+            None | Some(SetOperation::Union { all: true } | SetOperation::Otherwise) => return Ok(true),
+            Some(SetOperation::Except { all: true }) => {
+                return Ok(!others.iter_mut().any(|counts| take(counts, &key())));
+            }
+            Some(SetOperation::Intersect { all: true }) => {
+                let key = key();
+                let everywhere = others
+                    .iter()
+                    .all(|counts| counts.get(&key).is_some_and(|count| *count > 0));
+                if everywhere {
+                    others.iter_mut().for_each(|counts| {
+                        take(counts, &key);
+                    });
+                }
+                return Ok(everywhere);
+            }
+            Some(SetOperation::Union { all: false }) => true,
+            Some(SetOperation::Except { all: false }) => {
+                !others.iter().any(|counts| counts.contains_key(&key()))
+            }
+            Some(SetOperation::Intersect { all: false }) => {
+                others.iter().all(|counts| counts.contains_key(&key()))
+            }
+        };
+        let first = new && self.seen.insert(key());
+        if first {
+            self.hold(row, cx)?;
+        }
+        Ok(first)
+    }
+}
+
+/// Takes one occurrence of a row, if there is one.
+fn take(counts: &mut HashMap<Key, usize>, key: &Key) -> bool {
+    let Some(count) = counts.get_mut(key).filter(|count| **count > 0) else {
+        return false;
+    };
+    *count -= 1;
+    true
+}
+
+/// The same rows with further cells, which are null.
+fn widened(rows: &Rows, width: usize) -> Rows {
+    let mut wide = Rows::new(width);
+    for row in rows.iter() {
+        for (cell, value) in wide.push_nulls().iter_mut().zip(row) {
+            *cell = value.clone();
+        }
+    }
+    wide
+}
