@@ -34,4 +34,6 @@ pub use retention::{CleanedUp, Retention};
 pub use summary::Summary;
 pub use value::codec::{CodecError, MAX_VALUE_DEPTH, decode_value, encode_value};
 pub use value::json::{JsonError, from_json, to_json};
+pub use value::temporal;
+pub use value::temporal::{Temporal, TemporalKind};
 pub use value::{EdgeValue, NodeValue, PathValue, Properties, Value};

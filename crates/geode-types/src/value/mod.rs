@@ -5,6 +5,7 @@
 
 pub(crate) mod codec;
 pub(crate) mod json;
+pub mod temporal;
 
 use crate::{EdgeId, NodeId};
 
