@@ -2,6 +2,7 @@
 
 use super::{LabelExpr, Name, PathPattern, Query};
 use crate::Span;
+use geode_types::{Decimal, Temporal};
 
 /// An expression and its place.
 #[derive(Clone, Debug, PartialEq)]
@@ -148,6 +149,10 @@ pub enum Literal {
     String(String),
     /// Bytes.
     Bytes(Vec<u8>),
+    /// `1.5M`.
+    Decimal(Decimal),
+    /// `DATE '2015-07-21'` and its kin.
+    Temporal(Temporal),
 }
 
 /// One step into a value.

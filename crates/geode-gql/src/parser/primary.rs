@@ -350,10 +350,7 @@ impl Parser<'_> {
             }
         }
         if self.symbol_at(1, Sym::Dot) && self.namespaced_call() {
-            let name = self.take_name()?;
-            let message = format!("there is no function namespace {}", name.text);
-            let error = self.error(name.span, "UnknownFunction", message);
-            return Err(error.hint("functions have plain names here, such as toUpper(text)"));
+            return self.call();
         }
         self.expect_note(Expected::Thing("an expression"));
         let name = self.variable_name("an expression")?;
@@ -450,8 +447,13 @@ impl Parser<'_> {
     }
 
     fn call(&mut self) -> Parsed<Expr> {
-        let name = self.take_name()?;
+        let mut name = self.take_name()?;
         let start = name.span;
+        while self.eat_symbol(Sym::Dot) {
+            name.text.push('.');
+            name.text.push_str(&self.any_name("a function")?.text);
+            name.span = self.since(start);
+        }
         self.advance();
         let quantification =
             quantification(&name.text).filter(|_| self.at_variable() && self.keyword_at(1, "IN"));

@@ -157,6 +157,8 @@ fn constant(literal: &Literal) -> String {
         Literal::Float(number) => format!("{number:?}"),
         Literal::String(text) => format!("{text:?}"),
         Literal::Bytes(bytes) => format!("{bytes:02x?}"),
+        Literal::Decimal(number) => format!("{number}m"),
+        Literal::Temporal(value) => format!("({} {value})", value.kind().name()),
     }
 }
 

@@ -93,6 +93,11 @@ impl Binder<'_> {
         if let Some(depth) = env.locals.iter().rposition(|(local, _)| local == name) {
             return Ok((Expr::Local(depth), env.locals[depth].1.clone()));
         }
+        if env.scope.get(name).is_none()
+            && let Some(called) = function::bare(name)
+        {
+            return Ok((Expr::Call(called, Vec::new(), span), (called.result)(&[])));
+        }
         if let Mode::Grouped { .. } = &env.mode {
             return Err(match env.scope.get(name) {
                 Some(_) => self.ambiguous(name, span),
@@ -124,7 +129,10 @@ impl Binder<'_> {
                 AccessStep::Key(name) => {
                     self.check_container(
                         &ty,
-                        TypeSet::NODE.or(TypeSet::EDGE).or(TypeSet::MAP),
+                        TypeSet::NODE
+                            .or(TypeSet::EDGE)
+                            .or(TypeSet::MAP)
+                            .or(TypeSet::TEMPORAL),
                         name.span,
                         "a property",
                     )?;
@@ -135,7 +143,11 @@ impl Binder<'_> {
                     ty = Type::Any;
                 }
                 AccessStep::Index(index) => {
-                    let containers = TypeSet::LIST.or(TypeSet::NODE).or(TypeSet::EDGE).or(TypeSet::MAP);
+                    let containers = TypeSet::LIST
+                        .or(TypeSet::NODE)
+                        .or(TypeSet::EDGE)
+                        .or(TypeSet::MAP)
+                        .or(TypeSet::TEMPORAL);
                     self.check_container(&ty, containers, index.span, "an element")?;
                     taken.push(Step::Index(self.expr(index, env)?.0, index.span));
                     ty = ty.element();
@@ -403,6 +415,8 @@ fn constant(literal: &Literal) -> (Expr, Type) {
         Literal::Float(number) => (Datum::Float(*number), Type::Float),
         Literal::String(text) => (Datum::string(text), Type::String),
         Literal::Bytes(bytes) => (Datum::Bytes(bytes.as_slice().into()), Type::Bytes),
+        Literal::Decimal(number) => (Datum::Decimal(*number), Type::Decimal),
+        Literal::Temporal(value) => (Datum::Temporal(value.clone()), Type::Temporal(value.kind())),
     };
     (Expr::Const(datum), ty)
 }

@@ -8,9 +8,11 @@ mod graph;
 mod lists;
 mod numbers;
 mod strings;
+mod temporal;
 
 pub(crate) use convert::cast;
 pub(crate) use graph::{IS_ACYCLIC, IS_SIMPLE};
+pub(crate) use temporal::bare;
 
 use crate::datum::Datum;
 use crate::error;
@@ -57,6 +59,12 @@ const TABLES: &[&[Function]] = &[
     numbers::FUNCTIONS,
     strings::FUNCTIONS,
     convert::FUNCTIONS,
+    temporal::FUNCTIONS,
+    temporal::DATE,
+    temporal::LOCAL_TIME,
+    temporal::TIME,
+    temporal::LOCAL_DATE_TIME,
+    temporal::DATE_TIME,
 ];
 
 /// The function of this name, in any case.

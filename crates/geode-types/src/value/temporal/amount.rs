@@ -1,6 +1,7 @@
 //! Exact decimal amounts: what a person writes as `0.1` must not become a nanosecond less.
 
 use super::error::TemporalError;
+use rust_decimal::Decimal;
 
 /// Digits behind the point that are kept.
 const MAX_SCALE: usize = 18;
@@ -41,13 +42,6 @@ impl Amount {
     pub(super) fn denominator(self) -> i128 {
         self.unit
     }
-
-    pub(super) fn negated(self) -> Self {
-        Self {
-            mantissa: -self.mantissa,
-            ..self
-        }
-    }
 }
 
 impl From<i64> for Amount {
@@ -55,6 +49,15 @@ impl From<i64> for Amount {
         Self {
             mantissa: i128::from(number),
             unit: 1,
+        }
+    }
+}
+
+impl From<Decimal> for Amount {
+    fn from(number: Decimal) -> Self {
+        Self {
+            mantissa: number.mantissa(),
+            unit: 10i128.pow(number.scale()),
         }
     }
 }

@@ -163,6 +163,18 @@ impl Duration {
         seconds * i128::from(NANOS_PER_SECOND) + self.clock_nanos()
     }
 
+    /// How two durations stand to each other when their months, days and time all say the same.
+    pub fn order_of_all_parts(&self, other: &Self) -> Option<Ordering> {
+        let parts = [
+            self.months.cmp(&other.months),
+            self.days.cmp(&other.days),
+            self.clock_nanos().cmp(&other.clock_nanos()),
+        ];
+        let mut decided = parts.into_iter().filter(|order| order.is_ne());
+        let first = decided.next().unwrap_or(Ordering::Equal);
+        decided.all(|order| order == first).then_some(first)
+    }
+
     /// Part by part.
     pub fn plus(&self, other: &Self) -> Result<Self, TemporalError> {
         Self::from_wide(
