@@ -10,6 +10,7 @@ mod pattern;
 mod primary;
 mod projection;
 mod statement;
+mod types;
 mod words;
 mod write;
 

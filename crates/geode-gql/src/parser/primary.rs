@@ -3,28 +3,11 @@
 use super::{Expected, Parsed, Parser};
 use crate::ast::{
     AccessStep, Clause, Expr, ExprKind, LinearQuery, Literal, Name, PatternComprehension, Quantification,
-    Query, SubqueryKind, TargetType,
+    Query, SubqueryKind,
 };
 use crate::token::{Sym, TokenKind};
 use crate::{Span, literal};
 use geode_types::QueryError;
-
-/// Types that CAST knows, by every name.
-const TARGET_TYPES: &[(&str, TargetType)] = &[
-    ("BOOL", TargetType::Bool),
-    ("BOOLEAN", TargetType::Bool),
-    ("INT", TargetType::Int),
-    ("INTEGER", TargetType::Int),
-    ("INT64", TargetType::Int),
-    ("BIGINT", TargetType::Int),
-    ("SIGNED", TargetType::Int),
-    ("FLOAT", TargetType::Float),
-    ("FLOAT64", TargetType::Float),
-    ("DOUBLE", TargetType::Float),
-    ("REAL", TargetType::Float),
-    ("STRING", TargetType::String),
-    ("VARCHAR", TargetType::String),
-];
 
 const QUANTIFICATIONS: &[(&str, Quantification)] = &[
     ("ALL", Quantification::All),
@@ -329,7 +312,10 @@ impl Parser<'_> {
             self.advance();
             return self.map_literal();
         }
-        self.constant_or_variable()
+        match self.typed_literal()? {
+            Some(literal) => Ok(literal),
+            None => self.constant_or_variable(),
+        }
     }
 
     fn constant_or_variable(&mut self) -> Parsed<Expr> {
@@ -495,22 +481,9 @@ impl Parser<'_> {
     fn cast(&mut self) -> Parsed<ExprKind> {
         let operand = self.expression()?;
         self.expect_keyword("AS")?;
-        let name: Name = self.any_name("a type")?;
-        match TARGET_TYPES
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(&name.text))
-        {
-            Some((_, target)) => {
-                self.expect_symbol(Sym::RParen)?;
-                Ok(ExprKind::Cast(Box::new(operand), *target))
-            }
-            None => {
-                let message = format!("CAST does not know the type {}", name.text);
-                Err(self
-                    .error(name.span, "UnknownType", message)
-                    .hint("it converts to BOOL, INT, FLOAT and STRING"))
-            }
-        }
+        let target = self.value_type()?;
+        self.expect_symbol(Sym::RParen)?;
+        Ok(ExprKind::Cast(Box::new(operand), target))
     }
 
     fn quantified(&mut self, kind: Quantification) -> Parsed<ExprKind> {

@@ -33,7 +33,7 @@ impl Binder<'_> {
                 arguments,
             } => self.call(name, *distinct, arguments, expr.span, env),
             ExprKind::CountStar => self.count_rows(expr.span, env),
-            ExprKind::Cast(operand, target) => self.cast(operand, *target, expr.span, env),
+            ExprKind::Cast(operand, target) => self.cast(operand, target, expr.span, env),
             _ => self.operator(expr, env),
         }
     }
@@ -75,18 +75,13 @@ impl Binder<'_> {
     fn cast(
         &mut self,
         operand: &ast::Expr,
-        target: ast::TargetType,
+        target: &ast::ValueType,
         span: Span,
         env: &mut Env<'_>,
     ) -> Bound<(Expr, Type)> {
         let (operand, _) = self.expr(operand, env)?;
-        let ty = match target {
-            ast::TargetType::Bool => Type::Bool,
-            ast::TargetType::Int => Type::Int,
-            ast::TargetType::Float => Type::Float,
-            ast::TargetType::String => Type::String,
-        };
-        Ok((Expr::Cast(Box::new(operand), target, span), ty))
+        let ty = type_of(target);
+        Ok((Expr::Cast(Box::new(operand), target.clone(), span), ty))
     }
 
     fn variable(&mut self, name: &str, span: Span, env: &Env<'_>) -> Bound<(Expr, Type)> {
@@ -404,6 +399,28 @@ impl Binder<'_> {
                 LabelTest::Either(parts.iter().map(|part| self.label_test(part)).collect())
             }
         }
+    }
+}
+
+/// What is known of a value of a declared type.
+fn type_of(declared: &ast::ValueType) -> Type {
+    use ast::ValueType as Declared;
+    match declared {
+        Declared::Any | Declared::Nothing | Declared::Union(_) => Type::Any,
+        Declared::Null => Type::Null,
+        Declared::Bool => Type::Bool,
+        Declared::Int { .. } => Type::Int,
+        Declared::Float => Type::Float,
+        Declared::Decimal(_) => Type::Decimal,
+        Declared::String(_) => Type::String,
+        Declared::Bytes(_) => Type::Bytes,
+        Declared::Temporal(kind) => Type::Temporal(*kind),
+        Declared::List(element) => Type::List(Box::new(type_of(element))),
+        Declared::Record => Type::Map,
+        Declared::Node => Type::Node,
+        Declared::Edge => Type::Edge,
+        Declared::Path => Type::Path,
+        Declared::NotNull(inner) => type_of(inner),
     }
 }
 

@@ -68,6 +68,14 @@ impl Binder<'_> {
                 let text = self.expr(text, env)?.0;
                 Expr::StringMatch(*op, Box::new(text), Box::new(self.expr(part, env)?.0))
             }
+            ExprKind::IsTyped(operand, ty, negated) => {
+                Expr::IsTyped(Box::new(self.expr(operand, env)?.0), ty.clone(), *negated)
+            }
+            ExprKind::IsNormalized(operand, form, negated) => {
+                let (bound, ty) = self.expr(operand, env)?;
+                self.require(&ty, TypeSet::STRING, operand.span, "IS NORMALIZED")?;
+                Expr::IsNormalized(Box::new(bound), *form, *negated)
+            }
             // The other kinds are bound before it comes to this.
             _ => return Err(self.error(expr.span, "UnexpectedSyntax", "this expression cannot stand here")),
         };

@@ -388,3 +388,76 @@ fn duration_by_date(input: &mut Input<'_>) -> Read<Duration> {
     };
     Some(time.and_then(|time| Duration::new(years * 12 + months, days, 0, time.nanos())))
 }
+
+impl Duration {
+    /// Reads what stands behind INTERVAL in SQL: amounts with their units (`1 day 2 hours`), or one amount whose unit stands behind the
+    /// text, or `1-6` YEAR TO MONTH, or `1 02:03:04.5` DAY TO SECOND.
+    pub fn parse_interval(text: &str, unit: Option<&str>) -> Result<Self, TemporalError> {
+        let refused = || TemporalError::text("duration", text);
+        let trimmed = text.trim();
+        let (negative, positive) = match trimmed.strip_prefix('-') {
+            Some(rest) => (true, rest.trim_start()),
+            None => (false, trimmed.strip_prefix('+').unwrap_or(trimmed)),
+        };
+        let read = match unit {
+            Some("YEAR TO MONTH") => years_and_months(positive),
+            Some("DAY TO SECOND") => days_and_time(positive),
+            Some(unit) => Amount::parse(positive).and_then(|amount| named_amount(amount, unit)),
+            None if positive.len() < trimmed.len() && positive.split_whitespace().count() > 2 => None,
+            None => named_amounts(positive),
+        };
+        let duration = read.ok_or_else(refused)??;
+        if negative {
+            duration.negated()
+        } else {
+            Ok(duration)
+        }
+    }
+}
+
+fn named_amount(amount: Amount, unit: &str) -> Read<Duration> {
+    let mut sum = Sum::default();
+    let unit = unit_named(unit)?;
+    Some(sum.add(unit, amount).and_then(|()| sum.finish()))
+}
+
+/// A unit by its name in singular or plural.
+fn unit_named(name: &str) -> Option<Unit> {
+    let found = super::duration::UNITS.iter().find(|(plural, _)| {
+        let singular = plural.strip_suffix('s').unwrap_or(plural);
+        plural.eq_ignore_ascii_case(name) || singular.eq_ignore_ascii_case(name)
+    });
+    found.map(|(_, unit)| *unit)
+}
+
+fn named_amounts(text: &str) -> Read<Duration> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    if words.is_empty() || !words.len().is_multiple_of(2) {
+        return None;
+    }
+    let mut sum = Sum::default();
+    for pair in words.chunks_exact(2) {
+        let [amount, unit] = pair else { return None };
+        if let Err(error) = sum.add(unit_named(unit)?, Amount::parse(amount)?) {
+            return Some(Err(error));
+        }
+    }
+    Some(sum.finish())
+}
+
+fn years_and_months(text: &str) -> Read<Duration> {
+    let (years, months) = text.split_once('-')?;
+    let (years, months): (i64, i64) = (years.parse().ok()?, months.parse().ok()?);
+    let valid = years >= 0 && (0..12).contains(&months);
+    let total = years.checked_mul(12)?.checked_add(months).filter(|_| valid)?;
+    Some(Duration::new(total, 0, 0, 0))
+}
+
+fn days_and_time(text: &str) -> Read<Duration> {
+    let (days, time) = text.split_once(' ')?;
+    let days: i64 = days.parse().ok().filter(|days| *days >= 0)?;
+    let mut input = Input { rest: time.trim() };
+    let time = local_time(&mut input)?;
+    input.done()?;
+    Some(time.and_then(|time| Duration::new(0, days, 0, time.nanos())))
+}
