@@ -57,14 +57,6 @@ impl Number {
             (Self::Float(left), Self::Decimal(right)) => decimal_float(right, left).map(Ordering::reverse),
         }
     }
-
-    pub(crate) fn datum(self) -> Datum {
-        match self {
-            Self::Int(number) => Datum::Int(number),
-            Self::Decimal(number) => Datum::Decimal(number),
-            Self::Float(number) => Datum::Float(number),
-        }
-    }
 }
 
 fn int_float(int: i64, float: f64) -> Option<Ordering> {

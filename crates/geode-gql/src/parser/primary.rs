@@ -447,7 +447,10 @@ impl Parser<'_> {
             Some(kind) => self.quantified(kind),
             None if name.text.eq_ignore_ascii_case("CAST") => self.cast(),
             None if name.text.eq_ignore_ascii_case("count") && self.at_symbol(Sym::Star) => self.count_star(),
-            None => self.arguments(name),
+            None => match self.special_call(&name) {
+                Ok(None) => self.arguments(name),
+                special => special.and_then(|special| special.map_or_else(|| self.missing("a call"), Ok)),
+            },
         };
         kind.map(|kind| Expr {
             kind,

@@ -304,9 +304,12 @@ impl Binder<'_> {
         let mut bound = Vec::new();
         for argument in arguments {
             let (value, ty) = self.expr(argument, &mut inner)?;
-            if function.needs_number() {
-                self.require(&ty, TypeSet::NUMBER, argument.span, &format!("{}()", name.text))?;
-            }
+            self.require(
+                &ty,
+                function.argument(),
+                argument.span,
+                &format!("{}()", name.text),
+            )?;
             bound.push((value, ty));
         }
         let mut bound = bound.into_iter();

@@ -126,11 +126,6 @@ pub(crate) fn modulo(left: &Datum, right: &Datum) -> Result<Datum, QueryError> {
     numeric(BinaryOp::Modulo, left, right, &REMAINDER)
 }
 
-/// The sum of two numbers.
-pub(crate) fn sum(left: &Datum, right: &Datum) -> Result<Datum, QueryError> {
-    add(left, right)
-}
-
 fn temporal<T: Into<Temporal>>(result: Result<T, TemporalError>) -> Result<Datum, QueryError> {
     result
         .map(|value| Datum::Temporal(value.into()))
