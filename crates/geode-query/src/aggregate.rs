@@ -2,11 +2,14 @@
 
 use crate::datum::Datum;
 use crate::error;
+use crate::exec::arithmetic;
 use crate::expr::Expr;
+use crate::number::Number;
 use crate::semantics::{Key, total_order};
-use crate::types::Type;
+use crate::types::{Type, TypeSet};
+use geode_gql::ast::BinaryOp;
 use geode_gql::{Dialect, Span};
-use geode_types::QueryError;
+use geode_types::{QueryError, Temporal};
 use std::collections::HashSet;
 
 /// The aggregates.
@@ -79,12 +82,13 @@ impl Aggregate {
         }
     }
 
-    /// Whether its argument must be a number.
-    pub(crate) fn needs_number(self) -> bool {
-        matches!(
-            self,
-            Self::Sum | Self::Avg | Self::StDev | Self::StDevP | Self::PercentileCont | Self::PercentileDisc
-        )
+    /// What its argument may be.
+    pub(crate) fn argument(self) -> TypeSet {
+        match self {
+            Self::Sum | Self::Avg => TypeSet::NUMBER.or(TypeSet::DURATION),
+            Self::StDev | Self::StDevP | Self::PercentileCont | Self::PercentileDisc => TypeSet::NUMBER,
+            _ => TypeSet::ANY,
+        }
     }
 
     /// The type of its result, given its argument's.
@@ -93,7 +97,9 @@ impl Aggregate {
             Self::CountRows | Self::Count => Type::Int,
             Self::Min | Self::Max | Self::Sum => argument.clone(),
             Self::Collect => Type::List(Box::new(argument.clone())),
-            Self::Avg | Self::StDev | Self::StDevP | Self::PercentileCont => Type::Float,
+            Self::Avg if matches!(argument, Type::Int | Type::Float) => Type::Float,
+            Self::Avg => Type::Any,
+            Self::StDev | Self::StDevP | Self::PercentileCont => Type::Float,
             Self::PercentileDisc => Type::Any,
         }
     }
@@ -106,17 +112,11 @@ pub(crate) struct Accumulator {
     dialect: Dialect,
     seen: Option<HashSet<Key>>,
     count: i64,
-    number: Number,
+    /// What sum() and avg() have come to.
+    total: Datum,
     best: Datum,
     items: Vec<Datum>,
     parameter: Option<f64>,
-}
-
-/// A sum: exact while all addends are integers.
-#[derive(Clone, Copy, Debug)]
-enum Number {
-    Int(i64),
-    Float(f64),
 }
 
 impl Accumulator {
@@ -126,7 +126,7 @@ impl Accumulator {
             dialect: call.dialect,
             seen: call.distinct.then(HashSet::new),
             count: 0,
-            number: Number::Int(0),
+            total: Datum::Null,
             best: Datum::Null,
             items: Vec::new(),
             parameter: None,
@@ -155,8 +155,12 @@ impl Accumulator {
         self.count += 1;
         match self.call {
             Aggregate::CountRows | Aggregate::Count => {}
-            Aggregate::Sum => self.number = self.plus(&value)?,
-            Aggregate::Avg => self.number = Number::Float(as_float(self.number) + Self::float(&value)?),
+            Aggregate::Sum => self.add_to_total(value)?,
+            // A mean of integers is a float, whose sum cannot leave 64 bits.
+            Aggregate::Avg => self.add_to_total(match value {
+                Datum::Int(number) => Datum::Float(number as f64),
+                other => other,
+            })?,
             Aggregate::Min => self.keep_if(value, std::cmp::Ordering::Less),
             Aggregate::Max => self.keep_if(value, std::cmp::Ordering::Greater),
             Aggregate::Collect => {
@@ -173,22 +177,19 @@ impl Accumulator {
     }
 
     /// The result.
-    pub(crate) fn finish(self) -> Datum {
-        match self.call {
+    pub(crate) fn finish(self) -> Result<Datum, QueryError> {
+        Ok(match self.call {
             Aggregate::CountRows | Aggregate::Count => Datum::Int(self.count),
-            Aggregate::Sum if self.count == 0 && self.dialect == Dialect::Gql => Datum::Null,
-            Aggregate::Sum => match self.number {
-                Number::Int(sum) => Datum::Int(sum),
-                Number::Float(sum) => Datum::Float(sum),
-            },
+            Aggregate::Sum if self.count == 0 && self.dialect == Dialect::Cypher => Datum::Int(0),
+            Aggregate::Sum => self.total,
             Aggregate::Avg if self.count == 0 => Datum::Null,
-            Aggregate::Avg => Datum::Float(as_float(self.number) / self.count as f64),
+            Aggregate::Avg => arithmetic::binary(BinaryOp::Divide, &self.total, &Datum::Int(self.count))?,
             Aggregate::Min | Aggregate::Max => self.best,
             Aggregate::Collect => Datum::list(self.items),
             Aggregate::StDev => self.deviation(1.0),
             Aggregate::StDevP => self.deviation(0.0),
             Aggregate::PercentileCont | Aggregate::PercentileDisc => self.percentile(),
-        }
+        })
     }
 
     fn keep_if(&mut self, value: Datum, wanted: std::cmp::Ordering) {
@@ -197,25 +198,24 @@ impl Accumulator {
         }
     }
 
-    fn plus(&self, value: &Datum) -> Result<Number, QueryError> {
-        match (self.number, value) {
-            (Number::Int(sum), Datum::Int(number)) => sum
-                .checked_add(*number)
-                .map(Number::Int)
-                .ok_or_else(|| error::overflow("the sum")),
-            (sum, _) => Ok(Number::Float(as_float(sum) + Self::float(value)?)),
+    /// Integers and decimals are added exactly, and durations part by part.
+    fn add_to_total(&mut self, value: Datum) -> Result<(), QueryError> {
+        if !matches!(value, Datum::Temporal(Temporal::Duration(_))) {
+            Self::float(&value)?;
         }
+        self.total = if self.total.is_null() {
+            value
+        } else {
+            arithmetic::binary(BinaryOp::Add, &self.total, &value)?
+        };
+        Ok(())
     }
 
     fn float(value: &Datum) -> Result<f64, QueryError> {
-        match value {
-            Datum::Int(number) => Ok(*number as f64),
-            Datum::Float(number) => Ok(*number),
-            other => {
-                let message = format!("this aggregate needs numbers and met {}", other.type_name());
-                Err(error::type_error("InvalidArgumentType", message))
-            }
-        }
+        Number::of(value).map(Number::float).ok_or_else(|| {
+            let message = format!("this aggregate needs numbers and met {}", value.type_name());
+            error::type_error("InvalidArgumentType", message)
+        })
     }
 
     fn set_parameter(&mut self, parameter: &Datum) -> Result<(), QueryError> {
@@ -264,12 +264,5 @@ impl Accumulator {
                 .unwrap_or(f64::NAN)
         };
         Datum::Float(number(below) + (number(above) - number(below)) * (exact - below as f64))
-    }
-}
-
-fn as_float(number: Number) -> f64 {
-    match number {
-        Number::Int(number) => number as f64,
-        Number::Float(number) => number,
     }
 }

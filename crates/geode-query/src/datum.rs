@@ -1,7 +1,7 @@
 //! Values while a statement runs: graph elements are ids whose contents are read when they are asked for, everything long is shared.
 
 use crate::error;
-use geode_types::{EdgeId, NodeId, QueryError, Value};
+use geode_types::{Decimal, EdgeId, NodeId, QueryError, Temporal, Value};
 use std::sync::Arc;
 
 /// One value in a row. Cloning is cheap.
@@ -12,8 +12,10 @@ pub(crate) enum Datum {
     Bool(bool),
     Int(i64),
     Float(f64),
+    Decimal(Decimal),
     String(Arc<str>),
     Bytes(Arc<[u8]>),
+    Temporal(Temporal),
     List(Arc<Vec<Datum>>),
     Map(Arc<Entries>),
     Node(NodeId),
@@ -66,8 +68,10 @@ impl Datum {
             Self::Bool(_) => "BOOL",
             Self::Int(_) => "INT",
             Self::Float(_) => "FLOAT",
+            Self::Decimal(_) => "DECIMAL",
             Self::String(_) => "STRING",
             Self::Bytes(_) => "BYTES",
+            Self::Temporal(value) => value.kind().type_name(),
             Self::List(_) => "LIST",
             Self::Map(_) => "RECORD",
             Self::Node(_) => "NODE",
@@ -97,7 +101,16 @@ impl Datum {
                         .sum::<usize>()
             }
             Self::Path(path) => SHARED + (path.nodes.len() + path.edges.len()) * size_of::<Self>(),
-            Self::Null | Self::Bool(_) | Self::Int(_) | Self::Float(_) | Self::Node(_) | Self::Edge(_) => 0,
+            Self::Temporal(Temporal::DateTime(value)) => SHARED + size_of_val(value.as_ref()),
+            Self::Temporal(Temporal::Duration(value)) => SHARED + size_of_val(value.as_ref()),
+            Self::Null
+            | Self::Bool(_)
+            | Self::Int(_)
+            | Self::Float(_)
+            | Self::Decimal(_)
+            | Self::Temporal(_)
+            | Self::Node(_)
+            | Self::Edge(_) => 0,
         }
     }
 
@@ -110,6 +123,8 @@ impl Datum {
             Value::Float(number) => Self::Float(number),
             Value::String(text) => Self::String(text.into()),
             Value::Bytes(bytes) => Self::Bytes(bytes.into()),
+            Value::Decimal(number) => Self::Decimal(number),
+            Value::Temporal(value) => Self::Temporal(value),
             Value::List(items) => Self::list(
                 items
                     .into_iter()
@@ -141,6 +156,8 @@ impl Datum {
             Self::Float(number) => Value::Float(*number),
             Self::String(text) => Value::String(text.as_ref().to_owned()),
             Self::Bytes(bytes) => Value::Bytes(bytes.to_vec()),
+            Self::Decimal(number) => Value::Decimal(*number),
+            Self::Temporal(value) => Value::Temporal(value.clone()),
             Self::List(items) => {
                 if items
                     .iter()
@@ -163,5 +180,5 @@ fn unstorable(what: &str) -> QueryError {
         "InvalidPropertyType",
         format!("{what} cannot be stored as a property"),
     )
-    .hint("properties hold booleans, numbers, strings, byte strings and lists of these")
+    .hint("properties hold booleans, numbers, strings, byte strings, dates and times, durations, and lists of these")
 }

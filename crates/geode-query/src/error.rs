@@ -1,5 +1,6 @@
 //! The errors of binding and running, each with its GQLSTATUS (ISO/IEC 39075 clause 23; subclasses `5GL..` and `42N..` are ours).
 
+use geode_types::temporal::TemporalError;
 use geode_types::{ErrorClass, QueryError};
 
 /// A value of the wrong type: 22G03, invalid value type.
@@ -10,6 +11,31 @@ pub(crate) fn type_error(detail: &str, message: impl Into<String>) -> QueryError
 /// A value of the right type with the wrong content: 22000, data exception.
 pub(crate) fn argument(detail: &str, message: impl Into<String>) -> QueryError {
     QueryError::runtime(ErrorClass::ArgumentError, detail, "22000", message)
+}
+
+/// What cannot be a date, a time or a duration.
+pub(crate) fn temporal(error: &TemporalError) -> QueryError {
+    let detail = match error {
+        TemporalError::OutOfRange { .. } => "NumberOutOfRange",
+        _ => "InvalidArgumentValue",
+    };
+    QueryError::runtime(
+        ErrorClass::ArgumentError,
+        detail,
+        error.gqlstatus(),
+        error.to_string(),
+    )
+}
+
+/// 22003, a decimal number beyond 28 digits.
+pub(crate) fn decimal_overflow(what: &str) -> QueryError {
+    QueryError::runtime(
+        ErrorClass::ArithmeticError,
+        "DecimalOverflow",
+        "22003",
+        format!("{what} leaves the range of decimal numbers"),
+    )
+    .hint("convert an operand with toFloat() if an approximation will do")
 }
 
 /// 22003, numeric value out of range.

@@ -4,7 +4,7 @@ use crate::datum::Datum;
 use crate::function::Function;
 use crate::names::NameIndex;
 use geode_gql::Span;
-use geode_gql::ast::{BinaryOp, CompareOp, LogicalOp, Quantification, StringOp, SubqueryKind, TargetType};
+use geode_gql::ast::{BinaryOp, CompareOp, LogicalOp, NormalForm, Quantification, StringOp, SubqueryKind, ValueType};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -36,7 +36,9 @@ pub(crate) enum Expr {
         otherwise: Option<Box<Expr>>,
     },
     Call(&'static Function, Vec<Expr>, Span),
-    Cast(Box<Expr>, TargetType, Span),
+    Cast(Box<Expr>, ValueType, Span),
+    IsTyped(Box<Expr>, ValueType, bool),
+    IsNormalized(Box<Expr>, NormalForm, bool),
     Quantified {
         kind: Quantification,
         list: Box<Expr>,
@@ -172,6 +174,8 @@ impl Expr {
             | Self::IsNull(operand, _)
             | Self::IsTruth(operand, ..)
             | Self::HasLabels(operand, ..)
+            | Self::IsTyped(operand, ..)
+            | Self::IsNormalized(operand, ..)
             | Self::Cast(operand, ..) => out.push(operand),
             Self::Chain(first, rest) => {
                 out.push(first);

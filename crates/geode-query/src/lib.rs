@@ -12,6 +12,7 @@ mod exec;
 mod expr;
 mod function;
 mod names;
+mod number;
 mod plan;
 mod semantics;
 mod system;

@@ -1,10 +1,12 @@
 //! The three comparisons of GQL: equality and order with three truth values, the total order of ORDER BY, and the equivalence of
 //! DISTINCT and grouping.
 //!
-//! Ascending order (openCypher's, extended by byte strings): records, nodes, edges, lists, paths, byte strings, strings, booleans,
-//! numbers (NaN the largest), null. So nulls come last ascending and first descending.
+//! Ascending order (openCypher's, extended by byte strings): records, nodes, edges, lists, paths, datetimes, local datetimes, dates, times,
+//! local times, durations, byte strings, strings, booleans, numbers (NaN the largest), null. So nulls come last ascending and first descending.
 
 use crate::datum::Datum;
+use crate::number::Number;
+use geode_types::{Temporal, TemporalKind};
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 
@@ -33,9 +35,7 @@ pub(crate) fn equals(left: &Datum, right: &Datum) -> Option<bool> {
                     .map(|(left, right)| (&left.1, &right.1)),
             )
         }
-        (Datum::Int(_) | Datum::Float(_), Datum::Int(_) | Datum::Float(_)) => {
-            Some(numeric_order(left, right) == Some(Ordering::Equal))
-        }
+        _ if is_number(left) && is_number(right) => Some(numeric_order(left, right) == Some(Ordering::Equal)),
         _ => Some(equivalent(left, right)),
     }
 }
@@ -65,12 +65,13 @@ pub(crate) enum Comparison {
 /// The order of two values where GQL defines one.
 pub(crate) fn compare(left: &Datum, right: &Datum) -> Comparison {
     match (left, right) {
-        (Datum::Int(_) | Datum::Float(_), Datum::Int(_) | Datum::Float(_)) => {
+        _ if is_number(left) && is_number(right) => {
             numeric_order(left, right).map_or(Comparison::Unordered, Comparison::Ordered)
         }
         (Datum::String(left), Datum::String(right)) => Comparison::Ordered(left.cmp(right)),
         (Datum::Bytes(left), Datum::Bytes(right)) => Comparison::Ordered(left.cmp(right)),
         (Datum::Bool(left), Datum::Bool(right)) => Comparison::Ordered(left.cmp(right)),
+        (Datum::Temporal(left), Datum::Temporal(right)) => temporal_order(left, right),
         (Datum::List(left), Datum::List(right)) => {
             for (left, right) in left.iter().zip(right.iter()) {
                 match compare(left, right) {
@@ -84,33 +85,24 @@ pub(crate) fn compare(left: &Datum, right: &Datum) -> Comparison {
     }
 }
 
-/// The order of two numbers, exact also between large integers and floats; `None` when one is NaN.
 fn numeric_order(left: &Datum, right: &Datum) -> Option<Ordering> {
+    Number::of(left)?.order(Number::of(right)?)
+}
+
+/// Values of one temporal kind are ordered in time. Durations are ordered when all their parts agree about it: how many days a month has
+/// depends on the month.
+fn temporal_order(left: &Temporal, right: &Temporal) -> Comparison {
     match (left, right) {
-        (Datum::Int(left), Datum::Int(right)) => Some(left.cmp(right)),
-        (Datum::Float(left), Datum::Float(right)) => left.partial_cmp(right),
-        (Datum::Int(left), Datum::Float(right)) => int_float(*left, *right),
-        (Datum::Float(left), Datum::Int(right)) => int_float(*right, *left).map(Ordering::reverse),
-        _ => None,
+        (Temporal::Duration(left), Temporal::Duration(right)) => left
+            .order_of_all_parts(right)
+            .map_or(Comparison::Unknown, Comparison::Ordered),
+        _ if left.kind() == right.kind() => Comparison::Ordered(left.cmp(right)),
+        _ => Comparison::Unknown,
     }
 }
 
-fn int_float(int: i64, float: f64) -> Option<Ordering> {
-    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-    if float.is_nan() {
-        return None;
-    }
-    if float >= LIMIT {
-        return Some(Ordering::Less);
-    }
-    if float < -LIMIT {
-        return Some(Ordering::Greater);
-    }
-    let whole = float.trunc();
-    Some(
-        int.cmp(&(whole as i64))
-            .then_with(|| 0.0f64.partial_cmp(&(float - whole)).unwrap_or(Ordering::Equal)),
-    )
+fn is_number(datum: &Datum) -> bool {
+    matches!(datum, Datum::Int(_) | Datum::Float(_) | Datum::Decimal(_))
 }
 
 fn rank(datum: &Datum) -> u8 {
@@ -120,23 +112,32 @@ fn rank(datum: &Datum) -> u8 {
         Datum::Edge(_) => 2,
         Datum::List(_) => 3,
         Datum::Path(_) => 4,
-        Datum::Bytes(_) => 5,
-        Datum::String(_) => 6,
-        Datum::Bool(_) => 7,
-        Datum::Int(_) | Datum::Float(_) => 8,
-        Datum::Null => 9,
+        Datum::Temporal(value) => match value.kind() {
+            TemporalKind::DateTime => 5,
+            TemporalKind::LocalDateTime => 6,
+            TemporalKind::Date => 7,
+            TemporalKind::Time => 8,
+            TemporalKind::LocalTime => 9,
+            TemporalKind::Duration => 10,
+        },
+        Datum::Bytes(_) => 11,
+        Datum::String(_) => 12,
+        Datum::Bool(_) => 13,
+        Datum::Int(_) | Datum::Float(_) | Datum::Decimal(_) => 14,
+        Datum::Null => 15,
     }
 }
 
 /// The total order of ORDER BY, min() and max().
 pub(crate) fn total_order(left: &Datum, right: &Datum) -> Ordering {
     match (left, right) {
-        (Datum::Int(_) | Datum::Float(_), Datum::Int(_) | Datum::Float(_)) => {
+        _ if is_number(left) && is_number(right) => {
             numeric_order(left, right).unwrap_or_else(|| is_nan(left).cmp(&is_nan(right)))
         }
         (Datum::String(left), Datum::String(right)) => left.cmp(right),
         (Datum::Bytes(left), Datum::Bytes(right)) => left.cmp(right),
         (Datum::Bool(left), Datum::Bool(right)) => left.cmp(right),
+        (Datum::Temporal(left), Datum::Temporal(right)) if left.kind() == right.kind() => left.cmp(right),
         (Datum::Node(left), Datum::Node(right)) => left.cmp(right),
         (Datum::Edge(left), Datum::Edge(right)) => left.id.cmp(&right.id),
         (Datum::Path(left), Datum::Path(right)) => {
@@ -212,6 +213,12 @@ fn hash<H: Hasher>(datum: &Datum, state: &mut H) {
         Datum::Bool(truth) => truth.hash(state),
         Datum::Int(number) => number.hash(state),
         Datum::Float(number) => hash_float(*number, state),
+        // What equals an integer or a float hashes like it.
+        Datum::Decimal(number) => match Number::Decimal(*number).integer() {
+            Some(number) => number.hash(state),
+            None => hash_float(Number::Decimal(*number).float(), state),
+        },
+        Datum::Temporal(value) => value.hash(state),
         Datum::String(text) => text.hash(state),
         Datum::Bytes(bytes) => bytes.hash(state),
         Datum::List(items) => items.iter().for_each(|item| hash(item, state)),

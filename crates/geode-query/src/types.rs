@@ -1,5 +1,7 @@
 //! What the binder knows about a value's type before anything runs.
 
+use geode_types::TemporalKind;
+
 /// A static type; `Any` is "not known".
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Type {
@@ -8,8 +10,10 @@ pub(crate) enum Type {
     Bool,
     Int,
     Float,
+    Decimal,
     String,
     Bytes,
+    Temporal(TemporalKind),
     List(Box<Type>),
     Map,
     Node,
@@ -19,13 +23,14 @@ pub(crate) enum Type {
 
 /// A set of types, one bit each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TypeSet(u16);
+pub(crate) struct TypeSet(u32);
 
 impl TypeSet {
     pub(crate) const BOOL: Self = Self(1);
     pub(crate) const INT: Self = Self(2);
     pub(crate) const FLOAT: Self = Self(4);
-    pub(crate) const NUMBER: Self = Self(6);
+    pub(crate) const DECIMAL: Self = Self(1024);
+    pub(crate) const NUMBER: Self = Self(4 + 2 + 1024);
     pub(crate) const STRING: Self = Self(8);
     pub(crate) const BYTES: Self = Self(16);
     pub(crate) const LIST: Self = Self(32);
@@ -33,7 +38,11 @@ impl TypeSet {
     pub(crate) const NODE: Self = Self(128);
     pub(crate) const EDGE: Self = Self(256);
     pub(crate) const PATH: Self = Self(512);
-    pub(crate) const ANY: Self = Self(1023);
+    /// Dates and times.
+    pub(crate) const INSTANT: Self = Self(2048);
+    pub(crate) const DURATION: Self = Self(4096);
+    pub(crate) const TEMPORAL: Self = Self(2048 + 4096);
+    pub(crate) const ANY: Self = Self(8191);
 
     pub(crate) const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -49,8 +58,11 @@ impl TypeSet {
             (Self::BOOL, "BOOL"),
             (Self::INT, "INT"),
             (Self::FLOAT, "FLOAT"),
+            (Self::DECIMAL, "DECIMAL"),
             (Self::STRING, "STRING"),
             (Self::BYTES, "BYTES"),
+            (Self::INSTANT, "DATE, TIME, DATETIME"),
+            (Self::DURATION, "DURATION"),
             (Self::LIST, "LIST"),
             (Self::MAP, "RECORD"),
             (Self::NODE, "NODE"),
@@ -75,6 +87,9 @@ impl Type {
             Self::Float => TypeSet::FLOAT,
             Self::String => TypeSet::STRING,
             Self::Bytes => TypeSet::BYTES,
+            Self::Decimal => TypeSet::DECIMAL,
+            Self::Temporal(TemporalKind::Duration) => TypeSet::DURATION,
+            Self::Temporal(_) => TypeSet::INSTANT,
             Self::List(_) => TypeSet::LIST,
             Self::Map => TypeSet::MAP,
             Self::Node => TypeSet::NODE,
@@ -117,6 +132,8 @@ impl Type {
             Self::Float => "FLOAT",
             Self::String => "STRING",
             Self::Bytes => "BYTES",
+            Self::Decimal => "DECIMAL",
+            Self::Temporal(kind) => kind.type_name(),
             Self::List(_) => "LIST",
             Self::Map => "RECORD",
             Self::Node => "NODE",

@@ -31,7 +31,10 @@ pub use restore_test::{
     RestoreTestStep,
 };
 pub use retention::{CleanedUp, Retention};
+pub use rust_decimal::{Decimal, RoundingStrategy};
 pub use summary::Summary;
 pub use value::codec::{CodecError, MAX_VALUE_DEPTH, decode_value, encode_value};
 pub use value::json::{JsonError, from_json, to_json};
+pub use value::temporal;
+pub use value::temporal::{Temporal, TemporalKind};
 pub use value::{EdgeValue, NodeValue, PathValue, Properties, Value};

@@ -54,6 +54,7 @@ fn matches(expected: &Expected, actual: &Value, ordered: bool) -> bool {
             expected.partial_cmp(actual) == Some(Ordering::Equal) || (expected.is_nan() && actual.is_nan())
         }
         (Expected::String(expected), Value::String(actual)) => expected == actual,
+        (Expected::String(expected), Value::Temporal(actual)) => *expected == actual.to_string(),
         (Expected::List(expected), Value::List(actual)) if ordered => {
             all(expected, actual, |expected, actual| {
                 matches(expected, actual, ordered)

@@ -1,7 +1,8 @@
 //! Expressions.
 
-use super::{LabelExpr, Name, PathPattern, Query};
+use super::{LabelExpr, Name, PathPattern, Query, ValueType};
 use crate::Span;
+use geode_types::{Decimal, Temporal};
 
 /// An expression and its place.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,7 +67,11 @@ pub enum ExprKind {
     /// `count(*)`.
     CountStar,
     /// `CAST(x AS type)`.
-    Cast(Box<Expr>, TargetType),
+    Cast(Box<Expr>, ValueType),
+    /// `x IS [NOT] TYPED type`; the flag negates.
+    IsTyped(Box<Expr>, ValueType, bool),
+    /// `x IS [NOT] [NFC | NFD | NFKC | NFKD] NORMALIZED`; the flag negates.
+    IsNormalized(Box<Expr>, NormalForm, bool),
     /// `all | any | none | single (x IN list WHERE condition)`.
     Quantified {
         /// Which.
@@ -148,6 +153,10 @@ pub enum Literal {
     String(String),
     /// Bytes.
     Bytes(Vec<u8>),
+    /// `1.5M`.
+    Decimal(Decimal),
+    /// `DATE '2015-07-21'` and its kin.
+    Temporal(Temporal),
 }
 
 /// One step into a value.
@@ -270,19 +279,6 @@ pub enum StringOp {
     Contains,
 }
 
-/// Types that `CAST` converts to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TargetType {
-    /// `BOOL`, `BOOLEAN`.
-    Bool,
-    /// `INT`, `INTEGER`, `INT64`, `BIGINT`.
-    Int,
-    /// `FLOAT`, `FLOAT64`, `DOUBLE`, `REAL`.
-    Float,
-    /// `STRING`, `VARCHAR`.
-    String,
-}
-
 /// Which elements of a list must satisfy a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quantification {
@@ -294,4 +290,35 @@ pub enum Quantification {
     None,
     /// Exactly one.
     Single,
+}
+
+/// The normal forms of Unicode (UAX 15).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NormalForm {
+    /// Canonically composed.
+    Nfc,
+    /// Canonically decomposed.
+    Nfd,
+    /// Compatibly composed.
+    Nfkc,
+    /// Compatibly decomposed.
+    Nfkd,
+}
+
+impl NormalForm {
+    /// Every form with its name.
+    pub const ALL: [(&'static str, Self); 4] = [
+        ("NFC", Self::Nfc),
+        ("NFD", Self::Nfd),
+        ("NFKC", Self::Nfkc),
+        ("NFKD", Self::Nfkd),
+    ];
+
+    /// The form of this name, in any case.
+    pub fn named(name: &str) -> Option<Self> {
+        let found = Self::ALL
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, form)| *form)
+    }
 }

@@ -5,15 +5,17 @@
 mod expr;
 mod mentions;
 mod pattern;
+mod types;
 
 pub use expr::{
-    AccessStep, BinaryOp, CompareOp, Expr, ExprKind, Literal, LogicalOp, PatternComprehension,
-    Quantification, StringOp, SubqueryKind, TargetType, UnaryOp,
+    AccessStep, BinaryOp, CompareOp, Expr, ExprKind, Literal, LogicalOp, NormalForm, PatternComprehension,
+    Quantification, StringOp, SubqueryKind, UnaryOp,
 };
 pub use mentions::Mentions;
 pub use pattern::{
     Direction, EdgePattern, LabelExpr, NodePattern, PathMode, PathPattern, PathSearch, Quantifier,
 };
+pub use types::ValueType;
 
 use crate::Span;
 

@@ -5,7 +5,7 @@
 //! the operator, ISO's too.
 
 use super::{Expected, Parsed, Parser};
-use crate::ast::{BinaryOp, CompareOp, Expr, ExprKind, Literal, LogicalOp, StringOp, UnaryOp};
+use crate::ast::{BinaryOp, CompareOp, Expr, ExprKind, Literal, LogicalOp, NormalForm, StringOp, UnaryOp};
 use crate::token::{Sym, TokenKind};
 use crate::{Span, literal};
 use geode_types::QueryError;
@@ -297,17 +297,44 @@ impl Parser<'_> {
             let labels = self.label_part()?;
             return Ok(ExprKind::IsLabeled(left, labels, negated));
         }
+        if self.eat_keyword("TYPED") || self.eat_double_colon() {
+            return Ok(ExprKind::IsTyped(left, self.value_type()?, negated));
+        }
+        if let Some(form) = self.normal_form() {
+            self.expect_keyword("NORMALIZED")?;
+            return Ok(ExprKind::IsNormalized(left, form, negated));
+        }
         self.expect_note(Expected::Keyword("LABELED"));
-        for word in ["TYPED", "DIRECTED", "SOURCE", "DESTINATION", "NORMALIZED"] {
+        for word in ["DIRECTED", "SOURCE", "DESTINATION"] {
             if self.at_keyword(word) {
                 let what = format!("IS {word}");
                 return Err(self.not_supported(
                     self.span(),
                     &what,
-                    "IS NULL, IS TRUE, IS FALSE, IS UNKNOWN and IS LABELED are",
+                    "IS NULL, IS TRUE, IS FALSE, IS UNKNOWN, IS LABELED, IS TYPED and IS NORMALIZED are",
                 ));
             }
         }
         Err(self.unexpected())
+    }
+
+    /// `::`, which is two tokens.
+    fn eat_double_colon(&mut self) -> bool {
+        let found = self.at_symbol(Sym::Colon) && self.symbol_at(1, Sym::Colon);
+        if found {
+            self.advance();
+            self.advance();
+        }
+        found
+    }
+
+    /// The form that stands before NORMALIZED, which is NFC when none does.
+    fn normal_form(&mut self) -> Option<NormalForm> {
+        if self.at_keyword("NORMALIZED") {
+            return Some(NormalForm::Nfc);
+        }
+        let form = self.word_at(0).and_then(NormalForm::named)?;
+        self.advance();
+        Some(form)
     }
 }

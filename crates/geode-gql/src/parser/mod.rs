@@ -9,7 +9,9 @@ mod expr;
 mod pattern;
 mod primary;
 mod projection;
+mod special;
 mod statement;
+mod types;
 mod words;
 mod write;
 

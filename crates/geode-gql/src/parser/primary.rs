@@ -3,28 +3,11 @@
 use super::{Expected, Parsed, Parser};
 use crate::ast::{
     AccessStep, Clause, Expr, ExprKind, LinearQuery, Literal, Name, PatternComprehension, Quantification,
-    Query, SubqueryKind, TargetType,
+    Query, SubqueryKind,
 };
 use crate::token::{Sym, TokenKind};
 use crate::{Span, literal};
 use geode_types::QueryError;
-
-/// Types that CAST knows, by every name.
-const TARGET_TYPES: &[(&str, TargetType)] = &[
-    ("BOOL", TargetType::Bool),
-    ("BOOLEAN", TargetType::Bool),
-    ("INT", TargetType::Int),
-    ("INTEGER", TargetType::Int),
-    ("INT64", TargetType::Int),
-    ("BIGINT", TargetType::Int),
-    ("SIGNED", TargetType::Int),
-    ("FLOAT", TargetType::Float),
-    ("FLOAT64", TargetType::Float),
-    ("DOUBLE", TargetType::Float),
-    ("REAL", TargetType::Float),
-    ("STRING", TargetType::String),
-    ("VARCHAR", TargetType::String),
-];
 
 const QUANTIFICATIONS: &[(&str, Quantification)] = &[
     ("ALL", Quantification::All),
@@ -329,7 +312,10 @@ impl Parser<'_> {
             self.advance();
             return self.map_literal();
         }
-        self.constant_or_variable()
+        match self.typed_literal()? {
+            Some(literal) => Ok(literal),
+            None => self.constant_or_variable(),
+        }
     }
 
     fn constant_or_variable(&mut self) -> Parsed<Expr> {
@@ -350,10 +336,7 @@ impl Parser<'_> {
             }
         }
         if self.symbol_at(1, Sym::Dot) && self.namespaced_call() {
-            let name = self.take_name()?;
-            let message = format!("there is no function namespace {}", name.text);
-            let error = self.error(name.span, "UnknownFunction", message);
-            return Err(error.hint("functions have plain names here, such as toUpper(text)"));
+            return self.call();
         }
         self.expect_note(Expected::Thing("an expression"));
         let name = self.variable_name("an expression")?;
@@ -450,8 +433,13 @@ impl Parser<'_> {
     }
 
     fn call(&mut self) -> Parsed<Expr> {
-        let name = self.take_name()?;
+        let mut name = self.take_name()?;
         let start = name.span;
+        while self.eat_symbol(Sym::Dot) {
+            name.text.push('.');
+            name.text.push_str(&self.any_name("a function")?.text);
+            name.span = self.since(start);
+        }
         self.advance();
         let quantification =
             quantification(&name.text).filter(|_| self.at_variable() && self.keyword_at(1, "IN"));
@@ -459,7 +447,10 @@ impl Parser<'_> {
             Some(kind) => self.quantified(kind),
             None if name.text.eq_ignore_ascii_case("CAST") => self.cast(),
             None if name.text.eq_ignore_ascii_case("count") && self.at_symbol(Sym::Star) => self.count_star(),
-            None => self.arguments(name),
+            None => match self.special_call(&name) {
+                Ok(None) => self.arguments(name),
+                special => special.and_then(|special| special.map_or_else(|| self.missing("a call"), Ok)),
+            },
         };
         kind.map(|kind| Expr {
             kind,
@@ -493,22 +484,9 @@ impl Parser<'_> {
     fn cast(&mut self) -> Parsed<ExprKind> {
         let operand = self.expression()?;
         self.expect_keyword("AS")?;
-        let name: Name = self.any_name("a type")?;
-        match TARGET_TYPES
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(&name.text))
-        {
-            Some((_, target)) => {
-                self.expect_symbol(Sym::RParen)?;
-                Ok(ExprKind::Cast(Box::new(operand), *target))
-            }
-            None => {
-                let message = format!("CAST does not know the type {}", name.text);
-                Err(self
-                    .error(name.span, "UnknownType", message)
-                    .hint("it converts to BOOL, INT, FLOAT and STRING"))
-            }
-        }
+        let target = self.value_type()?;
+        self.expect_symbol(Sym::RParen)?;
+        Ok(ExprKind::Cast(Box::new(operand), target))
     }
 
     fn quantified(&mut self, kind: Quantification) -> Parsed<ExprKind> {

@@ -77,7 +77,13 @@ fn compound(expr: &Expr) -> String {
             parts.extend(arguments.iter().map(print));
             format!("({})", parts.join(" "))
         }
-        ExprKind::Cast(operand, target) => format!("(cast {} {target:?})", print(operand)),
+        ExprKind::Cast(operand, target) => format!("(cast {} {target})", print(operand)),
+        ExprKind::IsTyped(operand, ty, negated) => {
+            format!("({}typed {} {ty})", is(*negated), print(operand))
+        }
+        ExprKind::IsNormalized(operand, form, negated) => {
+            format!("({}normalized {} {form:?})", is(*negated), print(operand))
+        }
         ExprKind::Quantified {
             kind,
             variable,
@@ -157,6 +163,8 @@ fn constant(literal: &Literal) -> String {
         Literal::Float(number) => format!("{number:?}"),
         Literal::String(text) => format!("{text:?}"),
         Literal::Bytes(bytes) => format!("{bytes:02x?}"),
+        Literal::Decimal(number) => format!("{number}m"),
+        Literal::Temporal(value) => format!("({} {value})", value.kind().name()),
     }
 }
 

@@ -434,6 +434,7 @@ pub(super) fn value_bytes(value: &Value) -> usize {
                 .map(|(name, value)| name.len() + 1 + value_bytes(value))
                 .sum::<usize>()
         }
+        Value::Temporal(_) | Value::Decimal(_) => 24,
         _ => 9,
     }
 }

@@ -33,7 +33,7 @@ impl Binder<'_> {
                 arguments,
             } => self.call(name, *distinct, arguments, expr.span, env),
             ExprKind::CountStar => self.count_rows(expr.span, env),
-            ExprKind::Cast(operand, target) => self.cast(operand, *target, expr.span, env),
+            ExprKind::Cast(operand, target) => self.cast(operand, target, expr.span, env),
             _ => self.operator(expr, env),
         }
     }
@@ -75,23 +75,23 @@ impl Binder<'_> {
     fn cast(
         &mut self,
         operand: &ast::Expr,
-        target: ast::TargetType,
+        target: &ast::ValueType,
         span: Span,
         env: &mut Env<'_>,
     ) -> Bound<(Expr, Type)> {
         let (operand, _) = self.expr(operand, env)?;
-        let ty = match target {
-            ast::TargetType::Bool => Type::Bool,
-            ast::TargetType::Int => Type::Int,
-            ast::TargetType::Float => Type::Float,
-            ast::TargetType::String => Type::String,
-        };
-        Ok((Expr::Cast(Box::new(operand), target, span), ty))
+        let ty = type_of(target);
+        Ok((Expr::Cast(Box::new(operand), target.clone(), span), ty))
     }
 
     fn variable(&mut self, name: &str, span: Span, env: &Env<'_>) -> Bound<(Expr, Type)> {
         if let Some(depth) = env.locals.iter().rposition(|(local, _)| local == name) {
             return Ok((Expr::Local(depth), env.locals[depth].1.clone()));
+        }
+        if env.scope.get(name).is_none()
+            && let Some(called) = function::bare(name)
+        {
+            return Ok((Expr::Call(called, Vec::new(), span), (called.result)(&[])));
         }
         if let Mode::Grouped { .. } = &env.mode {
             return Err(match env.scope.get(name) {
@@ -124,7 +124,10 @@ impl Binder<'_> {
                 AccessStep::Key(name) => {
                     self.check_container(
                         &ty,
-                        TypeSet::NODE.or(TypeSet::EDGE).or(TypeSet::MAP),
+                        TypeSet::NODE
+                            .or(TypeSet::EDGE)
+                            .or(TypeSet::MAP)
+                            .or(TypeSet::TEMPORAL),
                         name.span,
                         "a property",
                     )?;
@@ -135,7 +138,11 @@ impl Binder<'_> {
                     ty = Type::Any;
                 }
                 AccessStep::Index(index) => {
-                    let containers = TypeSet::LIST.or(TypeSet::NODE).or(TypeSet::EDGE).or(TypeSet::MAP);
+                    let containers = TypeSet::LIST
+                        .or(TypeSet::NODE)
+                        .or(TypeSet::EDGE)
+                        .or(TypeSet::MAP)
+                        .or(TypeSet::TEMPORAL);
                     self.check_container(&ty, containers, index.span, "an element")?;
                     taken.push(Step::Index(self.expr(index, env)?.0, index.span));
                     ty = ty.element();
@@ -297,9 +304,12 @@ impl Binder<'_> {
         let mut bound = Vec::new();
         for argument in arguments {
             let (value, ty) = self.expr(argument, &mut inner)?;
-            if function.needs_number() {
-                self.require(&ty, TypeSet::NUMBER, argument.span, &format!("{}()", name.text))?;
-            }
+            self.require(
+                &ty,
+                function.argument(),
+                argument.span,
+                &format!("{}()", name.text),
+            )?;
             bound.push((value, ty));
         }
         let mut bound = bound.into_iter();
@@ -395,6 +405,28 @@ impl Binder<'_> {
     }
 }
 
+/// What is known of a value of a declared type.
+fn type_of(declared: &ast::ValueType) -> Type {
+    use ast::ValueType as Declared;
+    match declared {
+        Declared::Any | Declared::Nothing | Declared::Union(_) => Type::Any,
+        Declared::Null => Type::Null,
+        Declared::Bool => Type::Bool,
+        Declared::Int { .. } => Type::Int,
+        Declared::Float => Type::Float,
+        Declared::Decimal(_) => Type::Decimal,
+        Declared::String(_) => Type::String,
+        Declared::Bytes(_) => Type::Bytes,
+        Declared::Temporal(kind) => Type::Temporal(*kind),
+        Declared::List(element) => Type::List(Box::new(type_of(element))),
+        Declared::Record => Type::Map,
+        Declared::Node => Type::Node,
+        Declared::Edge => Type::Edge,
+        Declared::Path => Type::Path,
+        Declared::NotNull(inner) => type_of(inner),
+    }
+}
+
 fn constant(literal: &Literal) -> (Expr, Type) {
     let (datum, ty) = match literal {
         Literal::Null => (Datum::Null, Type::Null),
@@ -403,6 +435,8 @@ fn constant(literal: &Literal) -> (Expr, Type) {
         Literal::Float(number) => (Datum::Float(*number), Type::Float),
         Literal::String(text) => (Datum::string(text), Type::String),
         Literal::Bytes(bytes) => (Datum::Bytes(bytes.as_slice().into()), Type::Bytes),
+        Literal::Decimal(number) => (Datum::Decimal(*number), Type::Decimal),
+        Literal::Temporal(value) => (Datum::Temporal(value.clone()), Type::Temporal(value.kind())),
     };
     (Expr::Const(datum), ty)
 }

@@ -68,6 +68,14 @@ impl Binder<'_> {
                 let text = self.expr(text, env)?.0;
                 Expr::StringMatch(*op, Box::new(text), Box::new(self.expr(part, env)?.0))
             }
+            ExprKind::IsTyped(operand, ty, negated) => {
+                Expr::IsTyped(Box::new(self.expr(operand, env)?.0), ty.clone(), *negated)
+            }
+            ExprKind::IsNormalized(operand, form, negated) => {
+                let (bound, ty) = self.expr(operand, env)?;
+                self.require(&ty, TypeSet::STRING, operand.span, "IS NORMALIZED")?;
+                Expr::IsNormalized(Box::new(bound), *form, *negated)
+            }
             // The other kinds are bound before it comes to this.
             _ => return Err(self.error(expr.span, "UnexpectedSyntax", "this expression cannot stand here")),
         };
@@ -187,7 +195,7 @@ impl Binder<'_> {
             return Ok((Expr::Not(Box::new(self.truth(operand, "NOT", env)?)), Type::Bool));
         }
         let (bound, ty) = self.expr(operand, env)?;
-        self.require(&ty, TypeSet::NUMBER, operand.span, "a sign")?;
+        self.require(&ty, TypeSet::NUMBER.or(TypeSet::DURATION), operand.span, "a sign")?;
         Ok((
             if op == UnaryOp::Minus {
                 Expr::Negate(Box::new(bound), span)
@@ -210,8 +218,13 @@ impl Binder<'_> {
         for (op, operand) in rest {
             let (right, right_type) = self.expr(operand, env)?;
             if !matches!(op, BinaryOp::Add | BinaryOp::Concat) {
-                self.require(&ty, TypeSet::NUMBER, left_span, op.text())?;
-                self.require(&right_type, TypeSet::NUMBER, operand.span, op.text())?;
+                let operands = match op {
+                    BinaryOp::Subtract => TypeSet::NUMBER.or(TypeSet::TEMPORAL),
+                    BinaryOp::Multiply | BinaryOp::Divide => TypeSet::NUMBER.or(TypeSet::DURATION),
+                    _ => TypeSet::NUMBER,
+                };
+                self.require(&ty, operands, left_span, op.text())?;
+                self.require(&right_type, operands, operand.span, op.text())?;
             }
             ty = result_type(*op, &ty, &right_type);
             left_span = operand.span;

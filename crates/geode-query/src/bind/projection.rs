@@ -382,6 +382,8 @@ fn any_child(expr: &ast::Expr, test: &mut impl FnMut(&ast::Expr) -> bool) -> boo
         | ExprKind::IsNull(operand, _)
         | ExprKind::IsTruth(operand, ..)
         | ExprKind::IsLabeled(operand, ..)
+        | ExprKind::IsTyped(operand, ..)
+        | ExprKind::IsNormalized(operand, ..)
         | ExprKind::Cast(operand, _) => test(operand),
         ExprKind::Chain(first, rest) => test(first) || rest.iter().any(|(_, operand)| test(operand)),
         ExprKind::Compare(first, rest) => test(first) || rest.iter().any(|(_, operand)| test(operand)),

@@ -4,16 +4,30 @@ use super::Cx;
 use crate::datum::{Datum, Entries};
 use crate::error;
 use crate::names::NameIndex;
-use geode_types::QueryError;
+use geode_types::temporal::ComponentValue;
+use geode_types::{QueryError, Temporal};
 
 pub(super) fn key(value: &Datum, key: NameIndex, cx: &mut Cx<'_>) -> Result<Datum, QueryError> {
     match value {
         Datum::Null => Ok(Datum::Null),
         Datum::Node(_) | Datum::Edge(_) => cx.property(value, key),
         Datum::Map(entries) => Ok(entry(entries, &cx.name(key))),
+        Datum::Temporal(value) => component(value, &cx.name(key)),
         other => {
             let message = format!("{} has no properties", other.type_name());
             Err(error::type_error("InvalidArgumentType", message).hint("nodes, edges and records have them"))
+        }
+    }
+}
+
+/// A component of a temporal value. One that it does not have is an error, as a misspelt one would otherwise read as null.
+fn component(value: &Temporal, name: &str) -> Result<Datum, QueryError> {
+    match value.component(name) {
+        Some(ComponentValue::Int(number)) => Ok(Datum::Int(number)),
+        Some(ComponentValue::Text(text)) => Ok(Datum::string(&text)),
+        None => {
+            let message = format!("a {} has no component {name}", value.kind().type_name());
+            Err(error::argument("InvalidArgumentValue", message))
         }
     }
 }
@@ -26,7 +40,10 @@ fn entry(entries: &Entries, key: &str) -> Datum {
 pub(super) fn index(value: &Datum, index: &Datum, cx: &mut Cx<'_>) -> Result<Datum, QueryError> {
     match (value, index) {
         (Datum::Null, _)
-        | (Datum::List(_) | Datum::Map(_) | Datum::Node(_) | Datum::Edge(_), Datum::Null) => Ok(Datum::Null),
+        | (
+            Datum::List(_) | Datum::Map(_) | Datum::Node(_) | Datum::Edge(_) | Datum::Temporal(_),
+            Datum::Null,
+        ) => Ok(Datum::Null),
         (Datum::List(items), Datum::Int(at)) => Ok(place(*at, items.len())
             .and_then(|at| items.get(at))
             .cloned()
@@ -36,8 +53,9 @@ pub(super) fn index(value: &Datum, index: &Datum, cx: &mut Cx<'_>) -> Result<Dat
             Err(error::type_error("ListElementAccessByNonInteger", message))
         }
         (Datum::Map(entries), Datum::String(key)) => Ok(entry(entries, key)),
+        (Datum::Temporal(value), Datum::String(name)) => component(value, name),
         (Datum::Node(_) | Datum::Edge(_), Datum::String(key)) => cx.property_by_name(value, key),
-        (Datum::Map(_) | Datum::Node(_) | Datum::Edge(_), other) => {
+        (Datum::Map(_) | Datum::Node(_) | Datum::Edge(_) | Datum::Temporal(_), other) => {
             let message = format!("a property is named by a string, not by {}", other.type_name());
             Err(error::type_error("MapElementAccessByNonString", message))
         }

@@ -1,9 +1,12 @@
-//! Arithmetic on values: integers stay integers and never wrap, floats follow IEEE 754, null gives null.
+//! Arithmetic on values: integers stay integers and never wrap, decimals stay exact, floats follow IEEE 754, durations move dates and times,
+//! null gives null.
 
 use crate::datum::{Datum, PathDatum};
 use crate::error;
+use crate::number::Number;
 use geode_gql::ast::BinaryOp;
-use geode_types::QueryError;
+use geode_types::temporal::{Amount, Duration, TemporalError};
+use geode_types::{Decimal, QueryError, Temporal};
 use std::sync::Arc;
 
 /// `left op right`.
@@ -13,12 +16,20 @@ pub(crate) fn binary(op: BinaryOp, left: &Datum, right: &Datum) -> Result<Datum,
     }
     match op {
         BinaryOp::Add => add(left, right),
-        BinaryOp::Subtract => numeric(op, left, right, i64::checked_sub, |left, right| left - right),
-        BinaryOp::Multiply => numeric(op, left, right, i64::checked_mul, |left, right| left * right),
-        BinaryOp::Divide => match (left, right) {
-            (Datum::Int(_), Datum::Int(0)) => Err(error::division_by_zero()),
-            _ => numeric(op, left, right, i64::checked_div, |left, right| left / right),
+        BinaryOp::Subtract => match (left, right) {
+            (Datum::Temporal(value), Datum::Temporal(Temporal::Duration(duration))) => {
+                temporal(duration.negated().and_then(|duration| value.plus(&duration)))
+            }
+            _ => numeric(op, left, right, &SUBTRACT),
         },
+        BinaryOp::Multiply => match (left, right) {
+            (Datum::Temporal(Temporal::Duration(duration)), factor)
+            | (factor, Datum::Temporal(Temporal::Duration(duration))) => {
+                scaled(op, left, right, factor, |amount| duration.times(amount))
+            }
+            _ => numeric(op, left, right, &MULTIPLY),
+        },
+        BinaryOp::Divide => divide(left, right),
         BinaryOp::Modulo => modulo(left, right),
         BinaryOp::Power => match (float(left), float(right)) {
             (Some(base), Some(exponent)) => Ok(Datum::Float(base.powf(exponent))),
@@ -37,6 +48,8 @@ pub(crate) fn negate(operand: &Datum) -> Result<Datum, QueryError> {
             .map(Datum::Int)
             .ok_or_else(|| error::overflow("the negation")),
         Datum::Float(number) => Ok(Datum::Float(-number)),
+        Datum::Decimal(number) => Ok(Datum::Decimal(-*number)),
+        Datum::Temporal(Temporal::Duration(duration)) => temporal(duration.negated()),
         other => Err(error::type_error(
             "InvalidArgumentType",
             format!("- needs a number, not {}", other.type_name()),
@@ -44,41 +57,116 @@ pub(crate) fn negate(operand: &Datum) -> Result<Datum, QueryError> {
     }
 }
 
+/// An operation on each type of numbers.
+struct Operation {
+    integers: fn(i64, i64) -> Option<i64>,
+    decimals: fn(Decimal, Decimal) -> Option<Decimal>,
+    floats: fn(f64, f64) -> f64,
+}
+
+const ADD: Operation = Operation {
+    integers: i64::checked_add,
+    decimals: Decimal::checked_add,
+    floats: |left, right| left + right,
+};
+
+const SUBTRACT: Operation = Operation {
+    integers: i64::checked_sub,
+    decimals: Decimal::checked_sub,
+    floats: |left, right| left - right,
+};
+
+const MULTIPLY: Operation = Operation {
+    integers: i64::checked_mul,
+    decimals: Decimal::checked_mul,
+    floats: |left, right| left * right,
+};
+
+const DIVIDE: Operation = Operation {
+    integers: i64::checked_div,
+    decimals: Decimal::checked_div,
+    floats: |left, right| left / right,
+};
+
+const REMAINDER: Operation = Operation {
+    integers: |left, right| Some(left.wrapping_rem(right)),
+    decimals: Decimal::checked_rem,
+    floats: |left, right| left % right,
+};
+
+/// Only floats have a result for a division by zero.
+fn refuse_zero(left: &Datum, right: &Datum) -> Result<(), QueryError> {
+    let zero = match right {
+        Datum::Int(number) => *number == 0,
+        Datum::Decimal(number) => number.is_zero(),
+        _ => false,
+    };
+    if zero && matches!(left, Datum::Int(_) | Datum::Decimal(_)) {
+        return Err(error::division_by_zero());
+    }
+    Ok(())
+}
+
+fn divide(left: &Datum, right: &Datum) -> Result<Datum, QueryError> {
+    if let Datum::Temporal(Temporal::Duration(duration)) = left {
+        if Number::of(right).is_some_and(|number| number.float() == 0.0) {
+            return Err(error::division_by_zero());
+        }
+        return scaled(BinaryOp::Divide, left, right, right, |amount| {
+            duration.divided(amount)
+        });
+    }
+    refuse_zero(left, right)?;
+    numeric(BinaryOp::Divide, left, right, &DIVIDE)
+}
+
 /// The remainder, with the sign of the dividend.
 pub(crate) fn modulo(left: &Datum, right: &Datum) -> Result<Datum, QueryError> {
-    match (left, right) {
-        (Datum::Int(_), Datum::Int(0)) => Err(error::division_by_zero()),
-        _ => numeric(
-            BinaryOp::Modulo,
-            left,
-            right,
-            |left, right| Some(left.wrapping_rem(right)),
-            |left, right| left % right,
-        ),
-    }
+    refuse_zero(left, right)?;
+    numeric(BinaryOp::Modulo, left, right, &REMAINDER)
 }
 
-fn float(datum: &Datum) -> Option<f64> {
-    match datum {
-        Datum::Int(number) => Some(*number as f64),
-        Datum::Float(number) => Some(*number),
-        _ => None,
-    }
+fn temporal<T: Into<Temporal>>(result: Result<T, TemporalError>) -> Result<Datum, QueryError> {
+    result
+        .map(|value| Datum::Temporal(value.into()))
+        .map_err(|failure| error::temporal(&failure))
 }
 
-fn numeric(
+/// A duration that is multiplied or divided by a number.
+fn scaled(
     op: BinaryOp,
     left: &Datum,
     right: &Datum,
-    integers: fn(i64, i64) -> Option<i64>,
-    floats: fn(f64, f64) -> f64,
+    factor: &Datum,
+    scale: impl FnOnce(Amount) -> Result<Duration, TemporalError>,
 ) -> Result<Datum, QueryError> {
-    if let (Datum::Int(left), Datum::Int(right)) = (left, right) {
-        let result = integers(*left, *right).map(Datum::Int);
-        return result.ok_or_else(|| error::overflow(&format!("{left} {} {right}", op.text())));
-    }
-    match (float(left), float(right)) {
-        (Some(left), Some(right)) => Ok(Datum::Float(floats(left, right))),
+    let amount = match Number::of(factor) {
+        Some(Number::Int(number)) => Ok(Amount::from(number)),
+        Some(Number::Decimal(number)) => Ok(Amount::from(number)),
+        Some(Number::Float(number)) => Amount::try_from(number),
+        None => return Err(mismatch(op, left, right)),
+    };
+    temporal(amount.and_then(scale))
+}
+
+fn float(datum: &Datum) -> Option<f64> {
+    Number::of(datum).map(Number::float)
+}
+
+fn numeric(op: BinaryOp, left: &Datum, right: &Datum, operation: &Operation) -> Result<Datum, QueryError> {
+    let exact = |left: Decimal, right: Decimal| {
+        let result = (operation.decimals)(left, right).map(Datum::Decimal);
+        result.ok_or_else(|| error::decimal_overflow(&format!("{left} {} {right}", op.text())))
+    };
+    match (Number::of(left), Number::of(right)) {
+        (Some(Number::Int(left)), Some(Number::Int(right))) => {
+            let result = (operation.integers)(left, right).map(Datum::Int);
+            result.ok_or_else(|| error::overflow(&format!("{left} {} {right}", op.text())))
+        }
+        (Some(Number::Decimal(left)), Some(Number::Decimal(right))) => exact(left, right),
+        (Some(Number::Decimal(left)), Some(Number::Int(right))) => exact(left, right.into()),
+        (Some(Number::Int(left)), Some(Number::Decimal(right))) => exact(left.into(), right),
+        (Some(left), Some(right)) => Ok(Datum::Float((operation.floats)(left.float(), right.float()))),
         _ => Err(mismatch(op, left, right)),
     }
 }
@@ -88,9 +176,11 @@ fn add(left: &Datum, right: &Datum) -> Result<Datum, QueryError> {
         (Datum::String(_) | Datum::List(_), _) | (_, Datum::String(_) | Datum::List(_)) => {
             join(BinaryOp::Add, left, right)
         }
-        _ => numeric(BinaryOp::Add, left, right, i64::checked_add, |left, right| {
-            left + right
-        }),
+        (Datum::Temporal(value), Datum::Temporal(Temporal::Duration(duration)))
+        | (Datum::Temporal(Temporal::Duration(duration)), Datum::Temporal(value)) => {
+            temporal(value.plus(duration))
+        }
+        _ => numeric(BinaryOp::Add, left, right, &ADD),
     }
 }
 

@@ -117,7 +117,7 @@ impl Operator for Group<'_> {
             let (keys, results) = target.split_at_mut(key.0.len());
             keys.clone_from_slice(&key.0);
             for (cell, accumulator) in results.iter_mut().zip(accumulators) {
-                *cell = accumulator.finish();
+                *cell = accumulator.finish()?;
             }
         }
         if out.is_empty() {

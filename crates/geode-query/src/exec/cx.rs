@@ -35,6 +35,7 @@ pub(crate) struct Cx<'a> {
     buffered_rows: usize,
     /// The state of rand(), from the operating system's entropy once per execution.
     random: u64,
+    started: Instant,
 }
 
 impl<'a> Cx<'a> {
@@ -66,6 +67,7 @@ impl<'a> Cx<'a> {
             memory: 0,
             buffered_rows: 0,
             random: RandomState::new().build_hasher().finish(),
+            started: Instant::now(),
         })
     }
 
@@ -89,6 +91,12 @@ impl<'a> Cx<'a> {
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// The statement's time and what has passed since, microseconds since 1970.
+    pub(crate) fn realtime_micros(&self) -> i64 {
+        let passed = i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX);
+        self.context.now_micros.saturating_add(passed)
     }
 
     /// Stops the statement when it was cancelled or has run for too long. Called once per batch and operator.

@@ -60,7 +60,15 @@ pub(crate) fn eval(expr: &Expr, row: &[Datum], cx: &mut Cx<'_>) -> Evaluated {
                 .map_err(|error| cx.placed(error, *span))
         }
         Expr::Cast(operand, target, span) => {
-            function::cast(&eval(operand, row, cx)?, *target).map_err(|error| cx.placed(error, *span))
+            function::cast(&eval(operand, row, cx)?, target).map_err(|error| cx.placed(error, *span))
+        }
+        Expr::IsTyped(operand, ty, negated) => {
+            let value = eval(operand, row, cx)?;
+            Ok(Datum::Bool(function::has_type(&value, ty) != *negated))
+        }
+        Expr::IsNormalized(operand, form, negated) => {
+            let normalized = function::is_normalized(&eval(operand, row, cx)?, *form)?;
+            Ok(truth_datum(normalized.map(|normalized| normalized != *negated)))
         }
         Expr::Quantified {
             kind,

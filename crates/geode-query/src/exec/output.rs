@@ -14,6 +14,8 @@ pub(super) fn to_value(datum: &Datum, cx: &Cx<'_>) -> Result<Value, QueryError> 
         Datum::Float(number) => Value::Float(*number),
         Datum::String(text) => Value::String(text.as_ref().to_owned()),
         Datum::Bytes(bytes) => Value::Bytes(bytes.to_vec()),
+        Datum::Decimal(number) => Value::Decimal(*number),
+        Datum::Temporal(value) => Value::Temporal(value.clone()),
         Datum::List(items) => Value::List(
             items
                 .iter()

@@ -1,50 +1,117 @@
-//! Conversions: toInteger() and its kin give null for what cannot be read, CAST fails.
+//! Conversions: toInteger() and its kin give null for text that cannot be read and fail for values that are never convertible; their
+//! `…OrNull` twins give null for those too, their `…List` twins convert every element.
 
-use super::{Function, Run, bool_type, float_type, function, int_type, string_type, wrong_type};
+use super::{
+    Function, Run, bool_type, float_type, function, int_type, string_type, strings_type, wrong_type,
+};
 use crate::datum::Datum;
-use crate::error;
-use crate::types::TypeSet;
-use geode_gql::ast::TargetType;
+use crate::number::Number;
+use crate::types::{Type, TypeSet};
 use geode_types::QueryError;
 
+type Evaluated = Result<Datum, QueryError>;
+
+const ANY: &[TypeSet] = &[TypeSet::ANY];
+const LIST: &[TypeSet] = &[TypeSet::LIST];
+
 pub(super) const FUNCTIONS: &[Function] = &[
-    function("toInteger", &[TypeSet::ANY], int_type, Run::Pure(to_integer)),
-    function("toFloat", &[TypeSet::ANY], float_type, Run::Pure(to_float)),
-    function("toString", &[TypeSet::ANY], string_type, Run::Pure(to_string)),
-    function("toBoolean", &[TypeSet::ANY], bool_type, Run::Pure(to_boolean)),
+    function("toInteger", ANY, int_type, Run::Pure(to_integer)),
+    function("toFloat", ANY, float_type, Run::Pure(to_float)),
+    function("toString", ANY, string_type, Run::Pure(to_string)),
+    function("toBoolean", ANY, bool_type, Run::Pure(to_boolean)),
+    function(
+        "toIntegerOrNull",
+        ANY,
+        int_type,
+        Run::Pure(|arguments| Ok(or_null(to_integer(arguments)))),
+    ),
+    function(
+        "toFloatOrNull",
+        ANY,
+        float_type,
+        Run::Pure(|arguments| Ok(or_null(to_float(arguments)))),
+    ),
+    function(
+        "toStringOrNull",
+        ANY,
+        string_type,
+        Run::Pure(|arguments| Ok(or_null(to_string(arguments)))),
+    ),
+    function(
+        "toBooleanOrNull",
+        ANY,
+        bool_type,
+        Run::Pure(|arguments| Ok(or_null(to_boolean(arguments)))),
+    ),
+    function(
+        "toIntegerList",
+        LIST,
+        |_| Type::List(Box::new(Type::Int)),
+        Run::Pure(|arguments| each("toIntegerList", arguments, to_integer)),
+    ),
+    function(
+        "toFloatList",
+        LIST,
+        |_| Type::List(Box::new(Type::Float)),
+        Run::Pure(|arguments| each("toFloatList", arguments, to_float)),
+    ),
+    function(
+        "toStringList",
+        LIST,
+        strings_type,
+        Run::Pure(|arguments| each("toStringList", arguments, to_string)),
+    ),
+    function(
+        "toBooleanList",
+        LIST,
+        |_| Type::List(Box::new(Type::Bool)),
+        Run::Pure(|arguments| each("toBooleanList", arguments, to_boolean)),
+    ),
 ];
 
-fn to_integer(arguments: &[Datum]) -> Result<Datum, QueryError> {
+fn or_null(converted: Evaluated) -> Datum {
+    converted.unwrap_or_default()
+}
+
+fn each(function: &str, arguments: &[Datum], convert: fn(&[Datum]) -> Evaluated) -> Evaluated {
+    let Datum::List(items) = &arguments[0] else {
+        return Err(wrong_type(function, "a list", &arguments[0]));
+    };
+    let items = items
+        .iter()
+        .map(|item| or_null(convert(std::slice::from_ref(item))));
+    Ok(Datum::list(items.collect()))
+}
+
+fn to_integer(arguments: &[Datum]) -> Evaluated {
     Ok(match &arguments[0] {
         number @ Datum::Int(_) => number.clone(),
         Datum::Float(number) => integer_of(*number).map_or(Datum::Null, Datum::Int),
+        Datum::Decimal(number) => i64::try_from(number.trunc()).map_or(Datum::Null, Datum::Int),
         Datum::Bool(truth) => Datum::Int(i64::from(*truth)),
         Datum::String(text) => integer_in(text).map_or(Datum::Null, Datum::Int),
         other => return Err(wrong_type("toInteger", "a number, a boolean or a string", other)),
     })
 }
 
-fn to_float(arguments: &[Datum]) -> Result<Datum, QueryError> {
-    Ok(match &arguments[0] {
-        Datum::Int(number) => Datum::Float(*number as f64),
-        number @ Datum::Float(_) => number.clone(),
-        Datum::String(text) => float_in(text).map_or(Datum::Null, Datum::Float),
-        other => return Err(wrong_type("toFloat", "a number or a string", other)),
-    })
-}
-
-fn to_string(arguments: &[Datum]) -> Result<Datum, QueryError> {
-    match text_of(&arguments[0]) {
-        Some(text) => Ok(text),
-        None => Err(wrong_type(
-            "toString",
-            "a number, a boolean or a string",
-            &arguments[0],
-        )),
+fn to_float(arguments: &[Datum]) -> Evaluated {
+    if let Some(number) = Number::of(&arguments[0]) {
+        return Ok(Datum::Float(number.float()));
+    }
+    match &arguments[0] {
+        Datum::String(text) => Ok(float_in(text).map_or(Datum::Null, Datum::Float)),
+        other => Err(wrong_type("toFloat", "a number or a string", other)),
     }
 }
 
-fn to_boolean(arguments: &[Datum]) -> Result<Datum, QueryError> {
+fn to_string(arguments: &[Datum]) -> Evaluated {
+    text_of(&arguments[0]).ok_or_else(|| {
+        let wanted = "a number, a boolean, a string or a temporal value";
+        wrong_type("toString", wanted, &arguments[0])
+    })
+}
+
+fn to_boolean(arguments: &[Datum]) -> Evaluated {
     Ok(match &arguments[0] {
         truth @ Datum::Bool(_) => truth.clone(),
         Datum::Int(number) => Datum::Bool(*number != 0),
@@ -59,48 +126,20 @@ fn to_boolean(arguments: &[Datum]) -> Result<Datum, QueryError> {
     })
 }
 
-/// CAST(value AS target).
-pub(crate) fn cast(value: &Datum, target: TargetType) -> Result<Datum, QueryError> {
-    let converted = match (target, value) {
-        (_, Datum::Null) => Some(Datum::Null),
-        (TargetType::Bool, Datum::Bool(_))
-        | (TargetType::Int, Datum::Int(_))
-        | (TargetType::Float, Datum::Float(_)) => Some(value.clone()),
-        (TargetType::Bool, Datum::String(text)) => truth_in(text).map(Datum::Bool),
-        (TargetType::Bool, Datum::Int(number)) => Some(Datum::Bool(*number != 0)),
-        (TargetType::Int, Datum::Float(number)) => Some(Datum::Int(
-            integer_of(*number).ok_or_else(|| error::overflow("the cast"))?,
-        )),
-        (TargetType::Int, Datum::String(text)) => text.trim().parse().ok().map(Datum::Int),
-        (TargetType::Int, Datum::Bool(truth)) => Some(Datum::Int(i64::from(*truth))),
-        (TargetType::Float, Datum::Int(number)) => Some(Datum::Float(*number as f64)),
-        (TargetType::Float, Datum::String(text)) => float_in(text).map(Datum::Float),
-        (TargetType::String, value) => text_of(value),
-        _ => None,
-    };
-    converted.ok_or_else(|| {
-        let target = format!("{target:?}").to_uppercase();
-        let message = match value {
-            Datum::String(text) => format!("the string {text:?} cannot be cast to {target}"),
-            other => format!("{} cannot be cast to {target}", other.type_name()),
-        };
-        let mut error = error::type_error("InvalidArgumentValue", message);
-        "22018".clone_into(&mut error.gqlstatus);
-        error
-    })
-}
-
-fn text_of(value: &Datum) -> Option<Datum> {
+/// The text of a value that has one.
+pub(super) fn text_of(value: &Datum) -> Option<Datum> {
     Some(match value {
         text @ Datum::String(_) => text.clone(),
         Datum::Bool(truth) => Datum::string(if *truth { "true" } else { "false" }),
         Datum::Int(number) => Datum::string(&number.to_string()),
         Datum::Float(number) => Datum::string(&format!("{number:?}")),
+        Datum::Decimal(number) => Datum::string(&number.to_string()),
+        Datum::Temporal(value) => Datum::string(&value.to_string()),
         _ => return None,
     })
 }
 
-fn truth_in(text: &str) -> Option<bool> {
+pub(super) fn truth_in(text: &str) -> Option<bool> {
     match text.trim().to_ascii_lowercase().as_str() {
         "true" => Some(true),
         "false" => Some(false),
@@ -109,7 +148,7 @@ fn truth_in(text: &str) -> Option<bool> {
 }
 
 /// Towards zero; none outside 64 bits.
-fn integer_of(number: f64) -> Option<i64> {
+pub(super) fn integer_of(number: f64) -> Option<i64> {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
     (-LIMIT..LIMIT).contains(&number).then_some(number as i64)
 }
@@ -120,7 +159,7 @@ fn integer_in(text: &str) -> Option<i64> {
 }
 
 /// Rust also reads words such as `inf`, which GQL does not.
-fn float_in(text: &str) -> Option<f64> {
+pub(super) fn float_in(text: &str) -> Option<f64> {
     let text = text.trim();
     let numeric = text
         .bytes()

@@ -3,14 +3,18 @@
 //! A function gets evaluated arguments and, when it looks into the graph, the running statement's [`Cx`]. Unless it says otherwise
 //! it is null when an argument is null.
 
+mod cast;
 mod convert;
 mod graph;
 mod lists;
 mod numbers;
 mod strings;
+mod temporal;
 
-pub(crate) use convert::cast;
+pub(crate) use cast::{cast, has_type};
 pub(crate) use graph::{IS_ACYCLIC, IS_SIMPLE};
+pub(crate) use strings::is_normalized;
+pub(crate) use temporal::bare;
 
 use crate::datum::Datum;
 use crate::error;
@@ -57,6 +61,12 @@ const TABLES: &[&[Function]] = &[
     numbers::FUNCTIONS,
     strings::FUNCTIONS,
     convert::FUNCTIONS,
+    temporal::FUNCTIONS,
+    temporal::DATE,
+    temporal::LOCAL_TIME,
+    temporal::TIME,
+    temporal::LOCAL_DATE_TIME,
+    temporal::DATE_TIME,
 ];
 
 /// The function of this name, in any case.
@@ -159,6 +169,14 @@ fn bool_type(_arguments: &[Type]) -> Type {
 
 fn int_type(_arguments: &[Type]) -> Type {
     Type::Int
+}
+
+fn decimal_or_float_type(arguments: &[Type]) -> Type {
+    match arguments.first() {
+        Some(Type::Int | Type::Float) => Type::Float,
+        Some(Type::Decimal) => Type::Decimal,
+        _ => Type::Any,
+    }
 }
 
 fn float_type(_arguments: &[Type]) -> Type {

@@ -1,10 +1,12 @@
 //! Functions of strings. Places and lengths count characters.
 
-use super::{Function, Run, function, int_type, string_type, strings_type, wrong_type};
+use super::{Function, Run, bool_type, function, int_type, string_type, strings_type, wrong_type};
 use crate::datum::Datum;
 use crate::error;
 use crate::types::TypeSet;
+use geode_gql::ast::NormalForm;
 use geode_types::QueryError;
+use unicode_normalization::UnicodeNormalization;
 
 const STRING: TypeSet = TypeSet::STRING;
 const INT: TypeSet = TypeSet::INT;
@@ -12,24 +14,24 @@ const INT: TypeSet = TypeSet::INT;
 pub(super) const FUNCTIONS: &[Function] = &[
     function("toUpper", &[STRING], string_type, Run::Pure(upper)).alias(&["upper"]),
     function("toLower", &[STRING], string_type, Run::Pure(lower)).alias(&["lower"]),
+    function("trim", &[STRING, STRING], string_type, Run::Pure(trim_both))
+        .optional(1)
+        .alias(&["btrim"]),
+    function("lTrim", &[STRING, STRING], string_type, Run::Pure(trim_start)).optional(1),
+    function("rTrim", &[STRING, STRING], string_type, Run::Pure(trim_end)).optional(1),
+    function("normalize", &[STRING, STRING], string_type, Run::Pure(normalize)).optional(1),
     function(
-        "trim",
-        &[STRING],
-        string_type,
-        Run::Pure(|arguments| map("trim", arguments, str::trim)),
+        "byte_length",
+        &[STRING.or(TypeSet::BYTES)],
+        int_type,
+        Run::Pure(byte_length),
     )
-    .alias(&["btrim"]),
+    .alias(&["octet_length"]),
     function(
-        "lTrim",
-        &[STRING],
-        string_type,
-        Run::Pure(|arguments| map("lTrim", arguments, str::trim_start)),
-    ),
-    function(
-        "rTrim",
-        &[STRING],
-        string_type,
-        Run::Pure(|arguments| map("rTrim", arguments, str::trim_end)),
+        "isEmpty",
+        &[STRING.or(TypeSet::LIST).or(TypeSet::MAP).or(TypeSet::BYTES)],
+        bool_type,
+        Run::Pure(is_empty),
     ),
     function("left", &[STRING, INT], string_type, Run::Pure(left)),
     function("right", &[STRING, INT], string_type, Run::Pure(right)),
@@ -69,8 +71,86 @@ fn length(function: &str, datum: &Datum) -> Result<usize, QueryError> {
     }
 }
 
-fn map(function: &str, arguments: &[Datum], change: fn(&str) -> &str) -> Result<Datum, QueryError> {
-    Ok(Datum::string(change(text(function, &arguments[0])?)))
+/// What trimming takes away: the characters of the second argument, or blanks.
+fn trimmed(function: &str, arguments: &[Datum], at_start: bool, at_end: bool) -> Result<Datum, QueryError> {
+    let text = text(function, &arguments[0])?;
+    let unwanted = match arguments.get(1) {
+        None => None,
+        Some(characters) => Some(self::text(function, characters)?),
+    };
+    let goes = |c: char| unwanted.map_or(c.is_whitespace(), |unwanted| unwanted.contains(c));
+    let text = if at_start {
+        text.trim_start_matches(goes)
+    } else {
+        text
+    };
+    Ok(Datum::string(if at_end {
+        text.trim_end_matches(goes)
+    } else {
+        text
+    }))
+}
+
+fn trim_both(arguments: &[Datum]) -> Result<Datum, QueryError> {
+    trimmed("trim", arguments, true, true)
+}
+
+fn trim_start(arguments: &[Datum]) -> Result<Datum, QueryError> {
+    trimmed("lTrim", arguments, true, false)
+}
+
+fn trim_end(arguments: &[Datum]) -> Result<Datum, QueryError> {
+    trimmed("rTrim", arguments, false, true)
+}
+
+fn in_form(text: &str, form: NormalForm) -> String {
+    match form {
+        NormalForm::Nfc => text.nfc().collect(),
+        NormalForm::Nfd => text.nfd().collect(),
+        NormalForm::Nfkc => text.nfkc().collect(),
+        NormalForm::Nfkd => text.nfkd().collect(),
+    }
+}
+
+fn normalize(arguments: &[Datum]) -> Result<Datum, QueryError> {
+    let form = match arguments.get(1) {
+        None => NormalForm::Nfc,
+        Some(name) => NormalForm::named(text("normalize", name)?).ok_or_else(|| {
+            let message = "normalize() knows the forms NFC, NFD, NFKC and NFKD";
+            error::argument("InvalidArgumentValue", message)
+        })?,
+    };
+    Ok(Datum::string(&in_form(text("normalize", &arguments[0])?, form)))
+}
+
+/// `IS NORMALIZED`; none for null.
+pub(crate) fn is_normalized(value: &Datum, form: NormalForm) -> Result<Option<bool>, QueryError> {
+    match value {
+        Datum::Null => Ok(None),
+        Datum::String(text) => Ok(Some(in_form(text, form) == **text)),
+        other => {
+            let message = format!("IS NORMALIZED needs a string, not {}", other.type_name());
+            Err(error::type_error("InvalidArgumentType", message))
+        }
+    }
+}
+
+fn byte_length(arguments: &[Datum]) -> Result<Datum, QueryError> {
+    match &arguments[0] {
+        Datum::String(text) => Ok(Datum::Int(text.len() as i64)),
+        Datum::Bytes(bytes) => Ok(Datum::Int(bytes.len() as i64)),
+        other => Err(wrong_type("byte_length", "a string or a byte string", other)),
+    }
+}
+
+fn is_empty(arguments: &[Datum]) -> Result<Datum, QueryError> {
+    Ok(Datum::Bool(match &arguments[0] {
+        Datum::String(text) => text.is_empty(),
+        Datum::Bytes(bytes) => bytes.is_empty(),
+        Datum::List(items) => items.is_empty(),
+        Datum::Map(entries) => entries.is_empty(),
+        other => return Err(wrong_type("isEmpty", "a string, a list or a record", other)),
+    }))
 }
 
 fn upper(arguments: &[Datum]) -> Result<Datum, QueryError> {

@@ -3,8 +3,12 @@
 //!
 //! Lengths and ids are LEB128, integers zigzag LEB128, floats 8 bytes little-endian. Tags are for ever: new kinds get new tags.
 
+use super::temporal::{
+    Date, DateTime, Duration, LocalDateTime, LocalTime, Offset, Temporal, TemporalError, Time, Zone,
+};
 use super::{EdgeValue, NodeValue, PathValue, Properties, Value};
 use crate::{EdgeId, NodeId};
+use rust_decimal::Decimal;
 
 /// How deep lists and maps may nest, so that hostile bytes cannot exhaust the stack.
 pub const MAX_VALUE_DEPTH: usize = 128;
@@ -27,6 +31,9 @@ pub enum CodecError {
     /// A number that does not fit.
     #[error("a number does not fit its type")]
     Overflow,
+    /// A temporal value outside of its range, or in a time zone that this version does not know.
+    #[error("a temporal value cannot be read: {0}")]
+    Temporal(#[from] TemporalError),
 }
 
 const NULL: u8 = 0;
@@ -41,6 +48,17 @@ const MAP: u8 = 8;
 const NODE: u8 = 9;
 const EDGE: u8 = 10;
 const PATH: u8 = 11;
+const DATE: u8 = 12;
+const LOCAL_TIME: u8 = 13;
+const TIME: u8 = 14;
+const LOCAL_DATE_TIME: u8 = 15;
+const DATE_TIME: u8 = 16;
+const DATE_TIME_IN_ZONE: u8 = 17;
+const DURATION: u8 = 18;
+const DECIMAL: u8 = 19;
+
+/// The mantissa of a decimal number has 96 bits and a sign.
+const DECIMAL_BYTES: usize = 13;
 
 /// Appends the value's bytes.
 pub fn encode_value(value: &Value, out: &mut Vec<u8>) {
@@ -50,7 +68,7 @@ pub fn encode_value(value: &Value, out: &mut Vec<u8>) {
         Value::Bool(true) => out.push(TRUE),
         Value::Int(number) => {
             out.push(INT);
-            put_unsigned(((number << 1) ^ (number >> 63)) as u64, out);
+            put_signed(*number, out);
         }
         Value::Float(number) => {
             out.push(FLOAT);
@@ -64,6 +82,12 @@ pub fn encode_value(value: &Value, out: &mut Vec<u8>) {
             out.push(BYTES);
             put_bytes(bytes, out);
         }
+        Value::Decimal(number) => {
+            out.push(DECIMAL);
+            out.push(number.scale() as u8);
+            out.extend_from_slice(&number.mantissa().to_le_bytes()[..DECIMAL_BYTES]);
+        }
+        Value::Temporal(value) => put_temporal(value, out),
         Value::List(items) => {
             out.push(LIST);
             put_unsigned(items.len() as u64, out);
@@ -109,6 +133,49 @@ fn put_unsigned(mut number: u64, out: &mut Vec<u8>) {
     out.push(number as u8);
 }
 
+fn put_signed(number: i64, out: &mut Vec<u8>) {
+    put_unsigned(((number << 1) ^ (number >> 63)) as u64, out);
+}
+
+fn put_temporal(value: &Temporal, out: &mut Vec<u8>) {
+    let local = |tag: u8, local: LocalDateTime, out: &mut Vec<u8>| {
+        out.push(tag);
+        put_signed(local.date.epoch_days(), out);
+        put_signed(local.time.nanos(), out);
+    };
+    match value {
+        Temporal::Date(date) => {
+            out.push(DATE);
+            put_signed(date.epoch_days(), out);
+        }
+        Temporal::LocalTime(time) => {
+            out.push(LOCAL_TIME);
+            put_signed(time.nanos(), out);
+        }
+        Temporal::Time(time) => {
+            out.push(TIME);
+            put_signed(time.local.nanos(), out);
+            put_signed(time.offset.seconds().into(), out);
+        }
+        Temporal::LocalDateTime(value) => local(LOCAL_DATE_TIME, *value, out),
+        Temporal::DateTime(value) => {
+            let zone = value.zone();
+            local(zone.map_or(DATE_TIME, |_| DATE_TIME_IN_ZONE), value.local(), out);
+            put_signed(value.offset().seconds().into(), out);
+            if let Some(zone) = zone {
+                put_bytes(zone.name().as_bytes(), out);
+            }
+        }
+        Temporal::Duration(value) => {
+            out.push(DURATION);
+            put_signed(value.months(), out);
+            put_signed(value.days(), out);
+            put_signed(value.seconds(), out);
+            put_unsigned(value.nanos().into(), out);
+        }
+    }
+}
+
 fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     put_unsigned(bytes.len() as u64, out);
     out.extend_from_slice(bytes);
@@ -147,10 +214,7 @@ fn read_value(input: &mut &[u8], depth: usize) -> Result<Value, CodecError> {
         NULL => Value::Null,
         FALSE => Value::Bool(false),
         TRUE => Value::Bool(true),
-        INT => {
-            let number = read_unsigned(input)?;
-            Value::Int((number >> 1) as i64 ^ -((number & 1) as i64))
-        }
+        INT => Value::Int(read_signed(input)?),
         FLOAT => {
             let (bytes, rest) = input.split_first_chunk::<8>().ok_or(CodecError::Truncated)?;
             *input = rest;
@@ -183,14 +247,80 @@ fn read_value(input: &mut &[u8], depth: usize) -> Result<Value, CodecError> {
             }
             Value::Path(Box::new(path))
         }
+        DECIMAL => Value::Decimal(read_decimal(input)?),
+        tag @ DATE..=DURATION => Value::Temporal(read_temporal(tag, input)?),
         tag => return Err(CodecError::UnknownTag(tag)),
     })
+}
+
+fn read_decimal(input: &mut &[u8]) -> Result<Decimal, CodecError> {
+    let scale = read_byte(input)?;
+    let (bytes, rest) = input
+        .split_first_chunk::<DECIMAL_BYTES>()
+        .ok_or(CodecError::Truncated)?;
+    *input = rest;
+    let sign = if bytes[DECIMAL_BYTES - 1] & 0x80 == 0 {
+        0
+    } else {
+        0xff
+    };
+    let mut wide = [sign; 16];
+    wide[..DECIMAL_BYTES].copy_from_slice(bytes);
+    Decimal::try_from_i128_with_scale(i128::from_le_bytes(wide), scale.into())
+        .map_err(|_| CodecError::Overflow)
+}
+
+fn read_temporal(tag: u8, input: &mut &[u8]) -> Result<Temporal, CodecError> {
+    Ok(match tag {
+        DATE => Temporal::Date(read_date(input)?),
+        LOCAL_TIME => Temporal::LocalTime(read_time(input)?),
+        TIME => Temporal::Time(Time {
+            local: read_time(input)?,
+            offset: read_offset(input)?,
+        }),
+        LOCAL_DATE_TIME => Temporal::LocalDateTime(read_local(input)?),
+        DATE_TIME => DateTime::from_stored(read_local(input)?, read_offset(input)?, None).into(),
+        DATE_TIME_IN_ZONE => {
+            let (local, offset) = (read_local(input)?, read_offset(input)?);
+            let zone = Zone::named(&read_string(input)?)?;
+            DateTime::from_stored(local, offset, Some(zone)).into()
+        }
+        _ => {
+            let (months, days, seconds) = (read_signed(input)?, read_signed(input)?, read_signed(input)?);
+            let nanos = u32::try_from(read_unsigned(input)?).map_err(|_| CodecError::Overflow)?;
+            Duration::new(months, days, seconds, nanos.into())?.into()
+        }
+    })
+}
+
+fn read_local(input: &mut &[u8]) -> Result<LocalDateTime, CodecError> {
+    Ok(LocalDateTime {
+        date: read_date(input)?,
+        time: read_time(input)?,
+    })
+}
+
+fn read_date(input: &mut &[u8]) -> Result<Date, CodecError> {
+    Ok(Date::from_epoch_days(read_signed(input)?)?)
+}
+
+fn read_time(input: &mut &[u8]) -> Result<LocalTime, CodecError> {
+    Ok(LocalTime::from_nanos(read_signed(input)?)?)
+}
+
+fn read_offset(input: &mut &[u8]) -> Result<Offset, CodecError> {
+    Ok(Offset::new(read_signed(input)?)?)
 }
 
 fn read_byte(input: &mut &[u8]) -> Result<u8, CodecError> {
     let (byte, rest) = input.split_first().ok_or(CodecError::Truncated)?;
     *input = rest;
     Ok(*byte)
+}
+
+fn read_signed(input: &mut &[u8]) -> Result<i64, CodecError> {
+    let number = read_unsigned(input)?;
+    Ok((number >> 1) as i64 ^ -((number & 1) as i64))
 }
 
 fn read_unsigned(input: &mut &[u8]) -> Result<u64, CodecError> {
@@ -268,6 +398,11 @@ fn read_edge(input: &mut &[u8], depth: usize) -> Result<EdgeValue, CodecError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::TemporalKind;
+
+    fn temporal(kind: TemporalKind, text: &str) -> Value {
+        Temporal::parse(kind, text).unwrap().into()
+    }
 
     fn samples() -> Vec<Value> {
         let node = NodeValue {
@@ -294,6 +429,16 @@ mod tests {
             f64::NEG_INFINITY.into(),
             "żółw".into(),
             Value::Bytes(vec![0, 255]),
+            Decimal::new(-12_345, 2).into(),
+            Decimal::MAX.into(),
+            Decimal::MIN.into(),
+            temporal(TemporalKind::Date, "-999999999-01-01"),
+            temporal(TemporalKind::LocalTime, "23:59:59.999999999"),
+            temporal(TemporalKind::Time, "00:00-18:00"),
+            temporal(TemporalKind::LocalDateTime, "+999999999-12-31T23:59"),
+            temporal(TemporalKind::DateTime, "2015-07-21T21:40+01:30"),
+            temporal(TemporalKind::DateTime, "2017-10-29T02:30+01:00[Europe/Stockholm]"),
+            temporal(TemporalKind::Duration, "P-1Y3DT-0.000000001S"),
             vec![Value::Null, "x".into(), vec![].into()].into(),
             Value::Map(vec![("a".into(), Value::Null), ("b".into(), 2.into())]),
             Value::Node(Box::new(node.clone())),
@@ -353,5 +498,20 @@ mod tests {
         let mut bytes = Vec::new();
         encode_value(&Value::List(vec![1.into(), "a".into(), Value::Null]), &mut bytes);
         assert_eq!(bytes, [LIST, 3, INT, 2, STRING, 1, b'a', NULL]);
+        let mut bytes = Vec::new();
+        encode_value(
+            &Value::List(vec![
+                Decimal::new(-15, 1).into(),
+                temporal(TemporalKind::DateTime, "1970-01-02T00:00:00.000000001Z[Etc/UTC]"),
+                temporal(TemporalKind::Duration, "P1M2DT-1S"),
+            ]),
+            &mut bytes,
+        );
+        let mut golden = vec![LIST, 3, DECIMAL, 1, 0xf1];
+        golden.extend([0xff; 12]);
+        golden.extend([DATE_TIME_IN_ZONE, 2, 2, 0, 7]);
+        golden.extend(b"Etc/UTC");
+        golden.extend([DURATION, 2, 4, 1, 0]);
+        assert_eq!(bytes, golden);
     }
 }

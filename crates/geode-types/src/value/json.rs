@@ -1,5 +1,6 @@
 //! The JSON form of a value (design.md section 6): plain JSON where it is unambiguous, `{"$kind": …}` where it is not.
 
+use super::temporal::{Temporal, TemporalKind};
 use super::{EdgeValue, NodeValue, PathValue, Properties, Value};
 use crate::{EdgeId, MAX_VALUE_DEPTH, NodeId};
 use serde_json::{Map, Number, Value as Json, json};
@@ -11,7 +12,9 @@ pub enum JsonError {
     #[error("{0} does not fit a signed 64-bit integer; write it with a decimal point for a float")]
     IntegerTooLarge(String),
     /// A `$kind` that is not known or whose content is wrong.
-    #[error("{{\"{0}\": …}} is not a value; known kinds are $float, $map, $bytes, $node, $rel, $path")]
+    #[error(
+        "{{\"{0}\": …}} is not a value; known kinds are $float, $decimal, $map, $bytes, $date, $time, $localtime, $datetime, $localdatetime, $duration, $node, $rel, $path"
+    )]
     BadKind(String),
     /// Nested deeper than [`MAX_VALUE_DEPTH`].
     #[error("the value is nested deeper than {MAX_VALUE_DEPTH}")]
@@ -31,6 +34,10 @@ pub fn to_json(value: &Value) -> Json {
         },
         Value::String(text) => Json::String(text.clone()),
         Value::Bytes(bytes) => json!({"$bytes": hex(bytes)}),
+        Value::Decimal(number) => json!({"$decimal": number.to_string()}),
+        Value::Temporal(value) => {
+            json!({ temporal_kind(value.kind()): value.to_string() })
+        }
         Value::List(items) => Json::Array(items.iter().map(to_json).collect()),
         Value::Map(entries) if entries.iter().any(|(name, _)| name.starts_with('$')) => {
             let pairs: Vec<Json> = entries
@@ -56,6 +63,31 @@ pub fn to_json(value: &Value) -> Json {
             json!({"$path": {"nodes": nodes, "rels": rels}})
         }
     }
+}
+
+/// The `$kind` of a temporal value.
+fn temporal_kind(kind: TemporalKind) -> &'static str {
+    match kind {
+        TemporalKind::Date => "$date",
+        TemporalKind::LocalTime => "$localtime",
+        TemporalKind::Time => "$time",
+        TemporalKind::LocalDateTime => "$localdatetime",
+        TemporalKind::DateTime => "$datetime",
+        TemporalKind::Duration => "$duration",
+    }
+}
+
+fn read_temporal(kind: &str, content: &Json) -> Option<Value> {
+    let kinds = [
+        TemporalKind::Date,
+        TemporalKind::LocalTime,
+        TemporalKind::Time,
+        TemporalKind::LocalDateTime,
+        TemporalKind::DateTime,
+        TemporalKind::Duration,
+    ];
+    let kind = kinds.into_iter().find(|known| temporal_kind(*known) == kind)?;
+    Temporal::parse(kind, content.as_str()?).ok().map(Value::Temporal)
 }
 
 /// Reads a value from JSON. Numbers without point or exponent are integers.
@@ -158,7 +190,11 @@ fn read_kind(kind: &str, content: &Json, depth: usize) -> Result<Option<Value>, 
         "$node" => read_node(content, depth)?.map(|node| Value::Node(Box::new(node))),
         "$rel" => read_edge(content, depth)?.map(|edge| Value::Edge(Box::new(edge))),
         "$path" => read_path(content, depth)?.map(|path| Value::Path(Box::new(path))),
-        _ => None,
+        "$decimal" => content
+            .as_str()
+            .and_then(|text| text.parse().ok())
+            .map(Value::Decimal),
+        _ => read_temporal(kind, content),
     })
 }
 
@@ -264,6 +300,7 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rust_decimal::Decimal;
 
     #[test]
     fn what_json_can_say_is_said_plainly_and_the_rest_with_a_kind() {
@@ -275,6 +312,17 @@ mod tests {
             (
                 Value::Map(vec![("$a".into(), 1.into())]),
                 r#"{"$map":[["$a",1]]}"#,
+            ),
+            (Decimal::new(150, 2).into(), r#"{"$decimal":"1.50"}"#),
+            (
+                Temporal::parse(TemporalKind::DateTime, "2015-07-21T21:40:32Z")
+                    .unwrap()
+                    .into(),
+                r#"{"$datetime":"2015-07-21T21:40:32Z"}"#,
+            ),
+            (
+                Temporal::parse(TemporalKind::Duration, "P1D").unwrap().into(),
+                r#"{"$duration":"P1D"}"#,
             ),
             (Value::Bytes(vec![1, 255]), r#"{"$bytes":"01ff"}"#),
             (
@@ -320,6 +368,8 @@ mod tests {
             r#"{"$nonsense":1}"#,
             r#"{"$node":{}}"#,
             r#"{"$bytes":"zz"}"#,
+            r#"{"$date":"2015-02-29"}"#,
+            r#"{"$decimal":"1e"}"#,
             "18446744073709551615",
         ] {
             assert!(from_json(&serde_json::from_str(bad).unwrap()).is_err(), "{bad}");

@@ -5,8 +5,11 @@
 
 pub(crate) mod codec;
 pub(crate) mod json;
+pub mod temporal;
 
 use crate::{EdgeId, NodeId};
+use rust_decimal::Decimal;
+use temporal::Temporal;
 
 /// Names and values, sorted by name, each name once.
 pub type Properties = Vec<(String, Value)>;
@@ -23,10 +26,14 @@ pub enum Value {
     Int(i64),
     /// A 64-bit floating point number.
     Float(f64),
+    /// An exact decimal number.
+    Decimal(Decimal),
     /// Text.
     String(String),
     /// A byte string.
     Bytes(Vec<u8>),
+    /// A date, a time, both or a duration.
+    Temporal(Temporal),
     /// A list; elements may differ in type.
     List(Vec<Value>),
     /// A record: names to values.
@@ -82,8 +89,10 @@ impl Value {
             Self::Bool(_) => "BOOL",
             Self::Int(_) => "INT",
             Self::Float(_) => "FLOAT",
+            Self::Decimal(_) => "DECIMAL",
             Self::String(_) => "STRING",
             Self::Bytes(_) => "BYTES",
+            Self::Temporal(value) => value.kind().type_name(),
             Self::List(_) => "LIST",
             Self::Map(_) => "RECORD",
             Self::Node(_) => "NODE",
@@ -125,6 +134,18 @@ impl From<&str> for Value {
 impl From<String> for Value {
     fn from(value: String) -> Self {
         Self::String(value)
+    }
+}
+
+impl From<Decimal> for Value {
+    fn from(value: Decimal) -> Self {
+        Self::Decimal(value)
+    }
+}
+
+impl From<Temporal> for Value {
+    fn from(value: Temporal) -> Self {
+        Self::Temporal(value)
     }
 }
 
