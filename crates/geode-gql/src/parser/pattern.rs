@@ -63,7 +63,7 @@ impl Parser<'_> {
     }
 
     /// `shortestPath(` and `allShortestPaths(`.
-    fn shortest_path_function(&self) -> Option<PathSearch> {
+    pub(super) fn shortest_path_function(&self) -> Option<PathSearch> {
         let word = self.word_at(0).filter(|_| self.symbol_at(1, Sym::LParen))?;
         if word.eq_ignore_ascii_case("shortestPath") {
             Some(PathSearch::Shortest(1))
@@ -74,7 +74,7 @@ impl Parser<'_> {
         }
     }
 
-    fn shortest_path(&mut self, search: PathSearch) -> Parsed<PathPattern> {
+    pub(super) fn shortest_path(&mut self, search: PathSearch) -> Parsed<PathPattern> {
         self.advance();
         self.advance();
         let elements = self.path_elements()?;

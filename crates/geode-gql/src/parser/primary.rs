@@ -2,8 +2,8 @@
 
 use super::{Expected, Parsed, Parser};
 use crate::ast::{
-    AccessStep, Clause, Expr, ExprKind, LinearQuery, Literal, Name, PatternComprehension, Quantification,
-    Query, SubqueryKind,
+    AccessStep, Clause, Expr, ExprKind, LinearQuery, Literal, Name, PathSearch, PatternComprehension,
+    Quantification, Query, SubqueryKind,
 };
 use crate::token::{Sym, TokenKind};
 use crate::{Span, literal};
@@ -305,6 +305,9 @@ impl Parser<'_> {
         if let Some(kind) = self.at_subquery() {
             return self.subquery(kind);
         }
+        if let Some(search) = self.shortest_path_function() {
+            return self.nested(|parser| parser.shortest_path_expression(search));
+        }
         if self.symbol_at(1, Sym::LParen) && self.token().kind == TokenKind::Word {
             return self.call();
         }
@@ -349,6 +352,36 @@ impl Parser<'_> {
     /// `namespace.function(`: a word, a dot, a word, a parenthesis.
     fn namespaced_call(&self) -> bool {
         self.word_at(2).is_some() && self.symbol_at(3, Sym::LParen)
+    }
+
+    /// `shortestPath((a)-[*]-(b))` as a value: the path or null; `allShortestPaths(…)`: the list of them. What the comprehension of the
+    /// same pattern gives.
+    fn shortest_path_expression(&mut self, search: PathSearch) -> Parsed<Expr> {
+        // No name that can be written has a parenthesis in it.
+        const PATH: &str = "shortestPath()";
+        let start = self.span();
+        let mut pattern = self.shortest_path(search)?;
+        let span = self.since(start);
+        let (text, kind) = (PATH.to_owned(), ExprKind::Variable(PATH.to_owned()));
+        pattern.variable = Some(Name { text, span });
+        let comprehension = PatternComprehension {
+            pattern,
+            condition: None,
+            result: Expr { kind, span },
+        };
+        let kind = ExprKind::PatternComprehension(Box::new(comprehension));
+        let paths = Expr { kind, span };
+        if search != PathSearch::Shortest(1) {
+            return Ok(paths);
+        }
+        let first = Expr {
+            kind: ExprKind::Literal(Literal::Int(0)),
+            span,
+        };
+        Ok(Expr {
+            kind: ExprKind::Access(Box::new(paths), vec![AccessStep::Index(first)]),
+            span,
+        })
     }
 
     /// `EXISTS { … }` and its kin: a query, or as an abbreviation the patterns of one MATCH.

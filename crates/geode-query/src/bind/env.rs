@@ -27,10 +27,12 @@ pub(super) enum Mode<'e> {
         any_key: bool,
     },
     /// ORDER BY or WHERE behind DISTINCT or aggregates: `scope` holds the columns; an expression that equals a column's is that
-    /// column. `before` is what could be named in the columns.
+    /// column. `before` is what could be named in the columns. Beside an aggregate, a variable that is none of the columns is
+    /// ambiguous; otherwise it is gone.
     Columns {
         columns: &'e Columns<'e>,
         before: &'e Scope,
+        aggregates: bool,
     },
     /// Within an aggregate's arguments.
     Aggregated,

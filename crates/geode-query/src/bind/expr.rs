@@ -101,11 +101,14 @@ impl Binder<'_> {
         }
         match (env.scope.get(name), &env.mode) {
             (Some(variable), _) => Ok((Expr::Slot(variable.slot), variable.ty.clone())),
-            (None, Mode::Columns { columns, before })
-                if before.get(name).is_some() && columns.mention(name) =>
-            {
-                Err(self.ambiguous(name, span))
-            }
+            (
+                None,
+                Mode::Columns {
+                    columns,
+                    before,
+                    aggregates: true,
+                },
+            ) if before.get(name).is_some() && columns.mention(name) => Err(self.ambiguous(name, span)),
             (None, _) => Err(self.undefined_variable(name, span, env.scope)),
         }
     }

@@ -267,14 +267,21 @@ impl Binder<'_> {
         visible: &Scope,
         columns: Option<(&Columns<'_>, &Scope)>,
     ) -> Bound<()> {
-        let env = |place: &'static str| match columns {
-            Some((columns, before)) => Env::new(visible, Mode::Columns { columns, before }, place),
+        let env = |place: &'static str, expr: &ast::Expr| match columns {
+            Some((columns, before)) => {
+                let mode = Mode::Columns {
+                    columns,
+                    before,
+                    aggregates: has_aggregate(expr),
+                };
+                Env::new(visible, mode, place)
+            }
             None => Env::plain(visible, place),
         };
         if !projection.order_by.is_empty() {
             let mut keys = Vec::with_capacity(projection.order_by.len());
             for item in &projection.order_by {
-                let (expr, _) = self.expr(&item.expr, &mut env("ORDER BY"))?;
+                let (expr, _) = self.expr(&item.expr, &mut env("ORDER BY", &item.expr))?;
                 let nulls_first = item.nulls_first.unwrap_or(item.descending);
                 keys.push(SortKey {
                     expr,
@@ -298,7 +305,7 @@ impl Binder<'_> {
             self.step(Step::Page { offset, limit });
         }
         if let Some(condition) = &projection.condition {
-            let bound = self.truth(condition, "WHERE", &mut env("WHERE"))?;
+            let bound = self.truth(condition, "WHERE", &mut env("WHERE", condition))?;
             self.step(Step::Filter(bound));
         }
         Ok(())
