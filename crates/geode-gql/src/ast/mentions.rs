@@ -45,6 +45,8 @@ impl<'a> Mentions<'a> {
             | ExprKind::IsNull(operand, _)
             | ExprKind::IsTruth(operand, ..)
             | ExprKind::IsLabeled(operand, ..)
+            | ExprKind::IsTyped(operand, ..)
+            | ExprKind::IsNormalized(operand, ..)
             | ExprKind::Cast(operand, _) => self.expr(operand),
             ExprKind::Chain(first, rest) => {
                 self.expr(first);
