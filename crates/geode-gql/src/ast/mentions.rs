@@ -45,6 +45,8 @@ impl<'a> Mentions<'a> {
             | ExprKind::IsNull(operand, _)
             | ExprKind::IsTruth(operand, ..)
             | ExprKind::IsLabeled(operand, ..)
+            | ExprKind::IsTyped(operand, ..)
+            | ExprKind::IsNormalized(operand, ..)
             | ExprKind::Cast(operand, _) => self.expr(operand),
             ExprKind::Chain(first, rest) => {
                 self.expr(first);
@@ -78,6 +80,9 @@ impl<'a> Mentions<'a> {
             } => {
                 self.expr(list);
                 self.all(condition.iter().chain(result).map(Box::as_ref));
+            }
+            ExprKind::Reduce(reduction) => {
+                self.all([&reduction.initial, &reduction.list, &reduction.next]);
             }
             ExprKind::Pattern(pattern) => self.pattern(pattern),
             ExprKind::PatternComprehension(comprehension) => {
