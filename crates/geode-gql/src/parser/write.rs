@@ -34,11 +34,9 @@ impl Parser<'_> {
     }
 
     fn refuse_schema_statement(&mut self) -> Parsed<()> {
-        const OBJECTS: [&str; 11] = [
+        const OBJECTS: [&str; 9] = [
             "GRAPH",
             "SCHEMA",
-            "INDEX",
-            "CONSTRAINT",
             "USER",
             "ROLE",
             "PROPERTY",

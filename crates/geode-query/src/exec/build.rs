@@ -4,6 +4,7 @@ use super::apply::{Apply, Feed};
 use super::chain::{Chain, Operator};
 use super::collect::{Distinct, Group};
 use super::expand::{Expansion, endpoints};
+use super::index::IndexSeek;
 use super::merge::merge;
 use super::optional::Optional;
 use super::scan::{Scan, seek};
@@ -26,6 +27,7 @@ fn operator<'p>(op: &'p Op<'p>, widths: &[usize]) -> Box<dyn Operator + 'p> {
         Op::DrainingPage { offset, limit } => Box::new(Page::new(*offset, *limit, true)),
         Op::CheckNode { slot } => rowwise::check_node(*slot),
         Op::Seek { slot, id } => Box::new(seek(*slot, id)),
+        Op::IndexSeek { slot, seek } => Box::new(IndexSeek::new(*slot, seek)),
         Op::Scan { slot, label } => Box::new(Scan::new(*slot, *label)),
         Op::Expand(spec) => Box::new(Expansion::new(spec.clone())),
         Op::Repeat(spec) => super::repeat::repeat(spec),

@@ -1,6 +1,9 @@
 //! The seam between executor and transaction: what a running statement asks of the graph, without the store's type.
 
-use geode_graph::{Adjacent, Direction, EdgeRecord, NodeRecord, PropertyList, TokenKind, Transaction};
+use geode_graph::{
+    Adjacent, Direction, EdgeRecord, IndexCursor, IndexStatistics, KeyRange, NodeRecord, PropertyList, Rule, RuleId, TokenKind,
+    Transaction,
+};
 use geode_store::ReadTxn;
 use geode_types::{EdgeId, NodeId, QueryError, Summary, Value};
 use std::sync::Arc;
@@ -34,6 +37,16 @@ pub(crate) trait Graph {
         limit: usize,
         out: &mut Vec<NodeId>,
     ) -> Result<()>;
+    fn rules(&self) -> Result<Arc<[Rule]>>;
+    fn index_statistics(&self, rule: RuleId) -> Result<IndexStatistics>;
+    fn scan_index(
+        &self,
+        rule: RuleId,
+        range: &KeyRange,
+        after: Option<IndexCursor>,
+        limit: usize,
+        out: &mut Vec<NodeId>,
+    ) -> Result<Option<IndexCursor>>;
     fn node_count(&self, label: Option<u32>) -> Result<u64>;
     fn edge_count(&self, edge_type: Option<u32>) -> Result<u64>;
 
@@ -114,6 +127,25 @@ impl<R: ReadTxn> Graph for Transaction<R> {
         out: &mut Vec<NodeId>,
     ) -> Result<()> {
         Ok(self.scan_nodes(label, after, limit, out)?)
+    }
+
+    fn rules(&self) -> Result<Arc<[Rule]>> {
+        Ok(self.rules()?)
+    }
+
+    fn index_statistics(&self, rule: RuleId) -> Result<IndexStatistics> {
+        Ok(self.index_statistics(rule)?)
+    }
+
+    fn scan_index(
+        &self,
+        rule: RuleId,
+        range: &KeyRange,
+        after: Option<IndexCursor>,
+        limit: usize,
+        out: &mut Vec<NodeId>,
+    ) -> Result<Option<IndexCursor>> {
+        Ok(self.scan_index(rule, range, after, limit, out)?)
     }
 
     fn node_count(&self, label: Option<u32>) -> Result<u64> {

@@ -11,6 +11,7 @@ mod cx;
 mod eval;
 mod expand;
 mod graph;
+mod index;
 mod merge;
 mod optional;
 mod output;
@@ -27,6 +28,7 @@ mod subquery;
 mod write;
 
 pub(crate) use cx::Cx;
+pub(crate) use graph::Graph;
 pub(crate) use run::{explain, run, summary};
 
 use crate::system::{NoSystemTables, SystemTables};

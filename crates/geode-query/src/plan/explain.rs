@@ -39,6 +39,7 @@ fn line(op: &Op<'_>, names: &Names) -> String {
         Op::DrainingPage { .. } => "DrainingPage".to_owned(),
         Op::CheckNode { slot } => format!("CheckNode {slot}"),
         Op::Seek { slot, .. } => format!("NodeById {slot}"),
+        Op::IndexSeek { slot, seek } => format!("IndexSeek {slot} {}", seek.rule.name),
         Op::Scan { slot, label: None } => format!("AllNodesScan {slot}"),
         Op::Scan {
             slot,

@@ -1,6 +1,7 @@
 //! Physical plans: the operators of this run, borrowing from the logical plan. Patterns become scans and expansions in an order
 //! chosen by [`super::matching`]; the other steps run as they stand.
 
+use super::access::Seek;
 use super::logical::{Apply, EdgeDirection, LinearPlan, Match, Merge, QueryPlan, SortKey, Step};
 use super::matching::{Statistics, order_match};
 use crate::expr::{Expr, LabelTest};
@@ -30,6 +31,8 @@ pub(crate) enum Op<'p> {
     CheckNode { slot: usize },
     /// The node of this number, if it is there.
     Seek { slot: usize, id: &'p Expr },
+    /// Nodes that an index has for some conditions, perhaps more.
+    IndexSeek { slot: usize, seek: Seek<'p> },
     /// Every node with the label, or every node.
     Scan { slot: usize, label: Option<NameIndex> },
     /// The edges of a node.
