@@ -85,6 +85,14 @@ impl Prepared {
         matches!(&self.body, Body::Schema(SchemaCommand::Create(_)))
     }
 
+    /// The name in the text of the index or constraint that it creates.
+    pub fn rule_name(&self) -> Option<&str> {
+        match &self.body {
+            Body::Schema(SchemaCommand::Create(rule)) => rule.name.as_ref().map(|name| name.text.as_str()),
+            _ => None,
+        }
+    }
+
     /// Whether it only creates what it names: no pattern is matched and no expression can take long, whatever is in the graph.
     pub fn is_short(&self) -> bool {
         self.query().is_some_and(|query| query.plan.is_short())
