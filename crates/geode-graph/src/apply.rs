@@ -59,9 +59,7 @@ pub fn apply(tx: &mut impl WriteTxn, at: LogPosition, command: &Command) -> Resu
     (now.term, now.index) = (at.term, at.index);
     let applied = match command {
         Command::Cut { .. } => Applied::Cut,
-        Command::Step { rule, after, limit } => {
-            Applied::Stepped(schema::step(tx, *rule, *after, *limit)?)
-        }
+        Command::Step { rule, after, limit } => Applied::Stepped(schema::step(tx, *rule, *after, *limit)?),
         Command::Commit(commit) => {
             let void = commit.certified_term != at.term || commit.sequence <= now.sequence;
             let known = commit
@@ -106,7 +104,9 @@ fn apply_commit(tx: &mut impl WriteTxn, index: LogIndex, commit: &Commit) -> Res
     if let Some(request) = commit.request_id {
         totals.sessions = session::record(tx, request, index, &commit.summary, totals.sessions)?;
     }
-    let rules = schema::rules(tx)?.into_iter().filter(|rule| rule.is_index() && rule.is_kept());
+    let rules = schema::rules(tx)?
+        .into_iter()
+        .filter(|rule| rule.is_index() && rule.is_kept());
     let indexes = rules.map(Indexed::read(tx)).collect::<Result<_>>()?;
     let mut applier = Applier {
         tx,
@@ -257,7 +257,9 @@ impl<W: WriteTxn> Applier<'_, W> {
     }
 
     fn is_indexed(&self, labels: &Labels) -> bool {
-        self.indexes.iter().any(|index| labels.contains(&index.rule.label))
+        self.indexes
+            .iter()
+            .any(|index| labels.contains(&index.rule.label))
     }
 
     /// Brings the entries of a node from what it was to what it is. An index that is being built may lack the old ones.
@@ -273,7 +275,10 @@ impl<W: WriteTxn> Applier<'_, W> {
                 && !schema::remove_entry(self.tx, rule.id, &before, id, &mut index.counts)?
                 && rule.state == RuleState::Online
             {
-                return Err(GraphError::corrupt(format!("node {id} lacks its entry in index {}", rule.name)));
+                return Err(GraphError::corrupt(format!(
+                    "node {id} lacks its entry in index {}",
+                    rule.name
+                )));
             }
             if let Some(after) = after {
                 schema::put_entry(self.tx, rule.id, &after, id, &mut index.counts)?;

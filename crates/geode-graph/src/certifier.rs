@@ -6,8 +6,8 @@
 
 use crate::position::Position;
 use crate::readset::{ReadSet, Touch, WriteSet};
-use geode_types::{ErrorClass, QueryError, Term};
 use crate::schema::{KeyRange, RuleId};
+use geode_types::{ErrorClass, QueryError, Term};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// How many writes the certifier remembers. Snapshots older than what they cover conflict and are tried again.

@@ -74,7 +74,11 @@ fn index(rule: &Rule, graph: &dyn Graph) -> Result<Option<Vec<Value>>, QueryErro
     if !rule.is_index() {
         return Ok(None);
     }
-    let owner = if rule.is_constraint() { rule.name.as_str().into() } else { Value::Null };
+    let owner = if rule.is_constraint() {
+        rule.name.as_str().into()
+    } else {
+        Value::Null
+    };
     let counts = graph.index_statistics(rule.id)?;
     let number = |count: u64| Value::Int(i64::try_from(count).unwrap_or(i64::MAX));
     let mut row = head(rule, "RANGE", graph)?;
@@ -90,7 +94,11 @@ fn constraint(rule: &Rule, graph: &dyn Graph) -> Result<Option<Vec<Value>>, Quer
         RuleKind::NotNull => "NODE_PROPERTY_EXISTENCE",
         RuleKind::Typed(_) => "NODE_PROPERTY_TYPE",
     };
-    let owned = if rule.is_index() { rule.name.as_str().into() } else { Value::Null };
+    let owned = if rule.is_index() {
+        rule.name.as_str().into()
+    } else {
+        Value::Null
+    };
     let types = match rule.kind {
         RuleKind::Typed(types) => type_names(types).into(),
         _ => Value::Null,
@@ -103,7 +111,11 @@ fn constraint(rule: &Rule, graph: &dyn Graph) -> Result<Option<Vec<Value>>, Quer
 /// The columns that both tables begin with.
 fn head(rule: &Rule, kind: &str, graph: &dyn Graph) -> Result<Vec<Value>, QueryError> {
     let text = |name: std::sync::Arc<str>| Value::String(name.as_ref().to_owned());
-    let state = if rule.state == RuleState::Online { "ONLINE" } else { "POPULATING" };
+    let state = if rule.state == RuleState::Online {
+        "ONLINE"
+    } else {
+        "POPULATING"
+    };
     let label = graph.token_name(TokenKind::Label, rule.label)?;
     let keys = rule
         .keys
@@ -120,7 +132,9 @@ fn head(rule: &Rule, kind: &str, graph: &dyn Graph) -> Result<Vec<Value>, QueryE
 }
 
 fn type_names(types: u16) -> String {
-    let named = PropertyType::ALL.iter().filter(|(bit, _)| types & *bit as u16 != 0);
+    let named = PropertyType::ALL
+        .iter()
+        .filter(|(bit, _)| types & *bit as u16 != 0);
     named.map(|(_, name)| *name).collect::<Vec<_>>().join(" | ")
 }
 
@@ -179,7 +193,11 @@ fn drop_named<R: ReadTxn>(
     match found {
         Some(rule) if rule.is_constraint() != constraint => {
             let other = if constraint { "an index" } else { "a constraint" };
-            let statement = if constraint { "DROP INDEX" } else { "DROP CONSTRAINT" };
+            let statement = if constraint {
+                "DROP INDEX"
+            } else {
+                "DROP CONSTRAINT"
+            };
             let error = error::argument("InvalidRule", format!("{name} is {other}"));
             Err(error.hint(format!("write {statement} {name}")))
         }
@@ -194,7 +212,10 @@ fn drop_named<R: ReadTxn>(
             let near = geode_types::nearest(name, rules.iter().map(|rule| rule.name.as_str()));
             Err(match near.filter(|_| name.len() <= 64) {
                 Some(near) => error.hint(format!("did you mean {near}?")),
-                None => error.hint(format!("SHOW {} lists them", if constraint { "CONSTRAINTS" } else { "INDEXES" })),
+                None => error.hint(format!(
+                    "SHOW {} lists them",
+                    if constraint { "CONSTRAINTS" } else { "INDEXES" }
+                )),
             })
         }
     }

@@ -47,7 +47,12 @@ impl<R: Replication> Pipeline<R> {
 
 fn violated(name: &str, node: NodeId) -> QueryError {
     let message = format!("the constraint {name} is not created: node {node} violates it");
-    QueryError::runtime(ErrorClass::ConstraintValidationFailed, "ConstraintViolated", "22N79", message)
-        .hint(format!("MATCH (n) WHERE id(n) = {node} RETURN n shows the node"))
-        .outcome(Outcome::Failed)
+    QueryError::runtime(
+        ErrorClass::ConstraintValidationFailed,
+        "ConstraintViolated",
+        "22N79",
+        message,
+    )
+    .hint(format!("MATCH (n) WHERE id(n) = {node} RETURN n shows the node"))
+    .outcome(Outcome::Failed)
 }

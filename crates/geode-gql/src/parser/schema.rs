@@ -4,7 +4,9 @@
 
 use super::{Expected, Parsed, Parser};
 use crate::Span;
-use crate::ast::{Clause, ClauseKind, LinearQuery, Name, Projection, Query, RuleDefinition, RuleKind, SchemaCommand};
+use crate::ast::{
+    Clause, ClauseKind, LinearQuery, Name, Projection, Query, RuleDefinition, RuleKind, SchemaCommand,
+};
 use crate::token::{Sym, TokenKind};
 
 /// Kinds of indexes that other engines have.
@@ -34,9 +36,14 @@ impl Parser<'_> {
         {
             let span = self.peek(1).span;
             let what = format!("a {} index", word.to_lowercase());
-            return Err(self.not_supported(span, &what, "CREATE INDEX finds equal values, ranges and beginnings of texts"));
+            return Err(self.not_supported(
+                span,
+                &what,
+                "CREATE INDEX finds equal values, ranges and beginnings of texts",
+            ));
         }
-        let ranged = ["RANGE", "BTREE"].iter().any(|word| self.keyword_at(1, word)) && self.keyword_at(2, "INDEX");
+        let ranged =
+            ["RANGE", "BTREE"].iter().any(|word| self.keyword_at(1, word)) && self.keyword_at(2, "INDEX");
         if ranged || self.keyword_at(1, "INDEX") {
             self.advance();
             if ranged {
@@ -72,7 +79,11 @@ impl Parser<'_> {
             next.iter().any(|word| parser.at_keyword(word))
                 || (parser.at_keyword("IF") && parser.keyword_at(1, "NOT"))
         };
-        let name = if starts(self) { None } else { Some(self.any_name("a name")?) };
+        let name = if starts(self) {
+            None
+        } else {
+            Some(self.any_name("a name")?)
+        };
         let if_not_exists = self.eat_keyword("IF");
         if if_not_exists {
             self.expect_keyword("NOT")?;
@@ -192,7 +203,11 @@ impl Parser<'_> {
             self.expect_keyword("INTEGER")?;
         }
         if *own == "LIST" && self.at_symbol(Sym::Less) {
-            return Err(self.not_supported(span, "the type of a list's items in a constraint", "name LIST alone"));
+            return Err(self.not_supported(
+                span,
+                "the type of a list's items in a constraint",
+                "name LIST alone",
+            ));
         }
         Ok(own)
     }

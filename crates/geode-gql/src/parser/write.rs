@@ -35,15 +35,7 @@ impl Parser<'_> {
 
     fn refuse_schema_statement(&mut self) -> Parsed<()> {
         const OBJECTS: [&str; 9] = [
-            "GRAPH",
-            "SCHEMA",
-            "USER",
-            "ROLE",
-            "PROPERTY",
-            "OR",
-            "UNIQUE",
-            "VECTOR",
-            "FULLTEXT",
+            "GRAPH", "SCHEMA", "USER", "ROLE", "PROPERTY", "OR", "UNIQUE", "VECTOR", "FULLTEXT",
         ];
         match self.word_at(0) {
             Some(word)

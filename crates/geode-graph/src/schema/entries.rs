@@ -214,7 +214,9 @@ fn build(tx: &mut impl WriteTxn, rule: &Rule, after: NodeId, limit: usize) -> Re
     let from = labelled.id(after.0.saturating_add(1));
     for entry in tx.range(&from, Some(&labelled.end()))?.take(limit) {
         let id = keys::id_at(entry?.0, labelled.len());
-        nodes.push(NodeId(id.ok_or_else(|| GraphError::corrupt("the key of a label"))?));
+        nodes.push(NodeId(
+            id.ok_or_else(|| GraphError::corrupt("the key of a label"))?,
+        ));
     }
     let before = statistics(tx, rule.id)?;
     let mut counts = before;

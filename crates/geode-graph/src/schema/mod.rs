@@ -9,8 +9,10 @@ mod range;
 mod rule;
 pub(crate) mod value_key;
 
-pub(crate) use entries::{bounds, check_entry, node_at, prefix, put_entry, remove_entry, step, store_statistics, values_at};
 pub use entries::{BUILD_BATCH, IndexStatistics, next_step, statistics};
+pub(crate) use entries::{
+    bounds, check_entry, node_at, prefix, put_entry, remove_entry, step, store_statistics, values_at,
+};
 pub use range::{KeyRange, Last, Probe};
 pub use rule::{Broken, MAX_RULE_KEYS, PropertyType, Rule, RuleId, RuleKind, RuleState};
 
@@ -29,7 +31,9 @@ pub fn rules(read: &impl Reader) -> Result<Vec<Rule>> {
     for entry in read.range(&start, Some(&start.end()))? {
         let (key, bytes) = entry?;
         let id = keys::u32_at(key, HEAD).ok_or_else(|| GraphError::corrupt("the number of an index"))?;
-        rules.push(Rule::decode(RuleId(id), bytes).map_err(GraphError::undecodable(format_args!("index {id}")))?);
+        rules.push(
+            Rule::decode(RuleId(id), bytes).map_err(GraphError::undecodable(format_args!("index {id}")))?,
+        );
     }
     Ok(rules)
 }

@@ -1,7 +1,9 @@
 //! What a graph promises about its nodes: indexes and constraints, which share their names, and how each is stored.
 
 use super::value_key;
-use crate::codec::{DecodeError, Decoded, end_of, put_bytes, put_u64, take_count, take_str, take_u8, take_u32, take_u64};
+use crate::codec::{
+    DecodeError, Decoded, end_of, put_bytes, put_u64, take_count, take_str, take_u8, take_u32, take_u64,
+};
 use crate::record::{NodeRecord, property_in};
 use geode_types::{NodeId, Value};
 use smallvec::SmallVec;

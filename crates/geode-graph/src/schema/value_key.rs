@@ -36,7 +36,9 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// How many bytes each of `count` values may take before it is shortened.
 pub(crate) fn room(count: usize) -> usize {
-    (VALUES_BYTES / count.max(1)).saturating_sub(HASH_BYTES).min(LONGEST)
+    (VALUES_BYTES / count.max(1))
+        .saturating_sub(HASH_BYTES)
+        .min(LONGEST)
 }
 
 /// Appends a value that may take `room` bytes.
@@ -165,7 +167,10 @@ mod tests {
     fn the_format_stays_what_it_is() {
         assert_eq!(key(&Value::Int(1)), [8, 0xbf, 0xf0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(key(&Value::Float(-0.0)), [8, 0x80, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(key(&Value::Int(i64::MAX)), [8, 0xc3, 0xdf, 255, 255, 255, 255, 255, 255, 3, 255]);
+        assert_eq!(
+            key(&Value::Int(i64::MAX)),
+            [8, 0xc3, 0xdf, 255, 255, 255, 255, 255, 255, 3, 255]
+        );
         assert_eq!(key(&"a\0b".into()), [5, b'a', 0, 255, b'b', 0, 1]);
         assert_eq!(key(&Value::List(vec![true.into(), Value::Null])), [2, 7, 1, 0]);
         assert_eq!(key(&"x".repeat(500).into()).len(), room(1) + HASH_BYTES);
@@ -190,8 +195,28 @@ mod tests {
     }
 
     fn number() -> impl Strategy<Value = Value> {
-        let edges = [0, 1, -1, 1 << 53, (1 << 53) + 1, -(1 << 53) - 1, i64::MAX, i64::MIN, i64::MAX - 512];
-        let floats = [0.0, -0.0, 0.5, -0.5, 9.2e18, -9.3e18, 1e30, -1e30, 9_007_199_254_740_993.0];
+        let edges = [
+            0,
+            1,
+            -1,
+            1 << 53,
+            (1 << 53) + 1,
+            -(1 << 53) - 1,
+            i64::MAX,
+            i64::MIN,
+            i64::MAX - 512,
+        ];
+        let floats = [
+            0.0,
+            -0.0,
+            0.5,
+            -0.5,
+            9.2e18,
+            -9.3e18,
+            1e30,
+            -1e30,
+            9_007_199_254_740_993.0,
+        ];
         prop_oneof![
             any::<i64>().prop_map(Value::Int),
             prop::sample::select(edges.to_vec()).prop_map(Value::Int),

@@ -4,8 +4,8 @@
 use crate::adjacency::{Adjacent, Direction};
 use crate::catalog::TokenKind;
 use crate::command::Effect;
-use crate::readset::{Touch, WriteSet};
 use crate::error::{GraphError, Result};
+use crate::readset::{Touch, WriteSet};
 use crate::record::{EdgeRecord, NodeRecord};
 use crate::schema::{KeyRange, Rule, RuleId};
 use crate::users::UserRecord;
@@ -77,6 +77,10 @@ impl Overlay {
 
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    pub(super) fn has_nodes(&self) -> bool {
+        !self.nodes.is_empty()
     }
 
     pub(super) fn node(&self, id: NodeId) -> Option<&Version<NodeRecord>> {

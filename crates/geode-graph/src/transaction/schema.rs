@@ -112,12 +112,20 @@ impl<R: ReadTxn> Transaction<R> {
         let rules = self.rules()?;
         let is_index = |kind: RuleKind| !matches!(kind, RuleKind::NotNull | RuleKind::Typed(_));
         let alike = |rule: &&Rule| {
-            let same_kind = if is_index(new.kind) { rule.is_index() } else { rule.kind == new.kind };
+            let same_kind = if is_index(new.kind) {
+                rule.is_index()
+            } else {
+                rule.kind == new.kind
+            };
             same_kind && rule.label == label && rule.keys == keys
         };
         let name = new.name.map_or_else(|| free_name(new, &rules), str::to_owned);
         check_name(&name)?;
-        if let Some(rule) = rules.iter().find(|rule| rule.name == name).or_else(|| rules.iter().find(alike)) {
+        if let Some(rule) = rules
+            .iter()
+            .find(|rule| rule.name == name)
+            .or_else(|| rules.iter().find(alike))
+        {
             return if new.if_not_exists {
                 Ok(false)
             } else {
@@ -137,10 +145,13 @@ impl<R: ReadTxn> Transaction<R> {
             state: RuleState::Building(NodeId(0)),
         };
         self.check_existing(&rule)?;
-        self.put_rule(id, Version {
-            base: None,
-            now: Some(Arc::new(rule)),
-        });
+        self.put_rule(
+            id,
+            Version {
+                base: None,
+                now: Some(Arc::new(rule)),
+            },
+        );
         Ok(true)
     }
 
@@ -170,7 +181,11 @@ impl<R: ReadTxn> Transaction<R> {
     fn next_rule(&self) -> Result<u32> {
         let stored = schema::rules(self.snapshot.reader())?;
         let last = stored.last().map_or(0, |rule| rule.id.0);
-        let own = self.overlay.changed_rules().last_key_value().map_or(0, |(id, _)| id.0);
+        let own = self
+            .overlay
+            .changed_rules()
+            .last_key_value()
+            .map_or(0, |(id, _)| id.0);
         Ok(last.max(own) + 1)
     }
 
@@ -183,7 +198,9 @@ impl<R: ReadTxn> Transaction<R> {
         let mut taken = HashMap::new();
         for node in self.snapshot.nodes_from(Some(rule.label), NodeId(0))? {
             let node = node?;
-            let Some(record) = self.snapshot.node(node)? else { continue };
+            let Some(record) = self.snapshot.node(node)? else {
+                continue;
+            };
             if let Some(broken) = rule.broken_by(&record) {
                 return Err(self.broken(rule, node, broken));
             }
@@ -200,10 +217,20 @@ impl<R: ReadTxn> Transaction<R> {
     /// Tests the nodes that have been written since the savepoint against all constraints. To be called at the end of a statement: within
     /// one a constraint may be broken for a while.
     pub fn check_constraints(&self, since: &Savepoint) -> Result<()> {
-        let steps = self.undo.as_deref().and_then(|undo| undo.get(since.undo..)).unwrap_or_default();
+        let steps = self
+            .undo
+            .as_deref()
+            .and_then(|undo| undo.get(since.undo..))
+            .unwrap_or_default();
         let written: BTreeSet<NodeId> = steps
             .iter()
-            .filter_map(|step| if let Undo::Node(id, _) = step { Some(*id) } else { None })
+            .filter_map(|step| {
+                if let Undo::Node(id, _) = step {
+                    Some(*id)
+                } else {
+                    None
+                }
+            })
             .collect();
         if written.is_empty() {
             return Ok(());
@@ -254,10 +281,18 @@ impl<R: ReadTxn> Transaction<R> {
             self.key_name(key)
                 .map_or_else(|_| key.to_string(), |name| name.as_ref().to_owned())
         };
-        let keys = || rule.keys.iter().map(|key| key_name(*key)).collect::<Vec<_>>().join(", ");
+        let keys = || {
+            rule.keys
+                .iter()
+                .map(|key| key_name(*key))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
         let why = match broken {
             Broken::Missing(key) => format!("node {node} has no property {}", key_name(key)),
-            Broken::Mistyped(key) => format!("the property {} of node {node} has another type", key_name(key)),
+            Broken::Mistyped(key) => {
+                format!("the property {} of node {node} has another type", key_name(key))
+            }
             Broken::Taken(other) => {
                 format!("node {other} has the same {} as node {node}", keys())
             }
@@ -287,7 +322,10 @@ fn free_name(new: &NewRule<'_>, rules: &[Rule]) -> String {
     // Room for a number, so that long names of labels and keys do not make a name that is too long.
     let most = crate::MAX_NAME_BYTES - 8;
     if name.len() > most {
-        let cut = (0..=most).rev().find(|at| name.is_char_boundary(*at)).unwrap_or(0);
+        let cut = (0..=most)
+            .rev()
+            .find(|at| name.is_char_boundary(*at))
+            .unwrap_or(0);
         name.truncate(cut);
     }
     let taken = |name: &str| rules.iter().any(|rule| rule.name == name);

@@ -2,8 +2,8 @@
 
 use crate::support::{Rig, lmdb, memory};
 use geode_graph::{
-    Applied, BUILD_BATCH, Command, GraphError, KeyRange, Last, NewRule, Probe, PropertyType, Rule, RuleKind, RuleState,
-    Transaction, fsck, next_step, rules, state_hash, statistics,
+    Applied, BUILD_BATCH, Command, GraphError, KeyRange, Last, NewRule, Probe, PropertyType, Rule, RuleKind,
+    RuleState, Transaction, fsck, next_step, rules, state_hash, statistics,
 };
 use geode_store::{ReadTxn, Store};
 use geode_types::{NodeId, Value};
@@ -103,8 +103,13 @@ fn composite_indexes_are_found_by_their_first_keys_and_by_prefixes() {
     let mut rig = memory();
     rig.write(|tx| tx.create_rule(&new(&["city", "name"], RuleKind::Index)).unwrap());
     let made = rig.write(|tx| {
-        [("rome", "ada"), ("rome", "adele"), ("rome", "bob"), ("oslo", "ada")]
-            .map(|(city, name)| person(tx, &[("city", city.into()), ("name", name.into())]))
+        [
+            ("rome", "ada"),
+            ("rome", "adele"),
+            ("rome", "bob"),
+            ("oslo", "ada"),
+        ]
+        .map(|(city, name)| person(tx, &[("city", city.into()), ("name", name.into())]))
     });
     rig.write(|tx| person(tx, &[("city", "rome".into())]));
     let tx = rig.begin();
@@ -130,7 +135,10 @@ fn a_constraint_is_tested_at_the_end_of_a_statement_and_names_itself_and_the_nod
     tx.rollback_to(&start);
     let nameless = person(&mut tx, &[]);
     let error = tx.check_constraints(&start).unwrap_err().to_string();
-    assert!(error.ends_with(&format!("node {nameless} has no property id")), "{error}");
+    assert!(
+        error.ends_with(&format!("node {nameless} has no property id")),
+        "{error}"
+    );
     tx.rollback_to(&start);
     let key = tx.key_id("id").unwrap().unwrap();
     // For a moment both have 2.
@@ -140,7 +148,10 @@ fn a_constraint_is_tested_at_the_end_of_a_statement_and_names_itself_and_the_nod
     tx.check_constraints(&start).unwrap();
     rig.commit(tx).unwrap();
     assert_eq!(find(&rig.begin(), &[2.into()], Last::Any), [ada]);
-    assert_eq!(fsck(&rig.store.read().unwrap()).unwrap().problems, Vec::<String>::new());
+    assert_eq!(
+        fsck(&rig.store.read().unwrap()).unwrap().problems,
+        Vec::<String>::new()
+    );
 }
 
 #[test]
@@ -154,7 +165,10 @@ fn types_and_presence_are_constraints_too() {
         person(tx, &[("age", Value::Float(1.5))]);
         tx.check_constraints(&start).unwrap();
         person(tx, &[("age", "old".into())]);
-        assert!(matches!(tx.check_constraints(&start), Err(GraphError::RuleBroken { .. })));
+        assert!(matches!(
+            tx.check_constraints(&start),
+            Err(GraphError::RuleBroken { .. })
+        ));
         tx.rollback_to(&start);
     });
 }
@@ -214,11 +228,18 @@ fn a_constraint_that_the_graph_breaks_is_refused() {
         person(tx, &[("id", 1.into())])
     });
     let mut tx = rig.begin();
-    assert!(matches!(tx.create_rule(&new(&["id"], RuleKind::Unique)), Err(GraphError::RuleBroken { .. })));
-    assert!(tx.create_rule(&new(&["id"], RuleKind::Index)).unwrap());
-    assert!(matches!(tx.create_rule(&new(&["id"], RuleKind::Index)), Err(GraphError::RuleExists(_))));
     assert!(matches!(
-        tx.define_label("Person").and_then(|label| tx.create_node(&[label], Vec::new())),
+        tx.create_rule(&new(&["id"], RuleKind::Unique)),
+        Err(GraphError::RuleBroken { .. })
+    ));
+    assert!(tx.create_rule(&new(&["id"], RuleKind::Index)).unwrap());
+    assert!(matches!(
+        tx.create_rule(&new(&["id"], RuleKind::Index)),
+        Err(GraphError::RuleExists(_))
+    ));
+    assert!(matches!(
+        tx.define_label("Person")
+            .and_then(|label| tx.create_node(&[label], Vec::new())),
         Err(GraphError::SchemaAndData)
     ));
     assert!(tx.drop_rule("rule").unwrap());
@@ -232,7 +253,11 @@ fn a_large_index_is_built_in_steps_while_writes_go_on_and_dropped_in_steps() {
     let mut rig = lmdb(&directory);
     let many = 2 * i64::from(BUILD_BATCH) + 5;
     for from in (0..many).step_by(5000) {
-        rig.write(|tx| (from..(from + 5000).min(many)).map(|id| person(tx, &[("id", id.into())])).count());
+        rig.write(|tx| {
+            (from..(from + 5000).min(many))
+                .map(|id| person(tx, &[("id", id.into())]))
+                .count()
+        });
     }
     rig.write(|tx| tx.create_rule(&new(&["id"], RuleKind::Unique)).unwrap());
     assert!(matches!(rule_of(&rig).unwrap().state, RuleState::Building(_)));
@@ -240,14 +265,22 @@ fn a_large_index_is_built_in_steps_while_writes_go_on_and_dropped_in_steps() {
     let key = rig.begin().key_id("id").unwrap().unwrap();
     rig.write(|tx| {
         tx.set_node_property(NodeId(3), key, (-3).into()).unwrap();
-        tx.set_node_property(NodeId(many as u64 - 1), key, (-4).into()).unwrap();
+        tx.set_node_property(NodeId(many as u64 - 1), key, (-4).into())
+            .unwrap();
         tx.delete_node(NodeId(many as u64 - 2), false).unwrap();
         person(tx, &[("id", (-5).into())])
     });
     let step = next_step(&rig.store.read().unwrap()).unwrap().unwrap();
     assert_eq!(rig.apply(1, &step), Applied::Stepped(true));
-    assert_eq!(rig.apply(1, &step), Applied::Stepped(false), "the same step again");
-    assert_eq!(fsck(&rig.store.read().unwrap()).unwrap().problems, Vec::<String>::new());
+    assert_eq!(
+        rig.apply(1, &step),
+        Applied::Stepped(false),
+        "the same step again"
+    );
+    assert_eq!(
+        fsck(&rig.store.read().unwrap()).unwrap().problems,
+        Vec::<String>::new()
+    );
     assert!(finish_building(&mut rig) >= 1);
     assert_eq!(rule_of(&rig).unwrap().state, RuleState::Online);
     let tx = rig.begin();
@@ -255,12 +288,18 @@ fn a_large_index_is_built_in_steps_while_writes_go_on_and_dropped_in_steps() {
         assert_eq!(find(&tx, &[id.into()], Last::Any).len(), 1, "{id}");
     }
     drop(tx);
-    assert_eq!(fsck(&rig.store.read().unwrap()).unwrap().problems, Vec::<String>::new());
+    assert_eq!(
+        fsck(&rig.store.read().unwrap()).unwrap().problems,
+        Vec::<String>::new()
+    );
     rig.write(|tx| tx.drop_rule("rule").unwrap());
     assert!(rig.begin().rules().unwrap().is_empty());
     finish_building(&mut rig);
     assert_eq!(rule_of(&rig), None);
-    assert_eq!(fsck(&rig.store.read().unwrap()).unwrap().problems, Vec::<String>::new());
+    assert_eq!(
+        fsck(&rig.store.read().unwrap()).unwrap().problems,
+        Vec::<String>::new()
+    );
 }
 
 #[test]
@@ -268,7 +307,11 @@ fn a_large_graph_that_breaks_a_constraint_ends_its_building() {
     let mut rig = memory();
     let many = i64::from(BUILD_BATCH) + 5;
     for from in (0..many).step_by(5000) {
-        rig.write(|tx| (from..(from + 5000).min(many)).map(|id| person(tx, &[("id", id.into())])).count());
+        rig.write(|tx| {
+            (from..(from + 5000).min(many))
+                .map(|id| person(tx, &[("id", id.into())]))
+                .count()
+        });
     }
     let last = rig.write(|tx| person(tx, &[("id", 7.into())]));
     rig.write(|tx| tx.create_rule(&new(&["id"], RuleKind::Unique)).unwrap());

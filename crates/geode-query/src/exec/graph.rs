@@ -1,8 +1,8 @@
 //! The seam between executor and transaction: what a running statement asks of the graph, without the store's type.
 
 use geode_graph::{
-    Adjacent, Direction, EdgeRecord, IndexCursor, IndexStatistics, KeyRange, NodeRecord, PropertyList, Rule, RuleId, TokenKind,
-    Transaction,
+    Adjacent, Direction, EdgeRecord, IndexCursor, IndexStatistics, KeyRange, NodeRecord, NodeView,
+    PropertyList, Rule, RuleId, TokenKind, Transaction,
 };
 use geode_store::ReadTxn;
 use geode_types::{EdgeId, NodeId, QueryError, Summary, Value};
@@ -21,6 +21,11 @@ pub(crate) trait Graph {
     fn node_exists(&self, id: NodeId) -> Result<bool>;
     fn node_labels(&self, id: NodeId) -> Result<Option<Vec<u32>>>;
     fn node_property(&self, id: NodeId, key: u32) -> Result<Option<Value>>;
+    fn visit_nodes(
+        &self,
+        ids: &[NodeId],
+        each: &mut dyn FnMut(usize, NodeView<'_>) -> geode_graph::Result<()>,
+    ) -> Result<()>;
     fn edge(&self, id: EdgeId) -> Result<Option<EdgeRecord>>;
     fn edge_property(&self, id: EdgeId, key: u32) -> Result<Option<Value>>;
     fn expand(
@@ -30,6 +35,7 @@ pub(crate) trait Graph {
         types: Option<&[u32]>,
         out: &mut Vec<Adjacent>,
     ) -> Result<()>;
+    fn degree(&self, node: NodeId, direction: Direction, types: Option<&[u32]>) -> Result<u64>;
     fn scan_nodes(
         &self,
         label: Option<u32>,
@@ -101,6 +107,14 @@ impl<R: ReadTxn> Graph for Transaction<R> {
         Ok(self.node_property(id, key)?)
     }
 
+    fn visit_nodes(
+        &self,
+        ids: &[NodeId],
+        each: &mut dyn FnMut(usize, NodeView<'_>) -> geode_graph::Result<()>,
+    ) -> Result<()> {
+        Ok(self.visit_nodes(ids, each)?)
+    }
+
     fn edge(&self, id: EdgeId) -> Result<Option<EdgeRecord>> {
         Ok(self.edge(id)?)
     }
@@ -127,6 +141,10 @@ impl<R: ReadTxn> Graph for Transaction<R> {
         out: &mut Vec<NodeId>,
     ) -> Result<()> {
         Ok(self.scan_nodes(label, after, limit, out)?)
+    }
+
+    fn degree(&self, node: NodeId, direction: Direction, types: Option<&[u32]>) -> Result<u64> {
+        Ok(self.degree(node, direction, types)?)
     }
 
     fn rules(&self) -> Result<Arc<[Rule]>> {

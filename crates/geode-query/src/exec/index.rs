@@ -45,7 +45,9 @@ impl<'p> IndexSeek<'p> {
 impl Operator for IndexSeek<'_> {
     fn run(&mut self, input: Input, cx: &mut Cx<'_>) -> Result<Output, QueryError> {
         match input {
-            Input::Rows(rows) => (self.input, self.at, self.ranges, self.cursor) = (Some(rows), 0, None, None),
+            Input::Rows(rows) => {
+                (self.input, self.at, self.ranges, self.cursor) = (Some(rows), 0, None, None)
+            }
             Input::Pull => {}
             Input::End => return Ok(Output::End),
         }
@@ -65,9 +67,13 @@ impl Operator for IndexSeek<'_> {
             };
             self.nodes.clear();
             let limit = self.page_rows - out.len();
-            self.cursor = cx
-                .graph
-                .scan_index(self.seek.rule.id, range, self.cursor.take(), limit, &mut self.nodes)?;
+            self.cursor = cx.graph.scan_index(
+                self.seek.rule.id,
+                range,
+                self.cursor.take(),
+                limit,
+                &mut self.nodes,
+            )?;
             if self.cursor.is_none() {
                 ranges.pop();
             }
@@ -142,14 +148,18 @@ fn ranges(seek: &Seek<'_>, row: &[Datum], cx: &mut Cx<'_>) -> Result<Vec<KeyRang
             .collect();
     }
     let mut bound = |expr: Option<&crate::expr::Expr>| -> Result<Option<Wanted>, QueryError> {
-        expr.map(|expr| eval(expr, row, cx).map(|value| wanted(&value))).transpose()
+        expr.map(|expr| eval(expr, row, cx).map(|value| wanted(&value)))
+            .transpose()
     };
     let (from, to) = match seek.last {
         LastKey::Any => (None, None),
         LastKey::Prefix(prefix) => (bound(Some(prefix))?, None),
         LastKey::Between(from, to) => (bound(from)?, bound(to)?),
     };
-    if [&from, &to].into_iter().any(|bound| matches!(bound, Some(Wanted::Never))) {
+    if [&from, &to]
+        .into_iter()
+        .any(|bound| matches!(bound, Some(Wanted::Never)))
+    {
         return Ok(Vec::new());
     }
     let value = |bound: &'_ Option<Wanted>| match bound {
@@ -159,7 +169,9 @@ fn ranges(seek: &Seek<'_>, row: &[Datum], cx: &mut Cx<'_>) -> Result<Vec<KeyRang
     let (from, to) = (value(&from), value(&to));
     let last = match (&seek.last, &from) {
         (LastKey::Prefix(_), Some(Value::String(prefix))) => Last::Prefix(prefix),
-        (LastKey::Between(..), _) if from.is_some() || to.is_some() => Last::Between(from.as_ref(), to.as_ref()),
+        (LastKey::Between(..), _) if from.is_some() || to.is_some() => {
+            Last::Between(from.as_ref(), to.as_ref())
+        }
         _ => Last::Any,
     };
     let probes = combinations.iter().map(|equal| Probe { equal, last });

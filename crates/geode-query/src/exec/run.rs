@@ -53,7 +53,12 @@ impl Statistics for Cx<'_> {
         let usable = |rule: &&Rule| rule.is_index() && rule.label == label && rule.state == RuleState::Online;
         let mut indexes = Vec::new();
         for rule in rules.iter().filter(usable) {
-            let name_of = |key: &u32| named.iter().find(|(id, _)| *id == Some(*key)).map(|(_, name)| *name);
+            let name_of = |key: &u32| {
+                named
+                    .iter()
+                    .find(|(id, _)| *id == Some(*key))
+                    .map(|(_, name)| *name)
+            };
             indexes.push(Index {
                 keys: rule.keys.iter().map(name_of).collect(),
                 statistics: self.graph.index_statistics(rule.id)?,

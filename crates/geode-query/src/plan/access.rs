@@ -59,12 +59,24 @@ pub(crate) fn seek<'p>(
     let mut last = LastKey::Any;
     for key in &index.keys {
         let tests = || of_key(key).filter(usable).map(|sarg| sarg.test);
-        let mut exact = tests().filter_map(|test| if let Test::Equal(value) = test { Some(value) } else { None });
+        let mut exact = tests().filter_map(|test| {
+            if let Test::Equal(value) = test {
+                Some(value)
+            } else {
+                None
+            }
+        });
         if let Some(value) = exact.next() {
             equal.push((value, false));
             continue;
         }
-        let mut lists = tests().filter_map(|test| if let Test::In(list) = test { Some(list) } else { None });
+        let mut lists = tests().filter_map(|test| {
+            if let Test::In(list) = test {
+                Some(list)
+            } else {
+                None
+            }
+        });
         if let Some(list) = lists.next() {
             times *= list_length(list);
             equal.push((list, true));

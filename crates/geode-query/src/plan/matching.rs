@@ -89,7 +89,11 @@ impl<'p> Ordering<'p> {
     fn new(pattern: &'p Match, statistics: &mut dyn Statistics) -> Result<Self, QueryError> {
         let all_nodes = statistics.nodes(None)?.max(1.0);
         let (mut cardinality, mut scan_label, mut scanned) = (Vec::new(), Vec::new(), Vec::new());
-        let sargs: Vec<Sarg<'p>> = pattern.predicates.iter().flat_map(|predicate| sargs(&predicate.expr)).collect();
+        let sargs: Vec<Sarg<'p>> = pattern
+            .predicates
+            .iter()
+            .flat_map(|predicate| sargs(&predicate.expr))
+            .collect();
         let mut indexes = Vec::new();
         for node in &pattern.nodes {
             let (mut fewest, mut rarest) = (all_nodes, None);
@@ -194,9 +198,16 @@ impl<'p> Ordering<'p> {
     /// How a node is found when nothing leads to it, and what that costs: the nodes read, and those that go on.
     fn start_at(&self, at: usize) -> (f64, Next<'p>) {
         let slot = self.pattern.nodes[at].slot;
-        let sargs: Vec<Sarg<'p>> = self.sargs.iter().filter(|sarg| sarg.slot == slot).copied().collect();
+        let sargs: Vec<Sarg<'p>> = self
+            .sargs
+            .iter()
+            .filter(|sarg| sarg.slot == slot)
+            .copied()
+            .collect();
         let known = |value: &Expr| value.slots().iter().all(|slot| !self.pending.contains(slot));
-        let seeks = self.indexes[at].iter().filter_map(|index| seek(index, &sargs, &known));
+        let seeks = self.indexes[at]
+            .iter()
+            .filter_map(|index| seek(index, &sargs, &known));
         let best = seeks.min_by(|left, right| left.1.total_cmp(&right.1));
         match best {
             Some((seek, rows)) if rows < self.scanned[at] => {
@@ -252,7 +263,10 @@ impl<'p> Ordering<'p> {
 
     fn index(&mut self, node: usize, seek: Seek<'p>) {
         let slot = self.pattern.nodes[node].slot;
-        let required = self.pattern.nodes[node].labels.iter().flat_map(LabelTest::required);
+        let required = self.pattern.nodes[node]
+            .labels
+            .iter()
+            .flat_map(LabelTest::required);
         // The index has nodes with its label only; of several labels it is not known here which one that is.
         let label = Some(required.collect::<Vec<_>>()).filter(|labels| labels.len() == 1);
         self.ops.push(Op::IndexSeek { slot, seek });
@@ -385,7 +399,11 @@ fn indexes_of(
     sargs: &[Sarg<'_>],
     statistics: &mut dyn Statistics,
 ) -> Result<Vec<Index>, QueryError> {
-    let keys: Vec<NameIndex> = sargs.iter().filter(|sarg| sarg.slot == node.slot).map(|sarg| sarg.key).collect();
+    let keys: Vec<NameIndex> = sargs
+        .iter()
+        .filter(|sarg| sarg.slot == node.slot)
+        .map(|sarg| sarg.key)
+        .collect();
     if keys.is_empty() || node.bound {
         return Ok(Vec::new());
     }

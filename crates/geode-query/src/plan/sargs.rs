@@ -30,7 +30,11 @@ impl<'p> Test<'p> {
     /// What the property is compared with.
     pub(crate) fn value(&self) -> Option<&'p Expr> {
         match self {
-            Self::Equal(value) | Self::In(value) | Self::Prefix(value) | Self::From(value) | Self::To(value) => Some(value),
+            Self::Equal(value)
+            | Self::In(value)
+            | Self::Prefix(value)
+            | Self::From(value)
+            | Self::To(value) => Some(value),
             Self::Present => None,
         }
     }
@@ -39,7 +43,13 @@ impl<'p> Test<'p> {
 /// The search arguments of a conjunct.
 pub(crate) fn sargs(expr: &Expr) -> Vec<Sarg<'_>> {
     let of = |property: &Expr, test: Test<'_>| {
-        property_of(property).map(|(slot, key)| (slot, key, test.value().is_none_or(|value| !value.slots().contains(&slot))))
+        property_of(property).map(|(slot, key)| {
+            (
+                slot,
+                key,
+                test.value().is_none_or(|value| !value.slots().contains(&slot)),
+            )
+        })
     };
     let sarg = |property, test| match of(property, test) {
         Some((slot, key, true)) => Some(Sarg { slot, key, test }),

@@ -6,7 +6,10 @@ use geode_types::Value;
 use proptest::prelude::*;
 
 fn params(entries: &[(&str, Value)]) -> Params {
-    entries.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+    entries
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.clone()))
+        .collect()
 }
 
 fn plan(db: &Db, text: &str) -> String {
@@ -37,10 +40,16 @@ fn statements_that_name_an_indexed_value_look_it_up() {
         assert!(plan.contains(&format!("IndexSeek 0 {index}\n")), "{text}\n{plan}");
     };
     seeks("MATCH (n:Person {id: $id}) RETURN n.name", "by_id");
-    seeks("MATCH (n:Person) WHERE $id = n.id AND n.age > 1 RETURN n", "by_id");
+    seeks(
+        "MATCH (n:Person) WHERE $id = n.id AND n.age > 1 RETURN n",
+        "by_id",
+    );
     seeks("MATCH (n:Person) WHERE n.id IN [1, 2, 3] RETURN n", "by_id");
     seeks("MATCH (n:Person) WHERE n.age < 3 RETURN n", "by_age");
-    seeks("MATCH (n:Person) WHERE n.age = 3 AND n.name = 'p3' RETURN n", "by_both");
+    seeks(
+        "MATCH (n:Person) WHERE n.age = 3 AND n.name = 'p3' RETURN n",
+        "by_both",
+    );
     for text in [
         "MATCH (n:Person) WHERE n.name = 'p3' RETURN n",
         "MATCH (n {id: 1}) RETURN n",
@@ -74,8 +83,27 @@ fn only_one_of_two_statements_that_merge_the_same_node_creates_it() {
 
 fn value() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![
-        "0", "1", "2", "-1", "1.0", "0.5", "2.5", "-0.0", "9007199254740993", "9007199254740992.0", "'a'", "'ab'", "'b'", "''",
-        "true", "false", "null", "[1]", "[1, 2]", "['a']", "0.0/0.0",
+        "0",
+        "1",
+        "2",
+        "-1",
+        "1.0",
+        "0.5",
+        "2.5",
+        "-0.0",
+        "9007199254740993",
+        "9007199254740992.0",
+        "'a'",
+        "'ab'",
+        "'b'",
+        "''",
+        "true",
+        "false",
+        "null",
+        "[1]",
+        "[1, 2]",
+        "['a']",
+        "0.0/0.0",
     ])
 }
 
