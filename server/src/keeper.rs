@@ -1,5 +1,5 @@
 //! What a member does by itself, again and again: it watches its volumes and its archive, renews its metrics, and while it leads it gives
-//! the administrator its password and ends segments in time.
+//! the administrator its password, builds indexes and ends segments in time.
 
 use crate::archive_tables;
 use crate::auth::{ADMIN_ROLE, hash_password, verify_password};
@@ -55,6 +55,9 @@ impl Keeper {
             };
             if !has_admin {
                 has_admin = self.give_admin_its_password().await;
+            }
+            if let Err(refusal) = self.pipeline.build_indexes(now + TICK).await {
+                tracing::warn!(?refusal, "indexes are built later");
             }
             if self.member.config.archive.s3.is_some() {
                 self.cut(&mut cutter, term, now).await;

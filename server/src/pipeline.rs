@@ -4,6 +4,7 @@
 //! explicit transactions. Requests come from `session`, replication is behind [`Replication`], and no socket is known here.
 
 mod answer;
+mod building;
 mod in_flight;
 mod leading;
 mod output;
@@ -184,7 +185,13 @@ impl<R: Replication> Pipeline<R> {
                         pause(attempt).await;
                         continue;
                     }
-                    decided => decided?,
+                    Ok(done) => {
+                        if prepared.creates_rule() {
+                            self.finish_rule(&prepared, request.deadline).await?;
+                        }
+                        done
+                    }
+                    Err(refusal) => return Err(refusal),
                 }
             } else {
                 Done {
@@ -478,7 +485,7 @@ fn outcome(index: LogIndex, applied: Applied, summary: Summary) -> Result<Done, 
             Err(transaction_over("LeaderChanged", "the leader changed while it was committed").into())
         }
         Applied::RequestTooOld => Err(refusal::too_old().into()),
-        Applied::Cut => Err(internal("a commit was taken for the end of a segment").into()),
+        Applied::Cut | Applied::Stepped(_) => Err(internal("a commit was taken for another command").into()),
     }
 }
 

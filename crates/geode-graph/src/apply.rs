@@ -11,11 +11,12 @@ use crate::edges::EdgeWriter;
 use crate::error::{GraphError, Result};
 use crate::keys::{self, MAX_ID};
 use crate::position::{LogPosition, position, put_position};
-use crate::record::{EdgeRecord, NodeRecord, PropertyList, take_labels};
+use crate::record::{EdgeRecord, Labels, NodeRecord, PropertyList, take_labels};
+use crate::schema::{self, IndexStatistics, Rule, RuleId, RuleState};
 use crate::session::{self, RequestState, request_state};
 use crate::{checkpoints, users};
 use geode_mutation::{Mutation, is_on};
-use geode_store::WriteTxn;
+use geode_store::{Reader, WriteTxn};
 use geode_types::{EdgeId, LogIndex, NodeId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -38,6 +39,8 @@ pub enum Applied {
     Fenced,
     /// The segment ends here; nothing changed.
     Cut,
+    /// A step of building or dropping an index; whether it was the next one.
+    Stepped(bool),
 }
 
 /// Applies a command. On an error the write transaction must be dropped.
@@ -56,6 +59,7 @@ pub fn apply(tx: &mut impl WriteTxn, at: LogPosition, command: &Command) -> Resu
     (now.term, now.index) = (at.term, at.index);
     let applied = match command {
         Command::Cut { .. } => Applied::Cut,
+        Command::Step { rule, after, limit } => Applied::Stepped(schema::step(tx, *rule, *after, *limit)?),
         Command::Commit(commit) => {
             let void = commit.certified_term != at.term || commit.sequence <= now.sequence;
             let known = commit
@@ -100,8 +104,13 @@ fn apply_commit(tx: &mut impl WriteTxn, index: LogIndex, commit: &Commit) -> Res
     if let Some(request) = commit.request_id {
         totals.sessions = session::record(tx, request, index, &commit.summary, totals.sessions)?;
     }
+    let rules = schema::rules(tx)?
+        .into_iter()
+        .filter(|rule| rule.is_index() && rule.is_kept());
+    let indexes = rules.map(Indexed::read(tx)).collect::<Result<_>>()?;
     let mut applier = Applier {
         tx,
+        indexes,
         index,
         at_micros: commit.at_micros,
         totals,
@@ -118,8 +127,29 @@ fn apply_commit(tx: &mut impl WriteTxn, index: LogIndex, commit: &Commit) -> Res
     applier.finish()
 }
 
+/// An index to keep, and the counts of its entries before and now.
+struct Indexed {
+    rule: Rule,
+    before: IndexStatistics,
+    counts: IndexStatistics,
+}
+
+impl Indexed {
+    fn read(read: &impl Reader) -> impl Fn(Rule) -> Result<Self> {
+        move |rule| {
+            let before = schema::statistics(read, rule.id)?;
+            Ok(Self {
+                rule,
+                before,
+                counts: before,
+            })
+        }
+    }
+}
+
 struct Applier<'t, W> {
     tx: &'t mut W,
+    indexes: Vec<Indexed>,
     index: LogIndex,
     at_micros: i64,
     totals: Totals,
@@ -179,7 +209,82 @@ impl<W: WriteTxn> Applier<'_, W> {
                     self.invalid(format!("no checkpoint {name}"))
                 }
             }
+            Effect::PutRule(rule) => self.put_rule(rule),
+            Effect::DropRule { id } => self.drop_rule(*id),
         }
+    }
+
+    fn put_rule(&mut self, rule: &Rule) -> Result<()> {
+        catalog::check_name(&rule.name)?;
+        let key = schema::key(rule.id);
+        if rule.state != RuleState::Building(NodeId(0)) || self.tx.get(&key)?.is_some() {
+            return self.invalid(format!("index {} cannot be created", rule.name));
+        }
+        self.scratch.clear();
+        rule.encode(&mut self.scratch);
+        self.tx.put(&key, &self.scratch)?;
+        schema::step(self.tx, rule.id, NodeId(0), schema::BUILD_BATCH)?;
+        Ok(())
+    }
+
+    fn drop_rule(&mut self, id: RuleId) -> Result<()> {
+        let Some(mut rule) = schema::rule(self.tx, id)? else {
+            return self.invalid(format!("no index {}", id.0));
+        };
+        rule.state = RuleState::Dropping(None);
+        self.indexes.retain(|index| index.rule.id != id);
+        self.scratch.clear();
+        rule.encode(&mut self.scratch);
+        self.tx.put(&schema::key(id), &self.scratch)?;
+        schema::step(self.tx, id, NodeId(0), schema::BUILD_BATCH)?;
+        Ok(())
+    }
+
+    /// What a node was, as far as indexes ask: whole when one of them is about its labels.
+    fn stored_node(&self, id: NodeId, act: &str) -> Result<NodeRecord> {
+        let Some(bytes) = self.tx.get(&keys::node(id))? else {
+            return self.invalid(format!("node {id} to be {act} does not exist"));
+        };
+        let damaged = |error| GraphError::undecodable(format_args!("node {id}"))(error);
+        let labels = take_labels(&mut &*bytes).map_err(damaged)?;
+        if self.is_indexed(&labels) {
+            return NodeRecord::decode(bytes).map_err(damaged);
+        }
+        Ok(NodeRecord {
+            labels,
+            properties: PropertyList::new(),
+        })
+    }
+
+    fn is_indexed(&self, labels: &Labels) -> bool {
+        self.indexes
+            .iter()
+            .any(|index| labels.contains(&index.rule.label))
+    }
+
+    /// Brings the entries of a node from what it was to what it is. An index that is being built may lack the old ones.
+    fn index(&mut self, id: NodeId, old: Option<&NodeRecord>, new: Option<&NodeRecord>) -> Result<()> {
+        for index in &mut self.indexes {
+            let rule = &index.rule;
+            let values = |record: Option<&NodeRecord>| record.and_then(|record| rule.values(record));
+            let (before, after) = (values(old), values(new));
+            if before == after && rule.state == RuleState::Online {
+                continue;
+            }
+            if let Some(before) = before
+                && !schema::remove_entry(self.tx, rule.id, &before, id, &mut index.counts)?
+                && rule.state == RuleState::Online
+            {
+                return Err(GraphError::corrupt(format!(
+                    "node {id} lacks its entry in index {}",
+                    rule.name
+                )));
+            }
+            if let Some(after) = after {
+                schema::put_entry(self.tx, rule.id, &after, id, &mut index.counts)?;
+            }
+        }
+        Ok(())
     }
 
     fn create_node(&mut self, id: NodeId, record: &NodeRecord) -> Result<()> {
@@ -190,37 +295,30 @@ impl<W: WriteTxn> Applier<'_, W> {
         for label in &record.labels {
             self.label(*label, id, true)?;
         }
+        self.index(id, None, Some(record))?;
         self.totals.next_node = self.totals.next_node.max(id.0 + 1);
         self.totals.nodes += 1;
         Ok(())
     }
 
     fn update_node(&mut self, id: NodeId, record: &NodeRecord) -> Result<()> {
-        let old = match self.tx.get(&keys::node(id))? {
-            None => return self.invalid(format!("node {id} to be updated does not exist")),
-            Some(mut bytes) => {
-                take_labels(&mut bytes).map_err(GraphError::undecodable(format_args!("node {id}")))?
-            }
-        };
-        for label in old.iter().filter(|label| !record.labels.contains(label)) {
+        let old = self.stored_node(id, "updated")?;
+        for label in old.labels.iter().filter(|label| !record.labels.contains(label)) {
             self.label(*label, id, false)?;
         }
-        for label in record.labels.iter().filter(|label| !old.contains(label)) {
+        for label in record.labels.iter().filter(|label| !old.labels.contains(label)) {
             self.label(*label, id, true)?;
         }
+        self.index(id, Some(&old), Some(record))?;
         self.put_node(id, record)
     }
 
     fn delete_node(&mut self, id: NodeId) -> Result<()> {
-        let labels = match self.tx.get(&keys::node(id))? {
-            None => return self.invalid(format!("node {id} to be deleted does not exist")),
-            Some(mut bytes) => {
-                take_labels(&mut bytes).map_err(GraphError::undecodable(format_args!("node {id}")))?
-            }
-        };
-        for label in &labels {
+        let old = self.stored_node(id, "deleted")?;
+        for label in &old.labels {
             self.label(*label, id, false)?;
         }
+        self.index(id, Some(&old), None)?;
         self.tx.delete(&keys::node(id))?;
         self.totals.nodes = self
             .totals
@@ -343,6 +441,9 @@ impl<W: WriteTxn> Applier<'_, W> {
             if *change != 0 && counters::add(self.tx, *kind, *id, *change)?.is_none() {
                 return Err(GraphError::corrupt(format!("the count of {kind:?} {id}")));
             }
+        }
+        for index in &self.indexes {
+            schema::store_statistics(self.tx, index.rule.id, index.before, index.counts)?;
         }
         self.totals.write(self.tx)
     }

@@ -6,8 +6,9 @@
 
 use crate::position::Position;
 use crate::readset::{ReadSet, Touch, WriteSet};
+use crate::schema::{KeyRange, RuleId};
 use geode_types::{ErrorClass, QueryError, Term};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// How many writes the certifier remembers. Snapshots older than what they cover conflict and are tried again.
 pub const WINDOW_TOUCHES: usize = 1 << 19;
@@ -50,7 +51,7 @@ pub struct Certifier {
     floor: u64,
     window_touches: usize,
     /// The last commit that wrote a thing.
-    written: HashMap<Touch, u64>,
+    written: Written,
     /// What each commit wrote, oldest first.
     window: VecDeque<(u64, WriteSet)>,
     remembered: usize,
@@ -69,7 +70,7 @@ impl Certifier {
             last: applied.sequence,
             floor: applied.sequence,
             window_touches,
-            written: HashMap::new(),
+            written: Written::default(),
             window: VecDeque::new(),
             remembered: 0,
         }
@@ -88,11 +89,7 @@ impl Certifier {
         if start.sequence < self.floor {
             return Err(Conflict::TooOld);
         }
-        let changed = |touch: &&Touch| {
-            self.written
-                .get(touch)
-                .is_some_and(|sequence| *sequence > start.sequence)
-        };
+        let changed = |touch: &&Touch| self.written.since(touch, start.sequence);
         if let Some(what) = reads.iter().filter(changed).min() {
             return Err(Conflict::Changed { what: what.clone() });
         }
@@ -123,7 +120,7 @@ impl Certifier {
 
     fn remember(&mut self, writes: &WriteSet) {
         for touch in writes.iter() {
-            self.written.insert(touch.clone(), self.last);
+            self.written.insert(touch, self.last);
         }
         self.remembered += writes.0.len();
         self.window.push_back((self.last, writes.clone()));
@@ -132,12 +129,59 @@ impl Certifier {
                 break;
             };
             for touch in forgotten.iter() {
-                if self.written.get(touch).is_some_and(|last| *last <= sequence) {
-                    self.written.remove(touch);
-                }
+                self.written.forget(touch, sequence);
             }
             self.remembered -= forgotten.0.len();
             self.floor = sequence;
         }
+    }
+}
+
+/// The last commit that wrote each thing. Entries of indexes are in order, because ranges of them are read.
+#[derive(Debug, Default)]
+struct Written {
+    points: HashMap<Touch, u64>,
+    entries: BTreeMap<(RuleId, Box<[u8]>), u64>,
+}
+
+impl Written {
+    /// Whether a commit after this one wrote what was read.
+    fn since(&self, read: &Touch, sequence: u64) -> bool {
+        match read {
+            Touch::IndexRange(rule, range) => self.range(*rule, range).any(|last| last > sequence),
+            point => self.points.get(point).is_some_and(|last| *last > sequence),
+        }
+    }
+
+    fn range(&self, rule: RuleId, range: &KeyRange) -> impl Iterator<Item = u64> {
+        self.entries
+            .range((rule, range.from.clone())..)
+            .take_while(move |((of, values), _)| *of == rule && range.contains(values))
+            .map(|(_, last)| *last)
+    }
+
+    fn insert(&mut self, touch: &Touch, sequence: u64) {
+        match touch {
+            Touch::IndexEntry(rule, values) => self.entries.insert((*rule, values.clone()), sequence),
+            point => self.points.insert(point.clone(), sequence),
+        };
+    }
+
+    fn get_mut(&mut self, touch: &Touch) -> Option<&mut u64> {
+        match touch {
+            Touch::IndexEntry(rule, values) => self.entries.get_mut(&(*rule, values.clone())),
+            point => self.points.get_mut(point),
+        }
+    }
+
+    /// Forgets a thing that no commit after this one has written.
+    fn forget(&mut self, touch: &Touch, sequence: u64) {
+        if self.get_mut(touch).is_none_or(|last| *last > sequence) {
+            return;
+        }
+        match touch {
+            Touch::IndexEntry(rule, values) => self.entries.remove(&(*rule, values.clone())),
+            point => self.points.remove(point),
+        };
     }
 }

@@ -9,6 +9,7 @@ use crate::codec::{
     take_u64, unzigzag, zigzag,
 };
 use crate::record::{EdgeRecord, NodeRecord, PropertyList, put_properties, take_properties};
+use crate::schema::{Rule, RuleId};
 use crate::users::UserRecord;
 use geode_types::{EdgeId, NodeId, RequestId, Term};
 use serde::de::Error as _;
@@ -18,6 +19,7 @@ use uuid::Uuid;
 const VERSION: u8 = 1;
 const COMMIT: u8 = 1;
 const CUT: u8 = 2;
+const STEP: u8 = 3;
 
 const CREATE_NODE: u8 = 1;
 const UPDATE_NODE: u8 = 2;
@@ -30,6 +32,8 @@ const PUT_USER: u8 = 8;
 const DROP_USER: u8 = 9;
 const PUT_CHECKPOINT: u8 = 10;
 const DROP_CHECKPOINT: u8 = 11;
+const PUT_RULE: u8 = 12;
+const DROP_RULE: u8 = 13;
 
 /// An entry of the log that is about the graph.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +44,15 @@ pub enum Command {
     Cut {
         /// When the leader proposed it, in microseconds since 1970.
         at_micros: i64,
+    },
+    /// Carries on with an index that is being built or dropped. It follows from the graph alone, so nobody certifies it.
+    Step {
+        /// Which.
+        rule: RuleId,
+        /// Up to where it has come; elsewhere the command does nothing.
+        after: NodeId,
+        /// The most nodes or entries to take.
+        limit: u32,
     },
 }
 
@@ -146,6 +159,13 @@ pub enum Effect {
         /// The name.
         name: String,
     },
+    /// An index or a constraint is created. Its first nodes are looked at at once.
+    PutRule(Rule),
+    /// An index or a constraint is removed, its first entries at once.
+    DropRule {
+        /// Its number.
+        id: RuleId,
+    },
 }
 
 impl Command {
@@ -160,6 +180,12 @@ impl Command {
             Self::Cut { at_micros } => {
                 out.push(CUT);
                 put_u64(zigzag(*at_micros), &mut out);
+            }
+            Self::Step { rule, after, limit } => {
+                out.push(STEP);
+                put_u64(u64::from(rule.0), &mut out);
+                put_u64(after.0, &mut out);
+                put_u64(u64::from(*limit), &mut out);
             }
         }
         out
@@ -176,6 +202,11 @@ impl Command {
             COMMIT => Self::Commit(Box::new(Commit::take(&mut input)?)),
             CUT => Self::Cut {
                 at_micros: unzigzag(take_u64(&mut input)?),
+            },
+            STEP => Self::Step {
+                rule: RuleId(take_u32(&mut input)?),
+                after: NodeId(take_u64(&mut input)?),
+                limit: take_u32(&mut input)?,
             },
             other => return Err(DecodeError::UnknownTag(other)),
         };
@@ -352,6 +383,15 @@ impl Effect {
                 out.push(DROP_CHECKPOINT);
                 put_bytes(name.as_bytes(), out);
             }
+            Self::PutRule(rule) => {
+                out.push(PUT_RULE);
+                put_u64(u64::from(rule.id.0), out);
+                rule.encode(out);
+            }
+            Self::DropRule { id } => {
+                out.push(DROP_RULE);
+                put_u64(u64::from(id.0), out);
+            }
         }
     }
 
@@ -396,6 +436,13 @@ impl Effect {
             },
             DROP_CHECKPOINT => Self::DropCheckpoint {
                 name: take_str(input)?.to_owned(),
+            },
+            PUT_RULE => {
+                let id = RuleId(take_u32(input)?);
+                Self::PutRule(Rule::take(id, input)?)
+            }
+            DROP_RULE => Self::DropRule {
+                id: RuleId(take_u32(input)?),
             },
             other => return Err(DecodeError::UnknownTag(other)),
         })

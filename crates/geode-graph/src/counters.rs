@@ -10,6 +10,7 @@ use geode_store::{Reader, WriteTxn};
 const TOTALS: u8 = 0;
 const BY_LABEL: u8 = 1;
 const BY_TYPE: u8 = 2;
+const BY_RULE: u8 = 3;
 
 /// The counters of the whole graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +81,11 @@ fn key_of(kind: TokenKind, id: u32) -> Key {
             BY_TYPE
         })
         .u32(id)
+}
+
+/// Where the counts of an index stand.
+pub(crate) fn rule_key(rule: u32) -> Key {
+    Key::new(COUNTERS).u8(BY_RULE).u32(rule)
 }
 
 /// How many nodes have the label, or edges the type.

@@ -1,6 +1,7 @@
 //! What can go wrong in the graph, and how a user reads it.
 
 use crate::codec::DecodeError;
+use crate::schema::Broken;
 use geode_store::StoreError;
 use geode_types::{EdgeId, ErrorClass, LogIndex, NodeId, QueryError};
 
@@ -56,6 +57,28 @@ pub enum GraphError {
     /// No further checkpoint fits.
     #[error("there are {max} checkpoints, and there may be no more", max = crate::MAX_CHECKPOINTS)]
     TooManyCheckpoints,
+    /// An index or a constraint of this name, or of the same kind about the same, is there already.
+    #[error("there is the index or constraint {0} already")]
+    RuleExists(String),
+    /// No further index or constraint fits.
+    #[error("there are {max} indexes and constraints, and there may be no more", max = crate::MAX_RULES)]
+    TooManyRules,
+    /// An index on no property or on too many.
+    #[error("an index or a constraint has 1 to {max} properties, this one has {0}", max = crate::MAX_RULE_KEYS)]
+    RuleKeys(usize),
+    /// A transaction changes both indexes or constraints and nodes or edges.
+    #[error("a transaction changes either indexes and constraints or nodes and edges, not both")]
+    SchemaAndData,
+    /// A node does not keep a constraint.
+    #[error("the constraint {rule} is violated: {why}")]
+    RuleBroken {
+        /// The constraint's name.
+        rule: String,
+        /// Which node, and what of it.
+        why: String,
+        /// The same for programs.
+        broken: Broken,
+    },
     /// All ids are used up.
     #[error("no {0} id is left")]
     OutOfIds(&'static str),
@@ -111,6 +134,23 @@ impl From<GraphError> for QueryError {
             }
             GraphError::TooManyCheckpoints => runtime(Class::LimitError, "TooManyCheckpoints", "5GL04")
                 .hint("remove some that are not needed any more: DROP CHECKPOINT 'name'"),
+            GraphError::RuleExists(_) => runtime(Class::ConstraintValidationFailed, "RuleExists", "22N70")
+                .hint("SHOW INDEXES and SHOW CONSTRAINTS list them; IF NOT EXISTS leaves one that is there"),
+            GraphError::TooManyRules => runtime(Class::LimitError, "TooManyRules", "5GL05")
+                .hint("drop some that are not needed any more: DROP INDEX name"),
+            GraphError::RuleKeys(_) => runtime(Class::ArgumentError, "InvalidRule", "42002"),
+            GraphError::SchemaAndData => {
+                runtime(Class::SemanticError, "SchemaAndDataInOneTransaction", "25G02")
+                    .hint("commit first, then go on in another transaction")
+            }
+            GraphError::RuleBroken { broken, .. } => {
+                let gqlstatus = match broken {
+                    Broken::Missing(_) => "22N77",
+                    Broken::Mistyped(_) => "22N78",
+                    Broken::Taken(_) => "22N79",
+                };
+                runtime(Class::ConstraintValidationFailed, "ConstraintViolated", gqlstatus)
+            }
             GraphError::OutOfIds(_) => runtime(Class::LimitError, "OutOfIds", "5GL03"),
         }
     }

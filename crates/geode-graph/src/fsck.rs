@@ -1,4 +1,4 @@
-//! Checks that what is stored agrees with itself: records, adjacency, label index, counters, catalog, sessions.
+//! Checks that what is stored agrees with itself: records, adjacency, label index, indexes and constraints, counters, catalog, sessions.
 //!
 //! Each structure is walked once. Edges and adjacency lists are compared by the sum of a 128-bit hash of what both sides say;
 //! only when the sums differ is each edge looked up, to name it. Memory grows with the catalog alone.
@@ -10,10 +10,11 @@ use crate::counters::{self, Totals};
 use crate::edges::{self, Stored};
 use crate::error::{GraphError, Result};
 use crate::keys::{
-    self, ADJACENCY, EDGES, HEAD, Key, LABELS, NODES, REQUESTS, SESSION_AGES, SESSIONS, TOKEN_IDS,
+    self, ADJACENCY, EDGES, HEAD, INDEX, Key, LABELS, NODES, REQUESTS, SESSION_AGES, SESSIONS, TOKEN_IDS,
     TOKEN_NAMES,
 };
 use crate::record::{EdgeRef, NodeRecord};
+use crate::schema::{self, IndexStatistics, Rule, RuleState};
 use geode_store::Reader;
 use geode_types::{EdgeId, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,10 +61,13 @@ pub fn fsck(read: &impl Reader) -> Result<Report> {
         counts: BTreeMap::new(),
         tokens: BTreeSet::new(),
         sides: [0; 2],
+        rules: schema::rules(read)?,
+        entries: BTreeMap::new(),
     };
     check.tokens()?;
     check.nodes()?;
     check.labels()?;
+    check.indexes()?;
     check.edges()?;
     check.adjacency()?;
     check.sessions()?;
@@ -80,6 +84,9 @@ struct Check<'r, R> {
     tokens: BTreeSet<(TokenKind, u32)>,
     /// The list entries that edges ask for, and those that there are, as sums of hashes.
     sides: [u128; 2],
+    rules: Vec<Rule>,
+    /// How many nodes ask for an entry in each index.
+    entries: BTreeMap<u32, u64>,
 }
 
 /// What an edge is to the nodes at its two ends: the node, the direction, and the node at the other end.
@@ -152,6 +159,7 @@ impl<R: Reader> Check<'_, R> {
                 check.report.problem(|| format!("node {id} cannot be read"));
                 return Ok(());
             };
+            check.rules(id, &record)?;
             let of = || format!("node {id}");
             for (property, _) in &record.properties {
                 check.known(TokenKind::PropertyKey, *property, of);
@@ -167,6 +175,80 @@ impl<R: Reader> Check<'_, R> {
             }
             Ok(())
         })?;
+        Ok(())
+    }
+
+    /// What indexes and constraints say about a node.
+    fn rules(&mut self, id: NodeId, record: &NodeRecord) -> Result<()> {
+        for rule in &self.rules {
+            let reached = match rule.state {
+                RuleState::Online => true,
+                RuleState::Building(after) => id <= after,
+                RuleState::Dropping(_) => false,
+            };
+            if !reached {
+                continue;
+            }
+            if rule.broken_by(record).is_some() {
+                self.report
+                    .problem(|| format!("node {id} does not keep the constraint {}", rule.name));
+            }
+            let Some(values) = rule.values(record).filter(|_| rule.is_index()) else {
+                continue;
+            };
+            *self.entries.entry(rule.id.0).or_default() += 1;
+            if !schema::check_entry(self.read, rule.id, &values, id)? {
+                self.report
+                    .problem(|| format!("node {id} is missing in the index {}", rule.name));
+            }
+        }
+        Ok(())
+    }
+
+    /// Entries are counted; that every node has its own was seen at the nodes, so an equal count leaves no room for others.
+    fn indexes(&mut self) -> Result<()> {
+        let mut all = 0;
+        for rule in std::mem::take(&mut self.rules) {
+            let mut seen = IndexStatistics::default();
+            let mut last: Option<Vec<u8>> = None;
+            let (mut twice, mut unreadable) = (0u64, 0u64);
+            all += self.each(schema::prefix(rule.id), |_, key, _| {
+                let Some(values) = schema::values_at(rule.id, key).filter(|_| schema::node_at(key).is_some())
+                else {
+                    unreadable += 1;
+                    return Ok(());
+                };
+                seen.entries += 1;
+                if last.as_deref() == Some(values) {
+                    twice += 1;
+                } else {
+                    seen.distinct += 1;
+                    last = Some(values.to_vec());
+                }
+                Ok(())
+            })?;
+            let (name, report) = (&rule.name, &mut self.report);
+            if unreadable > 0 {
+                report.problem(|| format!("{unreadable} keys of the index {name} cannot be read"));
+            }
+            if rule.is_unique() && rule.state == RuleState::Online && twice > 0 {
+                report.problem(|| format!("the constraint {name} is violated {twice} times"));
+            }
+            let counted = schema::statistics(self.read, rule.id)?;
+            if rule.is_kept() && counted != seen {
+                report.problem(|| format!("the index {name} is counted {counted:?}, it has {seen:?}"));
+            }
+            let wanted = self.entries.get(&rule.id.0).copied().unwrap_or(0);
+            if rule.state == RuleState::Online && seen.entries != wanted {
+                let found = seen.entries;
+                report.problem(|| format!("the index {name} has {found} entries, nodes ask for {wanted}"));
+            }
+        }
+        let entries = self.each(Key::new(INDEX), |_, _, _| Ok(()))?;
+        if entries != all {
+            self.report
+                .problem(|| format!("{} entries belong to no index", entries - all));
+        }
         Ok(())
     }
 

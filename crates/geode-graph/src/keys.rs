@@ -21,11 +21,13 @@ pub(crate) const SESSIONS: u8 = 0x14;
 pub(crate) const SESSION_AGES: u8 = 0x15;
 pub(crate) const REQUESTS: u8 = 0x16;
 pub(crate) const CHECKPOINTS: u8 = 0x17;
+pub(crate) const RULES: u8 = 0x18;
 pub(crate) const NODES: u8 = LARGE_TABLES.start;
 pub(crate) const EDGES: u8 = NODES + 1;
 pub(crate) const ADJACENCY: u8 = NODES + 2;
 pub(crate) const LABELS: u8 = NODES + 3;
-pub(crate) const LAST_SPACE: u8 = LABELS;
+pub(crate) const INDEX: u8 = NODES + 4;
+pub(crate) const LAST_SPACE: u8 = INDEX;
 
 /// Ids stay below this, so that none takes more than seven bytes, and the first byte of an id in a key is never 0xff, the mark of a tail block.
 pub(crate) const MAX_ID: u64 = 1 << 56;

@@ -24,6 +24,7 @@ mod keys;
 mod position;
 mod readset;
 mod record;
+mod schema;
 mod session;
 mod snapshot;
 mod stream;
@@ -43,9 +44,16 @@ pub use hash::state_hash;
 pub use ids::IdAllocator;
 pub use position::{LogPosition, Position, meta, position, put_meta};
 pub use readset::{MAX_POINT_READS, ReadSet, Touch, WriteSet};
-pub use record::{EdgeRecord, EdgeRef, Labels, NodeRecord, PropertyList};
+pub use record::{EdgeRecord, EdgeRef, Labels, NodeRecord, NodeView, PropertyList};
+pub use schema::{
+    BUILD_BATCH, Broken, IndexStatistics, KeyRange, Last, MAX_RULE_KEYS, Probe, PropertyType, Rule, RuleId,
+    RuleKind, RuleState, next_step, rules, statistics,
+};
 pub use session::{MAX_SESSIONS, RequestState, SESSION_REQUESTS, request_state};
 pub use snapshot::Snapshot;
 pub use stream::{SnapshotHeader, SnapshotInfo, StreamError, check, export, import};
-pub use transaction::{DEFAULT_WRITE_LIMIT_BYTES, Finished, MAX_VALUE_BYTES, Savepoint, Transaction};
+pub use transaction::{
+    DEFAULT_WRITE_LIMIT_BYTES, Finished, IndexCursor, MAX_RULES, MAX_VALUE_BYTES, NewRule, Savepoint,
+    Transaction,
+};
 pub use users::{UserRecord, has_users, user, users};

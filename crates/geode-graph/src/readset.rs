@@ -1,6 +1,7 @@
 //! What a transaction read and what it wrote, in the terms in which the certifier compares them.
 
 use crate::catalog::TokenKind;
+use crate::schema::{KeyRange, RuleId};
 use geode_mutation::{Mutation, is_on};
 use geode_types::{EdgeId, NodeId};
 use std::collections::HashSet;
@@ -44,14 +45,22 @@ pub enum Touch {
     Users,
     /// Which checkpoints there are.
     Checkpoints,
+    /// Which indexes and constraints there are.
+    Rules,
+    /// Which nodes have values in a range of an index. Only read.
+    IndexRange(RuleId, KeyRange),
+    /// Which nodes have these values in an index. Only written; it changes every range that contains the values.
+    IndexEntry(RuleId, Box<[u8]>),
+    /// Which nodes have what values in any index.
+    AnyIndexEntry,
 }
 
 /// What a transaction read.
 #[derive(Clone, Debug, Default)]
 pub struct ReadSet {
     touches: HashSet<Touch>,
-    /// Points by kind: nodes, existences, edges, adjacency lists.
-    points: [usize; 4],
+    /// Points by kind: nodes, existences, edges, adjacency lists, ranges of indexes.
+    points: [usize; 5],
     last: Option<Touch>,
 }
 
@@ -104,6 +113,7 @@ fn coarser(touch: &Touch) -> Option<(usize, Touch)> {
         Touch::Existence(_) => Some((1, Touch::AllNodes)),
         Touch::Edge(_) => Some((2, Touch::AnyEdge)),
         Touch::Adjacency(..) => Some((3, Touch::AnyAdjacency)),
+        Touch::IndexRange(..) => Some((4, Touch::AnyIndexEntry)),
         _ => None,
     }
 }

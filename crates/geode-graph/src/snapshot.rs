@@ -5,12 +5,15 @@ use crate::catalog::{self, TokenKind};
 use crate::counters::{self, Totals};
 use crate::edges;
 use crate::error::{GraphError, Result};
-use crate::keys::{self, Key, NODES};
+use crate::keys::{self, HEAD, Key, NODES};
 use crate::position::{Position, position};
-use crate::record::{EdgeRecord, EdgeRef, Labels, NodeRecord, find_property, take_labels};
+use crate::record::{EdgeRecord, EdgeRef, Labels, NodeRecord, NodeView, find_property, take_labels};
 use geode_store::Reader;
 use geode_types::{EdgeId, NodeId, Value};
 use std::sync::Arc;
+
+/// Of so many ids one is wanted: then nodes are looked up one by one.
+const SPARSE: u64 = 8;
 
 /// A read view of the graph in a store.
 #[derive(Debug)]
@@ -83,6 +86,38 @@ impl<R: Reader> Snapshot<R> {
         };
         let found = take_labels(&mut bytes).and_then(|_| find_property(bytes, key));
         found.map_err(GraphError::undecodable(format_args!("node {id}")))
+    }
+
+    /// Shows nodes, ascending and each once, to `each` with their places; those that are not there are left out. Nodes that lie close
+    /// together are read in one pass, which takes a fraction of looking each of them up.
+    pub fn visit_nodes(
+        &self,
+        ids: &[NodeId],
+        mut each: impl FnMut(usize, NodeView<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let (Some(first), Some(last)) = (ids.first(), ids.last()) else {
+            return Ok(());
+        };
+        let span = last.0 - first.0;
+        if span / ids.len() as u64 >= SPARSE {
+            for (place, id) in ids.iter().enumerate() {
+                if let Some(bytes) = self.read.get(&keys::node(*id))? {
+                    each(place, NodeView::stored(bytes))?;
+                }
+            }
+            return Ok(());
+        }
+        let mut wanted = ids.iter().enumerate().peekable();
+        let end = Key::new(NODES).id(last.0 + 1);
+        for entry in self.read.range(&keys::node(*first), Some(&end))? {
+            let (key, bytes) = entry?;
+            let id = keys::id_at(key, HEAD).ok_or_else(|| GraphError::corrupt("the key of a node"))?;
+            while wanted.next_if(|(_, other)| other.0 < id).is_some() {}
+            if let Some((place, _)) = wanted.next_if(|(_, other)| other.0 == id) {
+                each(place, NodeView::stored(bytes))?;
+            }
+        }
+        Ok(())
     }
 
     /// An edge.

@@ -2,15 +2,14 @@
 
 use crate::datum::Datum;
 use crate::error;
-use crate::exec::arithmetic;
+use crate::exec::{Seen, arithmetic};
 use crate::expr::Expr;
 use crate::number::Number;
-use crate::semantics::{Key, total_order};
+use crate::semantics::total_order;
 use crate::types::{Type, TypeSet};
 use geode_gql::ast::BinaryOp;
 use geode_gql::{Dialect, Span};
 use geode_types::{QueryError, Temporal};
-use std::collections::HashSet;
 
 /// The aggregates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +109,7 @@ impl Aggregate {
 pub(crate) struct Accumulator {
     call: Aggregate,
     dialect: Dialect,
-    seen: Option<HashSet<Key>>,
+    seen: Option<Seen>,
     count: i64,
     /// What sum() and avg() have come to.
     total: Datum,
@@ -124,7 +123,7 @@ impl Accumulator {
         Self {
             call: call.function,
             dialect: call.dialect,
-            seen: call.distinct.then(HashSet::new),
+            seen: call.distinct.then(Seen::default),
             count: 0,
             total: Datum::Null,
             best: Datum::Null,
@@ -148,7 +147,7 @@ impl Accumulator {
         let mut bytes = 0;
         if let Some(seen) = &mut self.seen {
             bytes += size_of::<Datum>() * 2 + value.heap_bytes();
-            if !seen.insert(Key(Box::new([value.clone()]))) {
+            if !seen.insert(&value) {
                 return Ok(0);
             }
         }
@@ -169,6 +168,11 @@ impl Accumulator {
             }
         }
         Ok(bytes)
+    }
+
+    /// Counts so many rows at once.
+    pub(crate) fn add_rows(&mut self, rows: i64) {
+        self.count += rows;
     }
 
     /// The result.

@@ -162,6 +162,15 @@ impl Expr {
         slots.into_iter().collect()
     }
 
+    /// Shows the expression and all within it.
+    pub(crate) fn visit<'e>(&'e self, each: &mut dyn FnMut(&'e Self)) {
+        let mut open = vec![self];
+        while let Some(expr) = open.pop() {
+            each(expr);
+            expr.push_operands(&mut open);
+        }
+    }
+
     fn push_operands<'e>(&'e self, out: &mut Vec<&'e Self>) {
         match self {
             Self::Const(_) | Self::Param(_) | Self::Local(_) | Self::Slot(_) | Self::Path { .. } => {}

@@ -14,6 +14,7 @@ mod function;
 mod names;
 mod number;
 mod plan;
+mod schema;
 mod semantics;
 mod system;
 mod types;
@@ -25,7 +26,7 @@ pub use system::{NoSystemTables, ParameterType, Signature, SystemTables};
 
 use bind::BoundQuery;
 use geode_gql::Statement;
-use geode_gql::ast::CheckpointCommand;
+use geode_gql::ast::{CheckpointCommand, SchemaCommand};
 use geode_graph::Transaction;
 use geode_store::ReadTxn;
 use geode_types::{ErrorClass, QueryError, Summary, Value};
@@ -56,6 +57,7 @@ pub struct Prepared {
 enum Body {
     Query(Box<BoundQuery>),
     Checkpoint(CheckpointCommand),
+    Schema(SchemaCommand),
     /// The session carries it out.
     Transaction,
 }
@@ -78,6 +80,19 @@ impl Prepared {
             .flat_map(|query| query.params.iter().map(|param| param.name.as_ref()))
     }
 
+    /// Whether it creates an index or a constraint, which is built after the commit when there are many nodes.
+    pub fn creates_rule(&self) -> bool {
+        matches!(&self.body, Body::Schema(SchemaCommand::Create(_)))
+    }
+
+    /// The name in the text of the index or constraint that it creates.
+    pub fn rule_name(&self) -> Option<&str> {
+        match &self.body {
+            Body::Schema(SchemaCommand::Create(rule)) => rule.name.as_ref().map(|name| name.text.as_str()),
+            _ => None,
+        }
+    }
+
     /// Whether it only creates what it names: no pattern is matched and no expression can take long, whatever is in the graph.
     pub fn is_short(&self) -> bool {
         self.query().is_some_and(|query| query.plan.is_short())
@@ -86,7 +101,7 @@ impl Prepared {
     fn query(&self) -> Option<&BoundQuery> {
         match &self.body {
             Body::Query(query) => Some(query),
-            Body::Checkpoint(_) | Body::Transaction => None,
+            Body::Checkpoint(_) | Body::Schema(_) | Body::Transaction => None,
         }
     }
 
@@ -102,6 +117,7 @@ pub fn prepare(text: &str, dialect: Dialect, system: &dyn SystemTables) -> Resul
     let (kind, body) = match statement {
         Statement::Transaction(command) => (Kind::TransactionControl(command), Body::Transaction),
         Statement::Checkpoint(command) => (Kind::Write, Body::Checkpoint(command)),
+        Statement::Schema(command) => (Kind::Write, Body::Schema(command)),
         Statement::Query(query) => {
             let bound = bind::bind(&query, text, dialect, system)?;
             let kind = match (bound.plan.writes, bound.system) {
@@ -131,6 +147,7 @@ pub fn execute<R: ReadTxn>(
     let query = match &prepared.body {
         Body::Query(query) => query,
         Body::Checkpoint(command) => return checkpoint(command, transaction),
+        Body::Schema(command) => return change_schema(command, transaction),
         Body::Transaction => return Err(not_a_query()),
     };
     if query.plan.writes {
@@ -147,6 +164,10 @@ pub fn execute<R: ReadTxn>(
         context,
         sink,
     );
+    let result = match &savepoint {
+        Some(savepoint) => result.and_then(|()| Ok(transaction.check_constraints(savepoint)?)),
+        None => result,
+    };
     if let (Err(_), Some(savepoint)) = (&result, &savepoint) {
         transaction.rollback_to(savepoint);
     }
@@ -174,6 +195,19 @@ fn checkpoint<R: ReadTxn>(
         }
     }
     Ok(Summary::default())
+}
+
+fn change_schema<R: ReadTxn>(
+    command: &SchemaCommand,
+    transaction: &mut Transaction<R>,
+) -> Result<Summary, QueryError> {
+    refuse_read_only(transaction)?;
+    let savepoint = transaction.savepoint();
+    let result = schema::carry_out(command, transaction);
+    if result.is_err() {
+        transaction.rollback_to(&savepoint);
+    }
+    result.map(|()| Summary::default())
 }
 
 fn refuse_read_only<R: ReadTxn>(transaction: &Transaction<R>) -> Result<(), QueryError> {

@@ -202,8 +202,13 @@ impl Eq for Key {}
 
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.iter().for_each(|datum| hash(datum, state));
+        hash_all(&self.0, state);
     }
+}
+
+/// Hashes values so that equivalent ones agree.
+pub(crate) fn hash_all<H: Hasher>(values: &[Datum], state: &mut H) {
+    values.iter().for_each(|datum| hash(datum, state));
 }
 
 fn hash<H: Hasher>(datum: &Datum, state: &mut H) {

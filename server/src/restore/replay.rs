@@ -412,7 +412,7 @@ fn commit_time(record: &Record) -> Result<Option<i64>, RestoreError> {
     }
     Ok(match decode(record)? {
         Command::Commit(commit) => Some(commit.at_micros),
-        Command::Cut { .. } => None,
+        Command::Cut { .. } | Command::Step { .. } => None,
     })
 }
 

@@ -5,6 +5,7 @@
 mod expr;
 mod mentions;
 mod pattern;
+mod schema;
 mod types;
 
 pub use expr::{
@@ -15,6 +16,7 @@ pub use mentions::Mentions;
 pub use pattern::{
     Direction, EdgePattern, LabelExpr, NodePattern, PathMode, PathPattern, PathSearch, Quantifier,
 };
+pub use schema::{RuleDefinition, RuleKind, SchemaCommand};
 pub use types::ValueType;
 
 use crate::Span;
@@ -37,6 +39,8 @@ pub enum Statement {
     Transaction(TransactionCommand),
     /// Names a moment of the database, or forgets it.
     Checkpoint(CheckpointCommand),
+    /// Creates or drops an index or a constraint.
+    Schema(SchemaCommand),
 }
 
 /// `CREATE CHECKPOINT 'name'`, `DROP CHECKPOINT 'name'`.

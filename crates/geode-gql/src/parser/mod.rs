@@ -9,6 +9,7 @@ mod expr;
 mod pattern;
 mod primary;
 mod projection;
+mod schema;
 mod special;
 mod statement;
 mod types;

@@ -13,6 +13,10 @@ impl Parser<'_> {
             Statement::Transaction(command)
         } else if let Some(command) = self.checkpoint_command()? {
             Statement::Checkpoint(command)
+        } else if let Some(command) = self.schema_command()? {
+            Statement::Schema(command)
+        } else if let Some(query) = self.show()? {
+            Statement::Query(query)
         } else {
             Statement::Query(self.query()?)
         };

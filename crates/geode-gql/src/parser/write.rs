@@ -34,18 +34,8 @@ impl Parser<'_> {
     }
 
     fn refuse_schema_statement(&mut self) -> Parsed<()> {
-        const OBJECTS: [&str; 11] = [
-            "GRAPH",
-            "SCHEMA",
-            "INDEX",
-            "CONSTRAINT",
-            "USER",
-            "ROLE",
-            "PROPERTY",
-            "OR",
-            "UNIQUE",
-            "VECTOR",
-            "FULLTEXT",
+        const OBJECTS: [&str; 9] = [
+            "GRAPH", "SCHEMA", "USER", "ROLE", "PROPERTY", "OR", "UNIQUE", "VECTOR", "FULLTEXT",
         ];
         match self.word_at(0) {
             Some(word)

@@ -6,7 +6,8 @@ pub use expr::expression_to_sexpr;
 
 use crate::ast::{
     CheckpointCommand, Clause, ClauseKind, Direction, EdgePattern, Expr, LabelExpr, Name, NodePattern,
-    PathPattern, PathSearch, ProcedureCall, Projection, Query, RemoveItem, SetItem, Statement, Yield,
+    PathPattern, PathSearch, ProcedureCall, Projection, Query, RemoveItem, RuleDefinition, SchemaCommand, SetItem,
+    Statement, Yield,
 };
 use expr::{list, pair};
 
@@ -16,6 +17,7 @@ pub fn to_sexpr(statement: &Statement) -> String {
         Statement::Transaction(command) => format!("({command:?})").to_lowercase(),
         Statement::Checkpoint(CheckpointCommand::Create(name)) => format!("(checkpoint {name:?})"),
         Statement::Checkpoint(CheckpointCommand::Drop(name)) => format!("(drop-checkpoint {name:?})"),
+        Statement::Schema(command) => schema(command),
         Statement::Query(body) => query(body),
     }
 }
@@ -28,6 +30,35 @@ fn query(query: &Query) -> String {
         parts.push(join(linear.clauses.iter().map(clause)));
     }
     parts.join(" ")
+}
+
+fn schema(command: &SchemaCommand) -> String {
+    let text = |name: &Name| name.text.clone();
+    match command {
+        SchemaCommand::Create(RuleDefinition {
+            name,
+            if_not_exists,
+            label,
+            keys,
+            kind,
+        }) => {
+            let mut parts = vec!["create".to_owned(), format!("{kind:?}").to_lowercase()];
+            parts.extend(if_not_exists.then(|| "if-not-exists".to_owned()));
+            parts.extend(name.as_ref().map(text));
+            parts.push(format!(":{}", label.text));
+            parts.extend(keys.iter().map(text));
+            format!("({})", parts.join(" "))
+        }
+        SchemaCommand::Drop {
+            constraint,
+            name,
+            if_exists,
+        } => {
+            let object = if *constraint { "constraint" } else { "index" };
+            let condition = if *if_exists { "if-exists " } else { "" };
+            format!("(drop-{object} {condition}{})", name.text)
+        }
+    }
 }
 
 fn join(parts: impl Iterator<Item = String>) -> String {

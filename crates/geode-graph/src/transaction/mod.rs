@@ -6,6 +6,7 @@
 
 mod overlay;
 mod read;
+mod schema;
 mod write;
 
 use crate::catalog::TokenKind;
@@ -14,6 +15,7 @@ use crate::error::Result;
 use crate::ids::IdAllocator;
 use crate::position::Position;
 use crate::readset::{ReadSet, Touch, WriteSet};
+use crate::schema::Rule;
 use crate::snapshot::Snapshot;
 use geode_store::ReadTxn;
 use overlay::{Overlay, Undo};
@@ -21,6 +23,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+pub use schema::{IndexCursor, MAX_RULES, NewRule};
 pub use write::MAX_VALUE_BYTES;
 
 /// The most that a transaction writes unless [`Transaction::set_limit_bytes`] says otherwise.
@@ -33,6 +36,8 @@ pub struct Transaction<R> {
     ids: Option<Arc<IdAllocator>>,
     reads: RefCell<ReadSet>,
     names: RefCell<HashMap<(TokenKind, u32), Arc<str>>>,
+    /// What [`Transaction::rules`] found.
+    rules: RefCell<Option<Arc<[Rule]>>>,
     overlay: Overlay,
     summary: CommitSummary,
     /// How to take back what was written since the first savepoint.
@@ -79,6 +84,7 @@ impl<R: ReadTxn> Transaction<R> {
             ids,
             reads: RefCell::default(),
             names: RefCell::default(),
+            rules: RefCell::default(),
             overlay: Overlay::default(),
             summary: CommitSummary::default(),
             undo: None,
@@ -133,6 +139,7 @@ impl<R: ReadTxn> Transaction<R> {
                 self.overlay.take_back(step);
             }
         }
+        *self.rules.borrow_mut() = None;
         self.summary = savepoint.summary;
     }
 

@@ -4,8 +4,10 @@
 use crate::adjacency::{Adjacent, Direction};
 use crate::catalog::TokenKind;
 use crate::command::Effect;
+use crate::error::{GraphError, Result};
 use crate::readset::{Touch, WriteSet};
 use crate::record::{EdgeRecord, NodeRecord};
+use crate::schema::{KeyRange, Rule, RuleId};
 use crate::users::UserRecord;
 use geode_types::{EdgeId, NodeId, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +37,7 @@ pub(super) enum Undo {
     Token(TokenKind, String),
     User(String, Option<Named<UserRecord>>),
     Checkpoint(String, Option<Named<()>>),
+    Rule(RuleId, Option<Version<Rule>>),
 }
 
 #[derive(Default)]
@@ -50,6 +53,12 @@ pub(super) struct Overlay {
     token_names: BTreeMap<(TokenKind, u32), Arc<str>>,
     users: BTreeMap<String, Named<UserRecord>>,
     checkpoints: BTreeMap<String, Named<()>>,
+    /// Indexes and constraints that are created or dropped. Never together with nodes or edges.
+    changed_rules: BTreeMap<RuleId, Version<Rule>>,
+    /// The indexes that nodes of this overlay have to be found by.
+    indexes: Option<Arc<[Rule]>>,
+    /// Nodes of this overlay by the values they have now.
+    indexed: BTreeSet<(RuleId, Box<[u8]>, NodeId)>,
     bytes: usize,
 }
 
@@ -63,10 +72,15 @@ impl Overlay {
             && self.token_ids.is_empty()
             && self.users.is_empty()
             && self.checkpoints.is_empty()
+            && self.changed_rules.is_empty()
     }
 
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    pub(super) fn has_nodes(&self) -> bool {
+        !self.nodes.is_empty()
     }
 
     pub(super) fn node(&self, id: NodeId) -> Option<&Version<NodeRecord>> {
@@ -166,8 +180,79 @@ impl Overlay {
         }
     }
 
+    pub(super) fn changed_rules(&self) -> &BTreeMap<RuleId, Version<Rule>> {
+        &self.changed_rules
+    }
+
+    /// Indexes and constraints are not changed where nodes or edges are.
+    pub(super) fn refuse_data(&self) -> Result<()> {
+        if self.nodes.is_empty() && self.edges.is_empty() {
+            Ok(())
+        } else {
+            Err(GraphError::SchemaAndData)
+        }
+    }
+
+    pub(super) fn refuse_schema(&self) -> Result<()> {
+        if self.changed_rules.is_empty() {
+            Ok(())
+        } else {
+            Err(GraphError::SchemaAndData)
+        }
+    }
+
+    /// The rules that hold while nodes are written; they stay the same from the first node on.
+    pub(super) fn keep_rules(&mut self, rules: &Arc<[Rule]>) -> Result<()> {
+        self.refuse_schema()?;
+        if self.indexes.is_none() && rules.iter().any(Rule::is_index) {
+            self.indexes = Some(rules.clone());
+        }
+        Ok(())
+    }
+
+    /// Nodes of the overlay with values in a range of an index.
+    pub(super) fn indexed<'o>(
+        &'o self,
+        rule: RuleId,
+        range: &'o KeyRange,
+    ) -> impl Iterator<Item = NodeId> + use<'o> {
+        self.indexed
+            .range((rule, range.from.clone(), NodeId(0))..)
+            .take_while(move |(of, values, _)| *of == rule && range.contains(values))
+            .map(|(_, _, node)| *node)
+    }
+
+    /// Sets what a rule is now (`None` removes the entry) and returns what undoes it.
+    pub(super) fn set_rule(&mut self, id: RuleId, version: Option<Version<Rule>>) -> Undo {
+        let old = match version {
+            Some(version) => self.changed_rules.insert(id, version),
+            None => self.changed_rules.remove(&id),
+        };
+        Undo::Rule(id, old)
+    }
+
+    /// Brings the entries of a node in `indexed` from one content to another.
+    fn index(&mut self, id: NodeId, old: Option<&NodeRecord>, new: Option<&NodeRecord>) {
+        let Some(rules) = self.indexes.clone() else { return };
+        for rule in rules.iter().filter(|rule| rule.is_index()) {
+            if let Some(values) = old.and_then(|record| rule.values(record)) {
+                self.bytes -= values.len() + ENTRY_BYTES;
+                self.indexed.remove(&(rule.id, values.into(), id));
+            }
+            if let Some(values) = new.and_then(|record| rule.values(record)) {
+                self.bytes += values.len() + ENTRY_BYTES;
+                self.indexed.insert((rule.id, values.into(), id));
+            }
+        }
+    }
+
     /// Sets what a node is now (`None` removes the entry) and returns what undoes it.
     pub(super) fn set_node(&mut self, id: NodeId, version: Option<Version<NodeRecord>>) -> Undo {
+        if self.indexes.is_some() {
+            let now = |version: Option<&Version<NodeRecord>>| version.and_then(|version| version.now.clone());
+            let (old, new) = (now(self.nodes.get(&id)), now(version.as_ref()));
+            self.index(id, old.as_deref(), new.as_deref());
+        }
         if let Some(new) = &version {
             self.bytes += node_bytes(new);
             if let Some(record) = &new.now {
@@ -274,6 +359,7 @@ impl Overlay {
             }
             Undo::User(name, old) => drop(self.set_user(&name, old)),
             Undo::Checkpoint(name, old) => drop(self.set_checkpoint(&name, old)),
+            Undo::Rule(id, old) => drop(self.set_rule(id, old)),
         }
     }
 
@@ -308,8 +394,9 @@ impl Overlay {
                 (None, None) => {}
             }
         }
+        let indexes = self.indexes.as_deref().unwrap_or_default();
         for (id, version) in self.nodes {
-            touch_node(id, &version, &mut touches);
+            touch_node(id, &version, indexes, &mut touches);
             match (version.base, version.now) {
                 (Some(_), None) => effects.push(Effect::DeleteNode { id }),
                 (None, Some(record)) => effects.push(Effect::CreateNode {
@@ -340,6 +427,14 @@ impl Overlay {
                 None => {}
             }
         }
+        for (id, version) in self.changed_rules {
+            touches.push(Touch::Rules);
+            match (version.base, version.now) {
+                (_, Some(rule)) => effects.push(Effect::PutRule(unshare(rule))),
+                (Some(_), None) => effects.push(Effect::DropRule { id }),
+                (None, None) => {}
+            }
+        }
         (effects, WriteSet::from_touches(touches))
     }
 }
@@ -356,7 +451,7 @@ fn list_entries(id: EdgeId, record: &EdgeRecord) -> [ListEntry; 2] {
     ]
 }
 
-fn touch_node(id: NodeId, version: &Version<NodeRecord>, touches: &mut Vec<Touch>) {
+fn touch_node(id: NodeId, version: &Version<NodeRecord>, indexes: &[Rule], touches: &mut Vec<Touch>) {
     let (base, now) = (version.base.as_deref(), version.now.as_deref());
     if base.is_none() && now.is_none() {
         return;
@@ -370,6 +465,15 @@ fn touch_node(id: NodeId, version: &Version<NodeRecord>, touches: &mut Vec<Touch
     let lost = before.iter().filter(|label| !after.contains(label));
     let gained = after.iter().filter(|label| !before.contains(label));
     touches.extend(lost.chain(gained).map(|label| Touch::Label(*label)));
+    for rule in indexes.iter().filter(|rule| rule.is_index()) {
+        let values = |record: Option<&NodeRecord>| record.and_then(|record| rule.values(record));
+        let (before, after) = (values(base), values(now));
+        if before != after {
+            touches.push(Touch::AnyIndexEntry);
+            let changed = before.into_iter().chain(after);
+            touches.extend(changed.map(|values| Touch::IndexEntry(rule.id, values.into())));
+        }
+    }
 }
 
 fn touch_edge(id: EdgeId, version: &Version<EdgeRecord>, touches: &mut Vec<Touch>) {

@@ -6,7 +6,7 @@ use crate::catalog::TokenKind;
 use crate::checkpoints;
 use crate::error::{GraphError, Result};
 use crate::readset::Touch;
-use crate::record::{EdgeRecord, EdgeRef, Labels, NodeRecord, property_in};
+use crate::record::{EdgeRecord, EdgeRef, Labels, NodeRecord, NodeView, property_in};
 use crate::users::{self, UserRecord};
 use geode_store::ReadTxn;
 use geode_types::{EdgeId, NodeId, Value};
@@ -137,6 +137,31 @@ impl<R: ReadTxn> Transaction<R> {
                 .and_then(|record| property_in(&record.properties, key).cloned())),
             None => self.snapshot.node_property(id, key),
         }
+    }
+
+    /// Shows nodes, ascending and each once, to `each` with their places; those that are not there are left out.
+    pub fn visit_nodes(
+        &self,
+        ids: &[NodeId],
+        mut each: impl FnMut(usize, NodeView<'_>) -> Result<()>,
+    ) -> Result<()> {
+        for id in ids {
+            self.note(|| Touch::Node(*id));
+        }
+        if !self.overlay.has_nodes() {
+            return self.snapshot.visit_nodes(ids, each);
+        }
+        for (place, id) in ids.iter().enumerate() {
+            match self.overlay.node(*id) {
+                Some(version) => {
+                    if let Some(record) = version.now.as_deref() {
+                        each(place, NodeView::record(record))?;
+                    }
+                }
+                None => self.snapshot.visit_nodes(&[*id], |_, node| each(place, node))?,
+            }
+        }
+        Ok(())
     }
 
     /// An edge.

@@ -281,11 +281,11 @@ impl<R: ReadTxn> Transaction<R> {
         self.check_limit()
     }
 
-    fn ids(&self) -> Result<&IdAllocator> {
+    pub(super) fn ids(&self) -> Result<&IdAllocator> {
         self.ids.as_deref().ok_or(GraphError::ReadOnly)
     }
 
-    fn remember(&mut self, step: Undo) {
+    pub(super) fn remember(&mut self, step: Undo) {
         if let Some(undo) = &mut self.undo {
             undo.push(step);
         }
@@ -342,6 +342,8 @@ impl<R: ReadTxn> Transaction<R> {
     }
 
     fn put_node(&mut self, id: NodeId, base: Option<Arc<NodeRecord>>, now: Option<NodeRecord>) -> Result<()> {
+        let rules = self.rules()?;
+        self.overlay.keep_rules(&rules)?;
         let undo = self.overlay.set_node(
             id,
             Some(Version {
@@ -354,6 +356,7 @@ impl<R: ReadTxn> Transaction<R> {
     }
 
     fn put_edge(&mut self, id: EdgeId, base: Option<Arc<EdgeRecord>>, now: Option<EdgeRecord>) -> Result<()> {
+        self.overlay.refuse_schema()?;
         let undo = self.overlay.set_edge(
             id,
             Some(Version {

@@ -4,6 +4,7 @@
 
 mod model;
 mod reads;
+mod schema;
 mod serial;
 mod sessions;
 mod stream;

@@ -408,8 +408,11 @@ impl Binder<'_> {
             .collect::<Vec<_>>()
             .join(".")
             .to_lowercase();
-        let Some(columns) = self.system.columns(&full) else {
-            let known = self.system.names();
+        let of_graph = crate::schema::columns(&full);
+        let names = of_graph.map(|columns| columns.iter().map(|column| (*column).to_owned()).collect());
+        let Some(columns) = names.or_else(|| self.system.columns(&full)) else {
+            let mut known = self.system.names();
+            known.extend(crate::schema::names().map(str::to_owned));
             let error =
                 self.reference_error(span, "UnknownTable", format!("there is no system table {full}"));
             let nearest = nearest(&full, known.iter().map(String::as_str)).filter(|_| full.len() <= 64);
@@ -419,7 +422,7 @@ impl Binder<'_> {
                 None => error.hint(format!("known tables: {}", known.join(", "))),
             });
         };
-        self.reads_system = true;
+        self.reads_system = of_graph.is_none();
         self.plan.steps.clear();
         let segment = self.new_segment(columns.len());
         for (slot, column) in columns.iter().enumerate() {

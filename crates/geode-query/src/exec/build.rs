@@ -3,7 +3,10 @@
 use super::apply::{Apply, Feed};
 use super::chain::{Chain, Operator};
 use super::collect::{Distinct, Group};
+use super::degree::degree;
 use super::expand::{Expansion, endpoints};
+use super::index::IndexSeek;
+use super::intersect::Intersection;
 use super::merge::merge;
 use super::optional::Optional;
 use super::scan::{Scan, seek};
@@ -26,6 +29,7 @@ fn operator<'p>(op: &'p Op<'p>, widths: &[usize]) -> Box<dyn Operator + 'p> {
         Op::DrainingPage { offset, limit } => Box::new(Page::new(*offset, *limit, true)),
         Op::CheckNode { slot } => rowwise::check_node(*slot),
         Op::Seek { slot, id } => Box::new(seek(*slot, id)),
+        Op::IndexSeek { slot, seek } => Box::new(IndexSeek::new(*slot, seek)),
         Op::Scan { slot, label } => Box::new(Scan::new(*slot, *label)),
         Op::Expand(spec) => Box::new(Expansion::new(spec.clone())),
         Op::Repeat(spec) => super::repeat::repeat(spec),
@@ -34,6 +38,14 @@ fn operator<'p>(op: &'p Op<'p>, widths: &[usize]) -> Box<dyn Operator + 'p> {
             element,
             condition,
         } => super::repeat::each_edge(*slot, *element, condition),
+        Op::Intersect(spec) => Box::new(Intersection::new(spec)),
+        Op::Degree(spec) => Box::new(degree(spec)),
+        Op::CountEdges {
+            keys,
+            calls,
+            segment,
+            weight,
+        } => Box::new(Group::new(keys, calls, width_of(segment, widths), Some(*weight))),
         Op::Endpoints(spec) => Box::new(endpoints(spec.clone())),
         Op::Labels { slot, test } => rowwise::labels(*slot, test),
         Op::Filter(condition) => rowwise::filter(condition),
@@ -45,8 +57,12 @@ fn operator<'p>(op: &'p Op<'p>, widths: &[usize]) -> Box<dyn Operator + 'p> {
     }
 }
 
+fn width_of(segment: &Segment, widths: &[usize]) -> usize {
+    widths.get(segment.0).copied().unwrap_or_default()
+}
+
 fn step_operator<'p>(step: &'p Step, widths: &[usize]) -> Box<dyn Operator + 'p> {
-    let width = |segment: &Segment| widths.get(segment.0).copied().unwrap_or_default();
+    let width = |segment: &Segment| width_of(segment, widths);
     match step {
         Step::Unit { segment } => Box::new(Unit {
             width: width(segment),
@@ -67,7 +83,7 @@ fn step_operator<'p>(step: &'p Step, widths: &[usize]) -> Box<dyn Operator + 'p>
             at: 0,
             items: None,
         }),
-        Step::Aggregate { keys, calls, segment } => Box::new(Group::new(keys, calls, width(segment))),
+        Step::Aggregate { keys, calls, segment } => Box::new(Group::new(keys, calls, width(segment), None)),
         Step::Distinct(slots) => Box::new(Distinct::new(slots)),
         Step::Sort(keys) => Box::new(Sort::new(keys, None)),
         Step::Page { offset, limit } => Box::new(Page::new(offset.as_ref(), limit.as_ref(), false)),

@@ -1,5 +1,6 @@
 //! What the operators of one running statement share: the graph, resolved names, parameters, limits.
 
+use super::columns::Columns;
 use super::graph::Graph;
 use super::rows::Rows;
 use super::{Context, Params};
@@ -31,6 +32,8 @@ pub(crate) struct Cx<'a> {
     pub arguments: Vec<Rows>,
     /// The plans of queries within expressions, by number.
     pub subqueries: &'a [LoweredQuery<'a>],
+    /// Properties that were read for the batch under way.
+    pub(super) columns: Columns,
     memory: usize,
     buffered_rows: usize,
     /// The state of rand(), from the operating system's entropy once per execution.
@@ -64,6 +67,7 @@ impl<'a> Cx<'a> {
             locals: Vec::new(),
             arguments: Vec::new(),
             subqueries: &[],
+            columns: Columns::default(),
             memory: 0,
             buffered_rows: 0,
             random: RandomState::new().build_hasher().finish(),
@@ -78,6 +82,11 @@ impl<'a> Cx<'a> {
         } else {
             error.at(self.source.position(span))
         }
+    }
+
+    /// The batch is done, or will be changed.
+    pub(super) fn forget_columns(&mut self) {
+        self.columns = Columns::default();
     }
 
     pub(crate) fn param(&self, name: &str) -> Datum {

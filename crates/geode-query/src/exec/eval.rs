@@ -5,6 +5,7 @@ use crate::datum::Datum;
 use crate::error;
 use crate::expr::{Expr, LabelTest, Step};
 use crate::function;
+use crate::names::NameIndex;
 use crate::semantics::{Comparison, compare, equals};
 use geode_gql::Span;
 use geode_gql::ast::{BinaryOp, CompareOp, LogicalOp, Quantification, StringOp};
@@ -179,32 +180,48 @@ pub(crate) fn has_labels(
     test: &LabelTest,
     cx: &mut Cx<'_>,
 ) -> Result<Option<bool>, QueryError> {
-    let mut failure = None;
-    let mut is = |id: Result<Option<u32>, QueryError>, labels: &[u32]| match id {
-        Ok(id) => id.is_some_and(|id| labels.contains(&id)),
-        Err(error) => {
-            failure = Some(error);
-            false
-        }
-    };
-    let holds = match element {
-        Datum::Null => return Ok(None),
+    match element {
+        Datum::Null => Ok(None),
         Datum::Node(id) => {
             let labels = cx
                 .graph
                 .node_labels(*id)?
                 .ok_or_else(|| error::deleted("this node"))?;
-            test.holds(!labels.is_empty(), &mut |label, _| is(cx.resolve(label), &labels))
+            label_test(test, &labels, cx).map(Some)
         }
-        Datum::Edge(edge) => test.holds(true, &mut |_, edge_type| {
-            is(cx.resolve(edge_type), &[edge.edge_type])
-        }),
+        Datum::Edge(edge) => named_test(test, true, &[edge.edge_type], &mut |_, edge_type| {
+            cx.resolve(edge_type)
+        })
+        .map(Some),
         other => {
             let message = format!("only nodes and edges have labels, not {}", other.type_name());
-            return Err(error::type_error("InvalidArgumentType", message));
+            Err(error::type_error("InvalidArgumentType", message))
         }
-    };
-    failure.map_or(Ok(Some(holds)), Err)
+    }
+}
+
+/// Whether a node with these labels satisfies a test.
+pub(crate) fn label_test(test: &LabelTest, labels: &[u32], cx: &mut Cx<'_>) -> Result<bool, QueryError> {
+    named_test(test, !labels.is_empty(), labels, &mut |label, _| {
+        cx.resolve(label)
+    })
+}
+
+fn named_test(
+    test: &LabelTest,
+    any: bool,
+    names: &[u32],
+    resolve: &mut dyn FnMut(NameIndex, NameIndex) -> Result<Option<u32>, QueryError>,
+) -> Result<bool, QueryError> {
+    let mut failure = None;
+    let holds = test.holds(any, &mut |label, edge_type| match resolve(label, edge_type) {
+        Ok(id) => id.is_some_and(|id| names.contains(&id)),
+        Err(error) => {
+            failure = Some(error);
+            false
+        }
+    });
+    failure.map_or(Ok(holds), Err)
 }
 
 fn contained(needle: &Datum, list: &Datum) -> Evaluated {
@@ -263,7 +280,17 @@ fn case(
 }
 
 fn accessed(base: &Expr, steps: &[Step], row: &[Datum], cx: &mut Cx<'_>) -> Evaluated {
-    let mut value = eval(base, row, cx)?;
+    if let (Expr::Slot(slot), [Step::Key(key, _), rest @ ..]) = (base, steps)
+        && let Some(value) = cx.columns.get(row, *slot, *key)
+    {
+        let value = value.clone();
+        return stepped(value, rest, row, cx);
+    }
+    let value = eval(base, row, cx)?;
+    stepped(value, steps, row, cx)
+}
+
+fn stepped(mut value: Datum, steps: &[Step], row: &[Datum], cx: &mut Cx<'_>) -> Evaluated {
     for step in steps {
         value = match step {
             Step::Key(key, span) => access::key(&value, *key, cx).map_err(|error| cx.placed(error, *span))?,

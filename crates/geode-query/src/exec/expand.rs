@@ -2,16 +2,17 @@
 
 use super::Cx;
 use super::chain::{Input, Operator, Output};
+use super::columns::SlotNodes;
 use super::eval::has_labels;
 use super::rows::{BATCH_ROWS, Rows};
 use super::rowwise::RowWise;
 use crate::datum::{Datum, EdgeDatum};
 use crate::error;
+use crate::expr::LabelTest;
 use crate::plan::logical::EdgeDirection;
 use crate::plan::physical::Expand;
-use geode_graph::{Adjacent, Direction};
+use geode_graph::Adjacent;
 use geode_types::{NodeId, QueryError};
-use std::collections::HashMap;
 use std::ops::Range;
 
 /// How many rows' neighbours are read at once, in order of node id so that the store is read forwards.
@@ -26,21 +27,24 @@ pub(super) struct Expansion<'p> {
     /// The row under way and the next of its neighbours.
     at: usize,
     next: usize,
-    ranges: HashMap<NodeId, Range<usize>>,
+    /// For each row of the window its node, as a place in `starts`.
+    places: Vec<Option<u32>>,
+    /// Where the neighbours of each node begin in `adjacent`, and the end of the last.
+    starts: Vec<usize>,
     adjacent: Vec<Adjacent>,
     held: usize,
 }
 
 impl<'p> Expansion<'p> {
     pub(super) fn new(spec: Expand<'p>) -> Self {
-        let ranges = HashMap::new();
         Self {
             spec,
             input: None,
             window: 0..0,
             at: 0,
             next: 0,
-            ranges,
+            places: Vec::new(),
+            starts: Vec::new(),
             adjacent: Vec::new(),
             held: 0,
         }
@@ -51,28 +55,23 @@ impl<'p> Expansion<'p> {
         self.forget(cx);
         self.window = self.window.end..(self.window.end + ROWS_AT_ONCE).min(rows.len());
         self.at = self.window.start;
-        let mut sources: Vec<NodeId> = self
-            .window
-            .clone()
-            .filter_map(|at| node_of(&rows.row(at)[self.spec.from]))
-            .collect();
-        sources.sort_unstable();
-        sources.dedup();
+        let sources = SlotNodes::in_range(rows, self.spec.from, self.window.clone());
         let types = cx.types(self.spec.types)?;
-        let direction = store_direction(self.spec.direction);
-        for source in sources {
-            let start = self.adjacent.len();
+        let direction = self.spec.direction.of_graph();
+        for source in &sources.ids {
+            self.starts.push(self.adjacent.len());
             cx.graph
-                .expand(source, direction, types.as_deref(), &mut self.adjacent)?;
-            self.ranges.insert(source, start..self.adjacent.len());
+                .expand(*source, direction, types.as_deref(), &mut self.adjacent)?;
         }
+        self.starts.push(self.adjacent.len());
+        self.places = sources.places;
         self.held = self.adjacent.len() * size_of::<Adjacent>();
         cx.hold(0, self.held)
     }
 
     fn forget(&mut self, cx: &mut Cx<'_>) {
         cx.release(0, std::mem::take(&mut self.held));
-        self.ranges.clear();
+        self.starts.clear();
         self.adjacent.clear();
         self.next = 0;
     }
@@ -81,13 +80,7 @@ impl<'p> Expansion<'p> {
         if self.spec.to_bound && node_of(&row[self.spec.to]) != Some(adjacent.other) {
             return Ok(false);
         }
-        if is_taken(row, &self.spec.distinct_from, adjacent.edge.0) {
-            return Ok(false);
-        }
-        match self.spec.test {
-            None => Ok(true),
-            Some(test) => Ok(has_labels(&edge_datum(adjacent), test, cx)? == Some(true)),
-        }
+        fits_edge(row, &self.spec.distinct_from, self.spec.test, adjacent, cx)
     }
 }
 
@@ -118,9 +111,10 @@ impl Operator for Expansion<'_> {
                 self.read_window(&rows, cx)?;
             }
             let row = rows.row(self.at);
-            let range = node_of(&row[self.spec.from])
-                .and_then(|source| self.ranges.get(&source).cloned())
-                .unwrap_or(0..0);
+            let range = match self.places[self.at - self.window.start] {
+                Some(place) => self.starts[place as usize]..self.starts[place as usize + 1],
+                None => 0..0,
+            };
             while range.start + self.next < range.end {
                 if out.len() >= BATCH_ROWS {
                     self.input = Some(rows);
@@ -140,11 +134,20 @@ impl Operator for Expansion<'_> {
     }
 }
 
-pub(super) fn store_direction(direction: EdgeDirection) -> Direction {
-    match direction {
-        EdgeDirection::Out => Direction::Out,
-        EdgeDirection::In => Direction::In,
-        EdgeDirection::Both => Direction::Both,
+/// Whether an edge is none of those in these cells, and passes the test.
+pub(super) fn fits_edge(
+    row: &[Datum],
+    distinct_from: &[usize],
+    test: Option<&LabelTest>,
+    adjacent: &Adjacent,
+    cx: &mut Cx<'_>,
+) -> Result<bool, QueryError> {
+    if is_taken(row, distinct_from, adjacent.edge.0) {
+        return Ok(false);
+    }
+    match test {
+        None => Ok(true),
+        Some(test) => Ok(has_labels(&edge_datum(adjacent), test, cx)? == Some(true)),
     }
 }
 

@@ -1,6 +1,9 @@
 //! The seam between executor and transaction: what a running statement asks of the graph, without the store's type.
 
-use geode_graph::{Adjacent, Direction, EdgeRecord, NodeRecord, PropertyList, TokenKind, Transaction};
+use geode_graph::{
+    Adjacent, Direction, EdgeRecord, IndexCursor, IndexStatistics, KeyRange, NodeRecord, NodeView,
+    PropertyList, Rule, RuleId, TokenKind, Transaction,
+};
 use geode_store::ReadTxn;
 use geode_types::{EdgeId, NodeId, QueryError, Summary, Value};
 use std::sync::Arc;
@@ -18,6 +21,11 @@ pub(crate) trait Graph {
     fn node_exists(&self, id: NodeId) -> Result<bool>;
     fn node_labels(&self, id: NodeId) -> Result<Option<Vec<u32>>>;
     fn node_property(&self, id: NodeId, key: u32) -> Result<Option<Value>>;
+    fn visit_nodes(
+        &self,
+        ids: &[NodeId],
+        each: &mut dyn FnMut(usize, NodeView<'_>) -> geode_graph::Result<()>,
+    ) -> Result<()>;
     fn edge(&self, id: EdgeId) -> Result<Option<EdgeRecord>>;
     fn edge_property(&self, id: EdgeId, key: u32) -> Result<Option<Value>>;
     fn expand(
@@ -27,6 +35,7 @@ pub(crate) trait Graph {
         types: Option<&[u32]>,
         out: &mut Vec<Adjacent>,
     ) -> Result<()>;
+    fn degree(&self, node: NodeId, direction: Direction, types: Option<&[u32]>) -> Result<u64>;
     fn scan_nodes(
         &self,
         label: Option<u32>,
@@ -34,6 +43,16 @@ pub(crate) trait Graph {
         limit: usize,
         out: &mut Vec<NodeId>,
     ) -> Result<()>;
+    fn rules(&self) -> Result<Arc<[Rule]>>;
+    fn index_statistics(&self, rule: RuleId) -> Result<IndexStatistics>;
+    fn scan_index(
+        &self,
+        rule: RuleId,
+        range: &KeyRange,
+        after: Option<IndexCursor>,
+        limit: usize,
+        out: &mut Vec<NodeId>,
+    ) -> Result<Option<IndexCursor>>;
     fn node_count(&self, label: Option<u32>) -> Result<u64>;
     fn edge_count(&self, edge_type: Option<u32>) -> Result<u64>;
 
@@ -88,6 +107,14 @@ impl<R: ReadTxn> Graph for Transaction<R> {
         Ok(self.node_property(id, key)?)
     }
 
+    fn visit_nodes(
+        &self,
+        ids: &[NodeId],
+        each: &mut dyn FnMut(usize, NodeView<'_>) -> geode_graph::Result<()>,
+    ) -> Result<()> {
+        Ok(self.visit_nodes(ids, each)?)
+    }
+
     fn edge(&self, id: EdgeId) -> Result<Option<EdgeRecord>> {
         Ok(self.edge(id)?)
     }
@@ -114,6 +141,29 @@ impl<R: ReadTxn> Graph for Transaction<R> {
         out: &mut Vec<NodeId>,
     ) -> Result<()> {
         Ok(self.scan_nodes(label, after, limit, out)?)
+    }
+
+    fn degree(&self, node: NodeId, direction: Direction, types: Option<&[u32]>) -> Result<u64> {
+        Ok(self.degree(node, direction, types)?)
+    }
+
+    fn rules(&self) -> Result<Arc<[Rule]>> {
+        Ok(self.rules()?)
+    }
+
+    fn index_statistics(&self, rule: RuleId) -> Result<IndexStatistics> {
+        Ok(self.index_statistics(rule)?)
+    }
+
+    fn scan_index(
+        &self,
+        rule: RuleId,
+        range: &KeyRange,
+        after: Option<IndexCursor>,
+        limit: usize,
+        out: &mut Vec<NodeId>,
+    ) -> Result<Option<IndexCursor>> {
+        Ok(self.scan_index(rule, range, after, limit, out)?)
     }
 
     fn node_count(&self, label: Option<u32>) -> Result<u64> {

@@ -3,7 +3,7 @@
 use super::Cx;
 use super::chain::{Input, Operator, Output};
 use super::eval::{has_labels, holds};
-use super::expand::{edge_datum, is_taken, node_of, store_direction};
+use super::expand::{edge_datum, is_taken, node_of};
 use super::rows::{BATCH_ROWS, Rows};
 use super::rowwise::RowWise;
 use super::rowwise::keep;
@@ -129,7 +129,7 @@ impl<'p> Follow<'p> {
         let expand = &self.spec.expand;
         cx.graph.expand(
             node,
-            store_direction(expand.direction),
+            expand.direction.of_graph(),
             self.types.as_deref(),
             &mut edges,
         )?;

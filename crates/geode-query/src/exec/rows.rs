@@ -34,6 +34,16 @@ impl Rows {
         self.count == 0
     }
 
+    /// Where the first row is in memory.
+    pub(crate) fn base(&self) -> usize {
+        self.cells.as_ptr().addr()
+    }
+
+    /// How far the next row is in memory.
+    pub(crate) fn stride(&self) -> usize {
+        self.width * size_of::<Datum>()
+    }
+
     pub(crate) fn row(&self, at: usize) -> &[Datum] {
         &self.cells[at * self.width..(at + 1) * self.width]
     }

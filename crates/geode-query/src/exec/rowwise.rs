@@ -2,7 +2,8 @@
 
 use super::Cx;
 use super::chain::{Input, Operator, Output};
-use super::eval::{eval, has_labels, holds};
+use super::columns::{SlotNodes, Wanted};
+use super::eval::{eval, has_labels, holds, label_test};
 use super::rows::{BATCH_ROWS, Rows};
 use crate::datum::Datum;
 use crate::error;
@@ -34,15 +35,39 @@ pub(super) fn keep(
 
 /// Rows for which the condition holds.
 pub(super) fn filter<'p>(condition: &'p Expr) -> Box<dyn Operator + 'p> {
+    let wanted = Wanted::of([condition]);
     Box::new(RowWise(move |rows, cx: &mut Cx<'_>| {
-        keep(rows, |row| holds(condition, row, cx))
+        wanted.load(&rows, cx)?;
+        let kept = keep(rows, |row| holds(condition, row, cx));
+        cx.forget_columns();
+        kept
     }))
 }
 
 /// Rows whose element passes the label test.
 pub(super) fn labels<'p>(slot: usize, test: &'p LabelTest) -> Box<dyn Operator + 'p> {
-    Box::new(RowWise(move |rows, cx: &mut Cx<'_>| {
-        keep(rows, |row| Ok(has_labels(&row[slot], test, cx)? == Some(true)))
+    Box::new(RowWise(move |rows: Rows, cx: &mut Cx<'_>| {
+        if cx.graph.has_writes() {
+            return keep(rows, |row| Ok(has_labels(&row[slot], test, cx)? == Some(true)));
+        }
+        let nodes = SlotNodes::of(&rows, slot);
+        let mut labels = vec![None; nodes.ids.len()];
+        cx.graph.visit_nodes(&nodes.ids, &mut |place, node| {
+            labels[place] = Some(node.labels()?);
+            Ok(())
+        })?;
+        let mut places = nodes.places.iter();
+        keep(rows, |row| {
+            let known = places
+                .next()
+                .copied()
+                .flatten()
+                .and_then(|place| labels[place as usize].as_ref());
+            match known {
+                Some(labels) => label_test(test, labels, cx),
+                None => Ok(has_labels(&row[slot], test, cx)? == Some(true)),
+            }
+        })
     }))
 }
 
@@ -62,13 +87,16 @@ pub(super) fn check_node<'p>(slot: usize) -> Box<dyn Operator + 'p> {
 
 /// Computes cells.
 pub(super) fn extend<'p>(cells: &'p [(usize, Expr)]) -> Box<dyn Operator + 'p> {
+    let wanted = Wanted::of(cells.iter().map(|(_, expr)| expr)).without(cells.iter().map(|(slot, _)| *slot));
     Box::new(RowWise(move |mut rows: Rows, cx: &mut Cx<'_>| {
+        wanted.load(&rows, cx)?;
         for at in 0..rows.len() {
             for (slot, expr) in cells {
                 let value = eval(expr, rows.row(at), cx)?;
                 rows.row_mut(at)[*slot] = value;
             }
         }
+        cx.forget_columns();
         Ok(rows)
     }))
 }

@@ -7,11 +7,13 @@ use super::{Context, Params};
 use crate::bind::Param;
 use crate::exec::graph::Graph;
 use crate::names::NameIndex;
+use crate::plan::access::Index;
 use crate::plan::explain::explain_query;
 use crate::plan::logical::Plan;
 use crate::plan::matching::Statistics;
 use crate::plan::physical::{LoweredQuery, lower_query};
 use geode_gql::Source;
+use geode_graph::{Rule, RuleState};
 use geode_types::{ErrorClass, QueryError, Summary, Value};
 use std::ops::ControlFlow;
 
@@ -37,6 +39,33 @@ impl Statistics for Cx<'_> {
             },
         };
         Ok(self.graph.edge_count(id)? as f64)
+    }
+
+    fn indexes(&mut self, label: NameIndex, keys: &[NameIndex]) -> Result<Vec<Index>, QueryError> {
+        let Some(label) = self.resolve(label)? else {
+            return Ok(Vec::new());
+        };
+        let mut named = Vec::with_capacity(keys.len());
+        for key in keys {
+            named.push((self.resolve(*key)?, *key));
+        }
+        let rules = self.graph.rules()?;
+        let usable = |rule: &&Rule| rule.is_index() && rule.label == label && rule.state == RuleState::Online;
+        let mut indexes = Vec::new();
+        for rule in rules.iter().filter(usable) {
+            let name_of = |key: &u32| {
+                named
+                    .iter()
+                    .find(|(id, _)| *id == Some(*key))
+                    .map(|(_, name)| *name)
+            };
+            indexes.push(Index {
+                keys: rule.keys.iter().map(name_of).collect(),
+                statistics: self.graph.index_statistics(rule.id)?,
+                rule: rule.clone(),
+            });
+        }
+        Ok(indexes)
     }
 }
 

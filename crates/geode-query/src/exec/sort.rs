@@ -2,6 +2,7 @@
 
 use super::Cx;
 use super::chain::{Input, Operator, Output};
+use super::columns::Wanted;
 use super::eval::eval;
 use super::rows::{BATCH_ROWS, Rows, row_bytes};
 use crate::datum::Datum;
@@ -43,6 +44,8 @@ impl<'p> Sort<'p> {
             self.wanted =
                 Some(count(offset, 0, "OFFSET", cx)?.saturating_add(count(Some(limit), 0, "LIMIT", cx)?));
         }
+        let wanted = Wanted::of(self.keys.iter().map(|key| &key.expr));
+        wanted.load(rows, cx)?;
         for row in rows.iter() {
             let keys = self
                 .keys
@@ -54,6 +57,7 @@ impl<'p> Sort<'p> {
             cx.hold(1, bytes)?;
             self.rows.push((keys, row.to_vec()));
         }
+        cx.forget_columns();
         if let Some(wanted) = self.wanted
             && self.rows.len() >= wanted.saturating_mul(2).saturating_add(BATCH_ROWS)
         {

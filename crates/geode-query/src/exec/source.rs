@@ -4,6 +4,7 @@ use super::Cx;
 use super::chain::{Input, Operator, Output};
 use super::rows::{BATCH_ROWS, Rows};
 use crate::datum::Datum;
+use crate::schema;
 use geode_types::{ErrorClass, QueryError, Value};
 
 /// One row of nulls.
@@ -38,7 +39,7 @@ impl Operator for Argument {
     }
 }
 
-/// The rows of a system table.
+/// The rows of a system table, or of one about the graph's schema.
 pub(super) struct Table<'p> {
     pub name: &'p str,
     pub width: usize,
@@ -55,9 +56,17 @@ impl Operator for Table<'_> {
                 .columns(self.name)
                 .map_or(0, |columns| columns.len()),
         };
-        let source = self
-            .rows
-            .get_or_insert_with(|| cx.context.system.rows(self.name).into_iter());
+        let source = match &mut self.rows {
+            Some(rows) => rows,
+            none => {
+                let rows = if schema::columns(self.name).is_some() {
+                    schema::rows(self.name, cx.graph)?
+                } else {
+                    cx.context.system.rows(self.name)
+                };
+                none.insert(rows.into_iter())
+            }
+        };
         let mut rows = Rows::new(self.width);
         for values in source.by_ref().take(BATCH_ROWS) {
             if values.len() > self.width || (columns != 0 && values.len() != columns) {

@@ -1,7 +1,7 @@
 //! A plan as text, one operator a line: what golden tests compare.
 
 use super::logical::{EdgeDirection, Step};
-use super::physical::{Expand, LoweredQuery, Op};
+use super::physical::{Arm, Expand, LoweredQuery, Op};
 use crate::names::{NameIndex, Names};
 use std::fmt::Write;
 
@@ -39,6 +39,7 @@ fn line(op: &Op<'_>, names: &Names) -> String {
         Op::DrainingPage { .. } => "DrainingPage".to_owned(),
         Op::CheckNode { slot } => format!("CheckNode {slot}"),
         Op::Seek { slot, .. } => format!("NodeById {slot}"),
+        Op::IndexSeek { slot, seek } => format!("IndexSeek {slot} {}", seek.rule.name),
         Op::Scan { slot, label: None } => format!("AllNodesScan {slot}"),
         Op::Scan {
             slot,
@@ -59,6 +60,13 @@ fn line(op: &Op<'_>, names: &Names) -> String {
             edge(&repeat.expand, names)
         ),
         Op::EachEdge { slot, .. } => format!("EachEdge {slot}"),
+        Op::Intersect(both) => format!(
+            "Intersect {} {}",
+            arm(&both.left, both.to, names),
+            arm(&both.right, both.to, names)
+        ),
+        Op::Degree(expand) => format!("Degree {}", edge(expand, names)),
+        Op::CountEdges { .. } => "CountEdges".to_owned(),
         Op::Endpoints(expand) => format!("Endpoints {}", edge(expand, names)),
         Op::Labels { slot, .. } => format!("Labels {slot}"),
         Op::Filter(_) => "Filter".to_owned(),
@@ -71,8 +79,30 @@ fn line(op: &Op<'_>, names: &Names) -> String {
 }
 
 fn edge(expand: &Expand<'_>, names: &Names) -> String {
-    let types: Vec<&str> = expand.types.iter().map(|index| name(names, *index)).collect();
-    let (left, right) = match expand.direction {
+    arrow(
+        expand.from,
+        expand.edge,
+        expand.to,
+        expand.direction,
+        expand.types,
+        names,
+    )
+}
+
+fn arm(arm: &Arm<'_>, to: usize, names: &Names) -> String {
+    arrow(arm.from, arm.edge, to, arm.direction, arm.types, names)
+}
+
+fn arrow(
+    from: usize,
+    edge: usize,
+    to: usize,
+    direction: EdgeDirection,
+    types: &[NameIndex],
+    names: &Names,
+) -> String {
+    let types: Vec<&str> = types.iter().map(|index| name(names, *index)).collect();
+    let (left, right) = match direction {
         EdgeDirection::Out => ("-", "->"),
         EdgeDirection::In => ("<-", "-"),
         EdgeDirection::Both => ("-", "-"),
@@ -82,10 +112,7 @@ fn edge(expand: &Expand<'_>, names: &Names) -> String {
     } else {
         format!(":{}", types.join("|"))
     };
-    format!(
-        "{}{left}[{}{types}]{right}{}",
-        expand.from, expand.edge, expand.to
-    )
+    format!("{from}{left}[{edge}{types}]{right}{to}")
 }
 
 fn step_name(step: &Step) -> &'static str {

@@ -8,6 +8,7 @@ use crate::names::{NameIndex, Names};
 use crate::system::ParameterType;
 use geode_gql::Span;
 use geode_gql::ast::{PathSearch, SetOperation};
+use geode_graph::Direction;
 
 /// Number of a row layout within its plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,6 +214,15 @@ pub(crate) enum EdgeDirection {
 }
 
 impl EdgeDirection {
+    /// As the graph calls it.
+    pub(crate) fn of_graph(self) -> Direction {
+        match self {
+            Self::Out => Direction::Out,
+            Self::In => Direction::In,
+            Self::Both => Direction::Both,
+        }
+    }
+
     /// Seen from the other end.
     pub(crate) fn reversed(self) -> Self {
         match self {

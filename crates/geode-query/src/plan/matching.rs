@@ -1,11 +1,14 @@
 //! The order in which a pattern is matched: greedily the step that multiplies rows least, by the counts of labels and types.
 //!
 //! Known nodes and edges come first; then nodes whose number is given; then edges whose two ends are known, then the edge with the
-//! fewest expected neighbours; only when nothing is connected to what is known is a label scanned, the rarest. Every predicate is
+//! fewest expected neighbours; only when nothing is connected to what is known is an index looked into or a label scanned, whichever
+//! gives fewer nodes. Every predicate is
 //! applied as soon as its variables are filled. Within one MATCH an edge is matched once (openCypher's rule, GQL's DIFFERENT EDGES).
 
-use super::logical::{EdgeTerm, Match, Predicate};
+use super::access::{Index, Seek, seek};
+use super::logical::{EdgeTerm, Match, NodeTerm, Predicate};
 use super::physical::{Expand, Op, Repeat};
+use super::sargs::{Sarg, sargs};
 use crate::expr::{Expr, LabelTest};
 use crate::names::NameIndex;
 use geode_types::QueryError;
@@ -16,6 +19,8 @@ pub(crate) trait Statistics {
     fn nodes(&mut self, label: Option<NameIndex>) -> Result<f64, QueryError>;
     /// Edges of the type, or all.
     fn edges(&mut self, edge_type: Option<NameIndex>) -> Result<f64, QueryError>;
+    /// The indexes on nodes with the label; their keys by the given names.
+    fn indexes(&mut self, label: NameIndex, keys: &[NameIndex]) -> Result<Vec<Index>, QueryError>;
 }
 
 /// How much an equality on a property narrows, without statistics on values.
@@ -35,6 +40,7 @@ pub(crate) fn order_match<'p>(
         match next {
             Next::Seek(node, id) => ordering.seek(node, id),
             Next::Scan(node) => ordering.scan(node),
+            Next::Index(node, seek) => ordering.index(node, seek),
             Next::Edge(edge) => ordering.follow(edge),
         }
     }
@@ -51,6 +57,7 @@ pub(crate) fn order_match<'p>(
 enum Next<'p> {
     Seek(usize, &'p Expr),
     Scan(usize),
+    Index(usize, Seek<'p>),
     Edge(usize),
 }
 
@@ -71,12 +78,23 @@ struct Ordering<'p> {
     /// Expected edges per node of each edge term.
     degree: Vec<f64>,
     all_nodes: f64,
+    /// How many nodes a scan of each node term reads.
+    scanned: Vec<f64>,
+    /// Conditions that indexes answer, and the indexes of each node term.
+    sargs: Vec<Sarg<'p>>,
+    indexes: Vec<Vec<Index>>,
 }
 
 impl<'p> Ordering<'p> {
     fn new(pattern: &'p Match, statistics: &mut dyn Statistics) -> Result<Self, QueryError> {
         let all_nodes = statistics.nodes(None)?.max(1.0);
-        let (mut cardinality, mut scan_label) = (Vec::new(), Vec::new());
+        let (mut cardinality, mut scan_label, mut scanned) = (Vec::new(), Vec::new(), Vec::new());
+        let sargs: Vec<Sarg<'p>> = pattern
+            .predicates
+            .iter()
+            .flat_map(|predicate| sargs(&predicate.expr))
+            .collect();
+        let mut indexes = Vec::new();
         for node in &pattern.nodes {
             let (mut fewest, mut rarest) = (all_nodes, None);
             for label in node.labels.iter().flat_map(LabelTest::required) {
@@ -92,6 +110,8 @@ impl<'p> Ordering<'p> {
                 .count();
             cardinality.push(fewest * EQUALITY_SELECTIVITY.powi(equalities as i32));
             scan_label.push(rarest);
+            scanned.push(fewest);
+            indexes.push(indexes_of(node, &sargs, statistics)?);
         }
         let mut degree = Vec::new();
         for edge in &pattern.edges {
@@ -133,6 +153,9 @@ impl<'p> Ordering<'p> {
             scan_label,
             degree,
             all_nodes,
+            scanned,
+            sargs,
+            indexes,
         })
     }
 
@@ -166,9 +189,32 @@ impl<'p> Ordering<'p> {
             return Some(Next::Edge(edge));
         }
         let nodes = (0..self.pattern.nodes.len()).filter(|at| !self.bound[*at]);
-        nodes
-            .min_by(|left, right| self.cardinality[*left].total_cmp(&self.cardinality[*right]))
-            .map(Next::Scan)
+        let costed = nodes.map(|at| self.start_at(at));
+        costed
+            .min_by(|left, right| left.0.total_cmp(&right.0))
+            .map(|(_, next)| next)
+    }
+
+    /// How a node is found when nothing leads to it, and what that costs: the nodes read, and those that go on.
+    fn start_at(&self, at: usize) -> (f64, Next<'p>) {
+        let slot = self.pattern.nodes[at].slot;
+        let sargs: Vec<Sarg<'p>> = self
+            .sargs
+            .iter()
+            .filter(|sarg| sarg.slot == slot)
+            .copied()
+            .collect();
+        let known = |value: &Expr| value.slots().iter().all(|slot| !self.pending.contains(slot));
+        let seeks = self.indexes[at]
+            .iter()
+            .filter_map(|index| seek(index, &sargs, &known));
+        let best = seeks.min_by(|left, right| left.1.total_cmp(&right.1));
+        match best {
+            Some((seek, rows)) if rows < self.scanned[at] => {
+                (rows + rows.min(self.cardinality[at]), Next::Index(at, seek))
+            }
+            _ => (self.scanned[at] + self.cardinality[at], Next::Scan(at)),
+        }
     }
 
     /// A node that is not known yet but whose number is.
@@ -212,6 +258,19 @@ impl<'p> Ordering<'p> {
             label: self.scan_label[node],
         });
         self.fill_node(node, self.scan_label[node]);
+        self.apply_predicates();
+    }
+
+    fn index(&mut self, node: usize, seek: Seek<'p>) {
+        let slot = self.pattern.nodes[node].slot;
+        let required = self.pattern.nodes[node]
+            .labels
+            .iter()
+            .flat_map(LabelTest::required);
+        // The index has nodes with its label only; of several labels it is not known here which one that is.
+        let label = Some(required.collect::<Vec<_>>()).filter(|labels| labels.len() == 1);
+        self.ops.push(Op::IndexSeek { slot, seek });
+        self.fill_node(node, label.map(|labels| labels[0]));
         self.apply_predicates();
     }
 
@@ -332,6 +391,27 @@ impl<'p> Ordering<'p> {
             !ready
         });
     }
+}
+
+/// The indexes of a node's labels, if any condition could use one.
+fn indexes_of(
+    node: &NodeTerm,
+    sargs: &[Sarg<'_>],
+    statistics: &mut dyn Statistics,
+) -> Result<Vec<Index>, QueryError> {
+    let keys: Vec<NameIndex> = sargs
+        .iter()
+        .filter(|sarg| sarg.slot == node.slot)
+        .map(|sarg| sarg.key)
+        .collect();
+    if keys.is_empty() || node.bound {
+        return Ok(Vec::new());
+    }
+    let mut indexes = Vec::new();
+    for label in node.labels.iter().flat_map(LabelTest::required) {
+        indexes.extend(statistics.indexes(label, &keys)?);
+    }
+    Ok(indexes)
 }
 
 /// Edges of disjoint types are different without asking.

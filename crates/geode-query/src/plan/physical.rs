@@ -1,8 +1,10 @@
 //! Physical plans: the operators of this run, borrowing from the logical plan. Patterns become scans and expansions in an order
 //! chosen by [`super::matching`]; the other steps run as they stand.
 
-use super::logical::{Apply, EdgeDirection, LinearPlan, Match, Merge, QueryPlan, SortKey, Step};
+use super::access::Seek;
+use super::logical::{Apply, EdgeDirection, LinearPlan, Match, Merge, QueryPlan, Segment, SortKey, Step};
 use super::matching::{Statistics, order_match};
+use crate::aggregate::{Aggregate, AggregateCall};
 use crate::expr::{Expr, LabelTest};
 use crate::names::NameIndex;
 use geode_gql::ast::{PathSearch, SetOperation};
@@ -30,6 +32,8 @@ pub(crate) enum Op<'p> {
     CheckNode { slot: usize },
     /// The node of this number, if it is there.
     Seek { slot: usize, id: &'p Expr },
+    /// Nodes that an index has for some conditions, perhaps more.
+    IndexSeek { slot: usize, seek: Seek<'p> },
     /// Every node with the label, or every node.
     Scan { slot: usize, label: Option<NameIndex> },
     /// The edges of a node.
@@ -41,6 +45,17 @@ pub(crate) enum Op<'p> {
         slot: usize,
         element: usize,
         condition: &'p Expr,
+    },
+    /// Nodes that two known ones share as neighbours.
+    Intersect(Intersect<'p>),
+    /// The number of edges of a node, into the cell of the edge.
+    Degree(Expand<'p>),
+    /// Groups of which only the number of rows is asked for, and each row stands for as many as a cell says.
+    CountEdges {
+        keys: &'p [Expr],
+        calls: &'p [AggregateCall],
+        segment: Segment,
+        weight: usize,
     },
     /// The ends of an edge that is already known.
     Endpoints(Expand<'p>),
@@ -123,6 +138,54 @@ pub(crate) fn lower_query<'p>(
     })
 }
 
+/// Two edges with a common end that is not known yet.
+#[derive(Debug)]
+pub(crate) struct Intersect<'p> {
+    pub left: Arm<'p>,
+    pub right: Arm<'p>,
+    /// The common end.
+    pub to: usize,
+    /// Whether the two must be different edges.
+    pub are_different: bool,
+}
+
+/// An edge from a known node to the common end.
+#[derive(Debug)]
+pub(crate) struct Arm<'p> {
+    pub from: usize,
+    pub edge: usize,
+    /// Seen from the known node.
+    pub direction: EdgeDirection,
+    pub types: &'p [NameIndex],
+    pub test: Option<&'p LabelTest>,
+    /// Edges matched before that must be different ones.
+    pub distinct_from: Vec<usize>,
+}
+
+impl<'p> Arm<'p> {
+    /// The edge from its known end, which may be `to` in the pattern.
+    fn new(expand: &Expand<'p>, common: usize, other: usize) -> Self {
+        let (from, direction) = if expand.to == common {
+            (expand.from, expand.direction)
+        } else {
+            (expand.to, expand.direction.reversed())
+        };
+        Self {
+            from,
+            edge: expand.edge,
+            direction,
+            types: expand.types,
+            test: expand.test,
+            distinct_from: expand
+                .distinct_from
+                .iter()
+                .copied()
+                .filter(|edge| *edge != other)
+                .collect(),
+        }
+    }
+}
+
 /// Chooses the operators of a linear plan.
 fn lower<'p>(
     plan: &'p LinearPlan,
@@ -142,7 +205,14 @@ fn lower<'p>(
                 query: lower_query(query, writes, statistics)?,
                 width: plan.widths.get(segment.0).copied().unwrap_or_default(),
             }),
-            (Step::Match(pattern), _) => lower_match(pattern, &mut ops, statistics)?,
+            (Step::Match(pattern), next) => {
+                let counted = next.and_then(|next| counted(pattern, next));
+                lower_match(pattern, &mut ops, statistics)?;
+                if let Some(count) = counted.and_then(|count| count_edges(&mut ops, count)) {
+                    ops.push(count);
+                    steps.next();
+                }
+            }
             (Step::Merge(merge), _) => {
                 let mut inner = vec![Op::Argument];
                 inner.extend(order_match(&merge.pattern, statistics)?);
@@ -173,12 +243,89 @@ fn lower<'p>(
     Ok(ops)
 }
 
+/// What an aggregation asks that follows a pattern: its keys, its calls and its layout, when all calls count rows.
+type Counted<'p> = (&'p [Expr], &'p [AggregateCall], Segment);
+
+fn counted<'p>(pattern: &Match, next: &'p Step) -> Option<Counted<'p>> {
+    let Step::Aggregate { keys, calls, segment } = next else {
+        return None;
+    };
+    // What a pattern finds is never null, so counting it is counting rows.
+    let is_found = |slot: &usize| {
+        pattern.nodes.iter().any(|node| node.slot == *slot)
+            || pattern.edges.iter().any(|edge| edge.slot == *slot)
+    };
+    let counts_rows = |call: &AggregateCall| match (call.function, &call.argument) {
+        (Aggregate::CountRows, _) => true,
+        (Aggregate::Count, Some(Expr::Slot(slot))) => !call.distinct && is_found(slot),
+        _ => false,
+    };
+    let is_fit = pattern.optional.is_none() && pattern.paths.is_empty() && calls.iter().all(counts_rows);
+    is_fit.then_some((keys, calls, *segment))
+}
+
+/// When the last thing that a pattern does is to follow an edge that nobody asks about, its edges are only counted.
+fn count_edges<'p>(ops: &mut Vec<Op<'p>>, (keys, calls, segment): Counted<'p>) -> Option<Op<'p>> {
+    let Some(Op::Expand(expand)) = ops.last() else {
+        return None;
+    };
+    let is_read = |slot| keys.iter().any(|key| key.slots().contains(&slot));
+    if expand.to_bound
+        || expand.test.is_some()
+        || !expand.distinct_from.is_empty()
+        || is_read(expand.edge)
+        || is_read(expand.to)
+    {
+        return None;
+    }
+    let expand = expand.clone();
+    let weight = expand.edge;
+    ops.pop();
+    ops.push(Op::Degree(expand));
+    Some(Op::CountEdges {
+        keys,
+        calls,
+        segment,
+        weight,
+    })
+}
+
+/// Where an edge leads to a node and the next edge only has to join that node to a known one, both are looked for at once. What lies between
+/// them tests the node, and does so afterwards.
+fn intersect<'p>(ops: Vec<Op<'p>>) -> Vec<Op<'p>> {
+    let mut joined: Vec<Op<'p>> = Vec::with_capacity(ops.len());
+    for op in ops {
+        if let Op::Expand(second) = &op
+            && second.to_bound
+            && let Some(at) = joined
+                .iter()
+                .rposition(|op| !matches!(op, Op::Labels { .. } | Op::Filter(_)))
+            && let Some(Op::Expand(first)) = joined.get(at)
+            && !first.to_bound
+            && first.from != first.to
+            && (second.from == first.to) != (second.to == first.to)
+        {
+            let common = first.to;
+            let both = Intersect {
+                left: Arm::new(first, common, second.edge),
+                right: Arm::new(second, common, first.edge),
+                to: common,
+                are_different: second.distinct_from.contains(&first.edge),
+            };
+            joined[at] = Op::Intersect(both);
+            continue;
+        }
+        joined.push(op);
+    }
+    joined
+}
+
 fn lower_match<'p>(
     pattern: &'p Match,
     ops: &mut Vec<Op<'p>>,
     statistics: &mut dyn Statistics,
 ) -> Result<(), QueryError> {
-    let ordered = order_match(pattern, statistics)?;
+    let ordered = intersect(order_match(pattern, statistics)?);
     match pattern.optional {
         None => ops.extend(ordered),
         Some(marker) => {

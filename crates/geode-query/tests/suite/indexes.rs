@@ -1,0 +1,169 @@
+//! With and without indexes every statement has the same answer; and which statements use them.
+
+use crate::support::Db;
+use geode_query::{Dialect, Params, explain, prepare};
+use geode_types::Value;
+use proptest::prelude::*;
+
+fn params(entries: &[(&str, Value)]) -> Params {
+    entries
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.clone()))
+        .collect()
+}
+
+fn plan(db: &Db, text: &str) -> String {
+    let prepared = prepare(text, db.dialect, &geode_query::NoSystemTables).unwrap();
+    let given = prepared.parameters().map(|name| (name.to_owned(), Value::Int(1)));
+    explain(&prepared, &mut db.begin_read_only(), &given.collect()).unwrap()
+}
+
+fn people(schema: &[&str]) -> Db {
+    let db = Db::new(Dialect::Gql);
+    for statement in schema {
+        db.run(statement, &Params::new()).unwrap();
+    }
+    let text = "UNWIND range(1, 200) AS i INSERT (:Person {id: i, age: i % 50, name: 'p' + toString(i)})";
+    db.run(text, &Params::new()).unwrap();
+    db
+}
+
+#[test]
+fn statements_that_name_an_indexed_value_look_it_up() {
+    let db = people(&[
+        "CREATE CONSTRAINT by_id FOR (n:Person) REQUIRE n.id IS UNIQUE",
+        "CREATE INDEX by_age FOR (n:Person) ON (n.age)",
+        "CREATE INDEX by_both FOR (n:Person) ON (n.age, n.name)",
+    ]);
+    let seeks = |text: &str, index: &str| {
+        let plan = plan(&db, text);
+        assert!(plan.contains(&format!("IndexSeek 0 {index}\n")), "{text}\n{plan}");
+    };
+    seeks("MATCH (n:Person {id: $id}) RETURN n.name", "by_id");
+    seeks(
+        "MATCH (n:Person) WHERE $id = n.id AND n.age > 1 RETURN n",
+        "by_id",
+    );
+    seeks("MATCH (n:Person) WHERE n.id IN [1, 2, 3] RETURN n", "by_id");
+    seeks("MATCH (n:Person) WHERE n.age < 3 RETURN n", "by_age");
+    seeks(
+        "MATCH (n:Person) WHERE n.age = 3 AND n.name = 'p3' RETURN n",
+        "by_both",
+    );
+    for text in [
+        "MATCH (n:Person) WHERE n.name = 'p3' RETURN n",
+        "MATCH (n {id: 1}) RETURN n",
+        "MATCH (n:Person) WHERE n.id <> 1 RETURN n",
+        "MATCH (n:Person) WHERE n.id = n.age RETURN n",
+        "MATCH (n:Person) WHERE n.id = 1 OR n.name = 'p3' RETURN n",
+    ] {
+        assert!(!plan(&db, text).contains("IndexSeek"), "{text}");
+    }
+}
+
+#[test]
+fn a_value_of_an_earlier_row_is_looked_up_too() {
+    let db = people(&["CREATE CONSTRAINT by_id FOR (n:Person) REQUIRE n.id IS UNIQUE"]);
+    let text = "UNWIND $rows AS r MATCH (a:Person {id: r.a}), (b:Person {id: r.b}) INSERT (a)-[:KNOWS]->(b)";
+    let plan = plan(&db, text);
+    assert_eq!(plan.matches("IndexSeek").count(), 2, "{plan}");
+    let row = |a: i64, b: i64| Value::Map(vec![("a".to_owned(), a.into()), ("b".to_owned(), b.into())]);
+    let rows = Value::List(vec![row(1, 2), row(3, 4), row(5, 1000)]);
+    let answer = db.run(text, &params(&[("rows", rows)])).unwrap();
+    assert_eq!(answer.summary.edges_created, 2);
+}
+
+#[test]
+fn only_one_of_two_statements_that_merge_the_same_node_creates_it() {
+    let db = people(&["CREATE CONSTRAINT by_id FOR (n:Person) REQUIRE n.id IS UNIQUE"]);
+    let text = "MERGE (n:Person {id: 1}) RETURN id(n)";
+    let first = db.run(text, &Params::new()).unwrap();
+    assert_eq!((first.summary.nodes_created, first.rows.len()), (0, 1));
+}
+
+fn value() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "0",
+        "1",
+        "2",
+        "-1",
+        "1.0",
+        "0.5",
+        "2.5",
+        "-0.0",
+        "9007199254740993",
+        "9007199254740992.0",
+        "'a'",
+        "'ab'",
+        "'b'",
+        "''",
+        "true",
+        "false",
+        "null",
+        "[1]",
+        "[1, 2]",
+        "['a']",
+        "0.0/0.0",
+    ])
+}
+
+fn condition() -> impl Strategy<Value = String> {
+    let compared = (
+        prop::sample::select(vec!["n.v", "n.w"]),
+        prop::sample::select(vec!["=", "<", "<=", ">", ">=", "<>", "STARTS WITH"]),
+        value(),
+    );
+    prop_oneof![
+        compared.prop_map(|(key, op, value)| format!("{key} {op} {value}")),
+        (value(), value()).prop_map(|(from, to)| format!("{from} <= n.v < {to}")),
+        (value(), value(), value()).prop_map(|(a, b, c)| format!("n.v IN [{a}, {b}, {c}]")),
+        Just("n.w IS NOT NULL".to_owned()),
+        (value(), value()).prop_map(|(v, w)| format!("n.v = {v} AND n.w = {w}")),
+    ]
+}
+
+fn answer(db: &Db, text: &str) -> Result<Vec<String>, String> {
+    let answer = db.run(text, &Params::new()).map_err(|error| error.detail)?;
+    let mut rows: Vec<String> = answer.rows.iter().map(|row| format!("{row:?}")).collect();
+    rows.sort();
+    Ok(rows)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn answers_with_and_without_indexes_are_equal(
+        nodes in prop::collection::vec((value(), value(), any::<bool>()), 0..12),
+        changes in prop::collection::vec((0usize..12, value()), 0..4),
+        conditions in prop::collection::vec((condition(), condition()), 1..5),
+    ) {
+        let plain = Db::new(Dialect::Gql);
+        let indexed = Db::new(Dialect::Gql);
+        let mut statements = vec!["CREATE INDEX FOR (n:P) ON (n.v)".to_owned(), "CREATE INDEX FOR (n:P) ON (n.v, n.w)".to_owned()];
+        for statement in &statements {
+            indexed.run(statement, &Params::new()).unwrap();
+        }
+        statements.clear();
+        for (at, (v, w, labelled)) in nodes.iter().enumerate() {
+            let label = if *labelled { ":P" } else { ":Q" };
+            statements.push(format!("INSERT ({label} {{at: {at}, v: {v}, w: {w}}})"));
+        }
+        for (at, v) in &changes {
+            statements.push(format!("MATCH (n:P {{at: {at}}}) SET n.v = {v}"));
+        }
+        for statement in &statements {
+            prop_assert_eq!(answer(&plain, statement), answer(&indexed, statement), "{}", statement);
+        }
+        for (left, right) in &conditions {
+            for text in [
+                format!("MATCH (n:P) WHERE {left} RETURN n.at"),
+                format!("MATCH (n:P) WHERE {left} AND {right} RETURN n.at"),
+                format!("MATCH (m:Q) MATCH (n:P) WHERE n.v = m.v AND {right} RETURN m.at, n.at"),
+                format!("MATCH (m:Q) OPTIONAL MATCH (n:P) WHERE n.v >= m.v AND {left} RETURN m.at, n.at"),
+            ] {
+                prop_assert_eq!(answer(&plain, &text), answer(&indexed, &text), "{}", text);
+            }
+        }
+    }
+}
