@@ -2,7 +2,7 @@
 
 use crate::error;
 use crate::exec::Graph;
-use geode_gql::ast::{self, SchemaCommand};
+use geode_gql::ast::{self, SchemaCommand, ValueType};
 use geode_graph::{NewRule, PropertyType, Rule, RuleKind, RuleState, TokenKind, Transaction};
 use geode_store::ReadTxn;
 use geode_types::{ErrorClass, QueryError, Value};
@@ -162,23 +162,48 @@ fn create<R: ReadTxn>(
         name: definition.name.as_ref().map(|name| name.text.as_str()),
         label: &definition.label.text,
         keys: &keys,
-        kind: kind(&definition.kind),
+        kind: kind(&definition.kind)?,
         if_not_exists: definition.if_not_exists,
     })?;
     Ok(())
 }
 
-fn kind(kind: &ast::RuleKind) -> RuleKind {
-    match kind {
+fn kind(kind: &ast::RuleKind) -> Result<RuleKind, QueryError> {
+    Ok(match kind {
         ast::RuleKind::Index => RuleKind::Index,
         ast::RuleKind::Unique => RuleKind::Unique,
         ast::RuleKind::NodeKey => RuleKind::NodeKey,
         ast::RuleKind::NotNull => RuleKind::NotNull,
-        ast::RuleKind::Typed(names) => {
-            let named = PropertyType::ALL.iter().filter(|(_, name)| names.contains(name));
-            RuleKind::Typed(named.fold(0, |types, (bit, _)| types | *bit as u16))
+        ast::RuleKind::Typed(ValueType::Union(types)) => {
+            let bits = types.iter().map(property_type);
+            RuleKind::Typed(
+                bits.collect::<Result<Vec<_>, _>>()?
+                    .iter()
+                    .fold(0, |all, bit| all | bit),
+            )
         }
-    }
+        ast::RuleKind::Typed(one) => RuleKind::Typed(property_type(one)?),
+    })
+}
+
+/// The bit of a type that a constraint can ask for.
+fn property_type(wanted: &ValueType) -> Result<u16, QueryError> {
+    let found = match wanted {
+        ValueType::Bool => PropertyType::Bool,
+        int if *int == ValueType::INT => PropertyType::Int,
+        ValueType::Float => PropertyType::Float,
+        ValueType::Decimal(None) => PropertyType::Decimal,
+        ValueType::String(None) => PropertyType::String,
+        ValueType::Bytes(None) => PropertyType::Bytes,
+        ValueType::Temporal(kind) => PropertyType::of_kind(*kind),
+        ValueType::List(element) if **element == ValueType::Any => PropertyType::List,
+        other => {
+            let message = format!("a constraint cannot ask for the type {other}");
+            return Err(error::argument("InvalidRule", message)
+                .hint("it asks for whole types, such as INT | FLOAT, DATE or LIST<ANY>; IS NOT NULL is a constraint of its own"));
+        }
+    };
+    Ok(found as u16)
 }
 
 fn drop_named<R: ReadTxn>(

@@ -1,6 +1,6 @@
 //! Indexes and constraints: what creates and drops them.
 
-use super::Name;
+use super::{Name, ValueType};
 
 /// A statement about an index or a constraint.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,26 +44,6 @@ pub enum RuleKind {
     NodeKey,
     /// `IS NOT NULL`.
     NotNull,
-    /// `IS :: TYPE | …` or `IS TYPED TYPE | …`, by the names that [`RuleKind::TYPES`] has.
-    Typed(Vec<&'static str>),
-}
-
-impl RuleKind {
-    /// The types that a constraint can name, with their synonyms; the second of a pair is the type's own name.
-    pub const TYPES: [(&'static str, &'static str); 14] = [
-        ("BOOL", "BOOLEAN"),
-        ("BOOLEAN", "BOOLEAN"),
-        ("INT", "INTEGER"),
-        ("INT64", "INTEGER"),
-        ("INTEGER", "INTEGER"),
-        ("SIGNED", "INTEGER"),
-        ("FLOAT", "FLOAT"),
-        ("FLOAT64", "FLOAT"),
-        ("DOUBLE", "FLOAT"),
-        ("STRING", "STRING"),
-        ("VARCHAR", "STRING"),
-        ("BYTES", "BYTES"),
-        ("VARBINARY", "BYTES"),
-        ("LIST", "LIST"),
-    ];
+    /// `IS :: TYPE` or `IS TYPED TYPE`.
+    Typed(ValueType),
 }

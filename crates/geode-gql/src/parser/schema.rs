@@ -183,33 +183,7 @@ impl Parser<'_> {
             self.expect_symbol(Sym::Colon)?;
             self.expect_symbol(Sym::Colon)?;
         }
-        let mut types = vec![self.rule_type()?];
-        while self.eat_symbol(Sym::Bar) {
-            types.push(self.rule_type()?);
-        }
-        Ok(RuleKind::Typed(types))
-    }
-
-    fn rule_type(&mut self) -> Parsed<&'static str> {
-        let word = self.word_at(0).unwrap_or_default();
-        let known = RuleKind::TYPES
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(word));
-        let Some((name, own)) = known else {
-            return self.missing("a type: BOOLEAN, INTEGER, FLOAT, STRING, BYTES or LIST");
-        };
-        let span = self.advance().span;
-        if *name == "SIGNED" {
-            self.expect_keyword("INTEGER")?;
-        }
-        if *own == "LIST" && self.at_symbol(Sym::Less) {
-            return Err(self.not_supported(
-                span,
-                "the type of a list's items in a constraint",
-                "name LIST alone",
-            ));
-        }
-        Ok(own)
+        Ok(RuleKind::Typed(self.value_type()?))
     }
 
     /// `(n:Label)`: the variable and the label.

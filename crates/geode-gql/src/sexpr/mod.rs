@@ -6,8 +6,8 @@ pub use expr::expression_to_sexpr;
 
 use crate::ast::{
     CheckpointCommand, Clause, ClauseKind, Direction, EdgePattern, Expr, LabelExpr, Name, NodePattern,
-    PathPattern, PathSearch, ProcedureCall, Projection, Query, RemoveItem, RuleDefinition, SchemaCommand, SetItem,
-    Statement, Yield,
+    PathPattern, PathSearch, ProcedureCall, Projection, Query, RemoveItem, RuleDefinition, RuleKind,
+    SchemaCommand, SetItem, Statement, Yield,
 };
 use expr::{list, pair};
 
@@ -32,6 +32,16 @@ fn query(query: &Query) -> String {
     parts.join(" ")
 }
 
+fn rule_kind(kind: &RuleKind) -> String {
+    match kind {
+        RuleKind::Index => "index".to_owned(),
+        RuleKind::Unique => "unique".to_owned(),
+        RuleKind::NodeKey => "node-key".to_owned(),
+        RuleKind::NotNull => "not-null".to_owned(),
+        RuleKind::Typed(types) => format!("typed \"{types}\""),
+    }
+}
+
 fn schema(command: &SchemaCommand) -> String {
     let text = |name: &Name| name.text.clone();
     match command {
@@ -42,7 +52,7 @@ fn schema(command: &SchemaCommand) -> String {
             keys,
             kind,
         }) => {
-            let mut parts = vec!["create".to_owned(), format!("{kind:?}").to_lowercase()];
+            let mut parts = vec!["create".to_owned(), rule_kind(kind)];
             parts.extend(if_not_exists.then(|| "if-not-exists".to_owned()));
             parts.extend(name.as_ref().map(text));
             parts.push(format!(":{}", label.text));

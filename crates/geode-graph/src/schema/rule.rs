@@ -5,7 +5,7 @@ use crate::codec::{
     DecodeError, Decoded, end_of, put_bytes, put_u64, take_count, take_str, take_u8, take_u32, take_u64,
 };
 use crate::record::{NodeRecord, property_in};
-use geode_types::{NodeId, Value};
+use geode_types::{NodeId, TemporalKind, Value};
 use smallvec::SmallVec;
 
 /// The most properties of an index or a constraint.
@@ -63,18 +63,51 @@ pub enum PropertyType {
     Bytes = 16,
     /// Lists.
     List = 32,
+    /// Exact decimal numbers.
+    Decimal = 64,
+    /// Dates.
+    Date = 128,
+    /// Times of day.
+    LocalTime = 256,
+    /// Times of day with an offset.
+    Time = 512,
+    /// Dates and times.
+    LocalDateTime = 1024,
+    /// Dates and times in a zone.
+    DateTime = 2048,
+    /// Durations.
+    Duration = 4096,
 }
 
 impl PropertyType {
     /// All of them, with their names.
-    pub const ALL: [(Self, &'static str); 6] = [
+    pub const ALL: [(Self, &'static str); 13] = [
         (Self::Bool, "BOOLEAN"),
         (Self::Int, "INTEGER"),
         (Self::Float, "FLOAT"),
         (Self::String, "STRING"),
         (Self::Bytes, "BYTES"),
         (Self::List, "LIST"),
+        (Self::Decimal, "DECIMAL"),
+        (Self::Date, "DATE"),
+        (Self::LocalTime, "LOCAL TIME"),
+        (Self::Time, "ZONED TIME"),
+        (Self::LocalDateTime, "LOCAL DATETIME"),
+        (Self::DateTime, "ZONED DATETIME"),
+        (Self::Duration, "DURATION"),
     ];
+
+    /// The type of a temporal kind.
+    pub fn of_kind(kind: TemporalKind) -> Self {
+        match kind {
+            TemporalKind::Date => Self::Date,
+            TemporalKind::LocalTime => Self::LocalTime,
+            TemporalKind::Time => Self::Time,
+            TemporalKind::LocalDateTime => Self::LocalDateTime,
+            TemporalKind::DateTime => Self::DateTime,
+            TemporalKind::Duration => Self::Duration,
+        }
+    }
 
     fn bit_of(value: &Value) -> u16 {
         match value {
@@ -84,6 +117,8 @@ impl PropertyType {
             Value::String(_) => Self::String as u16,
             Value::Bytes(_) => Self::Bytes as u16,
             Value::List(_) => Self::List as u16,
+            Value::Decimal(_) => Self::Decimal as u16,
+            Value::Temporal(value) => Self::of_kind(value.kind()) as u16,
             Value::Null | Value::Map(_) | Value::Node(_) | Value::Edge(_) | Value::Path(_) => 0,
         }
     }
