@@ -26,10 +26,11 @@ pub use system::{NoSystemTables, ParameterType, Signature, SystemTables};
 
 use bind::BoundQuery;
 use geode_gql::Statement;
-use geode_gql::ast::{CheckpointCommand, SchemaCommand};
+use geode_gql::ast::{CheckpointCommand, ExplainCommand, SchemaCommand};
 use geode_graph::Transaction;
 use geode_store::ReadTxn;
 use geode_types::{ErrorClass, QueryError, Summary, Value};
+use plan::explain::PlanNode;
 use std::ops::ControlFlow;
 
 /// What a statement needs from its session.
@@ -58,8 +59,32 @@ enum Body {
     Query(Box<BoundQuery>),
     Checkpoint(CheckpointCommand),
     Schema(SchemaCommand),
+    Explain(Box<Explanation>),
     /// The session carries it out.
     Transaction,
+}
+
+/// A query whose plan is wanted instead of its rows.
+#[derive(Debug)]
+struct Explanation {
+    query: BoundQuery,
+    command: ExplainCommand,
+    columns: Vec<String>,
+}
+
+impl Explanation {
+    fn new(query: BoundQuery, command: ExplainCommand) -> Self {
+        let columns: &[&str] = match command {
+            ExplainCommand { json: true, .. } => &["plan"],
+            ExplainCommand { profile: true, .. } => &["operator", "rows", "hits", "time_us", "memory_bytes"],
+            ExplainCommand { .. } => &["operator"],
+        };
+        Self {
+            query,
+            command,
+            columns: columns.iter().map(|column| (*column).to_owned()).collect(),
+        }
+    }
 }
 
 impl Prepared {
@@ -70,7 +95,10 @@ impl Prepared {
 
     /// The names of the result's columns; empty when nothing is returned.
     pub fn columns(&self) -> &[String] {
-        self.query().map_or(&[], |query| &query.plan.columns)
+        match &self.body {
+            Body::Explain(explanation) => &explanation.columns,
+            _ => self.query().map_or(&[], |query| &query.plan.columns),
+        }
     }
 
     /// The parameters that must be given.
@@ -95,12 +123,13 @@ impl Prepared {
 
     /// Whether it only creates what it names: no pattern is matched and no expression can take long, whatever is in the graph.
     pub fn is_short(&self) -> bool {
-        self.query().is_some_and(|query| query.plan.is_short())
+        matches!(&self.body, Body::Query(query) if query.plan.is_short())
     }
 
     fn query(&self) -> Option<&BoundQuery> {
         match &self.body {
             Body::Query(query) => Some(query),
+            Body::Explain(explanation) => Some(&explanation.query),
             Body::Checkpoint(_) | Body::Schema(_) | Body::Transaction => None,
         }
     }
@@ -118,6 +147,15 @@ pub fn prepare(text: &str, dialect: Dialect, system: &dyn SystemTables) -> Resul
         Statement::Transaction(command) => (Kind::TransactionControl(command), Body::Transaction),
         Statement::Checkpoint(command) => (Kind::Write, Body::Checkpoint(command)),
         Statement::Schema(command) => (Kind::Write, Body::Schema(command)),
+        Statement::Explain(command, query) => {
+            let bound = bind::bind(&query, text, dialect, system)?;
+            let kind = match (command.profile && bound.plan.writes, bound.system) {
+                (true, _) => Kind::Write,
+                (false, true) => Kind::System,
+                (false, false) => Kind::Read,
+            };
+            (kind, Body::Explain(Box::new(Explanation::new(bound, command))))
+        }
         Statement::Query(query) => {
             let bound = bind::bind(&query, text, dialect, system)?;
             let kind = match (bound.plan.writes, bound.system) {
@@ -144,34 +182,65 @@ pub fn execute<R: ReadTxn>(
     context: &Context<'_>,
     sink: &mut dyn FnMut(Vec<Vec<Value>>) -> ControlFlow<()>,
 ) -> Result<Summary, QueryError> {
-    let query = match &prepared.body {
-        Body::Query(query) => query,
-        Body::Checkpoint(command) => return checkpoint(command, transaction),
-        Body::Schema(command) => return change_schema(command, transaction),
-        Body::Transaction => return Err(not_a_query()),
-    };
-    if query.plan.writes {
-        refuse_read_only(transaction)?;
+    match &prepared.body {
+        Body::Query(query) => atomically(query.plan.writes, transaction, |transaction| {
+            let (plan, wanted) = (&query.plan, &query.params);
+            exec::run(plan, &prepared.text, wanted, transaction, params, context, sink)
+        }),
+        Body::Explain(explained) if explained.command.profile => {
+            let mut nodes = Vec::new();
+            let summary = atomically(explained.query.plan.writes, transaction, |transaction| {
+                let (plan, wanted) = (&explained.query.plan, &explained.query.params);
+                nodes = exec::profile(plan, &prepared.text, wanted, transaction, params, context)?;
+                Ok(())
+            })?;
+            show(explained, &nodes, sink);
+            Ok(summary)
+        }
+        Body::Explain(explained) => {
+            let query = &explained.query;
+            let nodes = exec::explain(&query.plan, &query.params, transaction, params)?;
+            show(explained, &nodes, sink);
+            Ok(Summary::default())
+        }
+        Body::Checkpoint(command) => checkpoint(command, transaction),
+        Body::Schema(command) => change_schema(command, transaction),
+        Body::Transaction => Err(not_a_query()),
     }
+}
+
+/// Runs a statement; when it fails or leaves a constraint broken, what it has written is taken back.
+fn atomically<R: ReadTxn>(
+    writes: bool,
+    transaction: &mut Transaction<R>,
+    run: impl FnOnce(&mut Transaction<R>) -> Result<(), QueryError>,
+) -> Result<Summary, QueryError> {
+    if !writes {
+        return run(transaction).map(|()| Summary::default());
+    }
+    refuse_read_only(transaction)?;
     let before = exec::summary(transaction);
-    let savepoint = query.plan.writes.then(|| transaction.savepoint());
-    let result = exec::run(
-        &query.plan,
-        &prepared.text,
-        &query.params,
-        transaction,
-        params,
-        context,
-        sink,
-    );
-    let result = match &savepoint {
-        Some(savepoint) => result.and_then(|()| Ok(transaction.check_constraints(savepoint)?)),
-        None => result,
-    };
-    if let (Err(_), Some(savepoint)) = (&result, &savepoint) {
-        transaction.rollback_to(savepoint);
+    let savepoint = transaction.savepoint();
+    let result = run(transaction).and_then(|()| Ok(transaction.check_constraints(&savepoint)?));
+    if result.is_err() {
+        transaction.rollback_to(&savepoint);
     }
     result.map(|()| difference(exec::summary(transaction), before))
+}
+
+/// Hands a plan to the caller. What becomes of so few rows does not matter any more.
+fn show(
+    explained: &Explanation,
+    nodes: &[PlanNode],
+    sink: &mut dyn FnMut(Vec<Vec<Value>>) -> ControlFlow<()>,
+) {
+    let mut rows = Vec::new();
+    if explained.command.json {
+        rows.push(vec![Value::String(plan::explain::json(nodes))]);
+    } else {
+        plan::explain::rows(nodes, 0, explained.command.profile, &mut rows);
+    }
+    let _ = sink(rows);
 }
 
 fn checkpoint<R: ReadTxn>(
@@ -230,7 +299,10 @@ pub fn explain<R: ReadTxn>(
     let Some(query) = prepared.query() else {
         return Err(not_a_query());
     };
-    exec::explain(&query.plan, &query.params, transaction, params)
+    let mut out = String::new();
+    let nodes = exec::explain(&query.plan, &query.params, transaction, params)?;
+    plan::explain::text(&nodes, 0, &mut out);
+    Ok(out)
 }
 
 fn not_a_query() -> QueryError {

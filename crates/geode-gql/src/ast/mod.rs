@@ -39,8 +39,19 @@ pub enum Statement {
     Transaction(TransactionCommand),
     /// Names a moment of the database, or forgets it.
     Checkpoint(CheckpointCommand),
+    /// The plan of a query instead of its rows.
+    Explain(ExplainCommand, Query),
     /// Creates or drops an index or a constraint.
     Schema(SchemaCommand),
+}
+
+/// `EXPLAIN [JSON] query`, `PROFILE [JSON] query`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExplainCommand {
+    /// The query is run, and what each operator did is told.
+    pub profile: bool,
+    /// The plan is one JSON text instead of rows.
+    pub json: bool,
 }
 
 /// `CREATE CHECKPOINT 'name'`, `DROP CHECKPOINT 'name'`.

@@ -2,8 +2,8 @@
 
 use super::{Parsed, Parser};
 use crate::ast::{
-    CheckpointCommand, Clause, ClauseKind, ExprKind, LinearQuery, Literal, Query, SetOperation, SetOperator,
-    Statement, TransactionCommand,
+    CheckpointCommand, Clause, ClauseKind, ExplainCommand, ExprKind, LinearQuery, Literal, Query,
+    SetOperation, SetOperator, Statement, TransactionCommand,
 };
 use crate::token::{Sym, TokenKind};
 
@@ -15,6 +15,8 @@ impl Parser<'_> {
             Statement::Checkpoint(command)
         } else if let Some(command) = self.schema_command()? {
             Statement::Schema(command)
+        } else if let Some(command) = self.explain_command() {
+            Statement::Explain(command, self.query()?)
         } else if let Some(query) = self.show()? {
             Statement::Query(query)
         } else {
@@ -35,6 +37,15 @@ impl Parser<'_> {
                 .hint("send the statements one after the other"));
         }
         Err(self.unexpected())
+    }
+
+    fn explain_command(&mut self) -> Option<ExplainCommand> {
+        let profile = self.eat_keyword("PROFILE");
+        if !profile && !self.eat_keyword("EXPLAIN") {
+            return None;
+        }
+        let json = self.eat_keyword("JSON");
+        Some(ExplainCommand { profile, json })
     }
 
     fn checkpoint_command(&mut self) -> Parsed<Option<CheckpointCommand>> {

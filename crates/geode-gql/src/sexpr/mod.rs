@@ -18,6 +18,14 @@ pub fn to_sexpr(statement: &Statement) -> String {
         Statement::Checkpoint(CheckpointCommand::Create(name)) => format!("(checkpoint {name:?})"),
         Statement::Checkpoint(CheckpointCommand::Drop(name)) => format!("(drop-checkpoint {name:?})"),
         Statement::Schema(command) => schema(command),
+        Statement::Explain(command, body) => {
+            let name = if command.profile { "profile" } else { "explain" };
+            format!(
+                "({name}{} {})",
+                if command.json { " json" } else { "" },
+                query(body)
+            )
+        }
         Statement::Query(body) => query(body),
     }
 }

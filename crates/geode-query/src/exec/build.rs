@@ -12,13 +12,14 @@ use super::optional::Optional;
 use super::scan::{Scan, seek};
 use super::sort::{Page, Sort};
 use super::source::{Argument, Table, Unit};
-use super::{rowwise, write};
+use super::{profile, rowwise, write};
 use crate::plan::logical::{Segment, Step};
 use crate::plan::physical::Op;
 
 /// A chain of fresh operators. `widths` are the layouts of the plan; nested chains begin none.
 pub(super) fn build<'p>(ops: &'p [Op<'p>], widths: &[usize]) -> Chain<'p> {
-    Chain::new(ops.iter().map(|op| operator(op, widths)).collect())
+    let operators = ops.iter().map(|op| (operator(op, widths), profile::place(op)));
+    Chain::new(operators.collect())
 }
 
 fn operator<'p>(op: &'p Op<'p>, widths: &[usize]) -> Box<dyn Operator + 'p> {

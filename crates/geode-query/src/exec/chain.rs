@@ -2,6 +2,7 @@
 //! input, and to the one behind when one has rows.
 
 use super::Cx;
+use super::profile;
 use super::rows::Rows;
 use geode_types::QueryError;
 
@@ -31,12 +32,13 @@ pub(crate) trait Operator {
 
 /// Operators in the order in which rows pass them; the first needs no input.
 pub(crate) struct Chain<'p> {
-    operators: Vec<Box<dyn Operator + 'p>>,
+    /// Each with the place of its part of the plan, which is its name in a profile.
+    operators: Vec<(Box<dyn Operator + 'p>, usize)>,
     ended: bool,
 }
 
 impl<'p> Chain<'p> {
-    pub(crate) fn new(operators: Vec<Box<dyn Operator + 'p>>) -> Self {
+    pub(crate) fn new(operators: Vec<(Box<dyn Operator + 'p>, usize)>) -> Self {
         Self {
             ended: operators.is_empty(),
             operators,
@@ -49,7 +51,8 @@ impl<'p> Chain<'p> {
         let (mut at, mut input) = (last, Input::Pull);
         while !self.ended {
             cx.check()?;
-            match self.operators[at].run(input, cx)? {
+            let (operator, place) = &mut self.operators[at];
+            match profile::run(operator.as_mut(), *place, input, cx)? {
                 Output::Rows(rows) if rows.is_empty() => input = Input::Pull,
                 Output::Rows(rows) if at == last => return Ok(Some(rows)),
                 Output::Rows(rows) => {

@@ -2,6 +2,7 @@
 
 use super::columns::Columns;
 use super::graph::Graph;
+use super::profile::Profile;
 use super::rows::Rows;
 use super::{Context, Params};
 use crate::bind::Param;
@@ -32,6 +33,8 @@ pub(crate) struct Cx<'a> {
     pub arguments: Vec<Rows>,
     /// The plans of queries within expressions, by number.
     pub subqueries: &'a [LoweredQuery<'a>],
+    /// The accounts of the operators, when they are asked for.
+    pub(super) profile: Option<Profile>,
     /// Properties that were read for the batch under way.
     pub(super) columns: Columns,
     memory: usize,
@@ -67,6 +70,7 @@ impl<'a> Cx<'a> {
             locals: Vec::new(),
             arguments: Vec::new(),
             subqueries: &[],
+            profile: None,
             columns: Columns::default(),
             memory: 0,
             buffered_rows: 0,
@@ -155,6 +159,11 @@ impl<'a> Cx<'a> {
                 .hint("add LIMIT, return less, or split the work into several statements"));
         }
         Ok(())
+    }
+
+    /// What is accounted for now.
+    pub(super) fn memory(&self) -> usize {
+        self.memory
     }
 
     /// Gives back what [`Cx::hold`] took.

@@ -16,6 +16,10 @@ pub(crate) trait Graph {
     fn token_name(&self, kind: TokenKind, id: u32) -> Result<Arc<str>>;
     fn define(&mut self, kind: TokenKind, name: &str) -> Result<u32>;
     fn has_writes(&self) -> bool;
+    /// How often it was asked, if it counts that.
+    fn hits(&self) -> u64 {
+        0
+    }
 
     fn node(&self, id: NodeId) -> Result<Option<NodeRecord>>;
     fn node_exists(&self, id: NodeId) -> Result<bool>;

@@ -19,6 +19,7 @@ mod merge;
 mod optional;
 mod output;
 mod procedure;
+pub(crate) mod profile;
 mod repeat;
 mod rows;
 mod rowwise;
@@ -33,7 +34,7 @@ mod write;
 
 pub(crate) use cx::Cx;
 pub(crate) use graph::Graph;
-pub(crate) use run::{explain, run, summary};
+pub(crate) use run::{explain, profile, run, summary};
 pub(crate) use seen::Seen;
 
 use crate::system::{NoSystemTables, SystemTables};

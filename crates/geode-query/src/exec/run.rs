@@ -3,12 +3,13 @@
 use super::composite::Composite;
 use super::cx::Cx;
 use super::output::to_value;
+use super::profile::{Counted, Profile};
 use super::{Context, Params};
 use crate::bind::Param;
 use crate::exec::graph::Graph;
 use crate::names::NameIndex;
 use crate::plan::access::Index;
-use crate::plan::explain::explain_query;
+use crate::plan::explain::{PlanNode, query_nodes};
 use crate::plan::logical::Plan;
 use crate::plan::matching::Statistics;
 use crate::plan::physical::{LoweredQuery, lower_query};
@@ -84,11 +85,19 @@ pub(crate) fn run(
     subqueries = lower_subqueries(plan, &mut cx)?;
     cx.subqueries = &subqueries;
     let query = lower_query(&plan.query, plan.writes, &mut cx)?;
-    let mut composite = Composite::new(&query, None);
-    while let Some(rows) = composite.next(&mut cx)? {
+    pull(&query, &mut cx, sink)
+}
+
+fn pull(
+    query: &LoweredQuery<'_>,
+    cx: &mut Cx<'_>,
+    sink: &mut dyn FnMut(Vec<Vec<Value>>) -> ControlFlow<()>,
+) -> Result<(), QueryError> {
+    let mut composite = Composite::new(query, None);
+    while let Some(rows) = composite.next(cx)? {
         let values = rows.iter().map(|row| {
             row.iter()
-                .map(|cell| to_value(cell, &cx))
+                .map(|cell| to_value(cell, cx))
                 .collect::<Result<Vec<_>, _>>()
         });
         let values = values.collect::<Result<Vec<_>, _>>()?;
@@ -112,27 +121,59 @@ fn lower_subqueries<'p>(plan: &'p Plan, cx: &mut Cx<'_>) -> Result<Vec<LoweredQu
         .collect()
 }
 
-/// The physical plan as text, for this graph.
+/// The physical plan for this graph, without running it.
 pub(crate) fn explain(
     plan: &Plan,
     wanted: &[Param],
     graph: &mut dyn Graph,
     params: &Params,
-) -> Result<String, QueryError> {
+) -> Result<Vec<PlanNode>, QueryError> {
     let context = Context::default();
     let mut cx = Cx::new(graph, &context, Source::new(""), &plan.names, wanted, params)?;
-    let mut out = String::new();
-    explain_query(
-        &lower_query(&plan.query, plan.writes, &mut cx)?,
+    let query = lower_query(&plan.query, plan.writes, &mut cx)?;
+    let subqueries = lower_subqueries(plan, &mut cx)?;
+    Ok(plan_nodes(plan, &query, &subqueries, None))
+}
+
+/// The physical plan with what each operator did. The rows of the result are made and dropped.
+pub(crate) fn profile(
+    plan: &Plan,
+    text: &str,
+    wanted: &[Param],
+    graph: &mut dyn Graph,
+    params: &Params,
+    context: &Context<'_>,
+) -> Result<Vec<PlanNode>, QueryError> {
+    let subqueries;
+    let mut counted = Counted::new(graph);
+    let mut cx = Cx::new(
+        &mut counted,
+        context,
+        Source::new(text),
         &plan.names,
-        0,
-        &mut out,
-    );
-    for (number, subquery) in lower_subqueries(plan, &mut cx)?.iter().enumerate() {
-        out.push_str(&format!("Subquery {number}\n"));
-        explain_query(subquery, &plan.names, 2, &mut out);
+        wanted,
+        params,
+    )?;
+    subqueries = lower_subqueries(plan, &mut cx)?;
+    cx.subqueries = &subqueries;
+    cx.profile = Some(Profile::default());
+    let query = lower_query(&plan.query, plan.writes, &mut cx)?;
+    pull(&query, &mut cx, &mut |_| ControlFlow::Continue(()))?;
+    Ok(plan_nodes(plan, &query, &subqueries, cx.profile.as_ref()))
+}
+
+fn plan_nodes(
+    plan: &Plan,
+    query: &LoweredQuery<'_>,
+    subqueries: &[LoweredQuery<'_>],
+    profile: Option<&Profile>,
+) -> Vec<PlanNode> {
+    let mut nodes = query_nodes(query, &plan.names, profile);
+    for (number, subquery) in subqueries.iter().enumerate() {
+        let within = query_nodes(subquery, &plan.names, profile);
+        nodes.push(PlanNode::title(format!("Subquery {number}"), within));
     }
-    Ok(out)
+    nodes
 }
 
 /// What the transaction has changed so far.

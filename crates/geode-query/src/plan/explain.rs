@@ -1,30 +1,118 @@
-//! A plan as text, one operator a line: what golden tests compare.
+//! A plan as a tree of operators, in the order in which rows pass them: as text, what golden tests compare, or as rows and JSON for users.
 
 use super::logical::{EdgeDirection, Step};
 use super::physical::{Arm, Expand, LoweredQuery, Op};
+use crate::exec::profile::{Account, Profile};
 use crate::names::{NameIndex, Names};
+use geode_types::Value;
 use std::fmt::Write;
 
-/// The operators in the order in which rows pass them.
-pub(crate) fn explain(ops: &[Op<'_>], names: &Names, indent: usize, out: &mut String) {
-    for op in ops {
-        let _ = writeln!(out, "{:indent$}{}", "", line(op, names));
-        match op {
-            Op::Optional { inner, .. } | Op::Merge { inner, .. } => explain(inner, names, indent + 2, out),
-            Op::Apply { query, .. } | Op::Feed { query, .. } => explain_query(query, names, indent + 2, out),
-            _ => {}
+/// An operator, or what stands between the operands of a union.
+pub(crate) struct PlanNode {
+    title: String,
+    /// What it did, when it was run.
+    account: Option<Account>,
+    children: Vec<PlanNode>,
+}
+
+/// The operators of a query.
+pub(crate) fn query_nodes(
+    query: &LoweredQuery<'_>,
+    names: &Names,
+    profile: Option<&Profile>,
+) -> Vec<PlanNode> {
+    let mut nodes = Vec::new();
+    for (at, (ops, _)) in query.parts.iter().enumerate() {
+        if let Some(operation) = query.operation.filter(|_| at > 0) {
+            nodes.push(PlanNode::title(operation.text().to_owned(), Vec::new()));
         }
+        nodes.extend(nodes_of(ops, names, profile));
+    }
+    nodes
+}
+
+fn nodes_of(ops: &[Op<'_>], names: &Names, profile: Option<&Profile>) -> Vec<PlanNode> {
+    let node = |op| PlanNode {
+        title: line(op, names),
+        account: profile.map(|profile| profile.of(op)),
+        children: match op {
+            Op::Optional { inner, .. } | Op::Merge { inner, .. } => nodes_of(inner, names, profile),
+            Op::Apply { query, .. } | Op::Feed { query, .. } => query_nodes(query, names, profile),
+            _ => Vec::new(),
+        },
+    };
+    ops.iter().map(node).collect()
+}
+
+impl PlanNode {
+    /// Something that is no operator.
+    pub(crate) fn title(title: String, children: Vec<Self>) -> Self {
+        Self {
+            title,
+            account: None,
+            children,
+        }
+    }
+
+    fn map(&self) -> Value {
+        let mut entries = Vec::new();
+        if !self.children.is_empty() {
+            entries.push((
+                "children".to_owned(),
+                Value::List(self.children.iter().map(Self::map).collect()),
+            ));
+        }
+        if let Some(account) = self.account {
+            let [rows, hits, time, memory] = figures(&account);
+            entries.push(("hits".to_owned(), hits));
+            entries.push(("memory_bytes".to_owned(), memory));
+            entries.push(("operator".to_owned(), self.title.as_str().into()));
+            entries.push(("rows".to_owned(), rows));
+            entries.push(("time_us".to_owned(), time));
+        } else {
+            entries.push(("operator".to_owned(), self.title.as_str().into()));
+        }
+        Value::Map(entries)
     }
 }
 
-/// The parts of a query, with what joins them between.
-pub(crate) fn explain_query(query: &LoweredQuery<'_>, names: &Names, indent: usize, out: &mut String) {
-    for (at, (ops, _)) in query.parts.iter().enumerate() {
-        if let Some(operation) = query.operation.filter(|_| at > 0) {
-            let _ = writeln!(out, "{:indent$}{}", "", operation.text());
-        }
-        explain(ops, names, indent, out);
+/// Rows, accesses, microseconds, bytes.
+fn figures(account: &Account) -> [Value; 4] {
+    let number = |figure: u128| Value::Int(i64::try_from(figure).unwrap_or(i64::MAX));
+    [
+        number(u128::from(account.rows)),
+        number(u128::from(account.hits)),
+        number(account.time.as_micros()),
+        number(account.memory as u128),
+    ]
+}
+
+/// One operator a line, those within another one deeper.
+pub(crate) fn text(nodes: &[PlanNode], indent: usize, out: &mut String) {
+    for node in nodes {
+        let _ = writeln!(out, "{:indent$}{}", "", node.title);
+        text(&node.children, indent + 2, out);
     }
+}
+
+/// One operator a row, with its figures if it was run.
+pub(crate) fn rows(nodes: &[PlanNode], indent: usize, profiled: bool, out: &mut Vec<Vec<Value>>) {
+    for node in nodes {
+        let mut row = vec![Value::String(format!("{:indent$}{}", "", node.title))];
+        if profiled {
+            match &node.account {
+                Some(account) => row.extend(figures(account)),
+                None => row.resize(5, Value::Null),
+            }
+        }
+        out.push(row);
+        rows(&node.children, indent + 2, profiled, out);
+    }
+}
+
+/// The whole tree as a JSON text.
+pub(crate) fn json(nodes: &[PlanNode]) -> String {
+    geode_types::to_json(&Value::List(nodes.iter().map(PlanNode::map).collect())).to_string()
 }
 
 fn name(names: &Names, index: NameIndex) -> &str {

@@ -174,3 +174,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_profile_says_how_many_rows_each_operator_gave() {
+    let db = people(&["CREATE INDEX by_age FOR (n:Person) ON (n.age)"]);
+    let text =
+        "PROFILE MATCH (n:Person {age: 7}) OPTIONAL MATCH (n)-->(m) RETURN n.name AS name, m ORDER BY name";
+    let answer = db.run(text, &Params::new()).unwrap();
+    assert_eq!(
+        answer.columns,
+        ["operator", "rows", "hits", "time_us", "memory_bytes"]
+    );
+    let row = |operator: &str| {
+        let mut rows = answer.rows.iter();
+        rows.find(|row| row[0] == Value::from(operator))
+            .unwrap_or_else(|| panic!("{operator}: {:?}", answer.rows))
+    };
+    assert_eq!(row("IndexSeek 0 by_age")[1], Value::Int(4));
+    assert_eq!(row("Optional")[1], Value::Int(4));
+    assert!(matches!(row("Sort")[4], Value::Int(held) if held > 0));
+    assert!(matches!(row("  Expand 0-[2]->1")[2], Value::Int(hits) if hits >= 4));
+    let json = db
+        .run(&text.replace("PROFILE", "PROFILE JSON"), &Params::new())
+        .unwrap();
+    assert!(matches!(&json.rows[0][0], Value::String(text) if text.contains("\"children\":[")));
+}
