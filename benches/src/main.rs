@@ -12,6 +12,7 @@ mod instructions;
 mod memory;
 mod process;
 mod s3;
+mod social;
 mod write;
 
 use anyhow::{Context, Result, bail};
@@ -21,10 +22,13 @@ fn main() -> Result<()> {
     match arguments.next().as_deref() {
         Some("write") => write::run(&arguments.collect::<Vec<_>>()),
         Some("graph-small") => graph::run(&arguments.collect::<Vec<_>>()),
+        Some("social") => social::run(&arguments.collect::<Vec<_>>()),
         Some("instructions") => instructions::run(),
         Some("memory") => memory::run(&arguments.collect::<Vec<_>>()),
         Some("backup") => backup::run(&arguments.collect::<Vec<_>>()),
-        other => bail!("which benchmark? write, instructions, graph-small, memory or backup; not {other:?}"),
+        other => bail!(
+            "which benchmark? write, instructions, graph-small, social, memory or backup; not {other:?}"
+        ),
     }
 }
 

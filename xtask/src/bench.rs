@@ -20,7 +20,7 @@ pub(crate) fn run(name: &str, arguments: &[String]) -> Result<()> {
                 .env("ETCD", tools::ensure(Tool::Etcd)?)
                 .env("ETCDLOAD", tools::ensure(Tool::Etcdload)?);
         }
-        "graph-small" => {
+        "graph-small" | "social" => {
             let peers = peers::ensure()?;
             bench
                 .env("PEER_PYTHON", peers.python)

@@ -64,7 +64,7 @@ enum Task {
     Faults,
     /// Geode beside a peer, in ratios.
     Bench {
-        /// Which: write, graph-small, memory.
+        /// Which: write, graph-small, social, memory.
         name: String,
         /// Its arguments.
         arguments: Vec<String>,

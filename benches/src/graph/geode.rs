@@ -118,7 +118,7 @@ impl Geode {
     /// The leader's store.
     fn size(&self) -> Result<pages::Size> {
         let folder = self.members.data(self.members.leader());
-        let found = find(folder, "data.mdb")?;
+        let found = pages::find(folder, "data.mdb")?;
         pages::size(&found.with_context(|| format!("no data.mdb below {}", folder.display()))?)
     }
 
@@ -179,19 +179,4 @@ async fn insert(client: Client, batches: Arc<Vec<Vec<Value>>>, next: Arc<AtomicU
         );
     }
     Ok(())
-}
-
-/// A file of this name below a folder.
-fn find(folder: &std::path::Path, name: &str) -> Result<Option<std::path::PathBuf>> {
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            if let Some(found) = find(&path, name)? {
-                return Ok(Some(found));
-            }
-        } else if path.file_name().is_some_and(|file| file == name) {
-            return Ok(Some(path));
-        }
-    }
-    Ok(None)
 }

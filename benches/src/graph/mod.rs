@@ -4,7 +4,7 @@
 
 mod data;
 mod geode;
-mod pages;
+pub(crate) mod pages;
 mod peer;
 
 use crate::figures::Median;
@@ -12,7 +12,7 @@ use crate::goals::{Better, Goals};
 use anyhow::{Context, Result, ensure};
 use data::Data;
 use geode::{Geode, GeodeLoaded};
-use peer::Peer;
+pub(crate) use peer::Peer;
 use std::fmt::Write;
 
 const NODES: u32 = 100_000;

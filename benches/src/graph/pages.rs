@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const PAGE: u64 = 4096;
 const PAGE_HEADER: usize = 16;
@@ -68,4 +68,19 @@ fn pages_of(table: &[u8]) -> u64 {
 fn number(bytes: &[u8], at: usize, length: usize) -> u64 {
     let digits = bytes[at..at + length].iter().rev();
     digits.fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+/// A file of this name below a folder.
+pub(crate) fn find(folder: &Path, name: &str) -> Result<Option<PathBuf>> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            if let Some(found) = find(&path, name)? {
+                return Ok(Some(found));
+            }
+        } else if path.file_name().is_some_and(|file| file == name) {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
 }

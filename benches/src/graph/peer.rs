@@ -49,7 +49,8 @@ impl Peer {
         serde_json::from_str(&line).with_context(|| format!("{} said {line:?}", self.name))
     }
 
-    fn ask(&mut self, request: &Value) -> Result<Value> {
+    /// Sends a request and waits for its answer.
+    pub(crate) fn ask(&mut self, request: &Value) -> Result<Value> {
         let to = self.to.as_mut().context("its input is piped")?;
         writeln!(to, "{request}").with_context(|| format!("{} reads", self.name))?;
         self.hear()

@@ -40,10 +40,11 @@ impl Parser<'_> {
     }
 
     fn explain_command(&mut self) -> Option<ExplainCommand> {
-        let profile = self.eat_keyword("PROFILE");
-        if !profile && !self.eat_keyword("EXPLAIN") {
+        let profile = self.at_keyword("PROFILE");
+        if !profile && !self.at_keyword("EXPLAIN") {
             return None;
         }
+        self.advance();
         let json = self.eat_keyword("JSON");
         Some(ExplainCommand { profile, json })
     }
