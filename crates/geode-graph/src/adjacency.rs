@@ -143,6 +143,41 @@ pub(crate) fn visit(
     })
 }
 
+/// Calls `each` with the edges between two nodes, as the first one has them. Only the blocks are read that can hold them.
+pub(crate) fn between(
+    read: &impl Reader,
+    (node, other): (NodeId, NodeId),
+    direction: Direction,
+    types: &[u32],
+    mut each: impl FnMut(Adjacent),
+) -> Result<()> {
+    let both = direction == Direction::Both;
+    ranges(node, direction, Some(types), |list| {
+        for entry in read.range(&list.id(other.0), Some(&list.end()))? {
+            let (key, value) = entry?;
+            let at = BlockKey::parse(key)?;
+            let (outgoing, edge_type) = (at.outgoing, at.edge_type);
+            let mut last = 0;
+            block::visit(value, |(found, edge)| {
+                last = found;
+                if found == other.0 && !(both && !outgoing && other == node) {
+                    each(Adjacent {
+                        edge: EdgeId(edge),
+                        edge_type,
+                        other,
+                        outgoing,
+                    });
+                }
+            })
+            .map_err(|_| damaged(node))?;
+            if last > other.0 {
+                break;
+            }
+        }
+        Ok(())
+    })
+}
+
 /// The number of edges of a node; a self loop counts once in each direction asked for.
 pub(crate) fn degree(
     read: &impl Reader,

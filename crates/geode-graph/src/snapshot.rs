@@ -143,6 +143,17 @@ impl<R: Reader> Snapshot<R> {
         adjacency::visit(&self.read, node, direction, types, each)
     }
 
+    /// Calls `each` with the edges of these types between two nodes, as the first one has them.
+    pub fn visit_between(
+        &self,
+        ends: (NodeId, NodeId),
+        direction: Direction,
+        types: &[u32],
+        each: impl FnMut(Adjacent),
+    ) -> Result<()> {
+        adjacency::between(&self.read, ends, direction, types, each)
+    }
+
     /// The number of edges of a node; for both directions a self loop counts twice.
     pub fn degree(&self, node: NodeId, direction: Direction, types: Option<&[u32]>) -> Result<u64> {
         adjacency::degree(&self.read, node, direction, types)

@@ -205,6 +205,40 @@ impl<R: ReadTxn> Transaction<R> {
         Ok(())
     }
 
+    /// Appends those edges that [`Transaction::expand`] would append and that lead to the other node. With types given, only the place where
+    /// they would be is read.
+    pub fn expand_to(
+        &self,
+        (node, other): (NodeId, NodeId),
+        direction: Direction,
+        types: Option<&[u32]>,
+        out: &mut Vec<Adjacent>,
+    ) -> Result<()> {
+        let Some(listed) = types else {
+            let start = out.len();
+            self.expand(node, direction, None, out)?;
+            let mut at = 0;
+            out.retain(|adjacent| {
+                at += 1;
+                at <= start || adjacent.other == other
+            });
+            return Ok(());
+        };
+        self.note_adjacency(node, direction, types);
+        self.snapshot
+            .visit_between((node, other), direction, listed, |adjacent| {
+                if !self.overlay.is_edge_deleted(adjacent.edge) {
+                    out.push(adjacent);
+                }
+            })?;
+        self.overlay.new_adjacent(node, direction, types, |adjacent| {
+            if adjacent.other == other {
+                out.push(adjacent);
+            }
+        });
+        Ok(())
+    }
+
     /// The number of edges that [`Transaction::expand`] would append.
     pub fn degree(&self, node: NodeId, direction: Direction, types: Option<&[u32]>) -> Result<u64> {
         if self.overlay.is_empty() && direction != Direction::Both {

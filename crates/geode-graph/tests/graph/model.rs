@@ -207,6 +207,18 @@ impl Model {
                 }
                 wanted.sort();
                 assert_eq!(found, wanted);
+                for other in self.nodes.keys() {
+                    let mut between = Vec::new();
+                    tx.expand_to((node, *other), direction, types, &mut between)
+                        .unwrap();
+                    between.sort();
+                    let wanted: Vec<_> = wanted
+                        .iter()
+                        .filter(|edge| edge.other == *other)
+                        .copied()
+                        .collect();
+                    assert_eq!(between, wanted);
+                }
             }
         }
     }

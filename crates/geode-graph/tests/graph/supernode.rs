@@ -42,6 +42,20 @@ fn hub<S: Store>(mut rig: Rig<S>, edges: u64, scatter: bool) {
     let others: Vec<u64> = list.iter().map(|adjacent| adjacent.other.0).collect();
     assert_eq!(others, (first..first + edges).collect::<Vec<_>>());
 
+    for other in [
+        first,
+        first + 1,
+        first + edges / 2,
+        first + edges - 1,
+        first + edges,
+    ] {
+        let mut between = Vec::new();
+        let ends = (hub, NodeId(other));
+        rig.view()
+            .expand_to(ends, Direction::Out, Some(&[1]), &mut between)
+            .unwrap();
+        assert_eq!(between.len(), usize::from(other < first + edges), "{other}");
+    }
     let keep = 50;
     let doomed: Vec<_> = list
         .iter()

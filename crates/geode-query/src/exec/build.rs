@@ -4,7 +4,7 @@ use super::apply::{Apply, Feed};
 use super::chain::{Chain, Operator};
 use super::collect::{Distinct, Group};
 use super::degree::degree;
-use super::expand::{Expansion, endpoints};
+use super::expand::{Expansion, between, endpoints};
 use super::index::IndexSeek;
 use super::intersect::Intersection;
 use super::merge::merge;
@@ -32,6 +32,7 @@ fn operator<'p>(op: &'p Op<'p>, widths: &[usize]) -> Box<dyn Operator + 'p> {
         Op::Seek { slot, id } => Box::new(seek(*slot, id)),
         Op::IndexSeek { slot, seek } => Box::new(IndexSeek::new(*slot, seek)),
         Op::Scan { slot, label } => Box::new(Scan::new(*slot, *label)),
+        Op::Expand(spec) if spec.to_bound => Box::new(between(spec.clone())),
         Op::Expand(spec) => Box::new(Expansion::new(spec.clone())),
         Op::Repeat(spec) => super::repeat::repeat(spec),
         Op::EachEdge {

@@ -75,13 +75,6 @@ impl<'p> Expansion<'p> {
         self.adjacent.clear();
         self.next = 0;
     }
-
-    fn fits(&self, row: &[Datum], adjacent: &Adjacent, cx: &mut Cx<'_>) -> Result<bool, QueryError> {
-        if self.spec.to_bound && node_of(&row[self.spec.to]) != Some(adjacent.other) {
-            return Ok(false);
-        }
-        fits_edge(row, &self.spec.distinct_from, self.spec.test, adjacent, cx)
-    }
 }
 
 impl Operator for Expansion<'_> {
@@ -122,7 +115,7 @@ impl Operator for Expansion<'_> {
                 }
                 let adjacent = self.adjacent[range.start + self.next];
                 self.next += 1;
-                if self.fits(row, &adjacent, cx)? {
+                if fits_edge(row, &self.spec.distinct_from, self.spec.test, &adjacent, cx)? {
                     let target = out.push(row);
                     target[self.spec.edge] = edge_datum(&adjacent);
                     target[self.spec.to] = Datum::Node(adjacent.other);
@@ -172,6 +165,30 @@ pub(super) fn is_taken(row: &[Datum], slots: &[usize], edge: u64) -> bool {
     slots.iter().any(|slot| match &row[*slot] {
         Datum::List(chain) => chain.iter().any(is),
         other => is(other),
+    })
+}
+
+/// Edges between nodes that are both known: each row looks where they would be.
+pub(super) fn between(spec: Expand<'_>) -> impl Operator + '_ {
+    RowWise(move |rows: Rows, cx: &mut Cx<'_>| {
+        let types = cx.types(spec.types)?;
+        let direction = spec.direction.of_graph();
+        let mut out = Rows::new(rows.width());
+        let mut found = Vec::new();
+        for row in rows.iter() {
+            let (Some(from), Some(to)) = (node_of(&row[spec.from]), node_of(&row[spec.to])) else {
+                continue;
+            };
+            found.clear();
+            cx.graph
+                .expand_to((from, to), direction, types.as_deref(), &mut found)?;
+            for adjacent in &found {
+                if fits_edge(row, &spec.distinct_from, spec.test, adjacent, cx)? {
+                    out.push(row)[spec.edge] = edge_datum(adjacent);
+                }
+            }
+        }
+        Ok(out)
     })
 }
 

@@ -39,6 +39,13 @@ pub(crate) trait Graph {
         types: Option<&[u32]>,
         out: &mut Vec<Adjacent>,
     ) -> Result<()>;
+    fn expand_to(
+        &self,
+        ends: (NodeId, NodeId),
+        direction: Direction,
+        types: Option<&[u32]>,
+        out: &mut Vec<Adjacent>,
+    ) -> Result<()>;
     fn degree(&self, node: NodeId, direction: Direction, types: Option<&[u32]>) -> Result<u64>;
     fn scan_nodes(
         &self,
@@ -145,6 +152,16 @@ impl<R: ReadTxn> Graph for Transaction<R> {
         out: &mut Vec<NodeId>,
     ) -> Result<()> {
         Ok(self.scan_nodes(label, after, limit, out)?)
+    }
+
+    fn expand_to(
+        &self,
+        ends: (NodeId, NodeId),
+        direction: Direction,
+        types: Option<&[u32]>,
+        out: &mut Vec<Adjacent>,
+    ) -> Result<()> {
+        Ok(self.expand_to(ends, direction, types, out)?)
     }
 
     fn degree(&self, node: NodeId, direction: Direction, types: Option<&[u32]>) -> Result<u64> {

@@ -162,6 +162,16 @@ impl Graph for Counted<'_> {
         Ok(())
     }
 
+    fn expand_to(
+        &self,
+        ends: (NodeId, NodeId),
+        direction: Direction,
+        types: Option<&[u32]>,
+        out: &mut Vec<Adjacent>,
+    ) -> Asked<()> {
+        self.hit(1).expand_to(ends, direction, types, out)
+    }
+
     fn degree(&self, node: NodeId, direction: Direction, types: Option<&[u32]>) -> Asked<u64> {
         self.hit(1).degree(node, direction, types)
     }

@@ -22,6 +22,15 @@ pub(crate) struct Seek<'p> {
     pub last: LastKey<'p>,
 }
 
+impl Seek<'_> {
+    /// Whether it gives one node at most.
+    pub(crate) fn is_unique(&self) -> bool {
+        self.rule.is_unique()
+            && self.equal.len() == self.rule.keys.len()
+            && self.equal.iter().all(|(_, is_list)| !is_list)
+    }
+}
+
 /// What is asked of the key behind those.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum LastKey<'p> {

@@ -1,6 +1,6 @@
 //! The order in which a pattern is matched: greedily the step that multiplies rows least, by the counts of labels and types.
 //!
-//! Known nodes and edges come first; then nodes whose number is given; then edges whose two ends are known, then the edge with the
+//! Known nodes and edges come first; then nodes whose number is given, or a value that no other has; then edges whose two ends are known, then the edge with the
 //! fewest expected neighbours; only when nothing is connected to what is known is an index looked into or a label scanned, whichever
 //! gives fewer nodes. Every predicate is
 //! applied as soon as its variables are filled. Within one MATCH an edge is matched once (openCypher's rule, GQL's DIFFERENT EDGES).
@@ -178,6 +178,9 @@ impl<'p> Ordering<'p> {
         if let Some((node, id)) = self.seekable() {
             return Some(Next::Seek(node, id));
         }
+        if let Some((node, seek)) = self.unique() {
+            return Some(Next::Index(node, seek));
+        }
         let edges = self
             .pattern
             .edges
@@ -193,6 +196,16 @@ impl<'p> Ordering<'p> {
         costed
             .min_by(|left, right| left.0.total_cmp(&right.0))
             .map(|(_, next)| next)
+    }
+
+    /// A node that is not known yet but of which an index has one at most: known ends make edges cheap.
+    fn unique(&self) -> Option<(usize, Seek<'p>)> {
+        let nodes = (0..self.pattern.nodes.len()).filter(|at| !self.bound[*at]);
+        let mut seeks = nodes.filter_map(|at| match self.start_at(at) {
+            (_, Next::Index(at, seek)) => Some((at, seek)),
+            _ => None,
+        });
+        seeks.find(|(_, seek)| seek.is_unique())
     }
 
     /// How a node is found when nothing leads to it, and what that costs: the nodes read, and those that go on.

@@ -199,3 +199,19 @@ fn a_profile_says_how_many_rows_each_operator_gave() {
         .unwrap();
     assert!(matches!(&json.rows[0][0], Value::String(text) if text.contains("\"children\":[")));
 }
+
+#[test]
+fn a_common_neighbour_of_two_looked_up_nodes_is_found_from_both_sides() {
+    let db = people(&["CREATE CONSTRAINT by_id FOR (n:Person) REQUIRE n.id IS UNIQUE"]);
+    let edges =
+        "MATCH (a:Person), (b:Person) WHERE b.id = a.id % 7 OR b.id = a.id % 3 + 1 INSERT (a)-[:KNOWS]->(b)";
+    db.run(edges, &Params::new()).unwrap();
+    let text =
+        "MATCH (a:Person {id: 9})-[:KNOWS]->(x)<-[:KNOWS]-(b:Person {id: 16}) RETURN x.id AS id ORDER BY id";
+    let plan = plan(&db, text);
+    assert!(plan.contains("Intersect"), "{plan}");
+    let apart = "MATCH (a:Person {id: 9})-[:KNOWS]->(x) MATCH (x)<-[:KNOWS]-(b:Person) WHERE b.id + 0 = 16 RETURN x.id AS id ORDER BY id";
+    let rows = |text: &str| db.run(text, &Params::new()).unwrap().rows;
+    assert_eq!(rows(text), rows(apart));
+    assert_eq!(rows(text), [[Value::Int(2)]]);
+}
