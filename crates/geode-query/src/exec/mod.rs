@@ -15,6 +15,7 @@ mod expand;
 mod graph;
 mod index;
 mod intersect;
+mod meet;
 mod merge;
 mod optional;
 mod output;

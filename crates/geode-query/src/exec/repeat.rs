@@ -11,6 +11,7 @@ use super::shortest::Shortest;
 use crate::datum::{Datum, EdgeDatum, PathDatum};
 use crate::error;
 use crate::expr::Expr;
+use crate::plan::logical::EdgeDirection;
 use crate::plan::physical::Repeat;
 use geode_gql::ast::PathSearch;
 use geode_graph::Adjacent;
@@ -125,14 +126,39 @@ impl<'p> Follow<'p> {
         taken: usize,
         cx: &mut Cx<'_>,
     ) -> Result<Vec<Adjacent>, QueryError> {
-        let mut edges = Vec::new();
-        let expand = &self.spec.expand;
-        cx.graph.expand(
+        self.read(node, taken, self.spec.expand.direction, cx)
+    }
+
+    /// The edges that a chain may have at a node, in its direction or against it, when no edge is known.
+    pub(super) fn edges_of(
+        &mut self,
+        node: NodeId,
+        backwards: bool,
+        cx: &mut Cx<'_>,
+    ) -> Result<Vec<Adjacent>, QueryError> {
+        let direction = self.spec.expand.direction;
+        self.read(
             node,
-            expand.direction.of_graph(),
-            self.types.as_deref(),
-            &mut edges,
-        )?;
+            0,
+            if backwards {
+                direction.reversed()
+            } else {
+                direction
+            },
+            cx,
+        )
+    }
+
+    fn read(
+        &mut self,
+        node: NodeId,
+        taken: usize,
+        direction: EdgeDirection,
+        cx: &mut Cx<'_>,
+    ) -> Result<Vec<Adjacent>, QueryError> {
+        let mut edges = Vec::new();
+        cx.graph
+            .expand(node, direction.of_graph(), self.types.as_deref(), &mut edges)?;
         self.since_check += edges.len() + 1;
         if self.since_check >= EDGES_BETWEEN_CHECKS {
             self.since_check = 0;

@@ -1,6 +1,6 @@
 //! Shortest chains of edges, by breadth-first search.
 //!
-//! One shortest path, or all of them, need each node once: [`Levels`] remembers by which edges it was first reached. More than one length
+//! One shortest path between two known nodes is searched from both of them ([`super::meet`]). Others, or all of them, need each node once: [`Levels`] remembers by which edges it was first reached. More than one length
 //! (`SHORTEST 3`), a least length of two, or an undirected way back to the start have no such short cut, because the shortest *trail* is
 //! asked for: [`Trails`] lengthens trails level by level. Both account for what they keep.
 
@@ -92,7 +92,14 @@ fn search(follow: &mut Follow<'_>, cx: &mut Cx<'_>) -> Result<VecDeque<Found>, Q
     let directed = follow.spec.expand.direction != EdgeDirection::Both;
     let returns = min == 1 && follow.may_end(start);
     let mut held = Held::default();
-    let found = if single && follow.known.is_none() && min <= 1 {
+    let two_ends = match follow.target() {
+        Some(target) if target != start && min <= 1 && follow.known.is_none() => Some((start, target)),
+        _ => None,
+    };
+    let found = if let (PathSearch::Shortest(1), Some(ends)) = (follow.spec.search, two_ends) {
+        let path = super::meet::shortest(follow, ends, max, &mut held, cx)?;
+        path.map(|edges| (edges, ends.1)).into_iter().collect()
+    } else if single && follow.known.is_none() && min <= 1 {
         let mut found = Levels::default().run(follow, start, &mut held, cx)?;
         if returns && !directed && !follow.spec.walk {
             // The way back to the start, without which the others are whole.
@@ -117,12 +124,12 @@ fn search(follow: &mut Follow<'_>, cx: &mut Cx<'_>) -> Result<VecDeque<Found>, Q
 
 /// Memory that a search has accounted for.
 #[derive(Default)]
-struct Held {
+pub(super) struct Held {
     bytes: usize,
 }
 
 impl Held {
-    fn add(&mut self, bytes: usize, cx: &mut Cx<'_>) -> Result<(), QueryError> {
+    pub(super) fn add(&mut self, bytes: usize, cx: &mut Cx<'_>) -> Result<(), QueryError> {
         self.bytes += bytes;
         cx.hold(0, bytes)
     }

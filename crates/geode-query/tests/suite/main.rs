@@ -2,5 +2,6 @@
 
 mod indexes;
 mod limits;
+mod paths;
 mod scenarios;
 mod support;
