@@ -4,7 +4,9 @@ use crate::datum::Datum;
 use crate::function::Function;
 use crate::names::NameIndex;
 use geode_gql::Span;
-use geode_gql::ast::{BinaryOp, CompareOp, LogicalOp, NormalForm, Quantification, StringOp, SubqueryKind, ValueType};
+use geode_gql::ast::{
+    BinaryOp, CompareOp, LogicalOp, NormalForm, Quantification, StringOp, SubqueryKind, ValueType,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

@@ -16,6 +16,7 @@ mod optional;
 mod output;
 mod procedure;
 mod repeat;
+mod repeat_path;
 mod rows;
 mod rowwise;
 mod run;

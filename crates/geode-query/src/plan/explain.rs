@@ -11,6 +11,7 @@ pub(crate) fn explain(ops: &[Op<'_>], names: &Names, indent: usize, out: &mut St
         let _ = writeln!(out, "{:indent$}{}", "", line(op, names));
         match op {
             Op::Optional { inner, .. } | Op::Merge { inner, .. } => explain(inner, names, indent + 2, out),
+            Op::RepeatPath(repeat) => explain_query(&repeat.query, names, indent + 2, out),
             Op::Apply { query, .. } | Op::Feed { query, .. } => explain_query(query, names, indent + 2, out),
             _ => {}
         }
@@ -58,6 +59,7 @@ fn line(op: &Op<'_>, names: &Names) -> String {
             },
             edge(&repeat.expand, names)
         ),
+        Op::RepeatPath(repeat) => format!("RepeatPath {}", edge(&repeat.expand, names)),
         Op::EachEdge { slot, .. } => format!("EachEdge {slot}"),
         Op::Endpoints(expand) => format!("Endpoints {}", edge(expand, names)),
         Op::Labels { slot, .. } => format!("Labels {slot}"),
