@@ -10,6 +10,9 @@ use crate::plan::logical::{EdgeDirection, EdgeTerm, Group, QueryPlan, Repeat, St
 use crate::types::Type;
 use geode_gql::ast::{EdgePattern, Mentions, Name, PathGroup, PathMode, PathPattern, PathSearch};
 
+/// The plan of one repetition, and the types of its variables.
+type Repetition = (QueryPlan, Vec<Type>);
+
 impl Binder<'_> {
     /// Shortest paths are looked for along one edge or chain of edges, and of several only trails.
     pub(super) fn check_search(&self, pattern: &PathPattern) -> Bound<()> {
@@ -189,7 +192,7 @@ impl Binder<'_> {
         group: &PathGroup,
         variables: &[&Name],
         repeatable: bool,
-    ) -> Bound<(Vec<Expr>, (QueryPlan, Vec<Type>))> {
+    ) -> Bound<(Vec<Expr>, Repetition)> {
         let mut mentions = Mentions::default();
         mentions.pattern(&group.pattern);
         group
@@ -239,7 +242,7 @@ impl Binder<'_> {
         building: Building<'e>,
         end: &str,
         variables: &[&Name],
-    ) -> Bound<(QueryPlan, Vec<Type>)> {
+    ) -> Bound<Repetition> {
         self.begin();
         let matched = self.pattern(std::slice::from_ref(pattern), building, pattern.span)?;
         self.step(Step::Match(Box::new(matched)));
