@@ -134,7 +134,10 @@ fn a_syntax_error_says_what_was_found_where_and_what_was_expected() {
 #[test]
 fn what_is_not_offered_is_refused_by_name() {
     let cases = [
-        ("MATCH ((a)-[:T]->(b)) RETURN a", "parenthesised path pattern"),
+        (
+            "MATCH (a) ((b)-[:T]->(c)) RETURN a",
+            "a node beside a path in parentheses",
+        ),
         ("MATCH ()-[e]->() RETURN e IS DIRECTED", "IS DIRECTED"),
         ("CREATE GRAPH g", "CREATE GRAPH"),
         ("DROP GRAPH g", "DROP"),

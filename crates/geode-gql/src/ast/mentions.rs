@@ -97,6 +97,12 @@ impl<'a> Mentions<'a> {
         exprs.into_iter().for_each(|expr| self.expr(expr));
     }
 
+    fn patterns(&mut self, patterns: &'a [PathPattern]) {
+        for pattern in patterns {
+            self.pattern(pattern);
+        }
+    }
+
     /// Adds those of a pattern.
     pub fn pattern(&mut self, pattern: &'a PathPattern) {
         self.names
@@ -107,6 +113,10 @@ impl<'a> Mentions<'a> {
             self.all(node.properties.iter().chain(&node.condition));
         }
         for (edge, _) in &pattern.steps {
+            if let Some(group) = &edge.group {
+                self.pattern(&group.pattern);
+                self.all(&group.condition);
+            }
             self.names
                 .extend(edge.variable.as_ref().map(|name| name.text.as_str()));
             self.all(edge.properties.iter().chain(&edge.condition));
@@ -129,7 +139,7 @@ impl<'a> Mentions<'a> {
             ClauseKind::Match {
                 patterns, condition, ..
             } => {
-                patterns.iter().for_each(|pattern| self.pattern(pattern));
+                self.patterns(patterns);
                 self.all(condition);
             }
             ClauseKind::Filter(condition) => self.expr(condition),
@@ -149,7 +159,7 @@ impl<'a> Mentions<'a> {
                 self.query(query);
             }
             ClauseKind::Composite(query) => self.query(query),
-            ClauseKind::Insert(patterns) => patterns.iter().for_each(|pattern| self.pattern(pattern)),
+            ClauseKind::Insert(patterns) => self.patterns(patterns),
             ClauseKind::Merge {
                 pattern,
                 on_create,

@@ -14,7 +14,7 @@ pub use expr::{
 };
 pub use mentions::Mentions;
 pub use pattern::{
-    Direction, EdgePattern, LabelExpr, NodePattern, PathMode, PathPattern, PathSearch, Quantifier,
+    Direction, EdgePattern, LabelExpr, NodePattern, PathGroup, PathMode, PathPattern, PathSearch, Quantifier,
 };
 pub use schema::{RuleDefinition, RuleKind, SchemaCommand};
 pub use types::ValueType;

@@ -67,9 +67,11 @@ pub struct NodePattern {
     pub span: Span,
 }
 
-/// `-[e:TYPE {key: value} WHERE condition]->` with an optional quantifier.
+/// `-[e:TYPE {key: value} WHERE condition]->` with an optional quantifier, or in its place a path in parentheses with one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EdgePattern {
+    /// The path in parentheses, which has no variable, labels, properties and condition of its own.
+    pub group: Option<Box<PathGroup>>,
     /// The variable.
     pub variable: Option<Name>,
     /// Which way.
@@ -84,6 +86,15 @@ pub struct EdgePattern {
     pub quantifier: Option<Quantifier>,
     /// Where.
     pub span: Span,
+}
+
+/// `((a)-[e]->(b) WHERE condition)`: a path that is repeated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PathGroup {
+    /// The path.
+    pub pattern: PathPattern,
+    /// What holds of each of its repetitions.
+    pub condition: Option<Expr>,
 }
 
 /// Which way an edge pattern points, read from left to right.

@@ -1,17 +1,19 @@
 //! Tokens → syntax tree, by recursive descent with precedence climbing for expressions.
 //!
 //! This file is the machinery that the rules share: looking ahead, remembering what would have been accepted, saying so when nothing
-//! fits, and the nesting limit. The rules live in `statement`, `clause` and `call`, `write`, `projection`, `pattern`, `expr` and `primary`.
+//! fits, and the nesting limit. The rules live in `statement`, `clause` and `call`, `write`, `projection`, `path`, `pattern`, `expr` and `primary`.
 
 mod call;
 mod clause;
 mod expr;
+mod path;
 mod pattern;
 mod primary;
 mod projection;
 mod schema;
 mod special;
 mod statement;
+mod subquery;
 mod types;
 mod words;
 mod write;

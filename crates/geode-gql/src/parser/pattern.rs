@@ -1,12 +1,10 @@
-//! Path patterns: nodes, edges, label expressions, quantifiers.
+//! What path patterns consist of: nodes, edges, label expressions, quantifiers.
 
 use super::{Expected, Parsed, Parser};
-use crate::ast::{
-    Direction, EdgePattern, Expr, ExprKind, LabelExpr, Name, NodePattern, PathMode, PathPattern, PathSearch,
-    Quantifier,
-};
+use crate::ast::{Direction, EdgePattern, Expr, ExprKind, LabelExpr, Name, NodePattern, Quantifier};
 use crate::token::{Sym, TokenKind};
 use crate::{Span, literal};
+use geode_types::QueryError;
 
 /// What stands between the brackets of an edge.
 #[derive(Default)]
@@ -19,178 +17,8 @@ struct Filler {
 }
 
 impl Parser<'_> {
-    pub(super) fn path_pattern(&mut self) -> Parsed<PathPattern> {
-        let start = self.span();
-        let mut variable = None;
-        if self.at_variable() && self.symbol_at(1, Sym::Equal) {
-            variable = Some(self.variable_name("a path's name")?);
-            self.advance();
-        }
-        let mut pattern = match self.shortest_path_function() {
-            Some(search) => self.shortest_path(search)?,
-            None => {
-                let (search, mode) = self.path_prefix()?;
-                self.refuse_parentheses()?;
-                PathPattern {
-                    search,
-                    mode,
-                    ..self.path_elements()?
-                }
-            }
-        };
-        pattern.variable = variable;
-        pattern.span = self.since(start);
-        Ok(pattern)
-    }
-
-    /// Nodes and the edges between them.
-    pub(super) fn path_elements(&mut self) -> Parsed<PathPattern> {
-        let start = self.span();
-        let first = self.node_pattern()?;
-        let mut steps = Vec::new();
-        while self.at_edge() {
-            let edge = self.edge_pattern()?;
-            steps.push((edge, self.node_pattern()?));
-        }
-        Ok(PathPattern {
-            variable: None,
-            search: PathSearch::Every,
-            mode: None,
-            start: first,
-            steps,
-            span: self.since(start),
-        })
-    }
-
-    /// `shortestPath(` and `allShortestPaths(`.
-    pub(super) fn shortest_path_function(&self) -> Option<PathSearch> {
-        let word = self.word_at(0).filter(|_| self.symbol_at(1, Sym::LParen))?;
-        if word.eq_ignore_ascii_case("shortestPath") {
-            Some(PathSearch::Shortest(1))
-        } else if word.eq_ignore_ascii_case("allShortestPaths") {
-            Some(PathSearch::ShortestGroups(1))
-        } else {
-            None
-        }
-    }
-
-    pub(super) fn shortest_path(&mut self, search: PathSearch) -> Parsed<PathPattern> {
-        self.advance();
-        self.advance();
-        let elements = self.path_elements()?;
-        self.expect_symbol(Sym::RParen)?;
-        Ok(PathPattern { search, ..elements })
-    }
-
-    /// `ALL`, `ANY`, `ANY 3`, `ANY SHORTEST`, `ALL SHORTEST`, `SHORTEST 2`, `SHORTEST 2 GROUPS`, each with a mode and `PATH` or `PATHS`
-    /// behind it, or a mode alone (ISO/IEC 39075, 16.6).
-    fn path_prefix(&mut self) -> Parsed<(PathSearch, Option<PathMode>)> {
-        if self.symbol_at(1, Sym::Equal) || self.at_symbol(Sym::LParen) {
-            return Ok((PathSearch::Every, None));
-        }
-        if self.eat_keyword("SHORTEST") {
-            let count = self.bound()?.unwrap_or(1);
-            let mode = self.path_mode();
-            let groups = self.eat_keyword("GROUPS") || self.eat_keyword("GROUP");
-            let search = if groups {
-                PathSearch::ShortestGroups(count)
-            } else {
-                PathSearch::Shortest(count)
-            };
-            return Ok((search, mode));
-        }
-        let search = if self.eat_keyword("ALL") {
-            if self.eat_keyword("SHORTEST") {
-                PathSearch::ShortestGroups(1)
-            } else {
-                PathSearch::Every
-            }
-        } else if self.eat_keyword("ANY") {
-            let shortest = self.eat_keyword("SHORTEST");
-            let count = if shortest { None } else { self.bound()? };
-            PathSearch::Shortest(count.unwrap_or(1))
-        } else {
-            PathSearch::Every
-        };
-        Ok((search, self.path_mode()))
-    }
-
-    /// `TRAIL PATHS` and its kin.
-    fn path_mode(&mut self) -> Option<PathMode> {
-        const MODES: [(&str, PathMode); 4] = [
-            ("WALK", PathMode::Walk),
-            ("TRAIL", PathMode::Trail),
-            ("SIMPLE", PathMode::Simple),
-            ("ACYCLIC", PathMode::Acyclic),
-        ];
-        let found = MODES.iter().find(|(word, _)| self.eat_keyword(word));
-        if !self.eat_keyword("PATHS") {
-            self.eat_keyword("PATH");
-        }
-        found.map(|(_, mode)| *mode)
-    }
-
-    fn refuse_parentheses(&mut self) -> Parsed<()> {
-        if self.at_symbol(Sym::LParen) && self.symbol_at(1, Sym::LParen) {
-            let instead = "write the pattern edge by edge: (a)-[:T]->()-[:T]->(b)";
-            return Err(self.not_supported(self.span(), "a parenthesised path pattern", instead));
-        }
-        Ok(())
-    }
-
-    /// Whether a pattern with at least one edge begins at the parenthesis that is `ahead` steps from here, and not an expression:
-    /// `(a)-[`, `(a)--(`, `(a)-->`, `(a)<-[`, `(:A {x: 1})-->`.
-    pub(super) fn pattern_begins_at(&self, ahead: usize) -> bool {
-        if !self.symbol_at(ahead, Sym::LParen) {
-            return false;
-        }
-        let mut at = ahead + 1;
-        if matches!(self.peek(at).kind, TokenKind::Word | TokenKind::QuotedName) {
-            at += 1;
-        }
-        let filled = matches!(
-            self.peek(at).kind,
-            TokenKind::Sym(Sym::RParen | Sym::Colon | Sym::LBrace) | TokenKind::Param
-        ) || ["IS", "WHERE"].iter().any(|word| self.keyword_at(at, word));
-        let Some(close) = filled.then(|| self.closing_parenthesis(at)).flatten() else {
-            return false;
-        };
-        let symbol = |offset: usize, symbol| self.symbol_at(close + offset, symbol);
-        match self.peek(close + 1).kind {
-            TokenKind::Sym(Sym::Minus) => {
-                let dashes = symbol(2, Sym::Minus) && (symbol(3, Sym::LParen) || symbol(3, Sym::Greater));
-                symbol(2, Sym::LBracket) || dashes || (symbol(2, Sym::Greater) && symbol(3, Sym::LParen))
-            }
-            TokenKind::Sym(Sym::Less) if symbol(2, Sym::Minus) => {
-                symbol(3, Sym::LBracket) || symbol(3, Sym::Minus)
-            }
-            TokenKind::Sym(Sym::Tilde) => symbol(2, Sym::LBracket),
-            _ => false,
-        }
-    }
-
-    /// How far ahead the parenthesis is closed that is open at `from` steps ahead.
-    fn closing_parenthesis(&self, from: usize) -> Option<usize> {
-        let mut depth = 0usize;
-        for at in from.. {
-            match self.peek(at).kind {
-                TokenKind::Sym(Sym::LParen | Sym::LBracket | Sym::LBrace) => depth += 1,
-                TokenKind::Sym(Sym::RParen) if depth == 0 => return Some(at),
-                TokenKind::Sym(Sym::RParen | Sym::RBracket | Sym::RBrace) => depth = depth.checked_sub(1)?,
-                TokenKind::End => return None,
-                _ => {}
-            }
-        }
-        None
-    }
-
-    fn node_pattern(&mut self) -> Parsed<NodePattern> {
-        let start = self.span();
-        if !self.at_symbol(Sym::LParen) {
-            self.expect_note(Expected::Thing("a node pattern such as (n)"));
-            return Err(self.unexpected());
-        }
-        self.advance();
+    pub(super) fn node_pattern(&mut self) -> Parsed<NodePattern> {
+        let start = self.advance().span;
         let filler = self.filler(false)?;
         self.expect_symbol(Sym::RParen)?;
         let Filler {
@@ -246,7 +74,7 @@ impl Parser<'_> {
     }
 
     /// Whether an edge begins here: `-`, `<-`, `~`, `<~`.
-    fn at_edge(&mut self) -> bool {
+    pub(super) fn at_edge(&mut self) -> bool {
         let left =
             self.at_symbol(Sym::Less) && (self.symbol_at(1, Sym::Minus) || self.symbol_at(1, Sym::Tilde));
         let found = left || self.at_symbol(Sym::Minus) || self.at_symbol(Sym::Tilde);
@@ -257,7 +85,7 @@ impl Parser<'_> {
         found
     }
 
-    fn edge_pattern(&mut self) -> Parsed<EdgePattern> {
+    pub(super) fn edge_pattern(&mut self) -> Parsed<EdgePattern> {
         let start = self.span();
         let left = self.eat_symbol(Sym::Less);
         let mut undirected = self.at_symbol(Sym::Tilde);
@@ -292,6 +120,7 @@ impl Parser<'_> {
             ..
         } = filler;
         Ok(EdgePattern {
+            group: None,
             variable,
             direction,
             labels,
@@ -379,7 +208,7 @@ impl Parser<'_> {
     }
 
     /// `{2}`, `{1,3}`, `*`, `+`, `?` after the edge.
-    fn postfix_quantifier(&mut self) -> Parsed<Option<Quantifier>> {
+    pub(super) fn postfix_quantifier(&mut self) -> Parsed<Option<Quantifier>> {
         let start = self.span();
         let (min, max) = match self.token().kind {
             TokenKind::Sym(Sym::Star) => (0, None),
@@ -410,7 +239,7 @@ impl Parser<'_> {
         }))
     }
 
-    fn bound(&mut self) -> Parsed<Option<u64>> {
+    pub(super) fn bound(&mut self) -> Parsed<Option<u64>> {
         let span = self.span();
         if self.token().kind != TokenKind::Int {
             return Ok(None);
@@ -446,7 +275,7 @@ fn one_or(mut parts: Vec<LabelExpr>, join: impl FnOnce(Vec<LabelExpr>) -> LabelE
 }
 
 /// A malformed range such as `[:LIKES..]` has its own name among the details.
-fn relationship_detail(mut error: geode_types::QueryError, typed: bool) -> geode_types::QueryError {
+fn relationship_detail(mut error: QueryError, typed: bool) -> QueryError {
     if typed {
         "InvalidRelationshipPattern".clone_into(&mut error.detail);
     }

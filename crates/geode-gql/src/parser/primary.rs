@@ -1,10 +1,7 @@
 //! What stands between operators: literals, variables, calls, CASE, lists, maps, and access to their parts.
 
 use super::{Expected, Parsed, Parser};
-use crate::ast::{
-    AccessStep, Clause, Expr, ExprKind, LinearQuery, Literal, Name, PathSearch, PatternComprehension,
-    Quantification, Query, SubqueryKind,
-};
+use crate::ast::{AccessStep, Expr, ExprKind, Literal, Name, Quantification};
 use crate::token::{Sym, TokenKind};
 use crate::{Span, literal};
 use geode_types::QueryError;
@@ -14,13 +11,6 @@ const QUANTIFICATIONS: &[(&str, Quantification)] = &[
     ("ANY", Quantification::Any),
     ("NONE", Quantification::None),
     ("SINGLE", Quantification::Single),
-];
-
-const SUBQUERIES: &[SubqueryKind] = &[
-    SubqueryKind::Exists,
-    SubqueryKind::Count,
-    SubqueryKind::Collect,
-    SubqueryKind::Value,
 ];
 
 impl Parser<'_> {
@@ -181,14 +171,6 @@ impl Parser<'_> {
         Ok(inner)
     }
 
-    fn pattern_expression(&mut self) -> Parsed<Expr> {
-        let pattern = self.nested(Self::path_elements)?;
-        Ok(Expr {
-            span: pattern.span,
-            kind: ExprKind::Pattern(Box::new(pattern)),
-        })
-    }
-
     fn list_or_comprehension(&mut self) -> Parsed<Expr> {
         let start = self.advance().span;
         if self.eat_symbol(Sym::RBracket) {
@@ -251,27 +233,6 @@ impl Parser<'_> {
             list,
             condition,
             result,
-        })
-    }
-
-    /// `[p = (a)-->(b) WHERE … | …]` behind its bracket.
-    fn pattern_comprehension(&mut self, start: Span) -> Parsed<Expr> {
-        let pattern = self.path_pattern()?;
-        let condition = if self.eat_keyword("WHERE") {
-            Some(self.expression()?)
-        } else {
-            None
-        };
-        self.expect_symbol(Sym::Bar)?;
-        let result = self.expression()?;
-        self.expect_symbol(Sym::RBracket)?;
-        Ok(Expr {
-            kind: ExprKind::PatternComprehension(Box::new(PatternComprehension {
-                pattern,
-                condition,
-                result,
-            })),
-            span: self.since(start),
         })
     }
 
@@ -365,84 +326,6 @@ impl Parser<'_> {
     /// `namespace.function(`: a word, a dot, a word, a parenthesis.
     fn namespaced_call(&self) -> bool {
         self.word_at(2).is_some() && self.symbol_at(3, Sym::LParen)
-    }
-
-    /// `shortestPath((a)-[*]-(b))` as a value: the path or null; `allShortestPaths(…)`: the list of them. What the comprehension of the
-    /// same pattern gives.
-    fn shortest_path_expression(&mut self, search: PathSearch) -> Parsed<Expr> {
-        // No name that can be written has a parenthesis in it.
-        const PATH: &str = "shortestPath()";
-        let start = self.span();
-        let mut pattern = self.shortest_path(search)?;
-        let span = self.since(start);
-        let (text, kind) = (PATH.to_owned(), ExprKind::Variable(PATH.to_owned()));
-        pattern.variable = Some(Name { text, span });
-        let comprehension = PatternComprehension {
-            pattern,
-            condition: None,
-            result: Expr { kind, span },
-        };
-        let kind = ExprKind::PatternComprehension(Box::new(comprehension));
-        let paths = Expr { kind, span };
-        if search != PathSearch::Shortest(1) {
-            return Ok(paths);
-        }
-        let first = Expr {
-            kind: ExprKind::Literal(Literal::Int(0)),
-            span,
-        };
-        Ok(Expr {
-            kind: ExprKind::Access(Box::new(paths), vec![AccessStep::Index(first)]),
-            span,
-        })
-    }
-
-    /// `EXISTS { … }` and its kin: a query, or as an abbreviation the patterns of one MATCH.
-    fn subquery(&mut self, kind: SubqueryKind) -> Parsed<Expr> {
-        let start = self.advance().span;
-        let close = if self.eat_symbol(Sym::LParen) {
-            Sym::RParen
-        } else {
-            self.expect_symbol(Sym::LBrace)?;
-            Sym::RBrace
-        };
-        let query = self.in_subquery(|parser| {
-            if parser.at_symbol(Sym::LParen) || (parser.at_variable() && parser.symbol_at(1, Sym::Equal)) {
-                parser.only_match()
-            } else {
-                parser.query()
-            }
-        })?;
-        self.expect_symbol(close)?;
-        Ok(Expr {
-            kind: ExprKind::Subquery(kind, Box::new(query)),
-            span: self.since(start),
-        })
-    }
-
-    /// The patterns and the condition of a MATCH whose keyword is left away.
-    fn only_match(&mut self) -> Parsed<Query> {
-        let start = self.span();
-        let kind = self.match_clause(false)?;
-        let span = self.since(start);
-        Ok(Query {
-            first: LinearQuery {
-                clauses: vec![Clause { kind, span }],
-                span,
-            },
-            rest: Vec::new(),
-        })
-    }
-
-    /// Which subquery begins here: a keyword and a brace, or `EXISTS (MATCH`.
-    fn at_subquery(&self) -> Option<SubqueryKind> {
-        let kind = SUBQUERIES.iter().find(|kind| self.at_keyword(kind.text()))?;
-        let braced = self.symbol_at(1, Sym::LBrace);
-        let exists = *kind == SubqueryKind::Exists && self.symbol_at(1, Sym::LParen);
-        let queried = ["MATCH", "OPTIONAL", "FOR", "CALL", "LET"]
-            .iter()
-            .any(|word| self.keyword_at(2, word));
-        (braced || (exists && queried && !self.symbol_at(3, Sym::RParen))).then_some(*kind)
     }
 
     fn case(&mut self) -> Parsed<Expr> {

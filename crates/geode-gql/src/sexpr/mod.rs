@@ -131,13 +131,6 @@ fn edge(edge: &EdgePattern) -> String {
         edge.properties.as_ref(),
         edge.condition.as_ref(),
     );
-    let (left, right) = match edge.direction {
-        Direction::Right => ("-", "->"),
-        Direction::Left => ("<-", "-"),
-        Direction::Any => ("-", "-"),
-        Direction::LeftOrRight => ("<-", "->"),
-        Direction::Undirected => ("~", "~"),
-    };
     let quantifier = edge.quantifier.map_or_else(String::new, |quantifier| {
         format!(
             "{{{},{}}}",
@@ -145,6 +138,18 @@ fn edge(edge: &EdgePattern) -> String {
             quantifier.max.map_or_else(String::new, |max| max.to_string())
         )
     });
+    if let Some(group) = &edge.group {
+        let mut parts = vec![path(&group.pattern)];
+        parts.extend(group.condition.iter().map(condition));
+        return format!("({}){quantifier}", parts.join(" "));
+    }
+    let (left, right) = match edge.direction {
+        Direction::Right => ("-", "->"),
+        Direction::Left => ("<-", "-"),
+        Direction::Any => ("-", "-"),
+        Direction::LeftOrRight => ("<-", "->"),
+        Direction::Undirected => ("~", "~"),
+    };
     format!("{left}[{inner}]{right}{quantifier}")
 }
 

@@ -4,6 +4,7 @@
 //! the catalog: an unknown label matches nothing, as GQL has it for open graphs, and is created by the first INSERT that names it.
 
 mod call;
+mod chain;
 mod env;
 mod expr;
 mod operators;

@@ -1,14 +1,14 @@
 //! MATCH: path patterns become a graph of node and edge terms with predicates.
 
+use super::chain::mode_test;
 use super::env::Env;
 use super::{Binder, Bound};
 use crate::expr::{Expr, LabelTest, Step as AccessStep};
-use crate::function::{self, Function};
-use crate::plan::logical::{EdgeDirection, EdgeTerm, Match, NodeTerm, Predicate, Repeat, Step};
+use crate::plan::logical::{EdgeDirection, EdgeTerm, Match, NodeTerm, Predicate, Step};
 use crate::types::{Type, TypeSet};
 use geode_gql::Span;
 use geode_gql::ast::{
-    self, CompareOp, Direction, EdgePattern, ExprKind, Name, NodePattern, PathMode, PathPattern, PathSearch,
+    self, CompareOp, Direction, EdgePattern, ExprKind, Name, NodePattern, PathMode, PathPattern,
 };
 use geode_graph::TokenKind;
 use geode_types::{ErrorClass, QueryError};
@@ -20,11 +20,11 @@ pub(super) const MAX_PATTERN_ELEMENTS: usize = 1000;
 /// A pattern while it is built.
 #[derive(Default)]
 pub(super) struct Building<'e> {
-    terms: Match,
+    pub terms: Match,
     /// Node terms of the variables of this pattern.
-    nodes: HashMap<String, usize>,
+    pub nodes: HashMap<String, usize>,
     /// Edge variables of this pattern.
-    edges: HashMap<String, Span>,
+    pub edges: HashMap<String, Span>,
     /// Property maps and conditions, bound when all variables are known.
     properties: Vec<(usize, &'e ast::Expr)>,
     conditions: Vec<&'e ast::Expr>,
@@ -145,34 +145,6 @@ impl Binder<'_> {
         Ok(())
     }
 
-    /// Shortest paths are looked for along one edge or chain of edges, and of several only trails.
-    fn check_search(&self, pattern: &PathPattern) -> Bound<()> {
-        let several = match pattern.search {
-            PathSearch::Every => return Ok(()),
-            PathSearch::Shortest(count) | PathSearch::ShortestGroups(count) => count > 1,
-        };
-        let longer = pattern
-            .steps
-            .iter()
-            .filter_map(|(edge, _)| edge.quantifier.as_ref())
-            .any(|quantifier| quantifier.min > 1);
-        let by_nodes = matches!(pattern.mode, Some(PathMode::Simple | PathMode::Acyclic));
-        let (what, instead) = if pattern.steps.len() != 1 {
-            (
-                "a search for shortest paths along several edge patterns",
-                "write one edge with a quantifier between two nodes: (a)-[:T]->*(b), in Cypher (a)-[:T*]->(b)",
-            )
-        } else if by_nodes && (several || longer) {
-            (
-                "a search for several or longer SIMPLE or ACYCLIC paths",
-                "search for one path of at least one edge, or for TRAIL paths",
-            )
-        } else {
-            return Ok(());
-        };
-        Err(geode_gql::not_supported(self.source, pattern.span, what, instead))
-    }
-
     fn node_term<'e>(&mut self, node: &'e NodePattern, building: &mut Building<'e>) -> Bound<usize> {
         let labels = node.labels.as_ref().map(|labels| self.label_test(labels));
         let known = node
@@ -236,6 +208,9 @@ impl Binder<'_> {
         (from, to): (usize, usize),
         building: &mut Building<'e>,
     ) -> Bound<usize> {
+        if let Some(group) = &edge.group {
+            return self.group_term(group, edge, (pattern, path), (from, to), building);
+        }
         let direction = match edge.direction {
             Direction::Right => EdgeDirection::Out,
             Direction::Left => EdgeDirection::In,
@@ -281,36 +256,6 @@ impl Binder<'_> {
         Ok(slot)
     }
 
-    /// How often the edge is followed; none is once.
-    fn repeat(&mut self, edge: &EdgePattern, search: PathSearch, walk: bool) -> Bound<Option<Box<Repeat>>> {
-        if edge.quantifier.is_none() && search == PathSearch::Every {
-            return Ok(None);
-        }
-        let bound = |bound: u64| usize::try_from(bound).unwrap_or(usize::MAX);
-        let (min, max) = edge.quantifier.as_ref().map_or((1, 1), |quantifier| {
-            (bound(quantifier.min), quantifier.max.map_or(usize::MAX, bound))
-        });
-        let ends = matches!(search, PathSearch::Shortest(1) | PathSearch::ShortestGroups(1)) && min <= 1;
-        if walk && max == usize::MAX && !ends {
-            let message = "a walk without an upper bound may never end";
-            return Err(self
-                .error(edge.span, "UnboundedWalk", message)
-                .hint("write TRAIL, SIMPLE, ACYCLIC or ANY SHORTEST before the path, or an upper bound"));
-        }
-        Ok(Some(Box::new(Repeat {
-            min,
-            max,
-            group: edge
-                .quantifier
-                .as_ref()
-                .is_some_and(|quantifier| !quantifier.question),
-            walk,
-            search,
-            element: self.new_slot(),
-            conditions: Vec::new(),
-        })))
-    }
-
     fn edge_slot(
         &mut self,
         name: Option<&Name>,
@@ -352,35 +297,11 @@ impl Binder<'_> {
         Ok((slot, false))
     }
 
-    /// Properties and conditions of a chain, asked of each of its edges: within them the variable is one edge.
-    fn chain_conditions(&mut self, edge: &EdgePattern, term: &mut EdgeTerm) -> Bound<()> {
-        let Some(repeat) = &mut term.repeat else {
-            return Ok(());
-        };
-        if let Some(properties) = &edge.properties {
-            repeat
-                .conditions
-                .extend(self.property_predicates(repeat.element, properties)?);
-        }
-        let Some(condition) = &edge.condition else {
-            return Ok(());
-        };
-        let list = edge.variable.as_ref().and_then(|name| {
-            let list = self.scope.get(&name.text).cloned();
-            self.scope.define(&name.text, repeat.element, Type::Edge);
-            list.map(|list| (name, list))
-        });
-        let bound = self.condition(condition, "WHERE");
-        if let Some((name, list)) = list {
-            self.scope.define(&name.text, list.slot, list.ty);
-        }
-        repeat
-            .conditions
-            .extend(bound?.into_conjuncts().into_iter().map(predicate));
-        Ok(())
-    }
-
-    fn property_predicates(&mut self, slot: usize, properties: &ast::Expr) -> Bound<Vec<Predicate>> {
+    pub(super) fn property_predicates(
+        &mut self,
+        slot: usize,
+        properties: &ast::Expr,
+    ) -> Bound<Vec<Predicate>> {
         let ExprKind::Map(entries) = &properties.kind else {
             let message = "a pattern to match names its properties: {key: value}";
             return Err(self
@@ -406,16 +327,7 @@ impl Binder<'_> {
     }
 }
 
-/// What a path of this mode must satisfy beyond taking no edge twice.
-fn mode_test(mode: PathMode) -> Option<&'static Function> {
-    match mode {
-        PathMode::Walk | PathMode::Trail => None,
-        PathMode::Simple => Some(&function::IS_SIMPLE),
-        PathMode::Acyclic => Some(&function::IS_ACYCLIC),
-    }
-}
-
-fn predicate(expr: Expr) -> Predicate {
+pub(super) fn predicate(expr: Expr) -> Predicate {
     Predicate {
         slots: expr.slots(),
         equality_on: equality_on(&expr),

@@ -34,6 +34,7 @@ fn operator<'p>(op: &'p Op<'p>, widths: &[usize]) -> Box<dyn Operator + 'p> {
         Op::Scan { slot, label } => Box::new(Scan::new(*slot, *label)),
         Op::Expand(spec) if spec.to_bound => Box::new(between(spec.clone())),
         Op::Expand(spec) => Box::new(Expansion::new(spec.clone())),
+        Op::RepeatPath(spec) => Box::new(super::repeat_path::RepeatPath::new(spec)),
         Op::Repeat(spec) => super::repeat::repeat(spec),
         Op::EachEdge {
             slot,

@@ -139,9 +139,9 @@ impl<'p> Composite<'p> {
                     .iter()
                     .all(|counts| counts.get(&key).is_some_and(|count| *count > 0));
                 if everywhere {
-                    others.iter_mut().for_each(|counts| {
+                    for counts in others {
                         take(counts, &key);
-                    });
+                    }
                 }
                 return Ok(everywhere);
             }

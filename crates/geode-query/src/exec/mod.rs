@@ -22,6 +22,7 @@ mod output;
 mod procedure;
 pub(crate) mod profile;
 mod repeat;
+mod repeat_path;
 mod rows;
 mod rowwise;
 mod run;

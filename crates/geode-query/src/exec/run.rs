@@ -80,9 +80,8 @@ pub(crate) fn run(
     context: &Context<'_>,
     sink: &mut dyn FnMut(Vec<Vec<Value>>) -> ControlFlow<()>,
 ) -> Result<(), QueryError> {
-    let subqueries;
     let mut cx = Cx::new(graph, context, Source::new(text), &plan.names, wanted, params)?;
-    subqueries = lower_subqueries(plan, &mut cx)?;
+    let subqueries = lower_subqueries(plan, &mut cx)?;
     cx.subqueries = &subqueries;
     let query = lower_query(&plan.query, plan.writes, &mut cx)?;
     pull(&query, &mut cx, sink)

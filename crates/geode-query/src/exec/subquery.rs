@@ -11,6 +11,9 @@ use geode_gql::ast::SubqueryKind;
 use geode_types::QueryError;
 use std::ops::ControlFlow;
 
+/// What becomes of a row, and whether there may be more.
+type Take<'t> = &'t mut dyn FnMut(&[Datum]) -> Result<ControlFlow<()>, QueryError>;
+
 /// The value of a subquery for a row.
 pub(super) fn value(subquery: &Subquery, row: &[Datum], cx: &mut Cx<'_>) -> Result<Datum, QueryError> {
     let mut imports = Vec::with_capacity(subquery.imports.len());
@@ -83,7 +86,7 @@ fn each_row(
     subquery: &Subquery,
     imports: &[Datum],
     cx: &mut Cx<'_>,
-    take: &mut dyn FnMut(&[Datum]) -> Result<ControlFlow<()>, QueryError>,
+    take: Take<'_>,
 ) -> Result<(), QueryError> {
     let Some(lowered) = cx.subqueries.get(subquery.plan) else {
         return Ok(());

@@ -37,6 +37,7 @@ fn nodes_of(ops: &[Op<'_>], names: &Names, profile: Option<&Profile>) -> Vec<Pla
         account: profile.map(|profile| profile.of(op)),
         children: match op {
             Op::Optional { inner, .. } | Op::Merge { inner, .. } => nodes_of(inner, names, profile),
+            Op::RepeatPath(repeat) => query_nodes(&repeat.query, names, profile),
             Op::Apply { query, .. } | Op::Feed { query, .. } => query_nodes(query, names, profile),
             _ => Vec::new(),
         },
@@ -147,6 +148,7 @@ fn line(op: &Op<'_>, names: &Names) -> String {
             },
             edge(&repeat.expand, names)
         ),
+        Op::RepeatPath(repeat) => format!("RepeatPath {}", edge(&repeat.expand, names)),
         Op::EachEdge { slot, .. } => format!("EachEdge {slot}"),
         Op::Intersect(both) => format!(
             "Intersect {} {}",

@@ -187,6 +187,16 @@ pub(crate) struct EdgeTerm {
     pub repeat: Option<Box<Repeat>>,
 }
 
+impl EdgeTerm {
+    /// The cells of the variables of a repeated path.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = usize> {
+        let group = self.repeat.as_ref().and_then(|repeat| repeat.group_of.as_ref());
+        group
+            .into_iter()
+            .flat_map(|group| group.variables.iter().copied())
+    }
+}
+
 /// How often an edge is followed.
 #[derive(Debug)]
 pub(crate) struct Repeat {
@@ -203,6 +213,21 @@ pub(crate) struct Repeat {
     pub element: usize,
     /// What holds of every edge of the chain.
     pub conditions: Vec<Predicate>,
+    /// When a path is repeated and not an edge.
+    pub group_of: Option<Group>,
+}
+
+/// A path that is repeated.
+#[derive(Debug)]
+pub(crate) struct Group {
+    /// Gives, for a node at which a repetition begins, the node at its end, its path, and the values of its variables.
+    pub query: QueryPlan,
+    /// What it uses of the row around it, behind the node at which it begins.
+    pub imports: Vec<Expr>,
+    /// Where the variables go.
+    pub variables: Vec<usize>,
+    /// As lists with an element for each repetition; otherwise as they are, or null when there is no repetition.
+    pub as_lists: bool,
 }
 
 /// Seen from the term `from`.

@@ -7,7 +7,7 @@
 
 use super::access::{Index, Seek, seek};
 use super::logical::{EdgeTerm, Match, NodeTerm, Predicate};
-use super::physical::{Expand, Op, Repeat};
+use super::physical::{Expand, LoweredQuery, Op, Repeat, RepeatPath, lower_query};
 use super::sargs::{Sarg, sargs};
 use crate::expr::{Expr, LabelTest};
 use crate::names::NameIndex;
@@ -77,6 +77,8 @@ struct Ordering<'p> {
     scan_label: Vec<Option<NameIndex>>,
     /// Expected edges per node of each edge term.
     degree: Vec<f64>,
+    /// The plans of repeated paths, by edge term, until they are used.
+    groups: Vec<Option<LoweredQuery<'p>>>,
     all_nodes: f64,
     /// How many nodes a scan of each node term reads.
     scanned: Vec<f64>,
@@ -113,7 +115,7 @@ impl<'p> Ordering<'p> {
             scanned.push(fewest);
             indexes.push(indexes_of(node, &sargs, statistics)?);
         }
-        let mut degree = Vec::new();
+        let (mut degree, mut groups) = (Vec::new(), Vec::new());
         for edge in &pattern.edges {
             let mut edges = if edge.types.is_empty() {
                 statistics.edges(None)?
@@ -123,6 +125,11 @@ impl<'p> Ordering<'p> {
             for edge_type in &edge.types {
                 edges += statistics.edges(Some(*edge_type))?;
             }
+            let group = edge.repeat.as_ref().and_then(|repeat| repeat.group_of.as_ref());
+            groups.push(match group {
+                Some(group) => Some(lower_query(&group.query, false, statistics)?),
+                None => None,
+            });
             let once = edges / all_nodes;
             degree.push(match &edge.repeat {
                 None => once,
@@ -141,10 +148,15 @@ impl<'p> Ordering<'p> {
             .filter(|edge| !edge.bound)
             .map(|edge| edge.slot);
         let path_slots = pattern.paths.iter().map(|(slot, _)| *slot);
+        let group_slots = pattern.edges.iter().flat_map(EdgeTerm::variables);
         Ok(Self {
             pattern,
             ops: Vec::new(),
-            pending: node_slots.chain(edge_slots).chain(path_slots).collect(),
+            pending: node_slots
+                .chain(edge_slots)
+                .chain(path_slots)
+                .chain(group_slots)
+                .collect(),
             bound: vec![false; pattern.nodes.len()],
             done: vec![false; pattern.edges.len()],
             applied: vec![false; pattern.predicates.len()],
@@ -152,6 +164,7 @@ impl<'p> Ordering<'p> {
             cardinality,
             scan_label,
             degree,
+            groups,
             all_nodes,
             scanned,
             sargs,
@@ -245,6 +258,13 @@ impl<'p> Ordering<'p> {
     /// By how much following the edge multiplies the rows; none when neither end is known.
     fn edge_cost(&self, at: usize, edge: &EdgeTerm) -> Option<f64> {
         let chain = edge.repeat.is_some();
+        if let Some(group) = edge.repeat.as_ref().and_then(|repeat| repeat.group_of.as_ref()) {
+            // A repeated path is walked from its start, when what its conditions use is known.
+            let mut used = group.imports.iter().flat_map(Expr::slots);
+            if !self.bound[edge.from] || used.any(|slot| self.pending.contains(&slot)) {
+                return None;
+            }
+        }
         if edge.bound && !chain {
             return Some(-1.0);
         }
@@ -319,11 +339,23 @@ impl<'p> Ordering<'p> {
         let op = match &edge.repeat {
             None if edge.bound => Op::Endpoints(expand),
             None => Op::Expand(expand),
-            Some(_) => self.chain(edge, expand, backwards),
+            Some(repeat) => match (&repeat.group_of, self.groups[at].take()) {
+                (Some(group), Some(query)) => Op::RepeatPath(RepeatPath {
+                    expand,
+                    min: repeat.min,
+                    max: repeat.max,
+                    walk: repeat.walk,
+                    group,
+                    query,
+                }),
+                _ => self.chain(edge, expand, backwards),
+            },
         };
         self.ops.push(op);
         self.done[at] = true;
-        self.pending.retain(|pending| *pending != edge.slot);
+        let group: Vec<usize> = edge.variables().collect();
+        self.pending
+            .retain(|pending| *pending != edge.slot && !group.contains(pending));
         for node in [from, to] {
             if !self.bound[node] {
                 self.fill_node(node, None);

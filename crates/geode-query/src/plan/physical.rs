@@ -2,7 +2,7 @@
 //! chosen by [`super::matching`]; the other steps run as they stand.
 
 use super::access::Seek;
-use super::logical::{Apply, EdgeDirection, LinearPlan, Match, Merge, QueryPlan, Segment, SortKey, Step};
+use super::logical::{Apply, EdgeDirection, Group, LinearPlan, Match, Merge, QueryPlan, Segment, SortKey, Step};
 use super::matching::{Statistics, order_match};
 use crate::aggregate::{Aggregate, AggregateCall};
 use crate::expr::{Expr, LabelTest};
@@ -40,6 +40,8 @@ pub(crate) enum Op<'p> {
     Expand(Expand<'p>),
     /// Chains of edges from a node.
     Repeat(Repeat<'p>),
+    /// Repetitions of a path from a node.
+    RepeatPath(RepeatPath<'p>),
     /// Rows in which a condition holds of every edge of a chain; each is looked at in the cell `element`.
     EachEdge {
         slot: usize,
@@ -111,6 +113,17 @@ pub(crate) struct Repeat<'p> {
     pub element: usize,
     /// What can be asked of each edge while the chain is walked.
     pub conditions: Vec<&'p Expr>,
+}
+
+/// How a path is repeated.
+#[derive(Debug)]
+pub(crate) struct RepeatPath<'p> {
+    pub expand: Expand<'p>,
+    pub min: usize,
+    pub max: usize,
+    pub walk: bool,
+    pub group: &'p Group,
+    pub query: LoweredQuery<'p>,
 }
 
 /// The operators of a query.

@@ -68,6 +68,63 @@ fn a_page_behind_an_order_holds_back_little() {
     );
 }
 
+/// A graph in which every node is joined to every other one: the trails through it are beyond counting.
+fn everyone_knows_everyone() -> Db {
+    let db = Db::new(Dialect::Gql);
+    for text in [
+        "FOR x IN range(1, 30) INSERT (:P {n: x})",
+        "MATCH (a:P), (b:P) FILTER a.n <> b.n INSERT (a)-[:KNOWS]->(b)",
+    ] {
+        db.run(text, &Params::new()).expect(text);
+    }
+    db
+}
+
+#[test]
+fn paths_beyond_counting_stop_at_the_deadline_and_at_the_memory_limit() {
+    let db = everyone_knows_everyone();
+    for text in [
+        "MATCH (a:P {n: 1})-[e]->*(b:P {n: 2}) RETURN count(*) AS c",
+        "MATCH (c:P {n: 3})-[f]-{9,}(d) WHERE f[0].x = d.n RETURN count(*) AS c",
+        "MATCH (a:P {n: 1}) ((x)-[e]->(y)){3,} (b) WHERE b.x = 1 RETURN count(*) AS c",
+        "MATCH (a:P) WHERE EXISTS { (a)-[e]->{8,}(:None) } RETURN count(*) AS c",
+    ] {
+        let limits = Limits {
+            deadline: Some(Instant::now() + Duration::from_millis(50)),
+            ..Limits::default()
+        };
+        let started = Instant::now();
+        let error = db.run_in(text, &Params::new(), &limited(limits)).expect_err(text);
+        assert_eq!(error.detail, "DeadlineExceeded", "{text}: {error}");
+        assert!(started.elapsed() < Duration::from_secs(10), "{text}");
+    }
+    let limits = Limits {
+        max_memory_bytes: 1_000_000,
+        ..Limits::default()
+    };
+    for text in [
+        "MATCH p = SHORTEST 9 GROUPS (a:P {n: 1})-[e]->{5,}(b:P) RETURN count(*) AS c",
+        "MATCH (a:P {n: 1}) RETURN COLLECT { MATCH p = (a)-[e]->{1,4}(b) RETURN p } AS all",
+    ] {
+        let error = db.run_in(text, &Params::new(), &limited(limits)).expect_err(text);
+        assert_eq!(error.detail, "OutOfMemory", "{text}: {error}");
+    }
+}
+
+#[test]
+fn a_shortest_path_is_found_where_walks_are_beyond_counting() {
+    let db = everyone_knows_everyone();
+    let text = "MATCH p = ANY SHORTEST (a:P)-[:KNOWS]->*(b:P) RETURN length(p) AS l, count(*) AS c";
+    let answer = db.run(text, &Params::new()).expect("short paths");
+    assert_eq!(answer.rows.len(), 2);
+    let text =
+        "MATCH p = ALL SHORTEST (a:P {n: 1})-[:KNOWS]-{1,}(b:P) FILTER a.n <> b.n RETURN count(*) AS c";
+    assert_eq!(
+        db.run(text, &Params::new()).expect("all of them").rows,
+        [[Value::Int(2 * 29)]]
+    );
+}
+
 #[test]
 fn a_statement_stops_at_its_deadline_and_when_it_is_cancelled() {
     let endless =
@@ -222,6 +279,39 @@ fn the_deepest_statement_that_is_read_is_also_run() {
 }
 
 #[test]
+fn the_deepest_subquery_that_is_read_is_also_run() {
+    let depth = geode_gql::MAX_SUBQUERY_NESTING;
+    for (open, inner, close) in [
+        ("EXISTS { MATCH (n) WHERE ", "true", " }"),
+        ("COUNT { MATCH (n) FILTER 1 = ", "1", " RETURN n }"),
+        ("VALUE { RETURN ", "1", " AS x }"),
+        ("[(n)--(m) WHERE n.x = [(n)--(m) | ", "1", "] | 1]"),
+    ] {
+        let text = format!(
+            "MATCH (n) RETURN {}{inner}{} AS x",
+            open.repeat(depth),
+            close.repeat(depth)
+        );
+        assert_eq!(on_a_small_stack(text), Ok(0), "{open}");
+    }
+    let called = format!(
+        "{}RETURN 1 AS x{}",
+        "CALL { ".repeat(depth),
+        " } RETURN x".repeat(depth)
+    );
+    assert_eq!(on_a_small_stack(called), Ok(1));
+    let deeper = format!(
+        "RETURN {}1{} AS x",
+        "VALUE { RETURN ".repeat(depth + 1),
+        " AS x }".repeat(depth + 1)
+    );
+    assert_eq!(
+        on_a_small_stack(deeper).expect_err("too deep").detail,
+        "NestingTooDeep"
+    );
+}
+
+#[test]
 fn long_statements_do_not_exhaust_the_stack() {
     const LENGTH: usize = 20_000;
     let cases = [
@@ -280,6 +370,23 @@ fn clause() -> impl Strategy<Value = String> {
         "FINISH",
         "RETURN [q IN nodes(p) | q.x] AS l",
         "RETURN x / y AS d",
+        "MATCH p = (n)-[r*0..2]->(m)",
+        "MATCH (n) ((a1)-[e1]->(b1) WHERE a1.x < n.x)+ (m)",
+        "MATCH q = ANY SHORTEST (n)-[s]-+(m)",
+        "OPTIONAL MATCH w = ALL SHORTEST ACYCLIC PATHS (n)-->*(k)",
+        "MATCH REPEATABLE ELEMENTS (n)-[v]-{1,3}(m)",
+        "WHERE (n)-->(:B) OR NOT EXISTS { (n)--(z) WHERE z.x = 1 }",
+        "FILTER n.x IN [(n)-[g*1..2]-(h) | h.x]",
+        "LET d = COUNT { MATCH (n)--(o) RETURN o }",
+        "RETURN COLLECT { MATCH (n)-->(o) RETURN o.x ORDER BY o.x } AS cs, VALUE { RETURN 1 AS i } AS i",
+        "CALL { MATCH (o:B) RETURN o, count(*) AS oc }",
+        "CALL (n) { SET n.y = 1 }",
+        "OPTIONAL CALL (n) { MATCH (n)-->(b2) RETURN b2 UNION MATCH (n)<--(b2) RETURN b2 }",
+        "EXCEPT ALL",
+        "INTERSECT",
+        "OTHERWISE",
+        "RETURN shortestPath((n)-[*]-(m)) AS sp",
+        "SELECT count(*) AS c, x HAVING c > 1",
     ];
     prop::sample::select(parts).prop_map(str::to_owned)
 }
