@@ -4,7 +4,9 @@ use crate::datum::Datum;
 use crate::function::Function;
 use crate::names::NameIndex;
 use geode_gql::Span;
-use geode_gql::ast::{BinaryOp, CompareOp, LogicalOp, NormalForm, Quantification, StringOp, SubqueryKind, ValueType};
+use geode_gql::ast::{
+    BinaryOp, CompareOp, LogicalOp, NormalForm, Quantification, StringOp, SubqueryKind, ValueType,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -43,6 +45,12 @@ pub(crate) enum Expr {
         kind: Quantification,
         list: Box<Expr>,
         condition: Box<Expr>,
+    },
+    /// Two more local variables: the value that is kept, then the element.
+    Reduce {
+        initial: Box<Expr>,
+        list: Box<Expr>,
+        next: Box<Expr>,
     },
     Comprehension {
         list: Box<Expr>,
@@ -195,6 +203,7 @@ impl Expr {
                 out.extend(branches.iter().flat_map(|(when, then)| [when, then]));
             }
             Self::Quantified { list, condition, .. } => out.extend([list.as_ref(), condition]),
+            Self::Reduce { initial, list, next } => out.extend([initial.as_ref(), list, next]),
             Self::Subquery(subquery) => out.extend(&subquery.imports),
             Self::Comprehension {
                 list,

@@ -83,6 +83,8 @@ pub enum ExprKind {
         /// What is asked of each element.
         condition: Box<Expr>,
     },
+    /// `reduce(total = 0, x IN list | total + x)`.
+    Reduce(Box<Reduction>),
     /// `[x IN list WHERE condition | result]`.
     Comprehension {
         /// The variable.
@@ -136,6 +138,21 @@ impl SubqueryKind {
             Self::Value => "VALUE",
         }
     }
+}
+
+/// What goes through a list and keeps one value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reduction {
+    /// The name of the value that is kept.
+    pub total: Name,
+    /// What it is at first.
+    pub initial: Expr,
+    /// The variable.
+    pub variable: Name,
+    /// What is gone through.
+    pub list: Expr,
+    /// What the value becomes at each element.
+    pub next: Expr,
 }
 
 /// A constant.

@@ -81,6 +81,9 @@ impl<'a> Mentions<'a> {
                 self.expr(list);
                 self.all(condition.iter().chain(result).map(Box::as_ref));
             }
+            ExprKind::Reduce(reduction) => {
+                self.all([&reduction.initial, &reduction.list, &reduction.next]);
+            }
             ExprKind::Pattern(pattern) => self.pattern(pattern),
             ExprKind::PatternComprehension(comprehension) => {
                 self.pattern(&comprehension.pattern);

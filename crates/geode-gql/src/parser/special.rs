@@ -1,7 +1,8 @@
-//! Calls with a grammar of their own: `TRIM(BOTH 'x' FROM text)`, `NORMALIZE(text, NFC)` (ISO/IEC 39075, 20.24).
+//! Calls with a grammar of their own: `TRIM(BOTH 'x' FROM text)`, `NORMALIZE(text, NFC)` (ISO/IEC 39075, 20.24),
+//! `reduce(total = 0, x IN list | total + x)` (openCypher).
 
 use super::{Parsed, Parser};
-use crate::ast::{Expr, ExprKind, Literal, Name, NormalForm};
+use crate::ast::{Expr, ExprKind, Literal, Name, NormalForm, Reduction};
 use crate::token::Sym;
 
 impl Parser<'_> {
@@ -13,7 +14,30 @@ impl Parser<'_> {
         if name.text.eq_ignore_ascii_case("NORMALIZE") {
             return self.normalize(name).map(Some);
         }
+        if name.text.eq_ignore_ascii_case("REDUCE") {
+            return self.reduce().map(Some);
+        }
         Ok(None)
+    }
+
+    fn reduce(&mut self) -> Parsed<ExprKind> {
+        let total = self.variable_name("a variable")?;
+        self.expect_symbol(Sym::Equal)?;
+        let initial = self.expression()?;
+        self.expect_symbol(Sym::Comma)?;
+        let variable = self.variable_name("a variable")?;
+        self.expect_keyword("IN")?;
+        let list = self.expression()?;
+        self.expect_symbol(Sym::Bar)?;
+        let next = self.expression()?;
+        self.expect_symbol(Sym::RParen)?;
+        Ok(ExprKind::Reduce(Box::new(Reduction {
+            total,
+            initial,
+            variable,
+            list,
+            next,
+        })))
     }
 
     /// `TRIM([LEADING | TRAILING | BOTH] [characters] FROM text)`.

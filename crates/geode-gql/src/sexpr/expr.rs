@@ -108,6 +108,14 @@ fn compound(expr: &Expr) -> String {
             parts.extend(result.iter().map(|result| format!("(yield {})", print(result))));
             format!("({})", parts.join(" "))
         }
+        ExprKind::Reduce(reduction) => format!(
+            "(reduce {} {} {} {} {})",
+            reduction.total.text,
+            print(&reduction.initial),
+            reduction.variable.text,
+            print(&reduction.list),
+            print(&reduction.next)
+        ),
         ExprKind::Pattern(pattern) => format!("(pattern {})", super::path(pattern)),
         ExprKind::PatternComprehension(comprehension) => {
             let mut parts = vec!["match-each".to_owned(), super::path(&comprehension.pattern)];

@@ -32,6 +32,7 @@ impl Binder<'_> {
                 condition,
                 result,
             } => self.comprehension(variable, list, condition.as_deref(), result.as_deref(), env),
+            ExprKind::Reduce(reduction) => self.reduce(reduction, env),
             ExprKind::PatternComprehension(comprehension) => {
                 self.pattern_comprehension(comprehension, expr.span, env)
             }
@@ -151,6 +152,23 @@ impl Binder<'_> {
                 result,
             },
             Type::List(Box::new(element)),
+        ))
+    }
+
+    fn reduce(&mut self, reduction: &ast::Reduction, env: &mut Env<'_>) -> Bound<(Expr, Type)> {
+        let (initial, _) = self.expr(&reduction.initial, env)?;
+        let (list, ty) = self.list(&reduction.list, "reduce()", env)?;
+        // What is kept may change its type on the way.
+        env.locals.push((reduction.total.text.clone(), Type::Any));
+        let next = self.with_local(&reduction.variable, ty.element(), &reduction.next, env);
+        env.locals.pop();
+        Ok((
+            Expr::Reduce {
+                initial: Box::new(initial),
+                list: Box::new(list),
+                next: Box::new(next?.0),
+            },
+            Type::Any,
         ))
     }
 

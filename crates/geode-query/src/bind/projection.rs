@@ -405,6 +405,9 @@ fn any_child(expr: &ast::Expr, test: &mut impl FnMut(&ast::Expr) -> bool) -> boo
         }
         ExprKind::Call { arguments, .. } => arguments.iter().any(test),
         ExprKind::Quantified { list, condition, .. } => test(list) || test(condition),
+        ExprKind::Reduce(reduction) => {
+            test(&reduction.initial) || test(&reduction.list) || test(&reduction.next)
+        }
         ExprKind::Comprehension {
             list,
             condition,

@@ -206,13 +206,37 @@ fn join(op: BinaryOp, left: &Datum, right: &Datum) -> Result<Datum, QueryError> 
     }
 }
 
+/// How many elements a list can have that an expression makes.
+pub(crate) const MAX_ELEMENTS: usize = 10_000_000;
+
+/// How long text can be that an expression makes.
+pub(crate) const MAX_TEXT_BYTES: usize = 64 * 1024 * 1024;
+
+/// A few operators can double a value again and again, so its size has a limit of its own.
+pub(crate) fn bounded(size: usize, most: usize, what: &str) -> Result<(), QueryError> {
+    if size > most {
+        let message = format!("an expression makes {size} {what}; at most {most} are made");
+        return Err(error::limit("ValueTooLarge", message));
+    }
+    Ok(())
+}
+
 fn concat(left: &Datum, right: &Datum) -> Result<Datum, QueryError> {
     match (left, right) {
-        (Datum::String(left), Datum::String(right)) => Ok(Datum::string(&format!("{left}{right}"))),
+        (Datum::String(left), Datum::String(right)) => {
+            bounded(left.len() + right.len(), MAX_TEXT_BYTES, "bytes in one string")?;
+            Ok(Datum::string(&format!("{left}{right}")))
+        }
         (Datum::List(left), Datum::List(right)) => {
+            bounded(left.len() + right.len(), MAX_ELEMENTS, "elements in one list")?;
             Ok(Datum::list(left.iter().chain(right.iter()).cloned().collect()))
         }
         (Datum::Bytes(left), Datum::Bytes(right)) => {
+            bounded(
+                left.len() + right.len(),
+                MAX_TEXT_BYTES,
+                "bytes in one byte string",
+            )?;
             Ok(Datum::Bytes([left.as_ref(), right.as_ref()].concat().into()))
         }
         (Datum::Path(left), Datum::Path(right)) if left.nodes.last() == right.nodes.first() => {

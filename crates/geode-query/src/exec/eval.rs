@@ -75,6 +75,7 @@ pub(crate) fn eval(expr: &Expr, row: &[Datum], cx: &mut Cx<'_>) -> Evaluated {
             list,
             condition,
         } => quantified(*kind, list, condition, row, cx),
+        Expr::Reduce { initial, list, next } => reduce(initial, list, next, row, cx),
         Expr::Comprehension {
             list,
             condition,
@@ -315,7 +316,8 @@ fn quantified(
         return Ok(Datum::Null);
     };
     let (mut yes, mut unknown) = (0usize, 0usize);
-    for item in items.iter() {
+    for (at, item) in items.iter().enumerate() {
+        check_sometimes(at, cx)?;
         match with_local(item, cx, |cx| truth(&eval(condition, row, cx)?, "a quantifier"))? {
             Some(true) => yes += 1,
             Some(false) => {}
@@ -335,6 +337,24 @@ fn quantified(
     }))
 }
 
+/// Null when the list is null.
+fn reduce(initial: &Expr, list: &Expr, next: &Expr, row: &[Datum], cx: &mut Cx<'_>) -> Evaluated {
+    let mut total = eval(initial, row, cx)?;
+    let Some(items) = items(list, row, cx)? else {
+        return Ok(Datum::Null);
+    };
+    for (at, item) in items.iter().enumerate() {
+        check_sometimes(at, cx)?;
+        total = with_local(&total, cx, |cx| with_local(item, cx, |cx| eval(next, row, cx)))?;
+    }
+    Ok(total)
+}
+
+/// Long lists are left when the statement is cancelled or has run for too long.
+fn check_sometimes(at: usize, cx: &Cx<'_>) -> Result<(), QueryError> {
+    if at % 4096 == 4095 { cx.check() } else { Ok(()) }
+}
+
 fn comprehension(
     list: &Expr,
     condition: Option<&Expr>,
@@ -346,7 +366,8 @@ fn comprehension(
         return Ok(Datum::Null);
     };
     let mut out = Vec::new();
-    for item in items.iter() {
+    for (at, item) in items.iter().enumerate() {
+        check_sometimes(at, cx)?;
         let mapped = with_local(item, cx, |cx| {
             if let Some(condition) = condition
                 && !holds(condition, row, cx)?

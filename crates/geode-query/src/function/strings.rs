@@ -3,6 +3,7 @@
 use super::{Function, Run, bool_type, function, int_type, string_type, strings_type, wrong_type};
 use crate::datum::Datum;
 use crate::error;
+use crate::exec::arithmetic;
 use crate::types::TypeSet;
 use geode_gql::ast::NormalForm;
 use geode_types::QueryError;
@@ -195,6 +196,10 @@ fn substring(arguments: &[Datum]) -> Result<Datum, QueryError> {
 fn replace(arguments: &[Datum]) -> Result<Datum, QueryError> {
     let (from, to) = (text("replace", &arguments[1])?, text("replace", &arguments[2])?);
     let original = text("replace", &arguments[0])?;
+    if to.len() > from.len() && !from.is_empty() {
+        let growth = original.matches(from).count() * (to.len() - from.len());
+        arithmetic::bounded(original.len() + growth, arithmetic::MAX_TEXT_BYTES, "bytes in one string")?;
+    }
     // An empty search string is found nowhere, rather than between all characters.
     Ok(Datum::string(&if from.is_empty() {
         original.to_owned()
