@@ -198,7 +198,11 @@ fn replace(arguments: &[Datum]) -> Result<Datum, QueryError> {
     let original = text("replace", &arguments[0])?;
     if to.len() > from.len() && !from.is_empty() {
         let growth = original.matches(from).count() * (to.len() - from.len());
-        arithmetic::bounded(original.len() + growth, arithmetic::MAX_TEXT_BYTES, "bytes in one string")?;
+        arithmetic::bounded(
+            original.len() + growth,
+            arithmetic::MAX_TEXT_BYTES,
+            "bytes in one string",
+        )?;
     }
     // An empty search string is found nowhere, rather than between all characters.
     Ok(Datum::string(&if from.is_empty() {

@@ -13,6 +13,7 @@ mod date;
 mod datetime;
 mod duration;
 mod error;
+mod key;
 mod parse;
 mod time;
 mod truncate;
@@ -253,5 +254,7 @@ impl fmt::Display for Temporal {
     }
 }
 
+#[cfg(test)]
+mod laws;
 #[cfg(test)]
 mod tests;
