@@ -3,7 +3,7 @@
 use crate::args::Format;
 use comfy_table::{Cell, CellAlignment, ContentLineStyle, LineStyle, Table, TableStyle};
 use geode_client::QueryResult;
-use geode_types::{EdgeValue, NodeValue, Properties, QueryError, Value, to_json};
+use geode_types::{EdgeValue, NodeValue, Properties, QueryError, TemporalKind, Value, to_json};
 use serde_json::{Value as Json, json};
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -92,7 +92,9 @@ fn table_answer(out: &mut impl Write, result: &QueryResult) -> io::Result<()> {
             table.add_row(row.iter().map(|value| {
                 let cell = Cell::new(plain(value));
                 match value {
-                    Value::Int(_) | Value::Float(_) => cell.set_alignment(CellAlignment::Right),
+                    Value::Int(_) | Value::Float(_) | Value::Decimal(_) => {
+                        cell.set_alignment(CellAlignment::Right)
+                    }
                     _ => cell,
                 }
             }));
@@ -134,7 +136,7 @@ fn csv(out: &mut impl Write, result: &QueryResult) -> io::Result<()> {
     for row in &result.rows {
         line(&mut row.iter().map(|value| match value {
             Value::Null => String::new(),
-            Value::String(text) => text.clone(),
+            Value::String(_) | Value::Decimal(_) | Value::Temporal(_) => plain(value),
             other => to_json(other).to_string(),
         }))?;
     }
@@ -154,7 +156,19 @@ fn csv_field(field: &str) -> String {
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
+        Value::Decimal(number) => number.to_string(),
+        Value::Temporal(value) => value.to_string(),
         other => literal(other),
+    }
+}
+
+/// The word before the text of a temporal literal; whether there is a zone, the text says.
+fn literal_type(kind: TemporalKind) -> &'static str {
+    match kind {
+        TemporalKind::Date => "DATE",
+        TemporalKind::LocalTime | TemporalKind::Time => "TIME",
+        TemporalKind::LocalDateTime | TemporalKind::DateTime => "DATETIME",
+        TemporalKind::Duration => "DURATION",
     }
 }
 
@@ -168,6 +182,8 @@ fn literal(value: &Value) -> String {
             Json::Object(kind) => kind.values().next().map(Json::to_string).unwrap_or_default(),
             number => number.to_string(),
         },
+        Value::Decimal(number) => format!("{number}M"),
+        Value::Temporal(value) => format!("{} '{value}'", literal_type(value.kind())),
         Value::String(text) => format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'")),
         Value::List(items) => format!("[{}]", items.iter().map(literal).collect::<Vec<_>>().join(", ")),
         Value::Map(entries) => properties(entries),

@@ -1,6 +1,7 @@
 use super::*;
 use geode_types::{
-    EdgeId, ErrorClass, GroupId, LogIndex, Lsn, NodeId, Outcome, PathValue, Position, Summary,
+    Decimal, EdgeId, ErrorClass, GroupId, LogIndex, Lsn, NodeId, Outcome, PathValue, Position, Summary,
+    Temporal,
 };
 
 fn sample() -> QueryResult {
@@ -101,5 +102,17 @@ fn graph_values_look_like_patterns() {
     assert_eq!(
         literal(&Value::Path(Box::new(path))),
         r"(:A&B)<-[:KNOWS {since: [1833, 'it\'s']}]-()"
+    );
+}
+
+#[test]
+fn dates_and_decimals_are_plain_in_a_cell_and_literals_within_a_value() {
+    let date: Value = Temporal::parse(TemporalKind::Date, "2015-07-21").unwrap().into();
+    let price: Value = Decimal::new(150, 2).into();
+    assert_eq!(plain(&date), "2015-07-21");
+    assert_eq!(plain(&price), "1.50");
+    assert_eq!(
+        literal(&Value::List(vec![date, price])),
+        "[DATE '2015-07-21', 1.50M]"
     );
 }

@@ -175,6 +175,7 @@ impl Lexer<'_> {
                 self.at += length;
                 self.skip_while(is_digit_or_gap);
             }
+            kind = self.number_suffix().unwrap_or(kind);
         }
         self.skip_while(is_name_part);
         let span = Span::new(start, self.at);
@@ -183,6 +184,20 @@ impl Lexer<'_> {
             kind = TokenKind::MalformedNumber;
         }
         kind
+    }
+
+    /// `M` makes a number exact, `F` and `D` make it a float (ISO/IEC 39075, 21.2).
+    fn number_suffix(&mut self) -> Option<TokenKind> {
+        let kind = match self.peek()?.to_ascii_uppercase() {
+            'M' => TokenKind::Decimal,
+            'F' | 'D' => TokenKind::Float,
+            _ => return None,
+        };
+        if self.peek_second().is_some_and(is_name_part) {
+            return None;
+        }
+        self.at += 1;
+        Some(kind)
     }
 
     fn symbol(&mut self, first: char) -> Result<TokenKind, QueryError> {

@@ -2,7 +2,7 @@
 
 use crate::token::TokenKind;
 use crate::{Source, Span, syntax_error};
-use geode_types::QueryError;
+use geode_types::{Decimal, QueryError};
 
 /// Whether the characters of a number token form a number of its kind.
 pub(crate) fn number_is_well_formed(text: &str, kind: TokenKind) -> bool {
@@ -11,7 +11,7 @@ pub(crate) fn number_is_well_formed(text: &str, kind: TokenKind) -> bool {
     }
     let digits = plain(text);
     match kind {
-        TokenKind::Float => digits.parse::<f64>().is_ok(),
+        TokenKind::Float | TokenKind::Decimal => without_suffix(&digits).parse::<f64>().is_ok(),
         _ => match base(&digits) {
             Some((radix, digits)) => !digits.is_empty() && digits.chars().all(|c| c.is_digit(radix)),
             None => digits.bytes().all(|byte| byte.is_ascii_digit()),
@@ -30,7 +30,25 @@ pub(crate) fn integer(text: &str) -> Option<u64> {
 
 /// A float literal, or `None` when it is infinite in 64 bits.
 pub(crate) fn float(text: &str) -> Option<f64> {
-    plain(text).parse().ok().filter(|number: &f64| number.is_finite())
+    without_suffix(&plain(text))
+        .parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite())
+}
+
+/// A decimal literal, or `None` when it has more digits than are kept.
+pub(crate) fn decimal(text: &str) -> Option<Decimal> {
+    let digits = plain(text);
+    let digits = without_suffix(&digits);
+    if digits.contains(['e', 'E']) {
+        Decimal::from_scientific(digits).ok()
+    } else {
+        Decimal::from_str_exact(digits).ok()
+    }
+}
+
+fn without_suffix(digits: &str) -> &str {
+    digits.trim_end_matches(['m', 'M', 'f', 'F', 'd', 'D'])
 }
 
 fn plain(text: &str) -> String {

@@ -20,6 +20,8 @@ pub(crate) enum TokenKind {
     Int,
     /// A number with point or exponent.
     Float,
+    /// A number that ends in `M`.
+    Decimal,
     /// Digits and letters that are no number.
     MalformedNumber,
     /// Text in single or double quotes.

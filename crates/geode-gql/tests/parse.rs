@@ -122,7 +122,26 @@ fn calls_and_cases() {
             "RETURN count(*), count(DISTINCT x), f(), f(1, 2)",
             "(return (count *) (count distinct x) (f) (f 1 2))",
         ),
-        ("RETURN CAST(x AS INT)", "(return (cast x Int))"),
+        (
+            "RETURN CAST(x AS INT), CAST(x AS LIST<INT8 | STRING(3) NOT NULL>), CAST(x AS DECIMAL(5, 2))",
+            "(return (cast x INT) (cast x LIST<INT8 | STRING(3) NOT NULL>) (cast x DECIMAL(5, 2)))",
+        ),
+        (
+            "RETURN x IS TYPED ZONED DATETIME, x IS NOT TYPED TIMESTAMP WITHOUT TIME ZONE, x IS :: UINT16",
+            "(return (is-typed x ZONED DATETIME) (is-not-typed x LOCAL DATETIME) (is-typed x UINT16))",
+        ),
+        (
+            "RETURN DATE '2015-07-21', INTERVAL '7' DAY, date, date('x'), date.truncate('day', x), 1.50M, 2d",
+            "(return (date 2015-07-21) (duration P7D) date (date \"x\") (date.truncate \"day\" x) 1.50m 2.0)",
+        ),
+        (
+            "RETURN TRIM(BOTH 'x' FROM y), TRIM(leading), NORMALIZE(x, NFD), x IS NOT NFC NORMALIZED",
+            "(return (trim y \"x\") (TRIM leading) (NORMALIZE x \"NFD\") (is-not-normalized x Nfc))",
+        ),
+        (
+            "RETURN reduce(t = 0, x IN l | t + x)",
+            "(return (reduce t 0 x l (chain t + x)))",
+        ),
         (
             "RETURN CASE x WHEN 1 THEN 'a' ELSE 'b' END",
             "(return (case x (when 1 \"a\") (else \"b\")))",

@@ -155,12 +155,7 @@ impl Accumulator {
         self.count += 1;
         match self.call {
             Aggregate::CountRows | Aggregate::Count => {}
-            Aggregate::Sum => self.add_to_total(value)?,
-            // A mean of integers is a float, whose sum cannot leave 64 bits.
-            Aggregate::Avg => self.add_to_total(match value {
-                Datum::Int(number) => Datum::Float(number as f64),
-                other => other,
-            })?,
+            Aggregate::Sum | Aggregate::Avg => self.add_to_total(value)?,
             Aggregate::Min => self.keep_if(value, std::cmp::Ordering::Less),
             Aggregate::Max => self.keep_if(value, std::cmp::Ordering::Greater),
             Aggregate::Collect => {
@@ -183,7 +178,10 @@ impl Accumulator {
             Aggregate::Sum if self.count == 0 && self.dialect == Dialect::Cypher => Datum::Int(0),
             Aggregate::Sum => self.total,
             Aggregate::Avg if self.count == 0 => Datum::Null,
-            Aggregate::Avg => arithmetic::binary(BinaryOp::Divide, &self.total, &Datum::Int(self.count))?,
+            Aggregate::Avg => match self.total {
+                Datum::Int(total) => Datum::Float(total as f64 / self.count as f64),
+                total => arithmetic::binary(BinaryOp::Divide, &total, &Datum::Int(self.count))?,
+            },
             Aggregate::Min | Aggregate::Max => self.best,
             Aggregate::Collect => Datum::list(self.items),
             Aggregate::StDev => self.deviation(1.0),
@@ -203,10 +201,18 @@ impl Accumulator {
         if !matches!(value, Datum::Temporal(Temporal::Duration(_))) {
             Self::float(&value)?;
         }
-        self.total = if self.total.is_null() {
-            value
-        } else {
-            arithmetic::binary(BinaryOp::Add, &self.total, &value)?
+        if self.total.is_null() {
+            self.total = value;
+            return Ok(());
+        }
+        self.total = match (&self.total, &value) {
+            (Datum::Int(total), Datum::Int(number)) => match total.checked_add(*number) {
+                Some(sum) => Datum::Int(sum),
+                // A mean of integers is a float anyway.
+                None if self.call == Aggregate::Avg => Datum::Float(*total as f64 + *number as f64),
+                None => return Err(error::overflow("the sum")),
+            },
+            _ => arithmetic::binary(BinaryOp::Add, &self.total, &value)?,
         };
         Ok(())
     }

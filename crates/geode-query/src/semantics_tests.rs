@@ -12,6 +12,7 @@ fn datum() -> impl Strategy<Value = Datum> {
         prop::sample::select(vec![
             0.0,
             -0.0,
+            0.1,
             1.0,
             1.5,
             f64::NAN,
@@ -22,6 +23,31 @@ fn datum() -> impl Strategy<Value = Datum> {
         ])
         .prop_map(Datum::Float),
         "[ab]{0,2}".prop_map(|text| Datum::string(&text)),
+        prop::sample::select(vec![
+            "0",
+            "1",
+            "1.0",
+            "1.5",
+            "0.1",
+            "-0.10",
+            "9007199254740993",
+            "9223372036854775807",
+            "79228162514264337593543950335"
+        ])
+        .prop_map(|text| Datum::Decimal(text.parse().unwrap_or_default())),
+        prop::sample::select(vec![
+            (TemporalKind::Date, "2015-07-21"),
+            (TemporalKind::LocalDateTime, "2015-07-21"),
+            (TemporalKind::DateTime, "2015-07-21T12:00Z"),
+            (TemporalKind::DateTime, "2015-07-21T14:00+02:00"),
+            (TemporalKind::Time, "12:00Z"),
+            (TemporalKind::Time, "13:00+01:00"),
+            (TemporalKind::Duration, "P1D"),
+            (TemporalKind::Duration, "PT24H"),
+            (TemporalKind::Duration, "P1M"),
+        ])
+        .prop_filter_map("a value", |(kind, text)| Temporal::parse(kind, text).ok())
+        .prop_map(Datum::Temporal),
     ];
     leaf.prop_recursive(2, 12, 3, |inner| {
         prop_oneof![

@@ -118,6 +118,12 @@ impl Parser<'_> {
                     number.ok_or_else(|| self.float_overflow(token.span))?,
                 ))
             }
+            TokenKind::Decimal => {
+                let number = literal::decimal(self.source.slice(token.span));
+                ExprKind::Literal(Literal::Decimal(
+                    number.ok_or_else(|| self.decimal_overflow(token.span))?,
+                ))
+            }
             TokenKind::Text => ExprKind::Literal(Literal::String(literal::text(self.source, token.span)?)),
             TokenKind::Bytes => ExprKind::Literal(Literal::Bytes(literal::bytes(self.source, token.span)?)),
             TokenKind::Param => ExprKind::Parameter(self.parameter_name(token.span)?),
@@ -140,6 +146,13 @@ impl Parser<'_> {
     fn float_overflow(&self, span: Span) -> QueryError {
         let message = "this number is too large for a 64-bit float";
         let mut error = self.error(span, "FloatingPointOverflow", message);
+        "22003".clone_into(&mut error.gqlstatus);
+        error
+    }
+
+    fn decimal_overflow(&self, span: Span) -> QueryError {
+        let message = "a decimal number has at most 28 digits";
+        let mut error = self.error(span, "DecimalOverflow", message);
         "22003".clone_into(&mut error.gqlstatus);
         error
     }
