@@ -138,7 +138,6 @@ fn what_is_not_offered_is_refused_by_name() {
             "MATCH (a) ((b)-[:T]->(c)) RETURN a",
             "a node beside a path in parentheses",
         ),
-        ("MATCH ()-[e]->() RETURN e IS DIRECTED", "IS DIRECTED"),
         ("CREATE GRAPH g", "CREATE GRAPH"),
         ("DROP GRAPH g", "DROP"),
         ("SELECT a FROM g MATCH (a)", "FROM a graph with a name"),

@@ -39,8 +39,7 @@ pub(crate) enum Expr {
     },
     Call(&'static Function, Vec<Expr>, Span),
     Cast(Box<Expr>, ValueType, Span),
-    IsTyped(Box<Expr>, ValueType, bool),
-    IsNormalized(Box<Expr>, NormalForm, bool),
+    Is(Box<Expr>, Box<Test>, bool),
     Quantified {
         kind: Quantification,
         list: Box<Expr>,
@@ -87,6 +86,19 @@ impl Expr {
             _ => false,
         }
     }
+}
+
+/// What IS asks of a value.
+#[derive(Clone, Debug)]
+pub(crate) enum Test {
+    Typed(ValueType),
+    Normalized(NormalForm),
+    Directed,
+    /// Whether a node is where an edge starts, or where it ends.
+    End {
+        edge: Expr,
+        start: bool,
+    },
 }
 
 /// One step into a value.
@@ -191,9 +203,13 @@ impl Expr {
             | Self::IsNull(operand, _)
             | Self::IsTruth(operand, ..)
             | Self::HasLabels(operand, ..)
-            | Self::IsTyped(operand, ..)
-            | Self::IsNormalized(operand, ..)
             | Self::Cast(operand, ..) => out.push(operand),
+            Self::Is(operand, test, _) => {
+                out.push(operand);
+                if let Test::End { edge, .. } = test.as_ref() {
+                    out.push(edge);
+                }
+            }
             Self::Chain(first, rest) => {
                 out.push(first);
                 out.extend(rest.iter().map(|(_, operand, _)| operand));

@@ -68,10 +68,8 @@ pub enum ExprKind {
     CountStar,
     /// `CAST(x AS type)`.
     Cast(Box<Expr>, ValueType),
-    /// `x IS [NOT] TYPED type`; the flag negates.
-    IsTyped(Box<Expr>, ValueType, bool),
-    /// `x IS [NOT] [NFC | NFD | NFKC | NFKD] NORMALIZED`; the flag negates.
-    IsNormalized(Box<Expr>, NormalForm, bool),
+    /// `x IS [NOT] TYPED type` and its kin; the flag negates.
+    Is(Box<Expr>, Box<Predicate>, bool),
     /// `all | any | none | single (x IN list WHERE condition)`.
     Quantified {
         /// Which.
@@ -307,6 +305,21 @@ pub enum Quantification {
     None,
     /// Exactly one.
     Single,
+}
+
+/// What IS can ask of a value (ISO/IEC 39075, 19.6 to 19.10).
+#[derive(Clone, Debug, PartialEq)]
+pub enum Predicate {
+    /// `TYPED type`.
+    Typed(ValueType),
+    /// `[NFC | NFD | NFKC | NFKD] NORMALIZED`.
+    Normalized(NormalForm),
+    /// `DIRECTED`.
+    Directed,
+    /// `SOURCE OF edge`.
+    Source(Expr),
+    /// `DESTINATION OF edge`.
+    Destination(Expr),
 }
 
 /// The normal forms of Unicode (UAX 15).

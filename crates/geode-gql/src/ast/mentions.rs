@@ -1,7 +1,8 @@
 //! Which variables a part of a statement names. An over-estimate: a name that the part itself defines counts, too.
 
 use super::{
-    AccessStep, ClauseKind, Expr, ExprKind, PathPattern, Projection, Query, RemoveItem, SetItem, Yield,
+    AccessStep, ClauseKind, Expr, ExprKind, PathPattern, Predicate, Projection, Query, RemoveItem, SetItem,
+    Yield,
 };
 use std::collections::BTreeSet;
 
@@ -45,9 +46,13 @@ impl<'a> Mentions<'a> {
             | ExprKind::IsNull(operand, _)
             | ExprKind::IsTruth(operand, ..)
             | ExprKind::IsLabeled(operand, ..)
-            | ExprKind::IsTyped(operand, ..)
-            | ExprKind::IsNormalized(operand, ..)
             | ExprKind::Cast(operand, _) => self.expr(operand),
+            ExprKind::Is(operand, predicate, _) => {
+                self.expr(operand);
+                if let Predicate::Source(edge) | Predicate::Destination(edge) = predicate.as_ref() {
+                    self.expr(edge);
+                }
+            }
             ExprKind::Chain(first, rest) => {
                 self.expr(first);
                 self.all(rest.iter().map(|(_, operand)| operand));

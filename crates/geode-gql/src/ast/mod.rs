@@ -10,7 +10,7 @@ mod types;
 
 pub use expr::{
     AccessStep, BinaryOp, CompareOp, Expr, ExprKind, Literal, LogicalOp, NormalForm, PatternComprehension,
-    Quantification, Reduction, StringOp, SubqueryKind, UnaryOp,
+    Predicate, Quantification, Reduction, StringOp, SubqueryKind, UnaryOp,
 };
 pub use mentions::Mentions;
 pub use pattern::{

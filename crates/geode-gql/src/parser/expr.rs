@@ -5,7 +5,9 @@
 //! the operator, ISO's too.
 
 use super::{Expected, Parsed, Parser};
-use crate::ast::{BinaryOp, CompareOp, Expr, ExprKind, Literal, LogicalOp, NormalForm, StringOp, UnaryOp};
+use crate::ast::{
+    BinaryOp, CompareOp, Expr, ExprKind, Literal, LogicalOp, NormalForm, Predicate, StringOp, UnaryOp,
+};
 use crate::token::{Sym, TokenKind};
 use crate::{Span, literal};
 use geode_types::QueryError;
@@ -297,25 +299,38 @@ impl Parser<'_> {
             let labels = self.label_part()?;
             return Ok(ExprKind::IsLabeled(left, labels, negated));
         }
+        match self.special_predicate()? {
+            Some(predicate) => Ok(ExprKind::Is(left, Box::new(predicate), negated)),
+            None => {
+                self.expect_note(Expected::Keyword("LABELED"));
+                Err(self.unexpected())
+            }
+        }
+    }
+
+    fn special_predicate(&mut self) -> Parsed<Option<Predicate>> {
         if self.eat_keyword("TYPED") || self.eat_double_colon() {
-            return Ok(ExprKind::IsTyped(left, self.value_type()?, negated));
+            return self.value_type().map(|ty| Some(Predicate::Typed(ty)));
         }
         if let Some(form) = self.normal_form() {
             self.expect_keyword("NORMALIZED")?;
-            return Ok(ExprKind::IsNormalized(left, form, negated));
+            return Ok(Some(Predicate::Normalized(form)));
         }
-        self.expect_note(Expected::Keyword("LABELED"));
-        for word in ["DIRECTED", "SOURCE", "DESTINATION"] {
-            if self.at_keyword(word) {
-                let what = format!("IS {word}");
-                return Err(self.not_supported(
-                    self.span(),
-                    &what,
-                    "IS NULL, IS TRUE, IS FALSE, IS UNKNOWN, IS LABELED, IS TYPED and IS NORMALIZED are",
-                ));
-            }
+        let (directed, source) = (self.at_keyword("DIRECTED"), self.at_keyword("SOURCE"));
+        if !directed && !source && !self.at_keyword("DESTINATION") {
+            return Ok(None);
         }
-        Err(self.unexpected())
+        self.advance();
+        if directed {
+            return Ok(Some(Predicate::Directed));
+        }
+        self.expect_keyword("OF")?;
+        let edge = self.operand(Level::Sum)?;
+        Ok(Some(if source {
+            Predicate::Source(edge)
+        } else {
+            Predicate::Destination(edge)
+        }))
     }
 
     /// `::`, which is two tokens.

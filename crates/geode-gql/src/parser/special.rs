@@ -14,10 +14,33 @@ impl Parser<'_> {
         if name.text.eq_ignore_ascii_case("NORMALIZE") {
             return self.normalize(name).map(Some);
         }
+        let names_property = !self.symbol_at(1, Sym::Dot) && self.symbol_at(1, Sym::Comma);
+        if name.text.eq_ignore_ascii_case("PROPERTY_EXISTS") && names_property {
+            return self.property_exists(name).map(Some);
+        }
         if name.text.eq_ignore_ascii_case("REDUCE") {
             return self.reduce().map(Some);
         }
         Ok(None)
+    }
+
+    /// `PROPERTY_EXISTS(n, name)`: the name of the property becomes the text that the function takes (ISO/IEC 39075, 19.13).
+    fn property_exists(&mut self, name: &Name) -> Parsed<ExprKind> {
+        let element = self.expression()?;
+        self.expect_symbol(Sym::Comma)?;
+        let property = self.any_name("a property name")?;
+        self.expect_symbol(Sym::RParen)?;
+        Ok(ExprKind::Call {
+            name: name.clone(),
+            distinct: false,
+            arguments: vec![
+                element,
+                Expr {
+                    kind: ExprKind::Literal(Literal::String(property.text)),
+                    span: property.span,
+                },
+            ],
+        })
     }
 
     fn reduce(&mut self) -> Parsed<ExprKind> {

@@ -1,7 +1,7 @@
 //! Expressions as s-expressions.
 
 use super::{join, labels};
-use crate::ast::{AccessStep, BinaryOp, CompareOp, Expr, ExprKind, Literal, Name, UnaryOp};
+use crate::ast::{AccessStep, BinaryOp, CompareOp, Expr, ExprKind, Literal, Name, Predicate, UnaryOp};
 
 /// An expression as an s-expression.
 pub fn expression_to_sexpr(expr: &Expr) -> String {
@@ -78,11 +78,15 @@ fn compound(expr: &Expr) -> String {
             format!("({})", parts.join(" "))
         }
         ExprKind::Cast(operand, target) => format!("(cast {} {target})", print(operand)),
-        ExprKind::IsTyped(operand, ty, negated) => {
-            format!("({}typed {} {ty})", is(*negated), print(operand))
-        }
-        ExprKind::IsNormalized(operand, form, negated) => {
-            format!("({}normalized {} {form:?})", is(*negated), print(operand))
+        ExprKind::Is(operand, predicate, negated) => {
+            let (is, operand) = (is(*negated), print(operand));
+            match predicate.as_ref() {
+                Predicate::Typed(ty) => format!("({is}typed {operand} {ty})"),
+                Predicate::Normalized(form) => format!("({is}normalized {operand} {form:?})"),
+                Predicate::Directed => format!("({is}directed {operand})"),
+                Predicate::Source(edge) => format!("({is}source {operand} {})", print(edge)),
+                Predicate::Destination(edge) => format!("({is}destination {operand} {})", print(edge)),
+            }
         }
         ExprKind::Quantified {
             kind,

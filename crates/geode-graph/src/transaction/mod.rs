@@ -43,6 +43,8 @@ pub struct Transaction<R> {
     /// How to take back what was written since the first savepoint.
     undo: Option<Vec<Undo>>,
     limit_bytes: usize,
+    /// The time of its first statement, microseconds since 1970.
+    began_micros: Option<i64>,
 }
 
 /// A state of the write buffer to return to.
@@ -89,6 +91,7 @@ impl<R: ReadTxn> Transaction<R> {
             summary: CommitSummary::default(),
             undo: None,
             limit_bytes: DEFAULT_WRITE_LIMIT_BYTES,
+            began_micros: None,
         })
     }
 
@@ -110,6 +113,11 @@ impl<R: ReadTxn> Transaction<R> {
     /// Limits the size of the write buffer.
     pub fn set_limit_bytes(&mut self, limit: usize) {
         self.limit_bytes = limit;
+    }
+
+    /// The time of the transaction: that of its first statement, which this is if there was none before.
+    pub fn began_micros(&mut self, now_micros: i64) -> i64 {
+        *self.began_micros.get_or_insert(now_micros)
     }
 
     /// How much has been changed so far, operation by operation.

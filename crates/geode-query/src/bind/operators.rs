@@ -2,7 +2,7 @@
 
 use super::env::Env;
 use super::{Binder, Bound};
-use crate::expr::Expr;
+use crate::expr::{Expr, Test};
 use crate::types::{Type, TypeSet};
 use geode_gql::Span;
 use geode_gql::ast::{self, BinaryOp, CompareOp, ExprKind, LogicalOp, Name, Quantification, UnaryOp};
@@ -69,18 +69,32 @@ impl Binder<'_> {
                 let text = self.expr(text, env)?.0;
                 Expr::StringMatch(*op, Box::new(text), Box::new(self.expr(part, env)?.0))
             }
-            ExprKind::IsTyped(operand, ty, negated) => {
-                Expr::IsTyped(Box::new(self.expr(operand, env)?.0), ty.clone(), *negated)
-            }
-            ExprKind::IsNormalized(operand, form, negated) => {
+            ExprKind::Is(operand, predicate, negated) => {
                 let (bound, ty) = self.expr(operand, env)?;
-                self.require(&ty, TypeSet::STRING, operand.span, "IS NORMALIZED")?;
-                Expr::IsNormalized(Box::new(bound), *form, *negated)
+                let (test, wanted) = self.is_test(predicate, env)?;
+                self.require(&ty, wanted, operand.span, "this test")?;
+                Expr::Is(Box::new(bound), Box::new(test), *negated)
             }
             // The other kinds are bound before it comes to this.
             _ => return Err(self.error(expr.span, "UnexpectedSyntax", "this expression cannot stand here")),
         };
         Ok((bound, Type::Bool))
+    }
+
+    /// A test, and what it can be asked of.
+    fn is_test(&mut self, predicate: &ast::Predicate, env: &mut Env<'_>) -> Bound<(Test, TypeSet)> {
+        let end = |binder: &mut Self, edge: &ast::Expr, start: bool, env: &mut Env<'_>| {
+            let (bound, ty) = binder.expr(edge, env)?;
+            binder.require(&ty, TypeSet::EDGE, edge.span, "the end of an edge")?;
+            Ok((Test::End { edge: bound, start }, TypeSet::NODE))
+        };
+        match predicate {
+            ast::Predicate::Typed(ty) => Ok((Test::Typed(ty.clone()), TypeSet::ANY)),
+            ast::Predicate::Normalized(form) => Ok((Test::Normalized(*form), TypeSet::STRING)),
+            ast::Predicate::Directed => Ok((Test::Directed, TypeSet::EDGE)),
+            ast::Predicate::Source(edge) => end(self, edge, true, env),
+            ast::Predicate::Destination(edge) => end(self, edge, false, env),
+        }
     }
 
     fn logical(&mut self, op: LogicalOp, operands: &[ast::Expr], env: &mut Env<'_>) -> Bound<(Expr, Type)> {

@@ -389,9 +389,14 @@ fn any_child(expr: &ast::Expr, test: &mut impl FnMut(&ast::Expr) -> bool) -> boo
         | ExprKind::IsNull(operand, _)
         | ExprKind::IsTruth(operand, ..)
         | ExprKind::IsLabeled(operand, ..)
-        | ExprKind::IsTyped(operand, ..)
-        | ExprKind::IsNormalized(operand, ..)
         | ExprKind::Cast(operand, _) => test(operand),
+        ExprKind::Is(operand, predicate, _) => {
+            test(operand)
+                || match predicate.as_ref() {
+                    ast::Predicate::Source(edge) | ast::Predicate::Destination(edge) => test(edge),
+                    _ => false,
+                }
+        }
         ExprKind::Chain(first, rest) => test(first) || rest.iter().any(|(_, operand)| test(operand)),
         ExprKind::Compare(first, rest) => test(first) || rest.iter().any(|(_, operand)| test(operand)),
         ExprKind::In(left, right) | ExprKind::StringMatch(_, left, right) => test(left) || test(right),

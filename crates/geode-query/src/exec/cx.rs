@@ -42,6 +42,8 @@ pub(crate) struct Cx<'a> {
     /// The state of rand(), from the operating system's entropy once per execution.
     random: u64,
     started: Instant,
+    /// The time of the transaction, microseconds since 1970.
+    pub transaction_micros: i64,
 }
 
 impl<'a> Cx<'a> {
@@ -53,6 +55,7 @@ impl<'a> Cx<'a> {
         wanted: &[Param],
         params: &Params,
     ) -> Result<Self, QueryError> {
+        let transaction_micros = graph.began_micros(context.now_micros);
         let mut converted = HashMap::new();
         for Param { name, span } in wanted {
             let value = params
@@ -76,6 +79,7 @@ impl<'a> Cx<'a> {
             buffered_rows: 0,
             random: RandomState::new().build_hasher().finish(),
             started: Instant::now(),
+            transaction_micros,
         })
     }
 

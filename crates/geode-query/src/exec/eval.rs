@@ -3,7 +3,7 @@
 use super::{Cx, access, arithmetic};
 use crate::datum::Datum;
 use crate::error;
-use crate::expr::{Expr, LabelTest, Step};
+use crate::expr::{Expr, LabelTest, Step, Test};
 use crate::function;
 use crate::names::NameIndex;
 use crate::semantics::{Comparison, compare, equals};
@@ -63,13 +63,10 @@ pub(crate) fn eval(expr: &Expr, row: &[Datum], cx: &mut Cx<'_>) -> Evaluated {
         Expr::Cast(operand, target, span) => {
             function::cast(&eval(operand, row, cx)?, target).map_err(|error| cx.placed(error, *span))
         }
-        Expr::IsTyped(operand, ty, negated) => {
+        Expr::Is(operand, test, negated) => {
             let value = eval(operand, row, cx)?;
-            Ok(Datum::Bool(function::has_type(&value, ty) != *negated))
-        }
-        Expr::IsNormalized(operand, form, negated) => {
-            let normalized = function::is_normalized(&eval(operand, row, cx)?, *form)?;
-            Ok(truth_datum(normalized.map(|normalized| normalized != *negated)))
+            let truth = is(&value, test, row, cx)?;
+            Ok(truth_datum(truth.map(|truth| truth != *negated)))
         }
         Expr::Quantified {
             kind,
@@ -172,6 +169,30 @@ pub(crate) fn compared(op: CompareOp, left: &Datum, right: &Datum) -> Option<boo
         CompareOp::Greater => ordered(Ordering::is_gt),
         CompareOp::GreaterEqual => ordered(Ordering::is_ge),
     }
+}
+
+/// What IS asks of a value; null has a type and nothing else.
+fn is(value: &Datum, test: &Test, row: &[Datum], cx: &mut Cx<'_>) -> Result<Option<bool>, QueryError> {
+    match (test, value) {
+        (Test::Typed(ty), _) => Ok(Some(function::has_type(value, ty))),
+        (Test::Normalized(form), _) => function::is_normalized(value, *form),
+        (Test::Directed | Test::End { .. }, Datum::Null) => Ok(None),
+        (Test::Directed, Datum::Edge(_)) => Ok(Some(true)),
+        (Test::End { edge, start }, Datum::Node(node)) => match eval(edge, row, cx)? {
+            Datum::Null => Ok(None),
+            Datum::Edge(edge) => {
+                let (from, to) = cx.edge_ends(edge.id)?;
+                Ok(Some(*node == if *start { from } else { to }))
+            }
+            other => Err(no_test(&other)),
+        },
+        (_, other) => Err(no_test(other)),
+    }
+}
+
+fn no_test(value: &Datum) -> QueryError {
+    let message = format!("edges have ends that are nodes; {} is neither", value.type_name());
+    error::type_error("InvalidArgumentType", message)
 }
 
 /// Whether a node's labels or an edge's type satisfy a test; null for null.

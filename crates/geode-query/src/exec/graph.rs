@@ -83,6 +83,8 @@ pub(crate) trait Graph {
     fn delete_node(&mut self, id: NodeId, detach: bool) -> Result<()>;
     fn delete_edge(&mut self, id: EdgeId) -> Result<()>;
     fn summary(&self) -> Summary;
+    /// The time of the transaction, given that of the statement.
+    fn began_micros(&mut self, now_micros: i64) -> i64;
 }
 
 impl<R: ReadTxn> Graph for Transaction<R> {
@@ -240,6 +242,10 @@ impl<R: ReadTxn> Graph for Transaction<R> {
 
     fn delete_edge(&mut self, id: EdgeId) -> Result<()> {
         Ok(self.delete_edge(id)?)
+    }
+
+    fn began_micros(&mut self, now_micros: i64) -> i64 {
+        self.began_micros(now_micros)
     }
 
     fn summary(&self) -> Summary {

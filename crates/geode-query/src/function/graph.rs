@@ -1,8 +1,11 @@
 //! Functions of nodes, edges and paths.
 
-use super::{Function, Run, any_type, function, int_type, map_type, string_type, strings_type, wrong_type};
+use super::{
+    Function, Run, any_type, bool_type, function, int_type, map_type, string_type, strings_type, wrong_type,
+};
 use crate::datum::Datum;
 use crate::exec::Cx;
+use crate::semantics::{Key, equivalent};
 use crate::types::{Type, TypeSet};
 use geode_types::QueryError;
 use std::collections::HashSet;
@@ -22,6 +25,20 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("endNode", &[TypeSet::EDGE], node_type, Run::Graph(end_node)).alias(&["end_node"]),
     function("nodes", &[TypeSet::PATH], nodes_type, Run::Pure(nodes)),
     function("relationships", &[TypeSet::PATH], edges_type, Run::Pure(edges)).alias(&["edges"]),
+    function("same", &[ELEMENT, ELEMENT], bool_type, Run::Pure(same)).variadic(),
+    function(
+        "all_different",
+        &[ELEMENT, ELEMENT],
+        bool_type,
+        Run::Pure(all_different),
+    )
+    .variadic(),
+    function(
+        "property_exists",
+        &[WITH_PROPERTIES, TypeSet::STRING],
+        bool_type,
+        Run::Graph(property_exists),
+    ),
     function("elements", &[TypeSet::PATH], any_type, Run::Pure(elements)),
     function("length", &[TypeSet::PATH], int_type, Run::Pure(length)).alias(&["path_length"]),
     function(
@@ -79,6 +96,48 @@ fn nodes_type(_arguments: &[Type]) -> Type {
 
 fn edges_type(_arguments: &[Type]) -> Type {
     Type::List(Box::new(Type::Edge))
+}
+
+/// Whether all are one and the same element (ISO/IEC 39075, 19.12).
+fn same(arguments: &[Datum]) -> Result<Datum, QueryError> {
+    check_elements("same", arguments)?;
+    let all = arguments.windows(2).all(|pair| equivalent(&pair[0], &pair[1]));
+    Ok(Datum::Bool(all))
+}
+
+/// Whether no element comes twice (ISO/IEC 39075, 19.11).
+fn all_different(arguments: &[Datum]) -> Result<Datum, QueryError> {
+    check_elements("all_different", arguments)?;
+    let mut seen = HashSet::new();
+    let new = |element: &Datum| seen.insert(Key(Box::new([element.clone()])));
+    Ok(Datum::Bool(arguments.iter().all(new)))
+}
+
+fn check_elements(function: &str, arguments: &[Datum]) -> Result<(), QueryError> {
+    match arguments
+        .iter()
+        .find(|element| !matches!(element, Datum::Node(_) | Datum::Edge(_)))
+    {
+        Some(other) => Err(wrong_type(function, "nodes or edges", other)),
+        None => Ok(()),
+    }
+}
+
+fn property_exists(cx: &mut Cx<'_>, arguments: &[Datum]) -> Result<Datum, QueryError> {
+    match arguments {
+        [element @ (Datum::Node(_) | Datum::Edge(_)), Datum::String(key)] => {
+            Ok(Datum::Bool(!cx.property_by_name(element, key)?.is_null()))
+        }
+        [Datum::Map(entries), Datum::String(key)] => {
+            let found = entries.iter().find(|(known, _)| known == key);
+            Ok(Datum::Bool(found.is_some_and(|(_, value)| !value.is_null())))
+        }
+        _ => Err(wrong_type(
+            "property_exists",
+            "a node, an edge or a record, and a name",
+            &arguments[0],
+        )),
+    }
 }
 
 fn id(arguments: &[Datum]) -> Result<Datum, QueryError> {

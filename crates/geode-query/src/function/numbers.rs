@@ -176,8 +176,10 @@ fn sign(arguments: &[Datum]) -> Result<Datum, QueryError> {
     }))
 }
 
+type Rounding = fn(f64) -> f64;
+
 /// The ways to decide between two neighbours.
-const MODES: &[(&str, fn(f64) -> f64)] = &[
+const MODES: &[(&str, Rounding)] = &[
     ("UP", |x| if x < 0.0 { x.floor() } else { x.ceil() }),
     ("DOWN", f64::trunc),
     ("CEILING", f64::ceil),

@@ -1,6 +1,8 @@
 //! Functions of strings. Places and lengths count characters.
 
-use super::{Function, Run, bool_type, function, int_type, string_type, strings_type, wrong_type};
+use super::{
+    Function, Run, bool_type, first_type, function, int_type, string_type, strings_type, wrong_type,
+};
 use crate::datum::Datum;
 use crate::error;
 use crate::exec::arithmetic;
@@ -15,9 +17,14 @@ const INT: TypeSet = TypeSet::INT;
 pub(super) const FUNCTIONS: &[Function] = &[
     function("toUpper", &[STRING], string_type, Run::Pure(upper)).alias(&["upper"]),
     function("toLower", &[STRING], string_type, Run::Pure(lower)).alias(&["lower"]),
-    function("trim", &[STRING, STRING], string_type, Run::Pure(trim_both))
-        .optional(1)
-        .alias(&["btrim"]),
+    function(
+        "trim",
+        &[STRING.or(TypeSet::LIST), STRING.or(INT)],
+        first_type,
+        Run::Pure(trim_both),
+    )
+    .optional(1)
+    .alias(&["btrim"]),
     function("lTrim", &[STRING, STRING], string_type, Run::Pure(trim_start)).optional(1),
     function("rTrim", &[STRING, STRING], string_type, Run::Pure(trim_end)).optional(1),
     function("normalize", &[STRING, STRING], string_type, Run::Pure(normalize)).optional(1),
@@ -92,7 +99,18 @@ fn trimmed(function: &str, arguments: &[Datum], at_start: bool, at_end: bool) ->
     }))
 }
 
+/// Of a list, `TRIM(list, n)` takes the last elements away (ISO/IEC 39075, 20.16).
 fn trim_both(arguments: &[Datum]) -> Result<Datum, QueryError> {
+    if let [Datum::List(items), count] = arguments {
+        let count = length("trim", count)?;
+        let kept = items.len().checked_sub(count).ok_or_else(|| {
+            let message = format!("{count} elements cannot be taken from a list of {}", items.len());
+            let mut error = error::argument("NumberOutOfRange", message);
+            "22G0C".clone_into(&mut error.gqlstatus);
+            error
+        })?;
+        return Ok(Datum::list(items.iter().take(kept).cloned().collect()));
+    }
     trimmed("trim", arguments, true, true)
 }
 

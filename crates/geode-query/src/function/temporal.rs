@@ -1,6 +1,7 @@
 //! Functions that make dates, times and durations (openCypher CIP 2015-08-06; ISO/IEC 39075, 20.27 to 20.29).
 //!
-//! The clock is the statement's, fixed by who runs it: on the leader, once. `.realtime` adds what has passed since.
+//! The clock is the statement's, fixed by who runs it: on the leader, once. `.transaction` is the time of the transaction's first statement,
+//! `.realtime` adds what has passed since the statement began.
 
 use super::{Function, Run, function, int_type, wrong_type};
 use crate::datum::{Datum, Entries};
@@ -17,14 +18,17 @@ const ZONE: TypeSet = TypeSet::STRING.or(TypeSet::MAP);
 
 /// The functions of one kind: the kind itself, its clocks, and truncation.
 macro_rules! instant {
-    ($kind:ident, $name:literal, [$($alias:literal),*], [$($clock:literal),*], $now:literal, [$($bare:literal),*]) => {
+    ($kind:ident, $name:literal, [$($alias:literal),*], [$($bare:literal),*]) => {
         &[
             function($name, &[SOURCE], |_| Type::Temporal(TemporalKind::$kind), Run::Graph(|cx, arguments| {
                 construct(TemporalKind::$kind, cx, arguments)
             })).optional(0).alias(&[$($alias),*]),
-            function($now, &[ZONE], |_| Type::Temporal(TemporalKind::$kind), Run::Graph(|cx, arguments| {
+            function(concat!($name, ".statement"), &[ZONE], |_| Type::Temporal(TemporalKind::$kind), Run::Graph(|cx, arguments| {
                 now(TemporalKind::$kind, cx.context.now_micros, arguments)
-            })).optional(0).alias(&[$($clock,)* $($bare),*]),
+            })).optional(0).alias(&[$($bare),*]),
+            function(concat!($name, ".transaction"), &[ZONE], |_| Type::Temporal(TemporalKind::$kind), Run::Graph(|cx, arguments| {
+                now(TemporalKind::$kind, cx.transaction_micros, arguments)
+            })).optional(0),
             function(concat!($name, ".realtime"), &[ZONE], |_| Type::Temporal(TemporalKind::$kind), Run::Graph(|cx, arguments| {
                 now(TemporalKind::$kind, cx.realtime_micros(), arguments)
             })).optional(0),
@@ -38,44 +42,19 @@ macro_rules! instant {
     };
 }
 
-pub(super) const DATE: &[Function] = instant!(
-    Date,
-    "date",
-    [],
-    ["date.transaction"],
-    "date.statement",
-    ["current_date"]
-);
-pub(super) const LOCAL_TIME: &[Function] = instant!(
-    LocalTime,
-    "localtime",
-    ["local_time"],
-    ["localtime.transaction"],
-    "localtime.statement",
-    []
-);
-pub(super) const TIME: &[Function] = instant!(
-    Time,
-    "time",
-    ["zoned_time"],
-    ["time.transaction"],
-    "time.statement",
-    ["current_time"]
-);
+pub(super) const DATE: &[Function] = instant!(Date, "date", [], ["current_date"]);
+pub(super) const LOCAL_TIME: &[Function] = instant!(LocalTime, "localtime", ["local_time"], []);
+pub(super) const TIME: &[Function] = instant!(Time, "time", ["zoned_time"], ["current_time"]);
 pub(super) const LOCAL_DATE_TIME: &[Function] = instant!(
     LocalDateTime,
     "localdatetime",
     ["local_datetime"],
-    ["localdatetime.transaction"],
-    "localdatetime.statement",
     ["local_timestamp", "localtimestamp"]
 );
 pub(super) const DATE_TIME: &[Function] = instant!(
     DateTime,
     "datetime",
     ["zoned_datetime"],
-    ["datetime.transaction"],
-    "datetime.statement",
     ["current_timestamp", "now"]
 );
 
@@ -92,7 +71,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
         date_time_type,
         Run::Pure(from_epoch_millis),
     ),
-    function("timestamp", &[], int_type, Run::Graph(timestamp)),
+    // Milliseconds since 1970.
+    function(
+        "timestamp",
+        &[],
+        int_type,
+        Run::Graph(|cx, _| Ok(Datum::Int(cx.context.now_micros.div_euclid(1000)))),
+    ),
     function("duration", &[SOURCE], duration_type, Run::Pure(duration)),
     function(
         "duration.between",
@@ -208,11 +193,6 @@ fn now(kind: TemporalKind, micros: i64, arguments: &[Datum]) -> Evaluated {
         Some(other) => return Err(wrong_type(kind.name(), "a time zone", other)),
     };
     finished(zone.and_then(|zone| Temporal::now(kind, micros, zone)))
-}
-
-/// Milliseconds since 1970.
-fn timestamp(cx: &mut Cx<'_>, _arguments: &[Datum]) -> Evaluated {
-    Ok(Datum::Int(cx.context.now_micros.div_euclid(1000)))
 }
 
 fn truncate(kind: TemporalKind, arguments: &[Datum]) -> Evaluated {

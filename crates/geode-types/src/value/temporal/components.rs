@@ -207,7 +207,7 @@ impl<'a> Components<'a> {
         time: Option<LocalTime>,
     ) -> Result<Temporal, TemporalError> {
         if self.has(EPOCH_NAMES) {
-            return self.from_epoch();
+            return self.since_epoch();
         }
         let local = self.date_time_on(date, time)?;
         let inherited = self.time.and_then(Temporal::time_zone);
@@ -220,7 +220,7 @@ impl<'a> Components<'a> {
         }
     }
 
-    fn from_epoch(&self) -> Result<Temporal, TemporalError> {
+    fn since_epoch(&self) -> Result<Temporal, TemporalError> {
         let nanosecond = self.get("nanosecond").unwrap_or(0);
         let allowed = self.numbers.len() == 1 + usize::from(self.get("nanosecond").is_some());
         if !allowed || self.date.is_some() || self.time.is_some() {

@@ -115,7 +115,7 @@ impl DateTime {
             let local = local_date_time(input)?;
             let offset = offset(input)?;
             let zone = zone(input)?;
-            Some(local.and_then(|local| with_zone(local, offset?, zone.transpose()?)))
+            Some(local.and_then(|local| with_zone(local, offset?, zone?)))
         })
     }
 }
@@ -303,14 +303,14 @@ fn offset(input: &mut Input<'_>) -> Read<Option<Offset>> {
 }
 
 /// `[Europe/Stockholm]`.
-fn zone(input: &mut Input<'_>) -> Option<Option<Result<Zone, TemporalError>>> {
+fn zone(input: &mut Input<'_>) -> Read<Option<Zone>> {
     if !input.eat_char('[') {
-        return Some(None);
+        return Some(Ok(None));
     }
     let length = input.rest.find(']')?;
     let name = input.take(length);
     input.eat_char(']');
-    Some(Some(Zone::named(name)))
+    Some(Zone::named(name).map(Some))
 }
 
 /// `12Y5M14DT16H12M70S`, each with sign and fraction.
