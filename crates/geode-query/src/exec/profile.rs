@@ -113,6 +113,10 @@ impl Graph for Counted<'_> {
         self.graph.define(kind, name)
     }
 
+    fn began_micros(&mut self, now_micros: i64) -> i64 {
+        self.graph.began_micros(now_micros)
+    }
+
     fn has_writes(&self) -> bool {
         self.graph.has_writes()
     }
