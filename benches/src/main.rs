@@ -12,6 +12,7 @@ mod instructions;
 mod memory;
 mod process;
 mod s3;
+mod sidecar;
 mod write;
 
 use anyhow::{Context, Result, bail};
@@ -24,7 +25,11 @@ fn main() -> Result<()> {
         Some("instructions") => instructions::run(),
         Some("memory") => memory::run(&arguments.collect::<Vec<_>>()),
         Some("backup") => backup::run(&arguments.collect::<Vec<_>>()),
-        other => bail!("which benchmark? write, instructions, graph-small, memory or backup; not {other:?}"),
+        Some("backup-latency") => backup::latency::run(&arguments.collect::<Vec<_>>()),
+        Some("pitr") => backup::pitr::run(&arguments.collect::<Vec<_>>()),
+        other => bail!(
+            "which benchmark? write, instructions, graph-small, memory, backup, backup-latency or pitr; not {other:?}"
+        ),
     }
 }
 

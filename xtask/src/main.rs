@@ -63,7 +63,7 @@ enum Task {
     Faults,
     /// Geode beside a peer, in ratios.
     Bench {
-        /// Which: write, graph-small, memory.
+        /// Which: write, instructions, graph-small, memory, backup, backup-latency, pitr.
         name: String,
         /// Its arguments.
         arguments: Vec<String>,

@@ -91,7 +91,7 @@ const ARROWS: &[(&str, Option<&[&str]>)] = &[
     ("geode-tests", None),
     (
         "geode-benches",
-        Some(&["geode-client", "geode-tests", "geode-types"]),
+        Some(&["geode-client", "geode-tests", "geode-types", "geode-wire"]),
     ),
     ("xtask", Some(&[])),
 ];
