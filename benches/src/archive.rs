@@ -5,7 +5,7 @@ use crate::process::Resident;
 use crate::program;
 use crate::s3::{BUCKET, S3};
 use crate::sidecar::Sidecar;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use geode_client::{Client, Statement};
 use geode_tests::members::{Members, Plan};
 use geode_types::Value;

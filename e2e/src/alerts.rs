@@ -213,7 +213,12 @@ mod tests {
         let before = scrape(1000, &[("a", "1"), ("gone", "7")]);
         let after = scrape(1030, &[("a", "3"), ("new", "5")]);
         let stays = history(&before, &after, Then::Stays).unwrap();
-        for line in ["'1x10 3x90'", "'7x10 stale'", "'_x11 5x90'", "start_timestamp: 430\n"] {
+        for line in [
+            "'1x10 3x90'",
+            "'7x10 stale'",
+            "'_x11 5x90'",
+            "start_timestamp: 430\n",
+        ] {
             assert!(stays.contains(line), "{line} in {stays}");
         }
         let goes_on = history(&before, &after, Then::GoesOn).unwrap();

@@ -34,8 +34,11 @@ impl S3 {
     fn upload(&self, file: &Path, key: &str) -> Result<()> {
         let file = file.display().to_string();
         let unsigned = "x-amz-content-sha256: UNSIGNED-PAYLOAD";
-        self.curl(&["--upload-file", &file, "--header", unsigned], &format!("/{key}"))
-            .map(drop)
+        self.curl(
+            &["--upload-file", &file, "--header", unsigned],
+            &format!("/{key}"),
+        )
+        .map(drop)
     }
 
     /// Deletes an object.

@@ -120,7 +120,12 @@ mod tests {
         let (rules, moments) = (rules().unwrap(), moments().unwrap());
         let known = alerts(&rules);
         table(&known, &moments).unwrap();
-        let folders = ["e2e/tests", "server/src", "operator/planner/tests", "operator/src"];
+        let folders = [
+            "e2e/tests",
+            "server/src",
+            "operator/planner/tests",
+            "operator/src",
+        ];
         let sources = folders.map(|folder| sources(&paths::repository().join(folder)));
         for Moment { moment, test, alerts } in moments {
             let is_there = sources.iter().any(|text| text.contains(&format!("fn {test}(")));

@@ -52,8 +52,8 @@ impl Desk {
                 kind: BackupKind::Full,
             },
         };
-        let filing = self.member.call(&InternalRequest::File(task.clone()));
-        self.runtime.block_on(filing)?;
+        let request = InternalRequest::File(task.clone());
+        self.runtime.block_on(self.member.call(&request))?;
         let begin = Instant::now();
         loop {
             let status = self.runtime.block_on(self.member.status())?;

@@ -76,7 +76,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         );
     }
     let peaks = sidecars.iter().map(|sidecar| Ok(sidecar.resident()?.peak / MIB));
-    let peak = peaks.collect::<Result<Vec<f64>>>()?.into_iter().fold(0.0, f64::max);
+    let peak = peaks
+        .collect::<Result<Vec<f64>>>()?
+        .into_iter()
+        .fold(0.0, f64::max);
     println!(
         "{RATE} writes a second of 256 bytes, three members, medians of {ROUNDS} rounds of {SECONDS}; {backups} backups of {:.0} MiB, sealed, zstd.\n\n\
          | p99 of a write, ms | with backups | without | with ÷ without |\n|---|---|---|---|\n| | {} | {} | **{}** |\n\n\
@@ -122,7 +125,9 @@ fn beside_backups(members: &Members, desk: &mut Desk) -> Result<(f64, usize)> {
         });
         let p99 = p99(members);
         ended.store(true, Ordering::Relaxed);
-        let count = backups.join().map_err(|_| anyhow::anyhow!("the backups broke off"))??;
+        let count = backups
+            .join()
+            .map_err(|_| anyhow::anyhow!("the backups broke off"))??;
         Ok((p99?, count))
     })
 }
@@ -131,14 +136,15 @@ fn beside_backups(members: &Members, desk: &mut Desk) -> Result<(f64, usize)> {
 fn p99(members: &Members) -> Result<f64> {
     let all: Vec<usize> = (0..MEMBERS).collect();
     let mut load = members.command_for(&all, "bench");
-    load.args(["--rate", RATE, "--duration", SECONDS, "--clients", "16"]).args([
-        "--writes",
-        "100",
-        "--value-bytes",
-        "256",
-        "--keep",
-        "--format",
-        "json",
-    ]);
+    load.args(["--rate", RATE, "--duration", SECONDS, "--clients", "16"])
+        .args([
+            "--writes",
+            "100",
+            "--value-bytes",
+            "256",
+            "--keep",
+            "--format",
+            "json",
+        ]);
     Ok(measure(&mut load, "write", || Ok(0.0))?.p99_ms)
 }

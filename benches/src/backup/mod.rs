@@ -48,7 +48,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
                 let (rate, resident) = archive(&s3, &log, &prefix)?;
                 peak = peak.max(resident.peak / MIB);
                 rates.ours.push(rate / MIB);
-                seconds.ours.push(geode::restore(&s3, &prefix, &[], &EXPECTED)?.seconds);
+                seconds
+                    .ours
+                    .push(geode::restore(&s3, &prefix, &[], &EXPECTED)?.seconds);
                 s3.forget(&prefix)?;
             } else {
                 rates.theirs.push(postgres.archive(round)? / MIB);

@@ -101,7 +101,9 @@ fn moment(members: &Members, name: &'static str, edges: usize, port: u16) -> Res
     let [applied, hash] = [&state["rows"][0][0], &state["rows"][0][1]];
     let applied = applied.as_f64().context("an index")?;
     let begin = Instant::now();
-    while page(port, "/metrics").map_or(0.0, |page| metric(&page, "geode_backup_wal_archived_up_to")) < applied {
+    while page(port, "/metrics").map_or(0.0, |page| metric(&page, "geode_backup_wal_archived_up_to"))
+        < applied
+    {
         ensure!(begin.elapsed() < ARCHIVED_WITHIN, "the log is not archived");
         std::thread::sleep(Duration::from_millis(100));
     }

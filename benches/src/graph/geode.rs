@@ -185,7 +185,9 @@ async fn insert(
         let number = |node: u32| Value::Int(numbers[node as usize]);
         let pair = |(start, end): &(u32, u32)| Value::List(vec![number(*start), number(*end)]);
         let edges: Vec<Value> = batch.iter().map(pair).collect();
-        let made = client.execute(Statement::new(EDGES).param("edges", edges)).await?;
+        let made = client
+            .execute(Statement::new(EDGES).param("edges", edges))
+            .await?;
         ensure!(
             made.repeated || made.summary.edges_created == batch.len() as u64,
             "{} edges of {} were made",

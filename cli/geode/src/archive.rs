@@ -1,7 +1,7 @@
 //! `geode restore` and `geode verify`: from an archive to a data directory, and the proof that a data directory is sound.
 
 use crate::Failure;
-use crate::args::{ArchiveArgs, Format, GoalArgs, RestoreArgs, VerifyArgs};
+use crate::args::{ArchiveArgs, Format, GoalArgs, RestoreArgs, StoreArgs, VerifyArgs};
 use geode_archive::{
     Access, Inventory, Lineage, ObjectStore, Progress, inventory, open_history, split_backup,
 };
@@ -20,15 +20,21 @@ use uuid::Uuid;
 
 const MIB: u64 = 1 << 20;
 
-impl ArchiveArgs {
+impl StoreArgs {
     pub(crate) fn access(&self) -> Access {
-        let access = Access {
+        Access {
             endpoint: self.endpoint.clone(),
             region: Some(self.region.clone()),
             credentials_dir: None,
             keys: self.encryption_key_file.clone(),
             ..Access::default()
-        };
+        }
+    }
+}
+
+impl ArchiveArgs {
+    pub(crate) fn access(&self) -> Access {
+        let access = self.store.access();
         let copy = self.copy.clone().map(|copy| Box::new((copy, access.clone())));
         Access { copy, ..access }
     }

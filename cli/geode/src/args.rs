@@ -2,9 +2,13 @@
 
 mod admin;
 mod backup;
+mod wal;
 
-pub(crate) use admin::AdminCommand;
-pub(crate) use backup::{ArchiveArgs, BackupCommand, CleanupArgs, CreateArgs, GoalArgs, RestoreArgs};
+pub(crate) use admin::{AdminCommand, AdminRestoreArgs};
+pub(crate) use backup::{
+    ArchiveArgs, BackupCommand, CleanupArgs, CreateArgs, GoalArgs, LocalServerArgs, RestoreArgs, StoreArgs,
+};
+pub(crate) use wal::{WalArchiveArgs, WalReplayArgs, WalRestoreArgs};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell as CompletionShell;
@@ -51,6 +55,12 @@ pub(crate) enum Command {
     Backup(BackupCommand),
     /// Rebuild a data directory from an archive.
     Restore(RestoreArgs),
+    /// Store the log of the server on this machine in an archive, when no sidecar does.
+    WalArchive(WalArchiveArgs),
+    /// Fetch one segment of the log from an archive into a file.
+    WalRestore(WalRestoreArgs),
+    /// Rebuild a data directory from a base backup and the log behind it, up to a moment.
+    WalReplay(WalReplayArgs),
     /// Check a data directory: checksums, log, and that edges, nodes and indexes agree.
     Verify(VerifyArgs),
     /// Write and read at a fixed rate and print throughput and latencies.
@@ -207,6 +217,22 @@ pub(crate) enum ClusterCommand {
     },
     /// Print the LSN of the last write that the member at --host has applied.
     LastTransaction(ClusterArgs),
+    /// Print who led and who was a member, as the member at --host saw it since it started.
+    Events {
+        #[command(flatten)]
+        cluster: ClusterArgs,
+        /// Only these: failover, member_joined or member_left.
+        #[arg(long = "type", value_name = "TYPE", value_parser = ["failover", "member_joined", "member_left"])]
+        kind: Option<String>,
+    },
+    /// Make another member than this one the primary: the same as `geode admin demote`.
+    Demote {
+        #[command(flatten)]
+        cluster: ClusterArgs,
+        /// Name of the member; the primary when not given.
+        #[arg(value_name = "MEMBER")]
+        member: Option<String>,
+    },
 }
 
 #[derive(Args, Debug)]

@@ -19,6 +19,7 @@ mod serve;
 mod shell;
 mod show;
 mod test_restore;
+mod wal;
 
 use args::{Cli, Command, Format};
 use clap::{CommandFactory, Parser};
@@ -134,6 +135,9 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Admin(command) => admin::run(command).await,
         Command::Backup(command) => backup::run(command).await,
         Command::Restore(args) => archive::restore(args).await,
+        Command::WalArchive(args) => wal::archive(args).await,
+        Command::WalRestore(args) => wal::restore_segment(args).await,
+        Command::WalReplay(args) => wal::replay(args).await,
         Command::Verify(args) => archive::verify(args).await,
         Command::Bench(args) => bench::run(args).await,
         Command::Man { directory } => {

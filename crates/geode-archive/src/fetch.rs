@@ -5,7 +5,7 @@ use crate::backoff::{Backoff, persist};
 use crate::checkpoints::checkpoints;
 use crate::download::{ATTEMPTS, Download};
 use crate::inventory::{Inventory, inventory};
-use crate::layout::{Lineage, SNAPSHOT_ZSTD};
+use crate::layout::{Lineage, SNAPSHOT_ZSTD, parse_segment};
 use crate::location::{Access, LineageError, Location, LocationError};
 use crate::object::Codec;
 use crate::plan::{RestoreGap, restore_plan};
@@ -80,6 +80,9 @@ pub enum FetchError {
         /// Why.
         source: io::Error,
     },
+    /// Not how segments are called.
+    #[error("{0:?} is not the name of a segment, which is FIRST-LAST.seg, each 20 digits")]
+    NoSegment(String),
     /// The directory has something else in it.
     #[error("{0} is not empty; choose a new directory")]
     NotEmpty(PathBuf),
@@ -112,6 +115,27 @@ pub async fn fetch(
     fetch_lineage(&*store, &codec, lineage, target, into, parallel, progress).await
 }
 
+/// Fetches one segment, by the name that it has in the archive, into a file; opened and checked. Returns its size as stored.
+pub async fn fetch_segment(
+    source: &str,
+    access: &Access,
+    name: &str,
+    file: &Path,
+) -> Result<u64, FetchError> {
+    let range = parse_segment(name).ok_or_else(|| FetchError::NoSegment(name.to_owned()))?;
+    let (store, lineage) = open_history(source, access).await?;
+    let beside = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let folder = tempfile::tempdir_in(beside.unwrap_or(Path::new("."))).map_err(local(file))?;
+    let codec = access.codec();
+    let download = Download::new(&*store, &codec, folder.path(), 0, &|_| {});
+    let bytes = download.segment(lineage, range).await?;
+    let fetched = folder
+        .path()
+        .join(SegmentName::Sealed(range.first, range.last).to_string());
+    fs::rename(fetched, file).await.map_err(local(file))?;
+    Ok(bytes)
+}
+
 /// [`fetch`] from an open store.
 pub async fn fetch_lineage(
     store: &dyn ObjectStore,
@@ -131,7 +155,7 @@ pub async fn fetch_lineage(
             place: place.clone(),
             gap,
         })?;
-        let download = Download::new(store, codec, into, &found, &plan, progress);
+        let download = Download::new(store, codec, into, plan.bytes(&found), progress);
         let Some(base) = &plan.base else {
             break (plan, None);
         };
@@ -145,7 +169,7 @@ pub async fn fetch_lineage(
             Err(error) => return Err(error),
         }
     };
-    let download = Download::new(store, codec, into, &found, &plan, progress);
+    let download = Download::new(store, codec, into, plan.bytes(&found), progress);
     download.report(
         plan.base.as_ref().map_or(0, |base| base.manifest.stored_bytes),
         "downloading segments",

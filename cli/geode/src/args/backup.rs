@@ -6,19 +6,16 @@ use geode_types::{BackupKind, Compression};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Where an archive is.
-#[derive(Args, Debug)]
-pub(crate) struct ArchiveArgs {
-    /// The archive: s3://bucket/prefix, file:///directory or a directory; of a cluster, of one incarnation of it, or down to one backup.
-    #[arg(long, visible_alias = "input", value_name = "URL")]
-    pub(crate) source: Option<String>,
+/// How an object store is reached, and the keys of what is sealed there.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct StoreArgs {
     /// Endpoint of the S3 service, when it is not AWS.
     #[arg(long, env = "GEODE_S3_ENDPOINT", value_name = "URL")]
     pub(crate) endpoint: Option<String>,
     /// Region of the bucket.
     #[arg(long, env = "AWS_REGION", value_name = "NAME", default_value = "us-east-1")]
     pub(crate) region: String,
-    /// Keys of a sealed archive: a file with a line a key, 64 hexadecimal digits, or a directory with a file a key.
+    /// Keys of a sealed archive: a file with a line a key, 64 hexadecimal digits, the first one seals; or a directory with a file a key.
     #[arg(
         long,
         visible_alias = "encryption-keys",
@@ -26,6 +23,32 @@ pub(crate) struct ArchiveArgs {
         value_name = "PATH"
     )]
     pub(crate) encryption_key_file: Option<PathBuf>,
+}
+
+/// The server on this machine, by its internal port.
+#[derive(Args, Debug)]
+pub(crate) struct LocalServerArgs {
+    /// The internal port of the server.
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:3142")]
+    pub(crate) internal: SocketAddr,
+    /// The server's data directory, for its certificates.
+    #[arg(
+        long,
+        env = "GEODE_DATA_DIR",
+        value_name = "DIR",
+        default_value = "./geode-data"
+    )]
+    pub(crate) data_dir: PathBuf,
+}
+
+/// Where an archive is.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ArchiveArgs {
+    /// The archive: s3://bucket/prefix, file:///directory or a directory; of a cluster, of one incarnation of it, or down to one backup.
+    #[arg(long, visible_alias = "input", value_name = "URL")]
+    pub(crate) source: Option<String>,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
     /// A copy of the archive (spec.archive.drCopy), at the same endpoint: read for what is missing or damaged.
     #[arg(long, value_name = "URL")]
     pub(crate) copy: Option<String>,
@@ -88,31 +111,10 @@ pub(crate) struct CreateArgs {
     /// Seal it with AES-256-GCM. A key file alone means the same.
     #[arg(long)]
     pub(crate) encrypt: bool,
-    /// The keys: a file with a line a key, 64 hexadecimal digits, the first one seals; or a directory with a file a key.
-    #[arg(
-        long,
-        visible_alias = "encryption-keys",
-        env = "GEODE_ENCRYPTION_KEY_FILE",
-        value_name = "PATH"
-    )]
-    pub(crate) encryption_key_file: Option<PathBuf>,
-    /// Endpoint of the S3 service, when it is not AWS.
-    #[arg(long, env = "GEODE_S3_ENDPOINT", value_name = "URL")]
-    pub(crate) endpoint: Option<String>,
-    /// Region of the bucket.
-    #[arg(long, env = "AWS_REGION", value_name = "NAME", default_value = "us-east-1")]
-    pub(crate) region: String,
-    /// The internal port of the server.
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:3142")]
-    pub(crate) internal: SocketAddr,
-    /// The server's data directory, for its certificates.
-    #[arg(
-        long,
-        env = "GEODE_DATA_DIR",
-        value_name = "DIR",
-        default_value = "./geode-data"
-    )]
-    pub(crate) data_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    #[command(flatten)]
+    pub(crate) server: LocalServerArgs,
     /// How the result is printed: table or json.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,

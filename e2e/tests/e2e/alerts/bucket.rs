@@ -79,16 +79,32 @@ fn promises_not_kept(cluster: &Cluster) -> Result<()> {
 
 /// Through one member, so much of so many bytes a write.
 fn write(cluster: &Cluster, rate: &str, bytes: &str, duration: &str) -> Result<String> {
-    let load = ["bench", "--writes", "100", "--keep", "--clients", "64", "--rate", rate];
+    let load = [
+        "bench",
+        "--writes",
+        "100",
+        "--keep",
+        "--clients",
+        "64",
+        "--rate",
+        rate,
+    ];
     let much = ["--value-bytes", bytes, "--duration", duration];
     geode(cluster, &cluster.leader()?, &[load.as_slice(), &much].concat())
 }
 
 fn without_s3(cluster: &Cluster) -> Result<()> {
     let cut = Fault::no_s3()?;
-    make(cluster, "GeodeBackup", "without-s3", &json!({"cluster": cluster.name}))?;
+    make(
+        cluster,
+        "GeodeBackup",
+        "without-s3",
+        &json!({"cluster": cluster.name}),
+    )?;
     write(cluster, "100", "16384", "8s")?;
-    scrape_until(cluster, "geode_write_delay_seconds", PATIENCE, |delay| delay > 0.0)?;
+    scrape_until(cluster, "geode_write_delay_seconds", PATIENCE, |delay| {
+        delay > 0.0
+    })?;
     let first = scrape_until(cluster, "geode_backup_last_status", LONG, |status| status < 0.5)?;
     std::thread::sleep(Duration::from_secs(20));
     let second = Scrape::take(cluster)?;
@@ -130,7 +146,9 @@ fn overwritten(cluster: &Cluster, s3: &S3, healthy: &Scrape) -> Result<()> {
 }
 
 fn deleted(cluster: &Cluster, s3: &S3, healthy: &Scrape) -> Result<()> {
-    let last = cluster.query("INSERT (:N)", &[])?["lsn"].as_str().map(str::to_owned);
+    let last = cluster.query("INSERT (:N)", &[])?["lsn"]
+        .as_str()
+        .map(str::to_owned);
     crate::archive::wait_archived(cluster, &last.context("an LSN")?, LONG)?;
     // It is behind the newest base backup, which covers nothing of it.
     let segment = segments(cluster, s3)?.pop().context("an archived segment")?;

@@ -35,7 +35,9 @@ fn full_volume(cluster: &Cluster, healthy: &Scrape) -> Result<()> {
     let follower = followers(cluster)?.remove(0);
     let _ballast = Ballast::new(cluster, &format!("data-{follower}"))?;
     let free_max = 0.12 * 1024.0 * 1024.0 * 1024.0;
-    let full = scrape_until(cluster, "geode_volume_free_bytes", PATIENCE, |free| free < free_max)?;
+    let full = scrape_until(cluster, "geode_volume_free_bytes", PATIENCE, |free| {
+        free < free_max
+    })?;
     ensure_fire(
         "a follower's data volume is nearly full",
         &firing(healthy, &full, Then::Stays)?,
@@ -135,7 +137,9 @@ fn slow_store(cluster: &Cluster, healthy: &Scrape) -> Result<()> {
     let follower = followers(cluster)?.remove(0);
     let frozen = Frozen::new(cluster, &format!("data-{follower}"))?;
     cluster.query("INSERT (:N)", &[])?;
-    let late = scrape_until(cluster, "geode_replication_lag_seconds", PATIENCE, |lag| lag > 11.0);
+    let late = scrape_until(cluster, "geode_replication_lag_seconds", PATIENCE, |lag| {
+        lag > 11.0
+    });
     drop(frozen);
     ensure_fire(
         "a follower's data volume does not finish a write",

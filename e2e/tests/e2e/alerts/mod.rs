@@ -15,7 +15,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// `geode …` in a member's pod.
 fn geode(cluster: &Cluster, pod: &str, arguments: &[&str]) -> Result<String> {
-    let command = ["exec", "-n", &cluster.namespace, pod, "-c", "geode", "--", "/geode"];
+    let command = [
+        "exec",
+        "-n",
+        &cluster.namespace,
+        pod,
+        "-c",
+        "geode",
+        "--",
+        "/geode",
+    ];
     kubectl(&[&command, arguments].concat())
 }
 
@@ -50,8 +59,10 @@ fn followers(cluster: &Cluster) -> Result<Vec<String>> {
 /// A cluster with an archive that has all of it, and its metrics.
 fn archiving(cluster: &Cluster, s3: &S3, config: &Value) -> Result<Scrape> {
     s3.secret(&cluster.namespace, "s3")?;
-    cluster.apply(&json!({"timing": "fast", "storage": {"size": "1Gi"}, "config": config,
-        "archive": archive::place(s3, cluster, "wal")}))?;
+    cluster.apply(
+        &json!({"timing": "fast", "storage": {"size": "1Gi"}, "config": config,
+        "archive": archive::place(s3, cluster, "wal")}),
+    )?;
     cluster.wait_ready()?;
     let written = cluster.query("INSERT (:N)", &[])?;
     let lsn = written["lsn"].as_str().context("an LSN")?;
@@ -66,21 +77,13 @@ fn alerts_fire_in_their_moments_and_a_healthy_cluster_fires_none() -> Result<()>
     let fired = firing(&healthy, &healthy, Then::Stays)?;
     ensure!(fired.is_empty(), "a healthy cluster: {fired:?}");
 
-    geode(
-        &cluster,
-        &cluster.leader()?,
-        &["admin", "set-read-only", "true"],
-    )?;
+    geode(&cluster, &cluster.leader()?, &["admin", "set-read-only", "true"])?;
     let read_only = scrape_until(&cluster, "geode_read_only", PATIENCE, is_one)?;
     ensure_fire(
         "an administrator has made the graph read-only",
         &firing(&healthy, &read_only, Then::Stays)?,
     )?;
-    geode(
-        &cluster,
-        &cluster.leader()?,
-        &["admin", "set-read-only", "false"],
-    )?;
+    geode(&cluster, &cluster.leader()?, &["admin", "set-read-only", "false"])?;
 
     let pods = cluster.pods()?;
     let nodes = followers(&cluster)?.into_iter().map(|pod| {

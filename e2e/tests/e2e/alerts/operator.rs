@@ -2,7 +2,9 @@
 
 use super::{PATIENCE, archiving};
 use anyhow::{Context, Result, ensure};
-use geode_e2e::{Cluster, S3, Scrape, Then, ensure_fire, environment, firing, kubectl, kubectl_input, wait_for};
+use geode_e2e::{
+    Cluster, S3, Scrape, Then, ensure_fire, environment, firing, kubectl, kubectl_input, wait_for,
+};
 use serde_json::json;
 use std::time::{Duration, SystemTime};
 
@@ -40,10 +42,7 @@ fn bad_manifest(cluster: &Cluster, healthy: &Scrape) -> Result<()> {
         let says = scrape.says("geode_operator_cluster_condition", "reason=\"InvalidSpec\"");
         Ok(says.then_some(scrape))
     })?;
-    ensure_fire(
-        "a manifest cannot work",
-        &firing(healthy, &stalled, Then::Stays)?,
-    )?;
+    ensure_fire("a manifest cannot work", &firing(healthy, &stalled, Then::Stays)?)?;
     kubectl(&["delete", "geodecluster", "bad", "-n", &cluster.namespace]).map(drop)
 }
 
@@ -55,7 +54,15 @@ fn quota(cluster: &Cluster) -> Result<()> {
     kubectl_input(&["apply", "-f", "-"], &quota.to_string())?;
     wait_for("the quota is in force", PATIENCE, || {
         let status = "jsonpath={.status.hard}";
-        let told = kubectl(&["get", "resourcequota", "nothing", "-n", &cluster.namespace, "-o", status])?;
+        let told = kubectl(&[
+            "get",
+            "resourcequota",
+            "nothing",
+            "-n",
+            &cluster.namespace,
+            "-o",
+            status,
+        ])?;
         Ok((!told.is_empty()).then_some(()))
     })?;
     let poor = cluster.sibling("poor");
