@@ -77,7 +77,10 @@ impl Postgres {
         let payload = mebibytes * 1024 * 1024 / WRITES;
         let begin = Instant::now();
         // Stored as it is: no compression makes noise smaller.
-        self.sql("data", "CREATE TABLE blob (payload bytea STORAGE EXTERNAL)")?;
+        self.sql(
+            "data",
+            "CREATE TABLE blob (payload bytea); ALTER TABLE blob ALTER payload SET STORAGE EXTERNAL",
+        )?;
         let block =
             "(SELECT string_agg(sha512((random()::text || g)::bytea), ''::bytea) FROM generate_series(1, ";
         let blocks = payload.div_ceil(64);
