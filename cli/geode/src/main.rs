@@ -93,7 +93,7 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     // With huge pages an idle server has 20 MiB more resident: the allocator's pieces lie far apart. A kernel without them refuses this.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
-    let command = Cli::parse().command;
+    let command = Cli::parse_from(args::spelled(std::env::args_os())).command;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(messaging_threads())
         .enable_all()

@@ -33,17 +33,20 @@ pub(super) async fn restore(args: AdminRestoreArgs) -> Result<(), Failure> {
     let verify = args.verify_integrity.then(|| VerifyArgs {
         data_dir: args.data_dir.clone(),
         format: args.format,
+        verbose: false,
     });
     let restore = RestoreArgs {
         archive: ArchiveArgs {
             source: Some(args.from),
             store: args.store,
             copy: None,
+            backup_id: None,
         },
         target: args.data_dir,
         goal: args.goal,
         wal_archive: None,
         restore_chain: true,
+        include_incrementals: false,
         incremental: false,
         parallel: 4,
         format: args.format,

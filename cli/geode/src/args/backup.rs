@@ -45,8 +45,11 @@ pub(crate) struct LocalServerArgs {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ArchiveArgs {
     /// The archive: s3://bucket/prefix, file:///directory or a directory; of a cluster, of one incarnation of it, or down to one backup.
-    #[arg(long, visible_alias = "input", value_name = "URL")]
+    #[arg(long, visible_aliases = ["input", "dest", "file"], value_name = "URL")]
     pub(crate) source: Option<String>,
+    /// The backup that is meant, by its name (`id` in lists), when the archive is not written down to it.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) backup_id: Option<String>,
     #[command(flatten)]
     pub(crate) store: StoreArgs,
     /// A copy of the archive (spec.archive.drCopy), at the same endpoint: read for what is missing or damaged.
@@ -65,6 +68,12 @@ pub(crate) enum BackupCommand {
         /// Print a full backup and those that go on from it: its location, name or index, or nothing for the newest one.
         #[arg(long, value_name = "BACKUP", num_args = 0..=1, default_missing_value = "")]
         chain: Option<String>,
+        /// Only backups of this type: full, incremental or differential.
+        #[arg(long = "type", value_name = "TYPE")]
+        kind: Option<BackupKind>,
+        /// Only backups that were complete before this time.
+        #[arg(long, value_name = "TIME")]
+        before: Option<String>,
         /// How they are printed: table or json.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
@@ -103,7 +112,13 @@ pub(crate) struct CreateArgs {
     #[arg(long, value_name = "BACKUP")]
     pub(crate) base_backup: Option<String>,
     /// none, gzip, lz4 or zstd; zstd when absent.
-    #[arg(long, visible_alias = "compression", value_name = "KIND")]
+    #[arg(
+        long,
+        visible_alias = "compression",
+        value_name = "KIND",
+        num_args = 0..=1,
+        default_missing_value = "zstd"
+    )]
     pub(crate) compress: Option<Compression>,
     /// Blocks that are compressed at the same time.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -162,6 +177,9 @@ pub(crate) struct RestoreArgs {
     /// Restore what the backup goes on from, too. That is always done.
     #[arg(long)]
     pub(crate) restore_chain: bool,
+    /// With a backup: restore all incremental and differential backups that go on from it, too.
+    #[arg(long)]
+    pub(crate) include_incrementals: bool,
     /// Go on from an earlier restore. Refused, with what to write instead: a restore begins with the full backup.
     #[arg(long, hide = true)]
     pub(crate) incremental: bool,
@@ -178,7 +196,7 @@ pub(crate) struct RestoreArgs {
 #[group(multiple = false)]
 pub(crate) struct GoalArgs {
     /// The state at this time, for example 2026-01-28T14:30:00Z; UTC when no zone is given.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, visible_alias = "pitr-timestamp", value_name = "TIME")]
     pub(crate) target_time: Option<String>,
     /// The state with this commit as its last one: the `lsn` of a write, for example 0/12847293.
     #[arg(long, visible_alias = "target-xid", value_name = "LSN")]
