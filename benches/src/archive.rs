@@ -1,15 +1,15 @@
 //! A log that a sidecar archives to S3 again and again, each time into a prefix of its own.
 
 use crate::memory::{MIB, files, free_port, metric, page};
-use crate::process::{Resident, resident};
+use crate::process::Resident;
 use crate::program;
 use crate::s3::{BUCKET, S3};
-use anyhow::{Context, Result, ensure};
+use crate::sidecar::Sidecar;
+use anyhow::{Result, ensure};
 use geode_client::{Client, Statement};
 use geode_tests::members::{Members, Plan};
 use geode_types::Value;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The log keeps its last 10,000 entries, so that these can be archived again and again, however large they are.
@@ -50,7 +50,7 @@ impl Log {
             },
         );
         let begin = Instant::now();
-        fill(&members, mebibytes * 1024 * 1024 / WRITES)?;
+        fill(&members, WRITES, mebibytes * 1024 * 1024 / WRITES)?;
         eprintln!(
             "{mebibytes} MiB written in {:.1} s",
             begin.elapsed().as_secs_f64()
@@ -74,11 +74,11 @@ impl Log {
     }
 }
 
-/// Makes [`WRITES`] nodes with so many bytes each.
-fn fill(members: &Members, payload: usize) -> Result<()> {
+/// Makes so many nodes with so many bytes each.
+pub(crate) fn fill(members: &Members, writes: usize, payload: usize) -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let client = members_client(&runtime, members)?;
-    let each = WRITES / WRITERS;
+    let each = writes / WRITERS;
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| {
             let client = client.clone();
@@ -102,7 +102,7 @@ fn fill(members: &Members, payload: usize) -> Result<()> {
 fn members_client(runtime: &tokio::runtime::Runtime, members: &Members) -> Result<Client> {
     let password = std::fs::read_to_string(members.password_file())?;
     let builder = Client::builder()
-        .endpoints([members.address(0)])
+        .endpoints([members.address(members.leader())])
         .user("admin")
         .password(password.trim_end())
         .ca_pem(std::fs::read(members.ca_file())?);
@@ -133,23 +133,14 @@ pub(crate) fn archive(s3: &S3, log: &Log, prefix: &str) -> Result<(f64, Resident
         &format!("prefix: {prefix}\n"),
     );
     let config = members.write(&format!("{prefix}.yaml"), &config);
-    let said = std::fs::File::create(PathBuf::from(&config).with_extension("log"))?;
-    let process = s3
-        .admit(&mut Command::new(program("SIDECAR")?))
-        .args(["--config", &config])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(said)
-        .spawn()
-        .context("start the sidecar")?;
-    let sidecar = Running(process);
+    let sidecar = Sidecar::start(s3, config)?;
     let begin = Instant::now();
     let mut first: Option<(Instant, f64)> = None;
     loop {
         ensure!(
             begin.elapsed() < ARCHIVED_WITHIN,
             "the sidecar has not archived everything: {}",
-            std::fs::read_to_string(PathBuf::from(&config).with_extension("log")).unwrap_or_default()
+            sidecar.said()
         );
         // Until it listens there is nothing to read.
         let archived = page(*port, "/metrics")
@@ -159,20 +150,10 @@ pub(crate) fn archive(s3: &S3, log: &Log, prefix: &str) -> Result<(f64, Resident
             None if archived > 0.0 => first = Some((now, archived)),
             Some((since, already)) if archived >= *bytes as f64 => {
                 let rate = (archived - already) / now.duration_since(since).as_secs_f64();
-                return Ok((rate, resident(sidecar.0.id())?));
+                return Ok((rate, sidecar.resident()?));
             }
             _ => {}
         }
         std::thread::sleep(POLL);
-    }
-}
-
-/// Ends with the value.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }

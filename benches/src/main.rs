@@ -12,6 +12,7 @@ mod instructions;
 mod memory;
 mod process;
 mod s3;
+mod sidecar;
 mod social;
 mod write;
 
@@ -26,8 +27,10 @@ fn main() -> Result<()> {
         Some("instructions") => instructions::run(),
         Some("memory") => memory::run(&arguments.collect::<Vec<_>>()),
         Some("backup") => backup::run(&arguments.collect::<Vec<_>>()),
+        Some("backup-latency") => backup::latency::run(&arguments.collect::<Vec<_>>()),
+        Some("pitr") => backup::pitr::run(&arguments.collect::<Vec<_>>()),
         other => bail!(
-            "which benchmark? write, instructions, graph-small, social, memory or backup; not {other:?}"
+            "which benchmark? write, instructions, graph-small, social, memory, backup, backup-latency or pitr; not {other:?}"
         ),
     }
 }

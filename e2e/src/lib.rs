@@ -2,19 +2,22 @@
 //! `kubectl geode`, as a user's scripts would. `cargo xtask e2e` sets the environment.
 
 mod alerts;
+mod bucket;
 mod cluster;
 mod fault;
 mod kubectl;
 mod ledger;
 mod relay;
 mod turn;
+mod volume;
 
-pub use alerts::{Scrape, firing};
+pub use alerts::{Scrape, Then, ensure_fire, firing};
 pub use cluster::Cluster;
 pub use fault::Fault;
 pub use kubectl::{S3, environment, kubectl, kubectl_input, kubectl_status};
 pub use ledger::{Account, Ledger};
 pub use relay::Relay;
+pub use volume::{Ballast, Frozen};
 
 use anyhow::{Result, bail};
 use std::time::{Duration, Instant};

@@ -4,16 +4,18 @@
 use crate::archive_tables;
 use crate::auth::{ADMIN_ROLE, hash_password, verify_password};
 use crate::cutter::{CutLimits, Cutter, OpenSegment};
-use crate::gate::Cause;
+use crate::gate::{Cause, space};
 use crate::member::Member;
 use crate::metrics::ClusterMetrics;
 use crate::pipeline::{Pipeline, now_micros};
 use crate::raft::Raft;
+use crate::session::SessionMetrics;
 use crate::surroundings::Surroundings;
 use crate::tls::TlsWatch;
 use geode_graph::{Command, UserRecord};
 use geode_store::{LmdbStore, Store};
 use geode_types::Term;
+use geode_wire::internal::MemberStatus;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,6 +29,7 @@ pub(crate) struct Keeper {
     pub(crate) pipeline: Arc<Pipeline<Raft<LmdbStore>>>,
     pub(crate) metrics: ClusterMetrics,
     pub(crate) surroundings: Surroundings,
+    pub(crate) sessions: SessionMetrics,
     pub(crate) tls: TlsWatch,
     /// File with the first password of `auth.admin_user`.
     pub(crate) password_file: PathBuf,
@@ -43,7 +46,9 @@ impl Keeper {
         loop {
             ticks.tick().await;
             let now = Instant::now();
-            self.metrics.update(&self.member.status(), now);
+            let status = self.member.status();
+            self.metrics.update(&status, now);
+            self.keep_chronicle(&status, now);
             self.metrics.note_log_stall(self.member.raft.log_stall());
             self.watch_volumes();
             self.watch_backlog();
@@ -68,6 +73,16 @@ impl Keeper {
     fn note_certificate(&mut self) {
         let material = self.tls.borrow_and_update().clone();
         self.surroundings.note_certificate(&material.identity.cert_pem);
+    }
+
+    fn keep_chronicle(&self, status: &MemberStatus, now: Instant) {
+        let (chronicle, at) = (&self.member.chronicle, now_micros());
+        chronicle.look(status.leader, &status.membership, at, now);
+        if chronicle.wants_sample(now)
+            && let Ok(data) = space(&self.member.config.storage.data_dir)
+        {
+            chronicle.sample(data, self.sessions.durations(), at, now);
+        }
     }
 
     fn watch_volumes(&self) {

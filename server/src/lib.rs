@@ -6,6 +6,7 @@
 mod archive_tables;
 pub mod auth;
 mod board;
+mod chronicle;
 mod cutter;
 mod ephemeral;
 mod farewell;

@@ -2,6 +2,7 @@
 //! itself that operator, sidecar, probes and metrics read.
 
 use crate::board::Board;
+use crate::chronicle::Chronicle;
 use crate::gate::WriteGate;
 use crate::identity::DataDir;
 use crate::pipeline::switched_on;
@@ -12,7 +13,7 @@ use geode_types::{ClusterId, Incarnation, LogIndex, MemberId, Role};
 use geode_wire::client::MemberAddress;
 use geode_wire::internal::{MemberState, MemberStatus, Membership};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A member that is further behind what it knows to be committed is not ready, log entries.
 const READY_LAG_MAX: u64 = 1000;
@@ -32,6 +33,7 @@ pub(crate) struct Member {
     pub(crate) raft: Raft<LmdbStore>,
     pub(crate) board: Board,
     pub(crate) gate: Arc<WriteGate>,
+    pub(crate) chronicle: Chronicle,
     pub(crate) data: Arc<Mutex<DataDir>>,
     /// Asks the process to end, so that what waits in the data directory is taken up by the next one.
     pub(crate) restart: tokio::sync::watch::Sender<bool>,
@@ -98,6 +100,12 @@ impl Member {
             )));
         }
         self.raft.initialize(cluster, incarnation).await
+    }
+
+    /// Hands leadership to a voter, the most caught-up one when none is named. Leader only.
+    pub(crate) async fn hand_over(&self, to: Option<MemberId>) -> Result<(), MembershipError> {
+        self.chronicle.note_hand_over(Instant::now());
+        self.raft.transfer_leader(to).await
     }
 
     /// Adds a member as a learner and gives it a vote when it has caught up. Who had its address before it leaves then: that member's

@@ -153,6 +153,7 @@ impl Server {
             raft,
             board: crate::board::Board::default(),
             gate: gate.clone(),
+            chronicle: crate::chronicle::Chronicle::default(),
             data,
             restart,
         });
@@ -181,12 +182,14 @@ impl Server {
         ));
         let metrics = ClusterMetrics::register(&registry)?;
         let surroundings = Surroundings::register(&registry)?;
+        let sessions = SessionMetrics::register(&registry)?;
         tasks.push(tokio::spawn(
             Keeper {
                 member: member.clone(),
                 pipeline: pipeline.clone(),
                 metrics,
                 surroundings,
+                sessions: sessions.clone(),
                 tls: tls.clone(),
                 password_file,
             }
@@ -195,7 +198,7 @@ impl Server {
         let service = Arc::new(Service {
             pipeline,
             member: cluster,
-            metrics: SessionMetrics::register(&registry)?,
+            metrics: sessions,
             closing: closed.clone(),
             busy: AtomicUsize::new(0),
         });

@@ -1,6 +1,7 @@
 //! The cluster as clients see it: for drivers that look for the leader, and as rows for `SELECT … FROM system.…`.
 
 use crate::archive_tables::{BACKUP_STATUS, WAL_ARCHIVING_STATUS, backup_status, wal_archiving_status};
+use crate::chronicle::{Event, Sample};
 use crate::internal::state_hash_at;
 use crate::member::{Member, VERSION};
 use crate::pipeline::lsn_of;
@@ -22,7 +23,7 @@ struct Table {
     rows: fn(&Member) -> Vec<Vec<Value>>,
 }
 
-const TABLES: [Table; 5] = [
+const TABLES: [Table; 7] = [
     Table {
         name: "system.cluster_nodes",
         columns: &CLUSTER_NODES,
@@ -48,6 +49,29 @@ const TABLES: [Table; 5] = [
         columns: &BACKUP_STATUS,
         rows: backup_status,
     },
+    Table {
+        name: "system.cluster_events",
+        columns: &["timestamp", "type", "old", "new", "reason"],
+        rows: |member| member.chronicle.events().into_iter().map(event).collect(),
+    },
+    Table {
+        name: "system.cluster_metrics",
+        columns: &CLUSTER_METRICS,
+        rows: |member| {
+            let name = &member.raft.address().name;
+            let samples = member.chronicle.samples().into_iter();
+            samples.map(|taken| sample(name, &taken)).collect()
+        },
+    },
+];
+
+const CLUSTER_METRICS: [&str; 6] = [
+    "timestamp",
+    "node_id",
+    "cpu_utilization",
+    "memory_utilization",
+    "disk_utilization",
+    "query_latency_p99",
 ];
 
 const CLUSTER_NODES: [&str; 8] = [
@@ -121,6 +145,29 @@ fn checkpoint(checkpoint: &Checkpoint) -> Vec<Value> {
     ]
 }
 
+fn event(event: Event) -> Vec<Value> {
+    let name = |name: Option<String>| name.map_or(Value::Null, Value::from);
+    vec![
+        time_value(event.at_micros),
+        event.kind.into(),
+        name(event.old),
+        name(event.new),
+        event.reason.into(),
+    ]
+}
+
+/// In the order of [`CLUSTER_METRICS`]: per cent, and milliseconds.
+fn sample(name: &str, sample: &Sample) -> Vec<Value> {
+    vec![
+        time_value(sample.at_micros),
+        name.into(),
+        sample.cpu.into(),
+        sample.memory.into(),
+        sample.disk.into(),
+        sample.p99_ms.map_or(Value::Null, Value::from),
+    ]
+}
+
 /// In the order of [`CLUSTER_NODES`].
 fn cluster_node(member: &MemberView) -> Vec<Value> {
     let number = |figure: Option<u64>| {
@@ -160,14 +207,10 @@ impl ClusterAccess for ClusterMember {
                 Some(name) => Some(self.named(&name)?),
                 None => None,
             };
-            self.0
-                .raft
-                .transfer_leader(to)
-                .await
-                .map_err(|error| match error {
-                    MembershipError::NotLeader(leader) => TransferRefused::NotLeader(leader),
-                    other => TransferRefused::Refused(other.to_string()),
-                })
+            self.0.hand_over(to).await.map_err(|error| match error {
+                MembershipError::NotLeader(leader) => TransferRefused::NotLeader(leader),
+                other => TransferRefused::Refused(other.to_string()),
+            })
         })
     }
 }

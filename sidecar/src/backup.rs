@@ -3,6 +3,7 @@
 
 use crate::link::Server;
 use crate::tasks::{self, Context, ProgressLine, lineage};
+use crate::throttle::{self, Throttle, Throttled};
 use geode_archive::{
     ErrorKind, IncrementError, IncrementFacts, Inventory, ObjectError, ObjectStore, SnapshotFacts, clean_up,
     cleanup_plan, inventory, write_base_backup, write_increment,
@@ -117,6 +118,7 @@ async fn full(
 ) -> Result<TaskResult, Failure> {
     let again = |message: String| Failure { message, again: true };
     let (lineage, server_version) = lineage(context).map_err(again)?;
+    let throttle = Throttle::new(throttle::ask(&*context.server).await);
     let snapshot = context
         .server
         .snapshot()
@@ -132,7 +134,7 @@ async fn full(
         parallel: PARALLEL,
     };
     let reader = Progressing {
-        inner: snapshot.bytes,
+        inner: Throttled::new(snapshot.bytes, context.server.clone(), throttle),
         progress,
         read: 0,
         said: 0,

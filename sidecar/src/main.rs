@@ -13,6 +13,7 @@ mod metrics;
 mod report;
 mod restore;
 mod tasks;
+mod throttle;
 mod watch;
 
 use anyhow::Context as _;

@@ -84,7 +84,7 @@ pub(crate) async fn find(
 ) -> Result<TaskResult, String> {
     let mut backoff = tasks::backoff();
     loop {
-        match find_history(source, &context.access).await {
+        match find_history(source, &context.access_to(source)).await {
             Ok(found) => {
                 return Ok(TaskResult {
                     location: found.unwrap_or_default(),

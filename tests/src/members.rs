@@ -7,7 +7,7 @@ use crate::machine::{Frozen, Throttled, Volumes};
 use crate::network::Network;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -293,6 +293,16 @@ impl Members {
     /// Where a member answers clients.
     pub fn address(&self, member: usize) -> &str {
         &self.members[member].address
+    }
+
+    /// Where a member answers other members, sidecars and the operator.
+    pub fn internal_address(&self, member: usize) -> SocketAddr {
+        ([127, 0, 0, 1], self.members[member].internal).into()
+    }
+
+    /// A certificate of the cluster and its key, which every member has.
+    pub fn certificate_files(&self) -> [PathBuf; 2] {
+        ["tls.crt", "tls.key"].map(|name| self.folder.path().join(name))
     }
 
     /// A member's configuration.

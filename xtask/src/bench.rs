@@ -39,8 +39,10 @@ pub(crate) fn run(name: &str, arguments: &[String]) -> Result<()> {
                 .env("INSTALL", paths::repository().join("manifests/install.yaml"))
                 .env("IMAGES", paths::cache()?.join("images"));
         }
-        "backup" => {
-            prerequisites::for_backup_bench()?;
+        "backup" | "backup-latency" | "pitr" => {
+            if name == "backup" {
+                prerequisites::for_backup_bench()?;
+            }
             bench
                 .env("SIDECAR", binary("geode-sidecar")?)
                 .env("VERSITYGW", tools::ensure(Tool::Versitygw)?);

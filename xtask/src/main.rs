@@ -64,7 +64,7 @@ enum Task {
     Faults,
     /// Geode beside a peer, in ratios.
     Bench {
-        /// Which: write, graph-small, social, memory.
+        /// Which: write, instructions, graph-small, social, memory, backup, backup-latency, pitr.
         name: String,
         /// Its arguments.
         arguments: Vec<String>,

@@ -1,6 +1,5 @@
 //! `geode restore` of what a sidecar has archived, until the restored server answers.
 
-use crate::archive::WRITES;
 use crate::memory::free_port;
 use crate::program;
 use crate::s3::{BUCKET, S3};
@@ -9,10 +8,16 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const ANSWERED_WITHIN: Duration = Duration::from_secs(120);
-const COUNT: &str = "MATCH (b:Blob) RETURN count(*)";
 
-/// Seconds.
-pub(crate) fn restore(s3: &S3, prefix: &str) -> Result<f64> {
+/// Something of which the restored graph must have so many.
+pub(crate) struct Expected {
+    /// The statement that counts it.
+    pub(crate) count: &'static str,
+    pub(crate) answer: usize,
+}
+
+/// Seconds until the restored server has given this answer. `goal` are flags of `geode restore`.
+pub(crate) fn restore(s3: &S3, prefix: &str, goal: &[&str], expected: &Expected) -> Result<Restored> {
     let folder = tempfile::tempdir()?;
     let data = folder.path().join("data");
     let begin = Instant::now();
@@ -26,7 +31,8 @@ pub(crate) fn restore(s3: &S3, prefix: &str) -> Result<f64> {
             "--endpoint",
             &s3.endpoint(),
         ])
-        .arg("--target")
+        .args(goal)
+        .args(["--format", "json", "--target"])
         .arg(&data)
         .output()?;
     ensure!(
@@ -34,6 +40,8 @@ pub(crate) fn restore(s3: &S3, prefix: &str) -> Result<f64> {
         "geode restore: {}",
         String::from_utf8_lossy(&output.stderr)
     );
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).context("its report")?;
+    let state_hash = report["state_hash"].as_str().context("a state hash")?.to_owned();
     let address = format!("127.0.0.1:{}", free_port()?);
     let server = Command::new(program("GEODE")?)
         .args(["serve", "--listen", &address, "--data-dir"])
@@ -51,15 +59,18 @@ pub(crate) fn restore(s3: &S3, prefix: &str) -> Result<f64> {
             .arg(data.join("admin-password"))
             .arg("--ca")
             .arg(data.join("tls/ca.crt"))
-            .arg(COUNT);
+            .arg(expected.count);
         let output = query.stdin(Stdio::null()).output()?;
         if output.status.success() {
             let answer: serde_json::Value = serde_json::from_slice(&output.stdout)?;
             ensure!(
-                answer["rows"][0][0] == WRITES,
+                answer["rows"][0][0] == expected.answer,
                 "not everything is there: {answer}"
             );
-            return Ok(begin.elapsed().as_secs_f64());
+            return Ok(Restored {
+                seconds: begin.elapsed().as_secs_f64(),
+                state_hash,
+            });
         }
         ensure!(
             begin.elapsed() < ANSWERED_WITHIN,
@@ -68,6 +79,12 @@ pub(crate) fn restore(s3: &S3, prefix: &str) -> Result<f64> {
         );
         std::thread::sleep(Duration::from_millis(100));
     }
+}
+
+/// A restore that is over.
+pub(crate) struct Restored {
+    pub(crate) seconds: f64,
+    pub(crate) state_hash: String,
 }
 
 /// Ends with the value.

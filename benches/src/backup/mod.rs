@@ -3,7 +3,10 @@
 //!
 //! A restore begins with an empty folder and ends with the answer to a query that counts what was written.
 
+mod desk;
 mod geode;
+pub(crate) mod latency;
+pub(crate) mod pitr;
 mod postgres;
 
 use crate::archive::{Log, archive};
@@ -17,6 +20,10 @@ use std::fmt::Display;
 
 const ROUNDS: usize = 3;
 const MEBIBYTES: usize = 2048;
+const EXPECTED: geode::Expected = geode::Expected {
+    count: "MATCH (b:Blob) RETURN count(*)",
+    answer: crate::archive::WRITES,
+};
 
 /// Prints the ratios. Argument: MiB of log, when others than usual are wanted.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
@@ -41,7 +48,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
                 let (rate, resident) = archive(&s3, &log, &prefix)?;
                 peak = peak.max(resident.peak / MIB);
                 rates.ours.push(rate / MIB);
-                seconds.ours.push(geode::restore(&s3, &prefix)?);
+                seconds
+                    .ours
+                    .push(geode::restore(&s3, &prefix, &[], &EXPECTED)?.seconds);
                 s3.forget(&prefix)?;
             } else {
                 rates.theirs.push(postgres.archive(round)? / MIB);

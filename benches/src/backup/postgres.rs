@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
 const STANZA: &str = "bench";
+/// Where pgBackRest notes which segments it has archived.
+const SPOOL: &str = "spool";
 const ARCHIVED_WITHIN: Duration = Duration::from_secs(300);
 const ANSWERED_WITHIN: Duration = Duration::from_secs(300);
 const POLL: Duration = Duration::from_millis(20);
@@ -47,7 +49,7 @@ impl Postgres {
             s3: s3.port,
             segments: Vec::new(),
         };
-        for name in ["spool", "log", "lock"] {
+        for name in [SPOOL, "log", "lock"] {
             std::fs::create_dir(postgres.path(name))?;
         }
         let mut own = Command::new("chown");
@@ -75,7 +77,10 @@ impl Postgres {
         let payload = mebibytes * 1024 * 1024 / WRITES;
         let begin = Instant::now();
         // Stored as it is: no compression makes noise smaller.
-        self.sql("data", "CREATE TABLE blob (payload bytea STORAGE EXTERNAL)")?;
+        self.sql(
+            "data",
+            "CREATE TABLE blob (payload bytea); ALTER TABLE blob ALTER payload SET STORAGE EXTERNAL",
+        )?;
         let block =
             "(SELECT string_agg(sha512((random()::text || g)::bytea), ''::bytea) FROM generate_series(1, ";
         let blocks = payload.div_ceil(64);
@@ -102,6 +107,9 @@ impl Postgres {
         if round > 0 {
             self.configure(round)?;
             self.pgbackrest(&["stanza-create"])?;
+            // It believes its notes, and they are about the round before.
+            let notes = self.path(SPOOL).join("archive");
+            std::fs::remove_dir_all(&notes).with_context(|| notes.display().to_string())?;
             for segment in &self.segments {
                 let mark = |state: &str| self.path(&format!("data/pg_wal/archive_status/{segment}.{state}"));
                 std::fs::rename(mark("done"), mark("ready"))
@@ -191,7 +199,7 @@ impl Postgres {
              log-level-file=off\nstart-fast=y\n[{STANZA}]\npg1-path={data}\npg1-port={}\npg1-socket-path={folder}\n",
             self.s3,
             self.port,
-            spool = self.text("spool"),
+            spool = self.text(SPOOL),
             log = self.text("log"),
             lock = self.text("lock"),
             data = self.text("data"),

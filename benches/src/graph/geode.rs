@@ -27,7 +27,7 @@ pub(crate) struct Geode {
     runtime: Runtime,
     client: Client,
     /// The database's number of each node.
-    numbers: Vec<i64>,
+    numbers: Arc<[i64]>,
 }
 
 /// A load, and the store's size before and after the edges.
@@ -39,18 +39,20 @@ pub(crate) struct GeodeLoaded {
 
 impl Geode {
     pub(crate) fn start() -> Result<Self> {
-        let members = Members::planned(
-            &program("GEODE")?,
-            &Plan {
-                members: MEMBERS,
-                timing: "default",
-                ..Plan::default()
-            },
-        );
+        Self::planned(&Plan {
+            members: MEMBERS,
+            timing: "default",
+            ..Plan::default()
+        })
+    }
+
+    /// In other circumstances.
+    pub(crate) fn planned(plan: &Plan) -> Result<Self> {
+        let members = Members::planned(&program("GEODE")?, plan);
         let runtime = Runtime::new()?;
         let password = std::fs::read_to_string(members.password_file())?;
         let builder = Client::builder()
-            .endpoints((0..MEMBERS).map(|member| members.address(member).to_owned()))
+            .endpoints((0..plan.members).map(|member| members.address(member).to_owned()))
             .user("admin")
             .password(password.trim_end())
             .ca_pem(std::fs::read(members.ca_file())?);
@@ -59,15 +61,31 @@ impl Geode {
             members,
             runtime,
             client,
-            numbers: Vec::new(),
+            numbers: Arc::default(),
         })
     }
 
     /// Nodes, then edges between them. The seconds are those of the edges.
     pub(crate) fn load(&mut self, data: &Data) -> Result<GeodeLoaded> {
+        let nodes_seconds = self.load_nodes(data.nodes)?;
+        let before = self.size()?;
+        let seconds = self.load_edges(&data.edges)?;
+        let after = self.size()?;
+        Ok(GeodeLoaded {
+            nodes_seconds,
+            edges: Loaded {
+                seconds,
+                bytes: Some((after.file - before.file) as f64),
+            },
+            live_bytes: (after.live - before.live) as f64,
+        })
+    }
+
+    /// Seconds.
+    pub(crate) fn load_nodes(&mut self, nodes: u32) -> Result<f64> {
         let begin = Instant::now();
-        let mut numbers = vec![-1; data.nodes as usize];
-        let all: Vec<i64> = (0..i64::from(data.nodes)).collect();
+        let mut numbers = vec![-1; nodes as usize];
+        let all: Vec<i64> = (0..i64::from(nodes)).collect();
         for batch in all.chunks(BATCH) {
             let ids = batch.iter().map(|id| Value::Int(*id)).collect::<Vec<_>>();
             let made = self.client.execute(Statement::new(NODES).param("ids", ids));
@@ -78,41 +96,32 @@ impl Geode {
                 numbers[usize::try_from(*id)?] = *number;
             }
         }
-        let nodes_seconds = begin.elapsed().as_secs_f64();
         ensure!(!numbers.contains(&-1), "every node has a number");
-        let before = self.size()?;
+        self.numbers = numbers.into();
+        Ok(begin.elapsed().as_secs_f64())
+    }
+
+    /// Seconds.
+    pub(crate) fn load_edges(&self, edges: &[(u32, u32)]) -> Result<f64> {
         let begin = Instant::now();
-        let statements: Arc<Vec<Vec<Value>>> = Arc::new(
-            data.edges
-                .chunks(BATCH)
-                .map(|batch| {
-                    let number = |node: u32| Value::Int(numbers[node as usize]);
-                    let pair = |(start, end): &(u32, u32)| Value::List(vec![number(*start), number(*end)]);
-                    batch.iter().map(pair).collect()
-                })
-                .collect(),
-        );
+        let batches: Arc<Vec<Vec<(u32, u32)>>> = Arc::new(edges.chunks(BATCH).map(<[_]>::to_vec).collect());
         let next = Arc::new(AtomicUsize::new(0));
         let workers: Vec<_> = (0..IN_FLIGHT)
             .map(|_| {
-                let worker = insert(self.client.clone(), statements.clone(), next.clone());
-                self.runtime.spawn(worker)
+                let (client, numbers) = (self.client.clone(), self.numbers.clone());
+                self.runtime
+                    .spawn(insert(client, numbers, batches.clone(), next.clone()))
             })
             .collect();
         for worker in workers {
             self.runtime.block_on(worker)??;
         }
-        let seconds = begin.elapsed().as_secs_f64();
-        self.numbers = numbers;
-        let after = self.size()?;
-        Ok(GeodeLoaded {
-            nodes_seconds,
-            edges: Loaded {
-                seconds,
-                bytes: Some((after.file - before.file) as f64),
-            },
-            live_bytes: (after.live - before.live) as f64,
-        })
+        Ok(begin.elapsed().as_secs_f64())
+    }
+
+    /// The processes.
+    pub(crate) fn members(&self) -> &Members {
+        &self.members
     }
 
     /// The leader's store.
@@ -166,10 +175,18 @@ fn text(query: Query) -> &'static str {
     }
 }
 
-async fn insert(client: Client, batches: Arc<Vec<Vec<Value>>>, next: Arc<AtomicUsize>) -> Result<()> {
+async fn insert(
+    client: Client,
+    numbers: Arc<[i64]>,
+    batches: Arc<Vec<Vec<(u32, u32)>>>,
+    next: Arc<AtomicUsize>,
+) -> Result<()> {
     while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+        let number = |node: u32| Value::Int(numbers[node as usize]);
+        let pair = |(start, end): &(u32, u32)| Value::List(vec![number(*start), number(*end)]);
+        let edges: Vec<Value> = batch.iter().map(pair).collect();
         let made = client
-            .execute(Statement::new(EDGES).param("edges", batch.clone()))
+            .execute(Statement::new(EDGES).param("edges", edges))
             .await?;
         ensure!(
             made.repeated || made.summary.edges_created == batch.len() as u64,

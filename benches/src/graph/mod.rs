@@ -2,8 +2,8 @@
 //!
 //! An answer is the number of walks (edges may repeat). All engines must give the same ones before any time counts.
 
-mod data;
-mod geode;
+pub(crate) mod data;
+pub(crate) mod geode;
 pub(crate) mod pages;
 mod peer;
 

@@ -1,6 +1,9 @@
 //! `geode admin`: what the guides' procedures ask of a running cluster. Each command is a statement, a look at the cluster, or a change of
 //! leadership; what the answers mean is decided here, in functions of what was seen.
 
+mod local;
+mod upgrade;
+
 use crate::Failure;
 use crate::args::{AdminCommand, ClusterArgs, ConnectArgs};
 use crate::cluster::{self, failover, print, role, view};
@@ -43,11 +46,19 @@ pub(crate) async fn run(command: AdminCommand) -> Result<(), Failure> {
             let forced = force || accept_data_loss;
             promote(&cluster, member, accept_writes, forced).await
         }
-        AdminCommand::Demote { cluster, member } => {
-            let view = view(&cluster.connect).await?;
-            leads(&view, member.as_deref())?;
-            failover(&cluster, None).await
-        }
+        AdminCommand::Demote { cluster, member } => demote(&cluster, member.as_deref()).await,
+        AdminCommand::Backup {
+            create,
+            include_wal,
+            include_config,
+        } => local::backup(create, include_wal, include_config).await,
+        AdminCommand::Restore(args) => local::restore(args).await,
+        AdminCommand::Upgrade {
+            cluster,
+            member,
+            version,
+            timeout,
+        } => upgrade::run(&cluster, &member, &version, timeout).await,
         AdminCommand::ReadOnly(args) => set_read_only(&args, true).await,
         AdminCommand::SetReadOnly(args) => {
             let cluster = ClusterArgs {
@@ -148,6 +159,46 @@ async fn wal_status(args: &ClusterArgs) -> Result<(), Failure> {
     }
     let json = Json::Object(json);
     print(args.format, json.clone(), || lines(&json))
+}
+
+/// Makes another member the primary.
+pub(crate) async fn demote(args: &ClusterArgs, member: Option<&str>) -> Result<(), Failure> {
+    leads(&view(&args.connect).await?, member)?;
+    failover(args, None).await
+}
+
+/// Prints what the member has seen of its cluster's past, in the guides' columns.
+pub(crate) async fn events(args: &ClusterArgs, kind: Option<&str>) -> Result<(), Failure> {
+    let text = "SELECT timestamp, type, old, new, reason FROM system.cluster_events";
+    let answer = ask(&args.connect, text, ReadMode::Local).await?;
+    let rows: Vec<Vec<Json>> = answer
+        .rows
+        .iter()
+        .map(|row| row.iter().map(to_json).collect::<Vec<_>>())
+        .filter(|row| kind.is_none_or(|kind| row.get(1) == Some(&json!(kind))))
+        .collect();
+    let objects = rows.iter().map(|row| {
+        let fields = answer.columns.iter().cloned().zip(row.iter().cloned());
+        Json::Object(fields.collect())
+    });
+    let json = json!({"events": objects.collect::<Vec<_>>()});
+    print(args.format, json, || {
+        let cell = |value: &Json| value.as_str().unwrap_or("-").to_owned();
+        let lines = rows.iter().map(|row| {
+            // The type is that of the flag, when there is one.
+            let shown = row
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| *at != 1 || kind.is_none());
+            shown.map(|(_, value)| cell(value)).collect::<Vec<_>>()
+        });
+        let all = ["Timestamp", "Type", "Old", "New", "Reason"];
+        let header: Vec<&str> = all
+            .into_iter()
+            .filter(|name| *name != "Type" || kind.is_none())
+            .collect();
+        crate::show::table(&header, lines).to_string()
+    })
 }
 
 async fn replication_lag(args: &ClusterArgs) -> Result<(), Failure> {

@@ -1,7 +1,7 @@
 //! `geode restore` and `geode verify`: from an archive to a data directory, and the proof that a data directory is sound.
 
 use crate::Failure;
-use crate::args::{ArchiveArgs, Format, GoalArgs, RestoreArgs, VerifyArgs};
+use crate::args::{ArchiveArgs, Format, GoalArgs, RestoreArgs, StoreArgs, VerifyArgs};
 use geode_archive::{
     Access, Inventory, Lineage, ObjectStore, Progress, inventory, open_history, split_backup,
 };
@@ -20,15 +20,21 @@ use uuid::Uuid;
 
 const MIB: u64 = 1 << 20;
 
-impl ArchiveArgs {
+impl StoreArgs {
     pub(crate) fn access(&self) -> Access {
-        let access = Access {
+        Access {
             endpoint: self.endpoint.clone(),
             region: Some(self.region.clone()),
             credentials_dir: None,
             keys: self.encryption_key_file.clone(),
             ..Access::default()
-        };
+        }
+    }
+}
+
+impl ArchiveArgs {
+    pub(crate) fn access(&self) -> Access {
+        let access = self.store.access();
         let copy = self.copy.clone().map(|copy| Box::new((copy, access.clone())));
         Access { copy, ..access }
     }
@@ -38,7 +44,8 @@ impl ArchiveArgs {
         let source = self.source.as_deref().ok_or_else(|| {
             Failure::Message("no archive is given; write --source s3://bucket/prefix, or --input".to_owned())
         })?;
-        Ok(split_backup(&url(source)?))
+        let (place, name) = split_backup(&url(source)?);
+        Ok((place, self.backup_id.clone().or(name)))
     }
 
     pub(crate) async fn open(&self) -> Result<(Arc<dyn ObjectStore>, Lineage), Failure> {
@@ -78,7 +85,7 @@ pub(crate) async fn restore(args: RestoreArgs) -> Result<(), Failure> {
     }
     // With the log at hand and no target, a backup is only where the restore begins.
     let goal = match place.1.as_ref().filter(|_| args.wal_archive.is_none()) {
-        Some(name) => goal_of(&args.goal, &args.archive, name).await?,
+        Some(name) => goal_of(&args.goal, &args.archive, name, args.include_incrementals).await?,
         None => goal(&args.goal)?,
     };
     let restored = restore_into(&args.archive, &goal, usize::from(args.parallel), &args.target).await?;
@@ -91,6 +98,7 @@ pub(crate) async fn goal_of(
     args: &GoalArgs,
     archive: &ArchiveArgs,
     backup: &str,
+    with_increments: bool,
 ) -> Result<RestoreGoal, Failure> {
     let asked = goal(args)?;
     if asked != RestoreTarget::Latest.into() {
@@ -105,7 +113,12 @@ pub(crate) async fn goal_of(
             store.url(&lineage.root())
         ))
     })?;
-    Ok(RestoreTarget::Index(end).into())
+    let increments = found
+        .increments
+        .iter()
+        .filter(|increment| with_increments && increment.base == backup);
+    let end = increments.map(|increment| increment.index).max().max(Some(end));
+    Ok(end.map_or(RestoreTarget::Latest, RestoreTarget::Index).into())
 }
 
 /// The log of a backup lies in the archive of the backup; another archive is of another history.
@@ -232,7 +245,7 @@ pub(crate) fn goal(args: &GoalArgs) -> Result<RestoreGoal, Failure> {
 }
 
 /// RFC 3339, or with a space and `UTC` or nothing at the end, which means UTC too: servers print their times so.
-fn time(text: &str) -> Result<Timestamp, Failure> {
+pub(crate) fn time(text: &str) -> Result<Timestamp, Failure> {
     let plain = text.trim_end_matches("UTC").trim_end();
     let without_zone = plain
         .parse::<DateTime>()
@@ -243,7 +256,7 @@ fn time(text: &str) -> Result<Timestamp, Failure> {
     });
     parsed.map_err(|error: jiff::Error| {
         Failure::Message(format!(
-            "--target-time {text:?}: {error}; write it like 2026-01-28T14:30:00Z or 2026-01-28T14:30:00+01:00"
+            "the time {text:?}: {error}; write it like 2026-01-28T14:30:00Z or 2026-01-28T14:30:00+01:00"
         ))
     })
 }

@@ -2,12 +2,17 @@
 
 mod admin;
 mod backup;
+mod wal;
 
-pub(crate) use admin::AdminCommand;
-pub(crate) use backup::{ArchiveArgs, BackupCommand, CleanupArgs, CreateArgs, GoalArgs, RestoreArgs};
+pub(crate) use admin::{AdminCommand, AdminRestoreArgs};
+pub(crate) use backup::{
+    ArchiveArgs, BackupCommand, CleanupArgs, CreateArgs, GoalArgs, LocalServerArgs, RestoreArgs, StoreArgs,
+};
+pub(crate) use wal::{WalArchiveArgs, WalReplayArgs, WalRestoreArgs};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell as CompletionShell;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -51,6 +56,12 @@ pub(crate) enum Command {
     Backup(BackupCommand),
     /// Rebuild a data directory from an archive.
     Restore(RestoreArgs),
+    /// Store the log of the server on this machine in an archive, when no sidecar does.
+    WalArchive(WalArchiveArgs),
+    /// Fetch one segment of the log from an archive into a file.
+    WalRestore(WalRestoreArgs),
+    /// Rebuild a data directory from a base backup and the log behind it, up to a moment.
+    WalReplay(WalReplayArgs),
     /// Check a data directory: checksums, log, and that edges, nodes and indexes agree.
     Verify(VerifyArgs),
     /// Write and read at a fixed rate and print throughput and latencies.
@@ -66,6 +77,21 @@ pub(crate) enum Command {
         /// Which shell.
         shell: CompletionShell,
     },
+}
+
+/// The guides also write `geode backup --list` and `geode backup --verify`.
+pub(crate) fn spelled(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = arguments.collect();
+    if let [_, command, verb, ..] = arguments.as_mut_slice()
+        && command == "backup"
+    {
+        for name in ["list", "verify"] {
+            if *verb == format!("--{name}").as_str() {
+                *verb = name.into();
+            }
+        }
+    }
+    arguments
 }
 
 /// Where the database is and who asks.
@@ -204,9 +230,28 @@ pub(crate) enum ClusterCommand {
         /// Name of the member; the most caught-up replica when not given.
         #[arg(long, value_name = "NAME")]
         promote: Option<String>,
+        /// Understood for the guides' procedures. A majority decides who leads, so there is nothing to force: without one this command fails.
+        #[arg(long)]
+        force: bool,
     },
     /// Print the LSN of the last write that the member at --host has applied.
     LastTransaction(ClusterArgs),
+    /// Print who led and who was a member, as the member at --host saw it since it started.
+    Events {
+        #[command(flatten)]
+        cluster: ClusterArgs,
+        /// Only these: failover, member_joined or member_left.
+        #[arg(long = "type", value_name = "TYPE", value_parser = ["failover", "member_joined", "member_left"])]
+        kind: Option<String>,
+    },
+    /// Make another member than this one the primary: the same as `geode admin demote`.
+    Demote {
+        #[command(flatten)]
+        cluster: ClusterArgs,
+        /// Name of the member; the primary when not given.
+        #[arg(value_name = "MEMBER")]
+        member: Option<String>,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -220,6 +265,9 @@ pub(crate) struct ClusterArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct VerifyArgs {
+    /// Print every figure; it is always done.
+    #[arg(long, short, hide = true)]
+    pub(crate) verbose: bool,
     /// The data directory. Its server must not run.
     #[arg(
         long,
@@ -289,6 +337,32 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    /// disaster-recovery: "Point-in-Time Recovery", "Full Restore from Backup"; high-availability-guide: "Manual Failover".
+    #[test]
+    fn the_guides_other_spellings_are_understood() {
+        for line in [
+            "geode backup --list --dest s3://b/p --before 2026-01-28T00:00:00Z --type full --format json",
+            "geode backup --verify --dest s3://b/p --backup-id x",
+            "geode backup verify --file /backups/x",
+            "geode backup create --output /backups/x --compress",
+            "geode restore --source s3://b/p --backup-id x --target /d --pitr-timestamp 2026-01-28T00:00:00Z",
+            "geode restore --source s3://b/p --backup-id x --target /d --include-incrementals",
+            "geode cluster failover --force",
+            "geode cluster demote primary-1",
+            "geode verify --data-dir /d --verbose",
+            "geode wal-archive --since-checkpoint --output /backups/wal",
+            "geode wal-replay --wal-archive /backups/wal/ --target-time 2025-01-24T15:30:00Z --data-dir /d",
+            "geode wal-restore 1-2.seg /d/x --source s3://b/p",
+            "geode admin backup --include-config --include-wal --output /backups/x",
+            "geode admin restore --from /backups/x --target-cluster new-cluster --verify-integrity",
+            "geode admin upgrade follower1 --version 0.1.4",
+        ] {
+            let words = line.split(' ').map(OsString::from);
+            let parsed = Cli::try_parse_from(spelled(words));
+            assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+        }
     }
 
     #[test]

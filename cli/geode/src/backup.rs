@@ -7,7 +7,7 @@ use geode_archive::{
     ArchiveReport, Checks, CleanupPlan, Inventory, clean_up, cleanup_plan, inventory, split_backup,
     verify_archive,
 };
-use geode_types::{GroupId, LogIndex, Retention};
+use geode_types::{BackupKind, GroupId, LogIndex, Retention};
 use jiff::Timestamp;
 use serde_json::json;
 use std::fmt::Display;
@@ -20,8 +20,13 @@ pub(crate) async fn run(command: BackupCommand) -> Result<(), Failure> {
         BackupCommand::List {
             archive,
             chain,
+            kind,
+            before,
             format,
-        } => list(archive, chain, format).await,
+        } => {
+            let before = before.as_deref().map(archive::time).transpose()?;
+            list(archive, chain, Only { kind, before }, format).await
+        }
         BackupCommand::Verify {
             archive,
             check_checksums,
@@ -48,7 +53,39 @@ fn failed(error: impl Display) -> Failure {
     Failure::Message(error.to_string())
 }
 
-async fn list(mut args: ArchiveArgs, chain: Option<String>, format: Format) -> Result<(), Failure> {
+/// Which backups are listed.
+#[derive(Clone, Copy)]
+struct Only {
+    kind: Option<BackupKind>,
+    before: Option<Timestamp>,
+}
+
+impl Only {
+    fn has(self, kind: BackupKind, finished_at: Timestamp) -> bool {
+        self.kind.is_none_or(|only| only == kind) && self.before.is_none_or(|before| finished_at < before)
+    }
+
+    /// Without the log, when only some backups are meant.
+    fn of(self, mut found: Inventory) -> Inventory {
+        if self.kind.is_some() || self.before.is_some() {
+            found.segments.clear();
+        }
+        found
+            .bases
+            .retain(|base| self.has(BackupKind::Full, base.manifest.finished_at));
+        found
+            .increments
+            .retain(|increment| self.has(increment.kind, increment.finished_at));
+        found
+    }
+}
+
+async fn list(
+    mut args: ArchiveArgs,
+    chain: Option<String>,
+    only: Only,
+    format: Format,
+) -> Result<(), Failure> {
     let mut wanted = chain;
     if let Some(place) = wanted.clone().filter(|wanted| wanted.contains('/')) {
         let (source, name) = split_backup(&url(&place)?);
@@ -60,12 +97,32 @@ async fn list(mut args: ArchiveArgs, chain: Option<String>, format: Format) -> R
     if let Some(wanted) = wanted {
         return chain::print(&found, &wanted, &store.url(&lineage.root()), format);
     }
+    let found = only.of(found);
     if format == Format::Table {
         println!("{}", inventory_table(&found));
     } else {
-        println!("{}", inventory_json(&found));
+        let mut listed = inventory_json(&found);
+        listed["backups"] = backups_json(&found);
+        println!("{listed}");
     }
     Ok(())
+}
+
+/// All backups in the guides' form, the newest first.
+fn backups_json(found: &Inventory) -> serde_json::Value {
+    let bases = found.bases.iter().map(|base| {
+        let manifest = &base.manifest;
+        let json = json!({"id": base.name(), "type": BackupKind::Full, "timestamp": manifest.finished_at, "index": manifest.index, "bytes": manifest.stored_bytes});
+        (manifest.finished_at, json)
+    });
+    let increments = found.increments.iter().map(|increment| {
+        let json = json!({"id": increment.name, "type": increment.kind, "timestamp": increment.finished_at, "index": increment.index,
+            "bytes": increment.bytes, "parent": increment.parent});
+        (increment.finished_at, json)
+    });
+    let mut all: Vec<_> = bases.chain(increments).collect();
+    all.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    all.into_iter().map(|(_, json)| json).collect()
 }
 
 fn inventory_table(found: &Inventory) -> String {

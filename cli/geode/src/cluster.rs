@@ -14,8 +14,10 @@ pub(crate) async fn run(command: ClusterCommand) -> Result<(), Failure> {
             print(args.format, lag_json(&view), || lag_text(&view))
         }
         ClusterCommand::Health { cluster, verbose } => health(&cluster, verbose).await,
-        ClusterCommand::Failover { cluster, promote } => failover(&cluster, promote.as_deref()).await,
+        ClusterCommand::Failover { cluster, promote, .. } => failover(&cluster, promote.as_deref()).await,
         ClusterCommand::LastTransaction(args) => crate::admin::last_wal(&args).await,
+        ClusterCommand::Events { cluster, kind } => crate::admin::events(&cluster, kind.as_deref()).await,
+        ClusterCommand::Demote { cluster, member } => crate::admin::demote(&cluster, member.as_deref()).await,
     }
 }
 

@@ -2,10 +2,10 @@
 
 use crate::Failure;
 use crate::archive::url;
-use crate::args::{CreateArgs, Format};
+use crate::args::{CreateArgs, Format, LocalServerArgs};
 use geode_archive::{
-    Access, Codec, IncrementFacts, Lineage, Location, ObjectStore, SnapshotFacts, split_backup,
-    write_base_backup, write_increment,
+    Codec, IncrementFacts, Lineage, Location, ObjectStore, SnapshotFacts, split_backup, write_base_backup,
+    write_increment,
 };
 use geode_client::tls::Identity;
 use geode_client::{InternalClient, InternalConnector};
@@ -24,33 +24,19 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const POD_CERTIFICATES: &str = "/etc/geode/tls";
 
 pub(crate) async fn run(args: CreateArgs) -> Result<(), Failure> {
-    if args.encrypt && args.encryption_key_file.is_none() {
+    if args.encrypt && args.store.encryption_key_file.is_none() {
         return Err(failed(
             "--encrypt needs --encryption-key-file (a file with 64 hexadecimal digits: openssl rand -hex 32)",
         ));
     }
     let (source, _) = split_backup(&url(&args.output)?);
     let parent = parent(&args, &source)?;
-    let server = connect(&args).await?;
-    let status = server.status().await.map_err(failed)?;
-    let (MemberState::Running, Some(cluster_id)) = (status.state, status.cluster_id) else {
-        return Err(failed(
-            "this member is in no cluster yet: there is nothing to back up",
-        ));
-    };
-    let lineage = Lineage {
-        cluster_id,
-        incarnation: status.incarnation,
-    };
-    let access = Access {
-        endpoint: args.endpoint.clone(),
-        region: Some(args.region.clone()),
-        keys: args.encryption_key_file.clone(),
-        ..Access::default()
-    };
+    let server = connect(&args.server).await?;
+    let (lineage, server_version) = lineage_of(&server).await?;
+    let access = args.store.access();
     let store = Location::parse(&source).map_err(failed)?.open(&access).await;
     match args.kind {
-        BackupKind::Full => full(&args, &server, store, lineage, status.version).await,
+        BackupKind::Full => full(&args, &server, store, lineage, server_version).await,
         kind => {
             let (index, state_hash) = state_hash(&server).await?;
             let facts = IncrementFacts {
@@ -59,7 +45,7 @@ pub(crate) async fn run(args: CreateArgs) -> Result<(), Failure> {
                 parent,
                 index,
                 state_hash,
-                server_version: status.version,
+                server_version,
                 patience: PATIENCE,
             };
             increment(&args, store, facts).await
@@ -104,7 +90,7 @@ async fn full(
     eprintln!("storing the graph at index {index}");
     let codec = Codec {
         compression: args.compress,
-        keys: args.encryption_key_file.clone(),
+        keys: args.store.encryption_key_file.clone(),
     };
     let facts = SnapshotFacts {
         lineage,
@@ -169,6 +155,21 @@ async fn increment(
     Ok(())
 }
 
+/// The history that a server is in, and its version.
+pub(crate) async fn lineage_of(server: &InternalClient) -> Result<(Lineage, String), Failure> {
+    let status = server.status().await.map_err(failed)?;
+    let (MemberState::Running, Some(cluster_id)) = (status.state, status.cluster_id) else {
+        return Err(failed(
+            "this member is in no cluster yet: there is nothing to back up",
+        ));
+    };
+    let lineage = Lineage {
+        cluster_id,
+        incarnation: status.incarnation,
+    };
+    Ok((lineage, status.version))
+}
+
 async fn state_hash(server: &InternalClient) -> Result<(LogIndex, String), Failure> {
     match server.call(&InternalRequest::StateHash).await.map_err(failed)? {
         InternalReply::StateHash { applied, hash } => Ok((applied, hash)),
@@ -176,7 +177,8 @@ async fn state_hash(server: &InternalClient) -> Result<(LogIndex, String), Failu
     }
 }
 
-async fn connect(args: &CreateArgs) -> Result<InternalClient, Failure> {
+/// The server on this machine.
+pub(crate) async fn connect(args: &LocalServerArgs) -> Result<InternalClient, Failure> {
     let read = |path: &Path| {
         std::fs::read(path).map_err(|error| {
             failed(format!(

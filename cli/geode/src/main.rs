@@ -19,6 +19,7 @@ mod serve;
 mod shell;
 mod show;
 mod test_restore;
+mod wal;
 
 use args::{Cli, Command, Format};
 use clap::{CommandFactory, Parser};
@@ -92,7 +93,7 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     // With huge pages an idle server has 20 MiB more resident: the allocator's pieces lie far apart. A kernel without them refuses this.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
-    let command = Cli::parse().command;
+    let command = Cli::parse_from(args::spelled(std::env::args_os())).command;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(messaging_threads())
         .enable_all()
@@ -134,6 +135,9 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Admin(command) => admin::run(command).await,
         Command::Backup(command) => backup::run(command).await,
         Command::Restore(args) => archive::restore(args).await,
+        Command::WalArchive(args) => wal::archive(args).await,
+        Command::WalRestore(args) => wal::restore_segment(args).await,
+        Command::WalReplay(args) => wal::replay(args).await,
         Command::Verify(args) => archive::verify(args).await,
         Command::Bench(args) => bench::run(args).await,
         Command::Man { directory } => {

@@ -130,6 +130,18 @@ fn a_sealed_backup_of_a_running_server_is_listed_verified_and_restored() {
     let without_key = text(&server.run(&words(&verify)));
     assert!(without_key.contains("no keys are given"), "{without_key}");
 
+    // disaster-recovery: BASE_BACKUP=$(geode backup --list --dest … --type full --format json | jq -r '.backups[0].id')
+    let listed = server.json(&words("backup --list --dest ./backups --type full"));
+    assert_eq!(listed["backups"][0]["id"], name, "{listed}");
+    let earlier = server.json(&words(
+        "backup --list --dest ./backups --before 2000-01-01T00:00:00Z",
+    ));
+    assert_eq!(earlier["backups"], serde_json::json!([]));
+    let by_id = format!(
+        "restore --source ./backups --backup-id {name} --target ./by-id --include-incrementals {KEY}"
+    );
+    assert_eq!(server.json(&words(&by_id))["state_hash"], made["state_hash"]);
+
     server.query("INSERT (:P {n: 3})");
     let restore =
         format!("backup restore --input {location} --data-dir ./restored --parallel 2 --restore-chain {KEY}");
@@ -188,4 +200,114 @@ fn a_backup_that_cannot_be_says_what_to_do() {
         create(&["--type", "incremental", "--base-backup", "/elsewhere/full"])
             .contains("name that as --output")
     );
+}
+
+/// production-deployment: "Incremental Backups" and "Point-in-Time Recovery"; disaster-recovery: `restore_command`.
+#[test]
+fn the_log_of_a_server_without_a_sidecar_is_stored_fetched_and_replayed() {
+    let server = Server::start();
+    server.query("INSERT (:P {n: 1})-[:K]->(:P {n: 2})");
+    let store = format!(
+        "wal-archive --since-checkpoint --output ./backups --internal {}",
+        server.internal
+    );
+    let stored = server.json(&words(&store));
+    assert!(stored["segments"].as_u64().unwrap() > 0, "{stored}");
+    server.query("INSERT (:P {n: 3})");
+    let both = format!(
+        "admin backup --include-wal --include-config --output ./backups --internal {}",
+        server.internal
+    );
+    let output = server.run(&words(&both));
+    assert!(output.status.success(), "{}", text(&output));
+    server.query("INSERT (:P {n: 4})");
+    assert!(server.json(&words(&store))["segments"].as_u64().unwrap() > 0);
+
+    let segments = segments(&server.directory.path().join("backups"));
+    let newest = segments.last().unwrap();
+    let name = newest.file_name().unwrap().to_str().unwrap();
+    let output = server.run(&["wal-restore", name, "fetched.seg", "--source", "./backups"]);
+    assert!(output.status.success(), "{}", text(&output));
+    let fetched = std::fs::read(server.directory.path().join("fetched.seg")).unwrap();
+    assert_eq!(fetched, std::fs::read(newest).unwrap());
+    let output = server.run(&["wal-restore", "000000", "x", "--source", "./backups"]);
+    assert!(text(&output).contains("FIRST-LAST.seg"), "{}", text(&output));
+
+    let state = server.json(&[
+        "query",
+        "--host",
+        &server.host,
+        "SELECT hash FROM system.state_hash",
+    ]);
+    let replay = words("wal-replay --wal-archive ./backups --data-dir ./replayed");
+    assert_eq!(server.json(&replay)["state_hash"], state["rows"][0][0]);
+    let again = text(&server.run(&replay));
+    assert!(again.contains("holds a database"), "{again}");
+    let restore =
+        words("admin restore --from ./backups --data-dir ./again --target-cluster other --verify-integrity");
+    let output = server.run(&restore);
+    assert!(
+        output.status.success() && text(&output).contains("cluster.name: other"),
+        "{}",
+        text(&output)
+    );
+}
+
+/// The archived segments below a folder, oldest first.
+fn segments(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(segments(&path));
+        } else if path.extension().is_some_and(|end| end == "seg") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// high-availability-guide: "Failover Events"; distributed-systems: "Upgrade script".
+#[test]
+fn a_member_tells_who_led_and_says_when_it_runs_a_version() {
+    let server = Server::start();
+    let led = server.json(&["cluster", "events", "--type", "failover", "--host", &server.host]);
+    assert_eq!(led["events"].as_array().unwrap().len(), 1, "{led}");
+    assert_eq!(led["events"][0]["new"], "one", "{led}");
+    let version = env!("CARGO_PKG_VERSION");
+    let runs = server.json(&[
+        "admin",
+        "upgrade",
+        "one",
+        "--version",
+        version,
+        "--host",
+        &server.host,
+    ]);
+    assert_eq!(runs["version"], version);
+    let wait = [
+        "admin",
+        "upgrade",
+        "one",
+        "--version",
+        "9.9.9",
+        "--timeout",
+        "1s",
+        "--host",
+        &server.host,
+    ];
+    let output = server.run(&wait);
+    assert!(
+        !output.status.success() && text(&output).contains("it may be stopped now"),
+        "{}",
+        text(&output)
+    );
+    let metrics = server.json(&[
+        "query",
+        "--host",
+        &server.host,
+        "SELECT node_id, cpu_utilization FROM system.cluster_metrics",
+    ]);
+    assert_eq!(metrics["columns"][0], "node_id", "{metrics}");
 }

@@ -44,6 +44,8 @@ pub(crate) enum Verb {
     TestRestore(crate::test_restore::TestRestoreArgs),
     /// Upgrades the members, one at a time, the leader last.
     Upgrade(UpgradeArgs),
+    /// Says what a changed manifest would come to, before anything moves.
+    Plan(PlanArgs),
     /// Prints the members' logs.
     Logs(LogsArgs),
     /// Says what the operator waits for, since when, and what would unblock it.
@@ -207,6 +209,28 @@ pub(crate) struct UpgradeArgs {
     pub(crate) abort: bool,
 }
 
+/// How a plan is printed.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum PlanFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// Name of the GeodeCluster.
+    pub(crate) name: String,
+    /// The manifest as it would be; the one that is there when absent.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) filename: Option<String>,
+    /// How to print it.
+    #[arg(short, long, visible_alias = "format", value_enum, default_value_t)]
+    pub(crate) output: PlanFormat,
+}
+
 /// How the answer to why is printed.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(crate) enum WhyFormat {
@@ -325,6 +349,7 @@ mod tests {
             "kubectl-geode fence on a a-1",
             "kubectl-geode maintenance on a --for 2h --reason x",
             "kubectl-geode why a -o json",
+            "kubectl-geode plan a -f a.yaml --format json",
         ] {
             assert!(parse(line), "{line}");
         }

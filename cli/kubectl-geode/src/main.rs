@@ -8,6 +8,7 @@ mod duration;
 mod kubectl;
 mod logs;
 mod maintenance;
+mod plan;
 mod pods;
 mod promote;
 mod query;
@@ -49,6 +50,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             None => upgrade_turn::run(&kubectl, &args),
         },
         Verb::Logs(args) => logs::run(&kubectl, &args),
+        Verb::Plan(args) => plan::run(&kubectl, &args),
         Verb::Why(args) => why::run(&kubectl, &args),
         Verb::Maintenance(args) => maintenance::pause(&kubectl, &args),
         Verb::Fence(args) => maintenance::fence(&kubectl, &args),

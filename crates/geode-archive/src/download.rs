@@ -2,7 +2,7 @@
 
 use crate::content::{Counted, Sha256};
 use crate::fetch::{FetchError, OnProgress, Progress, backoff, local, part_of};
-use crate::inventory::{BaseBackup, Inventory};
+use crate::inventory::BaseBackup;
 use crate::layout::{Lineage, SNAPSHOT_ZSTD, SegmentRange};
 use crate::object::{Codec, Decoder};
 use crate::plan::RestorePlan;
@@ -41,15 +41,14 @@ impl<'a> Download<'a> {
         store: &'a dyn ObjectStore,
         codec: &'a Codec,
         into: &'a Path,
-        found: &Inventory,
-        plan: &RestorePlan,
+        total_bytes: u64,
         progress: OnProgress<'a>,
     ) -> Self {
         Self {
             store,
             codec,
             into,
-            total_bytes: plan.bytes(found),
+            total_bytes,
             done_bytes: Mutex::new(0),
             progress,
         }

@@ -5,10 +5,10 @@ use crate::backoff::{Backoff, persist};
 use crate::checkpoints::checkpoints;
 use crate::download::{ATTEMPTS, Download};
 use crate::inventory::{Inventory, inventory};
-use crate::layout::{Lineage, SNAPSHOT_ZSTD};
+use crate::layout::{Lineage, SNAPSHOT_ZSTD, parse_segment};
 use crate::location::{Access, LineageError, Location, LocationError};
 use crate::object::Codec;
-use crate::plan::{RestoreGap, restore_plan};
+use crate::plan::{RestoreGap, RestorePlan, restore_plan};
 use crate::store::{ErrorKind, ObjectError, ObjectStore, PairedStore};
 use geode_log::SegmentName;
 use geode_types::{FetchedBackup, RESTORE_FILE, RESTORE_FORMAT, RestoreGoal, RestoreTarget};
@@ -22,6 +22,8 @@ use tokio::io::AsyncWriteExt;
 
 /// Segments downloaded at the same time, unless somebody asks for another number.
 pub const PARALLEL: usize = 4;
+/// A restore is planned this often at most when what it needs goes away meanwhile.
+const PLANS: usize = 3;
 /// So many checkpoints are named when the one that was asked for is not there.
 const NAMES_MAX: usize = 10;
 
@@ -80,6 +82,9 @@ pub enum FetchError {
         /// Why.
         source: io::Error,
     },
+    /// Not how segments are called.
+    #[error("{0:?} is not the name of a segment, which is FIRST-LAST.seg, each 20 digits")]
+    NoSegment(String),
     /// The directory has something else in it.
     #[error("{0} is not empty; choose a new directory")]
     NotEmpty(PathBuf),
@@ -112,7 +117,29 @@ pub async fn fetch(
     fetch_lineage(&*store, &codec, lineage, target, into, parallel, progress).await
 }
 
-/// [`fetch`] from an open store.
+/// Fetches one segment, by the name that it has in the archive, into a file; opened and checked. Returns its size as stored.
+pub async fn fetch_segment(
+    source: &str,
+    access: &Access,
+    name: &str,
+    file: &Path,
+) -> Result<u64, FetchError> {
+    let range = parse_segment(name).ok_or_else(|| FetchError::NoSegment(name.to_owned()))?;
+    let (store, lineage) = open_history(source, access).await?;
+    let beside = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let folder = tempfile::tempdir_in(beside.unwrap_or(Path::new("."))).map_err(local(file))?;
+    let codec = access.codec();
+    let download = Download::new(&*store, &codec, folder.path(), 0, &|_| {});
+    let bytes = download.segment(lineage, range).await?;
+    let fetched = folder
+        .path()
+        .join(SegmentName::Sealed(range.first, range.last).to_string());
+    fs::rename(fetched, file).await.map_err(local(file))?;
+    Ok(bytes)
+}
+
+/// [`fetch`] from an open store. A clean-up of the archive may run meanwhile: what it takes away under this fetch is planned around, or the plan says
+/// that the target cannot be reached any more.
 pub async fn fetch_lineage(
     store: &dyn ObjectStore,
     codec: &Codec,
@@ -123,50 +150,97 @@ pub async fn fetch_lineage(
     progress: OnProgress<'_>,
 ) -> Result<FetchedBackup, FetchError> {
     refuse_future(target)?;
-    prepare(into).await?;
-    let place = store.url(&lineage.root());
-    let mut found = persist(ATTEMPTS, backoff(), || inventory(store, lineage)).await?;
-    let (plan, base) = loop {
-        let plan = restore_plan(&found, target, &place).map_err(|gap| FetchError::Gap {
-            place: place.clone(),
-            gap,
-        })?;
-        let download = Download::new(store, codec, into, &found, &plan, progress);
-        let Some(base) = &plan.base else {
-            break (plan, None);
-        };
-        match download.base(base).await {
-            Ok(fetched) => break (plan, Some(fetched)),
-            // An older base backup and more segments give the same graph.
-            Err(FetchError::Store(error)) if error.kind == ErrorKind::Corrupt && found.bases.len() > 1 => {
-                tracing::error!(%error, "this base backup is damaged; trying an older one");
-                found.bases.retain(|other| other.folder != base.folder);
-            }
-            Err(error) => return Err(error),
-        }
-    };
-    let download = Download::new(store, codec, into, &found, &plan, progress);
-    download.report(
-        plan.base.as_ref().map_or(0, |base| base.manifest.stored_bytes),
-        "downloading segments",
-    );
-    let segments = download.segments(lineage, &plan, parallel).await?;
-    let fetched = FetchedBackup {
-        format: RESTORE_FORMAT,
-        source: place,
-        cluster_id: lineage.cluster_id,
-        incarnation: lineage.incarnation,
-        base,
-        segments,
+    let once = Once {
+        store,
+        codec,
+        lineage,
         target,
-        state_hash: end_hash(&found, target),
-        hole: plan.hole.map(|hole| (hole.first, hole.last)),
+        into,
+        parallel,
+        progress,
     };
-    let text = serde_json::to_vec_pretty(&fetched).expect("restore.json has string keys only");
-    write_whole(&into.join(RESTORE_FILE), &text)
-        .await
-        .map_err(local(into))?;
-    Ok(fetched)
+    for _ in 1..PLANS {
+        match once.fetch().await {
+            Err(FetchError::Store(error)) if error.kind == ErrorKind::NotFound => {
+                tracing::warn!(%error, "the archive was cleaned up meanwhile; planning the restore again");
+            }
+            ended => return ended,
+        }
+    }
+    once.fetch().await
+}
+
+/// A fetch by what the archive lists now.
+struct Once<'a> {
+    store: &'a dyn ObjectStore,
+    codec: &'a Codec,
+    lineage: Lineage,
+    target: RestoreTarget,
+    into: &'a Path,
+    parallel: usize,
+    progress: OnProgress<'a>,
+}
+
+impl Once<'_> {
+    async fn fetch(&self) -> Result<FetchedBackup, FetchError> {
+        let Self {
+            store,
+            lineage,
+            target,
+            into,
+            ..
+        } = *self;
+        prepare(into).await?;
+        let place = store.url(&lineage.root());
+        let mut found = persist(ATTEMPTS, backoff(), || inventory(store, lineage)).await?;
+        let (plan, base) = loop {
+            let plan = restore_plan(&found, target, &place).map_err(|gap| FetchError::Gap {
+                place: place.clone(),
+                gap,
+            })?;
+            let Some(base) = &plan.base else {
+                break (plan, None);
+            };
+            match self.download(&plan, &found).base(base).await {
+                Ok(fetched) => break (plan, Some(fetched)),
+                // An older base backup and more segments give the same graph.
+                Err(FetchError::Store(error))
+                    if error.kind == ErrorKind::Corrupt && found.bases.len() > 1 =>
+                {
+                    tracing::error!(%error, "this base backup is damaged; trying an older one");
+                    found.bases.retain(|other| other.folder != base.folder);
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        let download = self.download(&plan, &found);
+        download.report(
+            plan.base.as_ref().map_or(0, |base| base.manifest.stored_bytes),
+            "downloading segments",
+        );
+        let segments = download.segments(lineage, &plan, self.parallel).await?;
+        let fetched = FetchedBackup {
+            format: RESTORE_FORMAT,
+            source: place,
+            cluster_id: lineage.cluster_id,
+            incarnation: lineage.incarnation,
+            base,
+            segments,
+            target,
+            state_hash: end_hash(&found, target),
+            hole: plan.hole.map(|hole| (hole.first, hole.last)),
+        };
+        let text = serde_json::to_vec_pretty(&fetched).expect("restore.json has string keys only");
+        write_whole(&into.join(RESTORE_FILE), &text)
+            .await
+            .map_err(local(into))?;
+        Ok(fetched)
+    }
+
+    fn download(&self, plan: &RestorePlan, found: &Inventory) -> Download<'_> {
+        let total = plan.bytes(found);
+        Download::new(self.store, self.codec, self.into, total, self.progress)
+    }
 }
 
 /// The hash of the graph at the target, when a backup ends there.
@@ -184,13 +258,22 @@ pub async fn open_history(
     access: &Access,
 ) -> Result<(Arc<dyn ObjectStore>, Lineage), FetchError> {
     let location = Location::parse(source)?;
-    let mut store = location.open(access).await;
-    if let Some((copy, access)) = access.copy.as_deref() {
-        let copy = Location::parse(copy)?.open(access).await;
-        store = Arc::new(PairedStore::new(store, copy));
-    }
+    let store = open_with_copy(&location, access).await?;
     let lineage = location.lineage(&*store).await?;
     Ok((store, lineage))
+}
+
+/// The store of an archive, with its copy when there is one.
+pub(crate) async fn open_with_copy(
+    location: &Location,
+    access: &Access,
+) -> Result<Arc<dyn ObjectStore>, FetchError> {
+    let store = location.open(access).await;
+    let Some((copy, access)) = access.copy.as_deref() else {
+        return Ok(store);
+    };
+    let copy = Location::parse(copy)?.open(access).await;
+    Ok(Arc::new(PairedStore::new(store, copy)))
 }
 
 /// The place in the history that is meant.

@@ -36,7 +36,9 @@ pub use base::{SnapshotFacts, write_base_backup};
 pub use checkpoints::{checkpoints, write_checkpoints};
 pub use content::{Content, HashError, HashingReader, Sha256, Source};
 pub use copy::{Copier, copy_object};
-pub use fetch::{FetchError, OnProgress, PARALLEL, Progress, fetch, fetch_lineage, open_history, resolve};
+pub use fetch::{
+    FetchError, OnProgress, PARALLEL, Progress, fetch, fetch_lineage, fetch_segment, open_history, resolve,
+};
 pub use increment::{
     INCREMENT_FORMAT, Increment, IncrementError, IncrementFacts, increments, write_increment,
 };

@@ -2,7 +2,7 @@
 //! name and bucket, or restored in place, archives into a folder of its own each time. The newest is the one that archived last, by the store's
 //! clock: an incarnation says only which life was made from which, and an undo brings an older one back.
 
-use crate::fetch::FetchError;
+use crate::fetch::{FetchError, open_with_copy};
 use crate::inventory::{bases, clusters, newest_lineage, segments};
 use crate::layout::{Lineage, MANIFEST};
 use crate::location::{Access, LineageError, Location};
@@ -10,11 +10,11 @@ use crate::store::{ObjectError, ObjectStore};
 use geode_types::{GroupId, LogIndex};
 use jiff::Timestamp;
 
-/// The URL of the newest history under a location; `None` when nothing was ever archived there. A store that cannot be read is an error, and
+/// The URL of the newest history under a location, or in the copy of it; `None` when nothing was ever archived there. A store that cannot be read is an error, and
 /// so are several lives of which none is the newest.
 pub async fn find_history(source: &str, access: &Access) -> Result<Option<String>, FetchError> {
     let location = Location::parse(source)?;
-    let store = location.open(access).await;
+    let store = open_with_copy(&location, access).await?;
     let newest = newest_history(&location, &*store).await?;
     Ok(newest.map(|lineage| store.url(&lineage.root())))
 }
@@ -70,7 +70,7 @@ async fn archived_last(store: &dyn ObjectStore, lineage: Lineage) -> Result<Opti
 mod tests {
     use super::*;
     use crate::content::Content;
-    use crate::store::{FailingStore, Fault, MemoryStore, Operation};
+    use crate::store::{FailingStore, Fault, MemoryStore, Operation, PairedStore};
     use crate::{ErrorKind, SegmentRange};
     use geode_types::{ClusterId, Incarnation};
     use std::sync::Arc;
@@ -113,6 +113,19 @@ mod tests {
         // The restore is undone: the first life goes on.
         archive(&store, first, 10).await;
         assert_eq!(newest(&store).await.unwrap(), Some(first));
+    }
+
+    #[tokio::test]
+    async fn what_only_the_copy_has_left_is_found() {
+        let (empty, copy) = (Arc::new(MemoryStore::new()), Arc::new(MemoryStore::new()));
+        archive(&copy, life(9, 0), 0).await;
+        archive(&copy, life(1, 1), 0).await;
+        let paired = PairedStore::new(empty, copy.clone());
+        assert_eq!(newest(&paired).await.unwrap(), Some(life(1, 1)));
+        let away = FailingStore::new(Arc::new(MemoryStore::new()));
+        away.fail(Operation::List, Fault::Unavailable, 100);
+        let paired = PairedStore::new(Arc::new(away), copy);
+        assert_eq!(newest(&paired).await.unwrap(), Some(life(1, 1)));
     }
 
     #[tokio::test]

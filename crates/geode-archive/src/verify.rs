@@ -76,7 +76,8 @@ pub async fn verify_archive(
     if !checks.checksums {
         return Ok(report(problems));
     }
-    let download = Download::new(store, codec, scratch, &found, &everything, progress);
+    let total = everything.bytes(&found);
+    let download = Download::new(store, codec, scratch, total, progress);
     for base in &found.bases {
         note(&mut problems, download.base(base).await.map(drop))?;
         discard(&scratch.join(SNAPSHOT_ZSTD)).await;

@@ -107,6 +107,8 @@ pub enum InternalRequest {
         /// To take no part.
         fenced: bool,
     },
+    /// Leader only: ends the open segment, so that everything committed can be archived.
+    Cut,
 }
 
 /// Answers of a server.

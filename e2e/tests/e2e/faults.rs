@@ -189,7 +189,7 @@ fn an_operator_that_dies_while_it_creates_scales_and_replaces_finishes_when_it_i
     account.check(&cluster)
 }
 
-fn kill_operator() -> Result<()> {
+pub(crate) fn kill_operator() -> Result<()> {
     let namespace = environment("GEODE_OPERATOR_NAMESPACE")?;
     let selector = "app.kubernetes.io/name=geode-operator";
     kubectl(&[

@@ -17,3 +17,4 @@ mod scale;
 mod scheduled_backup;
 mod sealed_backup;
 mod second_life;
+mod upgrades;

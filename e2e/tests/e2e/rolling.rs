@@ -12,10 +12,10 @@ const GAP_MAX: Duration = Duration::from_secs(1);
 /// Where members end without a word there may be an election, on a shared machine.
 const GAP_WITH_ELECTION_MAX: Duration = Duration::from_secs(5);
 /// The operator may be restarting a follower when the leader is killed: then two of three are away, until a pod has started.
-const GAP_WITHOUT_MAJORITY_MAX: Duration = Duration::from_secs(20);
-const PATIENCE: Duration = Duration::from_secs(180);
+pub(crate) const GAP_WITHOUT_MAJORITY_MAX: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
-fn spec(change: &Value) -> Value {
+pub(crate) fn spec(change: &Value) -> Value {
     let mut spec = json!({"timing": "fast", "storage": {"size": "1Gi"}});
     for (key, value) in change.as_object().into_iter().flatten() {
         spec[key] = value.clone();
@@ -28,13 +28,13 @@ fn next_version() -> Result<Value> {
 }
 
 /// Uids by pod.
-fn uids(cluster: &Cluster) -> Result<BTreeMap<String, String>> {
+pub(crate) fn uids(cluster: &Cluster) -> Result<BTreeMap<String, String>> {
     let pods = cluster.fingerprint()?.into_iter();
     Ok(pods.map(|(pod, (uid, _))| (pod, uid)).collect())
 }
 
 /// Waits until every pod is another one than before; the pods in the order in which they were replaced. `look` is called meanwhile.
-fn replaced(
+pub(crate) fn replaced(
     cluster: &Cluster,
     before: &BTreeMap<String, String>,
     mut look: impl FnMut(&[String]) -> Result<()>,
@@ -57,7 +57,7 @@ fn replaced(
     Ok(order)
 }
 
-fn begin(cluster: &Cluster) -> Result<(String, Ledger, BTreeMap<String, String>)> {
+pub(crate) fn begin(cluster: &Cluster) -> Result<(String, Ledger, BTreeMap<String, String>)> {
     let leader = cluster.leader()?;
     let ledger = Ledger::start(cluster, &cluster.client()?);
     wait_for("some acknowledged writes", Duration::from_secs(30), || {
@@ -81,7 +81,7 @@ fn upgrade(cluster: &Cluster, to: &str, flag: &str) -> Result<String> {
     kubectl(&arguments)
 }
 
-fn images(cluster: &Cluster) -> Result<Vec<String>> {
+pub(crate) fn images(cluster: &Cluster) -> Result<Vec<String>> {
     let image = |pod: Value| {
         let image = pod["spec"]["containers"][0]["image"].as_str();
         image.unwrap_or_default().to_owned()

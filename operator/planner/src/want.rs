@@ -5,7 +5,7 @@ use crate::maintenance::{self, Maintenance};
 use crate::names::{Group, Names};
 use geode_api::{
     BootstrapStatus, DeletionPolicy, GeodeCluster, GeodeClusterSpec, ImagesStatus, LivesStatus,
-    OBSERVERS_MAX, RestoreTargetSpec, S3Spec, ServiceType, Timing,
+    OBSERVERS_MAX, RestoreTargetSpec, S3Spec, ServiceType, Timing, upgrade_path,
 };
 use geode_types::{ClusterId, Lsn, RestoreGoal, RestoreTarget};
 use k8s_openapi::api::core::v1::ResourceRequirements;
@@ -201,6 +201,10 @@ pub fn validate(cluster: &GeodeCluster, defaults: &Defaults) -> Result<Want, Inv
         sidecar: defaults.sidecar_image.clone(),
     });
     check_config(&spec.config)?;
+    let images = images(spec, &images_unnamed, defaults);
+    if let Some(ran) = &memory.images {
+        may_follow(&ran.server, &images.server)?;
+    }
     Ok(Want {
         uid: metadata.uid.clone().unwrap_or_default(),
         generation: metadata.generation.unwrap_or_default(),
@@ -220,7 +224,7 @@ pub fn validate(cluster: &GeodeCluster, defaults: &Defaults) -> Result<Want, Inv
         storage_class: spec.storage.storage_class_name.clone(),
         replaces_members: spec.storage.replace_members,
         resources: spec.resources.clone(),
-        images: images(spec, &images_unnamed, defaults),
+        images,
         images_unnamed,
         archive: archive(spec, &names),
         read_service: spec.services.read.service_type,
@@ -319,6 +323,19 @@ fn images(spec: &GeodeClusterSpec, unnamed: &ImagesStatus, defaults: &Defaults) 
         ),
         (None, None) => unnamed.clone(),
     }
+}
+
+/// A release reads what the one before it wrote, and none reads what a later one wrote: who skips one or goes back is refused before any member is
+/// touched. Taking back a version that never got through is no way back: all members ran the other one last.
+fn may_follow(ran: &str, wanted: &str) -> Result<(), Invalid> {
+    let (Some((_, ran)), Some((_, to))) = (ran.rsplit_once(':'), wanted.rsplit_once(':')) else {
+        return Ok(());
+    };
+    upgrade_path(ran, to).map_err(|error| {
+        Invalid(format!(
+            "the members run {ran}, and {to} must not follow: {error}"
+        ))
+    })
 }
 
 /// `registry:5000/geode:0.1.0` and `0.2.0` → `registry:5000/geode:0.2.0`.
@@ -463,6 +480,26 @@ mod tests {
                 (server, sidecar),
                 "{spec}"
             );
+        }
+    }
+
+    #[test]
+    fn a_version_that_skips_one_or_is_older_is_refused_and_one_that_never_got_through_is_taken_back() {
+        let ran = json!({"images": {"server": "reg:5000/geode:0.2.0", "sidecar": "reg:5000/side:0.2.0"}});
+        for (spec, said) in [
+            (json!({"version": "0.4.0"}), Some("upgrade to 0.3 first")),
+            (json!({"version": "0.1.9"}), Some("it is older")),
+            (json!({"image": "reg:5000/geode:0.1.0"}), Some("it is older")),
+            (json!({"version": "0.3.0"}), None),
+            (json!({"version": "0.2.0"}), None),
+            (json!({}), None),
+        ] {
+            let refused = validate(&cluster(spec.clone(), ran.clone()), &defaults());
+            let refused = refused.err().map(|Invalid(message)| message);
+            match said {
+                Some(said) => assert!(refused.is_some_and(|message| message.contains(said)), "{spec}"),
+                None => assert_eq!(refused, None, "{spec}"),
+            }
         }
     }
 

@@ -5,8 +5,9 @@ use crate::fence;
 use crate::gate::space;
 use crate::member::Member;
 use crate::pending::{self, Order};
-use crate::raft::{BoxFuture, MembershipError};
-use geode_graph::{export, position, state_hash};
+use crate::pipeline::now_micros;
+use crate::raft::{BoxFuture, MembershipError, ProposeError};
+use geode_graph::{Command, export, position, state_hash};
 use geode_store::{LmdbStore, Store};
 use geode_types::LogIndex;
 use geode_wire::internal::{
@@ -61,7 +62,7 @@ async fn answer(member: &Arc<Member>, request: InternalRequest) -> Result<Intern
         InternalRequest::RemoveLearners { members, expected } => {
             raft.remove_learners(members, expected).await?;
         }
-        InternalRequest::TransferLeader { to } => raft.transfer_leader(to).await?,
+        InternalRequest::TransferLeader { to } => member.hand_over(to).await?,
         InternalRequest::Join { member: joiner } => member.join(joiner).await?,
         InternalRequest::Segments { after } => return Ok(InternalReply::Segments(segments(member, after))),
         InternalRequest::ArchiveReport(report) => {
@@ -75,6 +76,7 @@ async fn answer(member: &Arc<Member>, request: InternalRequest) -> Result<Intern
             return Err(MembershipError::Failed("a snapshot is a stream".to_owned()));
         }
         InternalRequest::Fence { fenced } => fence(member, fenced)?,
+        InternalRequest::Cut => cut(member).await?,
     }
     Ok(InternalReply::Ok)
 }
@@ -131,6 +133,20 @@ fn fence(member: &Member, fenced: bool) -> Result<(), MembershipError> {
         member.restart.send_replace(true);
     }
     Ok(())
+}
+
+async fn cut(member: &Member) -> Result<(), MembershipError> {
+    if member.raft.unsealed().is_none() {
+        return Ok(());
+    }
+    let command = Command::Cut {
+        at_micros: now_micros(),
+    };
+    let ended = member.raft.submit(&command).await;
+    ended.map(drop).map_err(|error| match error {
+        ProposeError::NotLeader(leader) => MembershipError::NotLeader(leader),
+        other => MembershipError::Failed(other.to_string()),
+    })
 }
 
 async fn hash(member: &Member) -> Result<InternalReply, MembershipError> {

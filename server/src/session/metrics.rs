@@ -1,5 +1,7 @@
 //! What sessions tell Prometheus, under the guides' names.
 
+use crate::chronicle::Durations;
+use prometheus::core::Metric;
 use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry};
 use std::time::Duration;
 
@@ -62,6 +64,17 @@ impl SessionMetrics {
         self.queries
             .with_label_values(&[if succeeded { "success" } else { "error" }])
             .inc();
+    }
+
+    /// How many statements took at most so many seconds, since the process began.
+    pub(crate) fn durations(&self) -> Durations {
+        let metric = self.query_duration.metric();
+        let histogram = metric.get_histogram();
+        let buckets = histogram.get_bucket().iter();
+        let bounded = buckets.map(|bucket| (bucket.upper_bound(), bucket.cumulative_count()));
+        bounded
+            .chain([(f64::INFINITY, histogram.get_sample_count())])
+            .collect()
     }
 
     pub(crate) fn transaction(&self, took: Duration) {

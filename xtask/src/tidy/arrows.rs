@@ -95,7 +95,7 @@ const ARROWS: &[(&str, Option<&[&str]>)] = &[
     ),
     (
         "geode-benches",
-        Some(&["geode-client", "geode-tests", "geode-types"]),
+        Some(&["geode-client", "geode-tests", "geode-types", "geode-wire"]),
     ),
     ("xtask", Some(&[])),
 ];

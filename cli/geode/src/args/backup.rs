@@ -6,19 +6,16 @@ use geode_types::{BackupKind, Compression};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Where an archive is.
-#[derive(Args, Debug)]
-pub(crate) struct ArchiveArgs {
-    /// The archive: s3://bucket/prefix, file:///directory or a directory; of a cluster, of one incarnation of it, or down to one backup.
-    #[arg(long, visible_alias = "input", value_name = "URL")]
-    pub(crate) source: Option<String>,
+/// How an object store is reached, and the keys of what is sealed there.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct StoreArgs {
     /// Endpoint of the S3 service, when it is not AWS.
     #[arg(long, env = "GEODE_S3_ENDPOINT", value_name = "URL")]
     pub(crate) endpoint: Option<String>,
     /// Region of the bucket.
     #[arg(long, env = "AWS_REGION", value_name = "NAME", default_value = "us-east-1")]
     pub(crate) region: String,
-    /// Keys of a sealed archive: a file with a line a key, 64 hexadecimal digits, or a directory with a file a key.
+    /// Keys of a sealed archive: a file with a line a key, 64 hexadecimal digits, the first one seals; or a directory with a file a key.
     #[arg(
         long,
         visible_alias = "encryption-keys",
@@ -26,6 +23,35 @@ pub(crate) struct ArchiveArgs {
         value_name = "PATH"
     )]
     pub(crate) encryption_key_file: Option<PathBuf>,
+}
+
+/// The server on this machine, by its internal port.
+#[derive(Args, Debug)]
+pub(crate) struct LocalServerArgs {
+    /// The internal port of the server.
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:3142")]
+    pub(crate) internal: SocketAddr,
+    /// The server's data directory, for its certificates.
+    #[arg(
+        long,
+        env = "GEODE_DATA_DIR",
+        value_name = "DIR",
+        default_value = "./geode-data"
+    )]
+    pub(crate) data_dir: PathBuf,
+}
+
+/// Where an archive is.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ArchiveArgs {
+    /// The archive: s3://bucket/prefix, file:///directory or a directory; of a cluster, of one incarnation of it, or down to one backup.
+    #[arg(long, visible_aliases = ["input", "dest", "file"], value_name = "URL")]
+    pub(crate) source: Option<String>,
+    /// The backup that is meant, by its name (`id` in lists), when the archive is not written down to it.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) backup_id: Option<String>,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
     /// A copy of the archive (spec.archive.drCopy), at the same endpoint: read for what is missing or damaged.
     #[arg(long, value_name = "URL")]
     pub(crate) copy: Option<String>,
@@ -42,6 +68,12 @@ pub(crate) enum BackupCommand {
         /// Print a full backup and those that go on from it: its location, name or index, or nothing for the newest one.
         #[arg(long, value_name = "BACKUP", num_args = 0..=1, default_missing_value = "")]
         chain: Option<String>,
+        /// Only backups of this type: full, incremental or differential.
+        #[arg(long = "type", value_name = "TYPE")]
+        kind: Option<BackupKind>,
+        /// Only backups that were complete before this time.
+        #[arg(long, value_name = "TIME")]
+        before: Option<String>,
         /// How they are printed: table or json.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
@@ -80,7 +112,13 @@ pub(crate) struct CreateArgs {
     #[arg(long, value_name = "BACKUP")]
     pub(crate) base_backup: Option<String>,
     /// none, gzip, lz4 or zstd; zstd when absent.
-    #[arg(long, visible_alias = "compression", value_name = "KIND")]
+    #[arg(
+        long,
+        visible_alias = "compression",
+        value_name = "KIND",
+        num_args = 0..=1,
+        default_missing_value = "zstd"
+    )]
     pub(crate) compress: Option<Compression>,
     /// Blocks that are compressed at the same time.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -88,31 +126,10 @@ pub(crate) struct CreateArgs {
     /// Seal it with AES-256-GCM. A key file alone means the same.
     #[arg(long)]
     pub(crate) encrypt: bool,
-    /// The keys: a file with a line a key, 64 hexadecimal digits, the first one seals; or a directory with a file a key.
-    #[arg(
-        long,
-        visible_alias = "encryption-keys",
-        env = "GEODE_ENCRYPTION_KEY_FILE",
-        value_name = "PATH"
-    )]
-    pub(crate) encryption_key_file: Option<PathBuf>,
-    /// Endpoint of the S3 service, when it is not AWS.
-    #[arg(long, env = "GEODE_S3_ENDPOINT", value_name = "URL")]
-    pub(crate) endpoint: Option<String>,
-    /// Region of the bucket.
-    #[arg(long, env = "AWS_REGION", value_name = "NAME", default_value = "us-east-1")]
-    pub(crate) region: String,
-    /// The internal port of the server.
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:3142")]
-    pub(crate) internal: SocketAddr,
-    /// The server's data directory, for its certificates.
-    #[arg(
-        long,
-        env = "GEODE_DATA_DIR",
-        value_name = "DIR",
-        default_value = "./geode-data"
-    )]
-    pub(crate) data_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    #[command(flatten)]
+    pub(crate) server: LocalServerArgs,
     /// How the result is printed: table or json.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
@@ -160,6 +177,9 @@ pub(crate) struct RestoreArgs {
     /// Restore what the backup goes on from, too. That is always done.
     #[arg(long)]
     pub(crate) restore_chain: bool,
+    /// With a backup: restore all incremental and differential backups that go on from it, too.
+    #[arg(long)]
+    pub(crate) include_incrementals: bool,
     /// Go on from an earlier restore. Refused, with what to write instead: a restore begins with the full backup.
     #[arg(long, hide = true)]
     pub(crate) incremental: bool,
@@ -176,7 +196,7 @@ pub(crate) struct RestoreArgs {
 #[group(multiple = false)]
 pub(crate) struct GoalArgs {
     /// The state at this time, for example 2026-01-28T14:30:00Z; UTC when no zone is given.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, visible_alias = "pitr-timestamp", value_name = "TIME")]
     pub(crate) target_time: Option<String>,
     /// The state with this commit as its last one: the `lsn` of a write, for example 0/12847293.
     #[arg(long, visible_alias = "target-xid", value_name = "LSN")]

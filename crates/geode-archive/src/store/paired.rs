@@ -128,3 +128,33 @@ fn merge(first: Vec<Listed>, second: Vec<Listed>) -> Vec<Listed> {
     all.retain(|entry| known.as_ref().is_none_or(|known| entry.key <= *known));
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MemoryStore;
+
+    #[tokio::test]
+    async fn an_object_was_stored_when_the_place_that_has_it_says() {
+        let (first, second) = (Arc::new(MemoryStore::new()), Arc::new(MemoryStore::new()));
+        second
+            .put_if_absent("late", &Content::from_bytes("x"))
+            .await
+            .unwrap();
+        let at = second.stored_at("late").await.unwrap();
+        let paired = PairedStore::new(first.clone(), second);
+        assert!(at.is_some());
+        assert_eq!(paired.stored_at("late").await.unwrap(), at);
+        assert_eq!(paired.stored_at("nowhere").await.unwrap(), None);
+        first
+            .put_if_absent("late", &Content::from_bytes("x"))
+            .await
+            .unwrap();
+        let own = first.stored_at("late").await.unwrap();
+        assert_eq!(
+            paired.stored_at("late").await.unwrap(),
+            own,
+            "the archive is asked first"
+        );
+    }
+}

@@ -2,15 +2,19 @@
 
 use crate::history::{lineage, range};
 use crate::{history, s3};
+use geode_archive::layout::MANIFEST;
 use geode_archive::{
     BaseBackup, Checks, Codec, DirectoryStore, ErrorKind, FailingStore, Fault, FetchError, Lineage,
-    MemoryStore, ObjectStore, Operation, RestoreGap, SnapshotFacts, SoundSegment, UploadError, checkpoints,
-    fetch, fetch_lineage, inventory, resolve, upload_segment, verify_archive, verify_segment,
-    write_base_backup, write_checkpoints,
+    MemoryStore, ObjectStore, Operation, Progress, RestoreGap, SnapshotFacts, SoundSegment, UploadError,
+    checkpoints, fetch, fetch_lineage, get_small, inventory, list_all, resolve, upload_segment,
+    verify_archive, verify_segment, write_base_backup, write_checkpoints,
 };
-use geode_types::{Checkpoint, FetchedBackup, LogIndex, RESTORE_FILE, RestoreGoal, RestoreTarget, Term};
+use geode_types::{
+    Checkpoint, FetchedBackup, GroupId, LogIndex, RESTORE_FILE, RestoreGoal, RestoreTarget, Term,
+};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) fn facts(index: u64) -> SnapshotFacts {
     SnapshotFacts {
@@ -212,6 +216,51 @@ async fn a_damaged_base_backup_is_passed_over_for_an_older_one() {
     let found = fetched(&store, RestoreTarget::Latest, into.path()).await.unwrap();
     assert_eq!(found.base.unwrap().index, LogIndex(4));
     assert_eq!(found.segments.len(), 2);
+}
+
+#[tokio::test]
+async fn a_restore_that_a_clean_up_overtakes_begins_with_a_newer_backup_or_says_what_is_missing() {
+    let (store, elsewhere) = (MemoryStore::new(), MemoryStore::new());
+    let (dir, into) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    upload(&store, dir.path(), &[(0, 9), (10, 19), (20, 29)]).await;
+    let old = back_up(&store, 9, b"old").await;
+    back_up(&elsewhere, 19, b"new").await;
+    let mut new = Vec::new();
+    for entry in list_all(&elsewhere, "", "").await.unwrap() {
+        new.push((
+            entry.key.clone(),
+            get_small(&elsewhere, &entry.key, 1 << 20).await.unwrap(),
+        ));
+    }
+    let gone = [
+        old.snapshot(),
+        format!("{}{MANIFEST}", old.folder),
+        lineage().segment(GroupId(0), range(10, 19)),
+    ];
+    // When the old backup is there and its log is asked for, both go: a newer backup has taken their place.
+    let is_over = AtomicBool::new(false);
+    let overtaken = |progress: Progress| {
+        if progress.step == "downloading segments" && !is_over.swap(true, Ordering::Relaxed) {
+            for (key, bytes) in &new {
+                store.tamper(key, bytes.clone());
+            }
+            for key in &gone {
+                futures::executor::block_on(store.delete(key)).unwrap();
+            }
+        }
+    };
+    let codec = Codec::default();
+    let latest = RestoreTarget::Latest;
+    let ended = fetch_lineage(&store, &codec, lineage(), latest, into.path(), 1, &overtaken).await;
+    let ended = ended.unwrap();
+    assert_eq!(
+        (ended.base.unwrap().index, ended.segments.len()),
+        (LogIndex(19), 1)
+    );
+    // What was promised for the old backup alone cannot be reached any more.
+    let into = tempfile::tempdir().unwrap();
+    let early = fetched(&store, RestoreTarget::Index(LogIndex(12)), into.path()).await;
+    assert!(matches!(early, Err(FetchError::Gap { .. })), "{early:?}");
 }
 
 #[tokio::test]
