@@ -6,6 +6,7 @@
 mod call;
 mod clause;
 mod expr;
+mod map_projection;
 mod path;
 mod pattern;
 mod primary;

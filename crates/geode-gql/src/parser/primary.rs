@@ -317,10 +317,14 @@ impl Parser<'_> {
         }
         self.expect_note(Expected::Thing("an expression"));
         let name = self.variable_name("an expression")?;
-        Ok(Expr {
+        let variable = Expr {
             kind: ExprKind::Variable(name.text),
             span: name.span,
-        })
+        };
+        if self.at_symbol(Sym::LBrace) {
+            return self.nested(|parser| parser.map_projection(variable));
+        }
+        Ok(variable)
     }
 
     /// `namespace.function(`: a word, a dot, a word, a parenthesis.
