@@ -63,7 +63,7 @@ impl Parser<'_> {
             }));
         }
         if self.eat_keyword("FOREACH") {
-            return self.nested(Self::foreach).map(Some);
+            return self.in_subquery(Self::foreach).map(Some);
         }
         if self.eat_keyword("FINISH") {
             return Ok(Some(ClauseKind::Finish));
@@ -126,7 +126,7 @@ impl Parser<'_> {
         loop {
             let span = self.span();
             let kind = if self.eat_keyword("FOREACH") {
-                self.nested(Self::foreach)?
+                self.in_subquery(Self::foreach)?
             } else if let Some(kind) = self.write_clause()? {
                 kind
             } else if clauses.is_empty() {
