@@ -9,7 +9,8 @@ mod schema;
 mod types;
 
 pub use expr::{
-    AccessStep, BinaryOp, CompareOp, Expr, ExprKind, Literal, LogicalOp, MapProjection, NormalForm, PatternComprehension, Predicate, Quantification, Reduction, StringOp, SubqueryKind, UnaryOp,
+    AccessStep, BinaryOp, CompareOp, Expr, ExprKind, Literal, LogicalOp, MapProjection, NormalForm,
+    PatternComprehension, Predicate, Quantification, Reduction, StringOp, SubqueryKind, UnaryOp,
 };
 pub use mentions::Mentions;
 pub use pattern::{
