@@ -98,6 +98,8 @@ pub enum ExprKind {
     Pattern(Box<PathPattern>),
     /// `[p = (a)-->(b) WHERE condition | result]`.
     PatternComprehension(Box<PatternComprehension>),
+    /// `n {.name, .*, age: 36, other}`.
+    MapProjection(Box<MapProjection>),
     /// `EXISTS { … }`, `COUNT { … }`, `COLLECT { … }`, `VALUE { … }`.
     Subquery(SubqueryKind, Box<Query>),
 }
@@ -111,6 +113,17 @@ pub struct PatternComprehension {
     pub condition: Option<Expr>,
     /// What becomes of each.
     pub result: Expr,
+}
+
+/// A map of chosen properties and other values (Cypher); null when its base is null.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MapProjection {
+    /// What has the properties: a variable.
+    pub base: Expr,
+    /// `.*`: every property, under the entries.
+    pub all: bool,
+    /// The entries; `.name` is the property of the base.
+    pub entries: Vec<(Name, Expr)>,
 }
 
 /// What is made of the rows of a subquery.

@@ -94,6 +94,10 @@ impl<'a> Mentions<'a> {
                 self.pattern(&comprehension.pattern);
                 self.all(comprehension.condition.iter().chain([&comprehension.result]));
             }
+            ExprKind::MapProjection(projection) => {
+                self.expr(&projection.base);
+                self.all(projection.entries.iter().map(|(_, value)| value));
+            }
             ExprKind::Subquery(_, query) => self.query(query),
         }
     }
@@ -139,7 +143,8 @@ impl<'a> Mentions<'a> {
         }
     }
 
-    fn clause(&mut self, clause: &'a ClauseKind) {
+    /// Adds those of a clause.
+    pub fn clause(&mut self, clause: &'a ClauseKind) {
         match clause {
             ClauseKind::Match {
                 patterns, condition, ..
@@ -162,6 +167,12 @@ impl<'a> Mentions<'a> {
                 let names = variables.iter().flatten().map(|name| name.text.as_str());
                 self.names.extend(names);
                 self.query(query);
+            }
+            ClauseKind::Foreach { list, clauses, .. } => {
+                self.expr(list);
+                for clause in clauses {
+                    self.clause(&clause.kind);
+                }
             }
             ClauseKind::Composite(query) => self.query(query),
             ClauseKind::Insert(patterns) => self.patterns(patterns),

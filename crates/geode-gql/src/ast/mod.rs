@@ -9,8 +9,8 @@ mod schema;
 mod types;
 
 pub use expr::{
-    AccessStep, BinaryOp, CompareOp, Expr, ExprKind, Literal, LogicalOp, NormalForm, PatternComprehension,
-    Predicate, Quantification, Reduction, StringOp, SubqueryKind, UnaryOp,
+    AccessStep, BinaryOp, CompareOp, Expr, ExprKind, Literal, LogicalOp, MapProjection, NormalForm,
+    PatternComprehension, Predicate, Quantification, Reduction, StringOp, SubqueryKind, UnaryOp,
 };
 pub use mentions::Mentions;
 pub use pattern::{
@@ -195,6 +195,15 @@ pub enum ClauseKind {
         variables: Option<Vec<Name>>,
         /// The query.
         query: Box<Query>,
+    },
+    /// `FOREACH (variable IN list | clauses)`: clauses that write, for each element (Cypher).
+    Foreach {
+        /// The element.
+        variable: Name,
+        /// What is taken apart.
+        list: Expr,
+        /// What is done.
+        clauses: Vec<Clause>,
     },
     /// A composite query between two NEXT: all rows go in, its result comes out.
     Composite(Box<Query>),

@@ -1,12 +1,11 @@
 //! Clauses that read: which one begins here, and the rules of MATCH, FILTER, LET, FOR and UNWIND.
 
 use super::{Expected, Parsed, Parser};
-use crate::ast::{ClauseKind, Counter};
+use crate::ast::{Clause, ClauseKind, Counter};
 use crate::token::Sym;
 
 /// Words that begin a clause of the language that this version refuses, and what to use instead.
 const REFUSED: &[(&str, &str)] = &[
-    ("FOREACH", "use FOR or UNWIND followed by the writing clause"),
     (
         "LOAD",
         "read the file in the client and pass its rows as a parameter: UNWIND $rows AS row",
@@ -63,6 +62,9 @@ impl Parser<'_> {
                 counter: None,
             }));
         }
+        if self.eat_keyword("FOREACH") {
+            return self.in_subquery(Self::foreach).map(Some);
+        }
         if self.eat_keyword("FINISH") {
             return Ok(Some(ClauseKind::Finish));
         }
@@ -111,6 +113,35 @@ impl Parser<'_> {
             }
         }
         false
+    }
+
+    /// `(variable IN list | clauses)`, all of which write.
+    fn foreach(&mut self) -> Parsed<ClauseKind> {
+        self.expect_symbol(Sym::LParen)?;
+        let variable = self.variable_name("a variable")?;
+        self.expect_keyword("IN")?;
+        let list = self.expression()?;
+        self.expect_symbol(Sym::Bar)?;
+        let mut clauses = Vec::new();
+        loop {
+            let span = self.span();
+            let kind = if self.eat_keyword("FOREACH") {
+                self.in_subquery(Self::foreach)?
+            } else if let Some(kind) = self.write_clause()? {
+                kind
+            } else if clauses.is_empty() {
+                return self.missing("a clause that writes");
+            } else {
+                break;
+            };
+            clauses.push(Clause { kind, span });
+        }
+        self.expect_symbol(Sym::RParen)?;
+        Ok(ClauseKind::Foreach {
+            variable,
+            list,
+            clauses,
+        })
     }
 
     fn for_clause(&mut self) -> Parsed<ClauseKind> {

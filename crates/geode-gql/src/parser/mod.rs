@@ -6,6 +6,7 @@
 mod call;
 mod clause;
 mod expr;
+mod map_projection;
 mod path;
 mod pattern;
 mod primary;
@@ -27,7 +28,7 @@ use geode_types::{ErrorClass, QueryError, nearest};
 /// How deep parentheses, lists, maps, calls, CASE, NOT and signs may nest.
 pub const MAX_NESTING: usize = 128;
 
-/// How deep subqueries may nest: each is planned and run within the one around it.
+/// How deep subqueries may nest, and what is planned and run like them: patterns in expressions, repeated paths, FOREACH.
 pub const MAX_SUBQUERY_NESTING: usize = 16;
 
 /// How many predicates (`a IN b IS NULL …`) may follow one another; they nest to the left.
@@ -295,7 +296,7 @@ impl<'a> Parser<'a> {
     /// Runs a rule within one more subquery, or refuses.
     fn in_subquery<T>(&mut self, rule: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
         if self.subqueries >= MAX_SUBQUERY_NESTING {
-            let message = format!("subqueries nest deeper than {MAX_SUBQUERY_NESTING} levels");
+            let message = format!("subqueries and patterns nest deeper than {MAX_SUBQUERY_NESTING} levels");
             return Err(
                 QueryError::compile(ErrorClass::LimitError, "NestingTooDeep", "54001", message)
                     .at(self.source.position(self.span())),

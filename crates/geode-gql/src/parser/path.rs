@@ -107,7 +107,7 @@ impl Parser<'_> {
     /// `((a)-[e]->(b) WHERE condition)` and its quantifier.
     fn group(&mut self) -> Parsed<EdgePattern> {
         let start = self.advance().span;
-        let pattern = self.nested(Self::path_elements)?;
+        let pattern = self.in_subquery(Self::path_elements)?;
         let condition = if self.eat_keyword("WHERE") {
             Some(self.expression()?)
         } else {

@@ -182,7 +182,7 @@ impl Parser<'_> {
         if self.pattern_begins_at(0)
             || (self.at_variable() && self.symbol_at(1, Sym::Equal) && self.pattern_begins_at(2))
         {
-            return self.nested(|parser| parser.pattern_comprehension(start));
+            return self.in_subquery(|parser| parser.pattern_comprehension(start));
         }
         let named = self.at_variable() && self.keyword_at(1, "IN");
         let first = self.expression();
@@ -280,7 +280,7 @@ impl Parser<'_> {
             return self.subquery(kind);
         }
         if let Some(search) = self.shortest_path_function() {
-            return self.nested(|parser| parser.shortest_path_expression(search));
+            return self.in_subquery(|parser| parser.shortest_path_expression(search));
         }
         if self.symbol_at(1, Sym::LParen) && self.token().kind == TokenKind::Word {
             return self.call();
@@ -317,10 +317,14 @@ impl Parser<'_> {
         }
         self.expect_note(Expected::Thing("an expression"));
         let name = self.variable_name("an expression")?;
-        Ok(Expr {
+        let variable = Expr {
             kind: ExprKind::Variable(name.text),
             span: name.span,
-        })
+        };
+        if self.at_symbol(Sym::LBrace) {
+            return self.nested(|parser| parser.map_projection(variable));
+        }
+        Ok(variable)
     }
 
     /// `namespace.function(`: a word, a dot, a word, a parenthesis.

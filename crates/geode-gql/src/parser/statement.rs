@@ -220,7 +220,7 @@ impl Parser<'_> {
             let span = self.span();
             if self.eat_keyword("SELECT") {
                 self.select(span, &mut clauses)?;
-            } else if self.at_symbol(Sym::LBrace) {
+            } else if clauses.is_empty() && self.at_symbol(Sym::LBrace) {
                 clauses.push(self.braced_query()?);
             } else {
                 match self.clause()? {

@@ -17,7 +17,7 @@ const SUBQUERIES: &[SubqueryKind] = &[
 
 impl Parser<'_> {
     pub(super) fn pattern_expression(&mut self) -> Parsed<Expr> {
-        let pattern = self.nested(Self::path_elements)?;
+        let pattern = self.in_subquery(Self::path_elements)?;
         Ok(Expr {
             span: pattern.span,
             kind: ExprKind::Pattern(Box::new(pattern)),

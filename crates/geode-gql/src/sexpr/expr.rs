@@ -128,6 +128,11 @@ fn compound(expr: &Expr) -> String {
             parts.push(format!("(yield {})", print(&comprehension.result)));
             format!("({})", parts.join(" "))
         }
+        ExprKind::MapProjection(projection) => {
+            let all = if projection.all { ".* " } else { "" };
+            let entries = projection.entries.iter().map(|(key, value)| pair(key, value));
+            format!("(project {} {{{all}{}}})", print(&projection.base), join(entries))
+        }
         ExprKind::Subquery(kind, query) => {
             format!("({} {})", kind.text().to_lowercase(), super::query(query))
         }

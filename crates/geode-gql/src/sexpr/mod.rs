@@ -336,6 +336,16 @@ fn body(kind: &ClauseKind) -> String {
             parts.push(query(body));
             parts.join(" ")
         }
+        ClauseKind::Foreach {
+            variable,
+            list: elements,
+            clauses,
+        } => format!(
+            "foreach {} {} {}",
+            variable.text,
+            expression_to_sexpr(elements),
+            join(clauses.iter().map(clause))
+        ),
         ClauseKind::Composite(body) => format!("composite {}", query(body)),
         ClauseKind::Insert(patterns) => format!("insert {}", paths(patterns)),
         ClauseKind::Merge {

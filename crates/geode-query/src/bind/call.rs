@@ -5,7 +5,9 @@ use super::{Binder, Bound};
 use crate::plan::logical::{Apply, Procedure, QueryPlan, Step};
 use crate::system::ParameterType;
 use crate::types::{Type, TypeSet};
-use geode_gql::ast::{self, ClauseKind, ExprKind, LinearQuery, Mentions, Name, ProcedureCall, Query, Yield};
+use geode_gql::ast::{
+    self, Clause, ClauseKind, ExprKind, LinearQuery, Mentions, Name, ProcedureCall, Query, Yield,
+};
 use geode_gql::{Dialect, Span};
 use geode_types::{ErrorClass, QueryError};
 
@@ -48,6 +50,45 @@ impl Binder<'_> {
             imports,
             outputs,
             optional,
+        })));
+        Ok(())
+    }
+
+    /// FOREACH: a query that returns nothing, for each row. What it defines is known only within.
+    pub(super) fn foreach(
+        &mut self,
+        variable: &Name,
+        list: &ast::Expr,
+        clauses: &[Clause],
+        span: Span,
+    ) -> Bound<()> {
+        let mut mentions = Mentions::default();
+        mentions.expr(list);
+        for clause in clauses {
+            mentions.clause(&clause.kind);
+        }
+        let scope = std::mem::take(&mut self.scope);
+        let mut env = Env::plain(&scope, "FOREACH");
+        let names = env.names(&mentions);
+        let bound = self.inner(&names, false, span, &mut env, |binder| {
+            binder.begin();
+            binder.for_clause(variable, list, None)?;
+            for clause in clauses {
+                binder.clause(clause, false)?;
+            }
+            binder.step(Step::Discard);
+            Ok(QueryPlan {
+                parts: vec![std::mem::take(&mut binder.plan)],
+                operation: None,
+            })
+        });
+        self.scope = scope;
+        let (imports, query) = bound?;
+        self.step(Step::Apply(Box::new(Apply {
+            query,
+            imports,
+            outputs: None,
+            optional: false,
         })));
         Ok(())
     }

@@ -52,7 +52,7 @@ impl Binder<'_> {
         ))
     }
 
-    fn map_of(&mut self, entries: &[(Name, ast::Expr)], env: &mut Env<'_>) -> Bound<(Expr, Type)> {
+    pub(super) fn map_of(&mut self, entries: &[(Name, ast::Expr)], env: &mut Env<'_>) -> Bound<(Expr, Type)> {
         let mut bound = Vec::with_capacity(entries.len());
         for (key, value) in entries {
             bound.push((key.text.as_str().into(), self.expr(value, env)?.0));

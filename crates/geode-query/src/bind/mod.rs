@@ -343,6 +343,11 @@ impl Binder<'_> {
                 variables,
                 query,
             } => self.call_query(*optional, variables.as_deref(), query, clause.span)?,
+            ClauseKind::Foreach {
+                variable,
+                list,
+                clauses,
+            } => self.foreach(variable, list, clauses, clause.span)?,
             ClauseKind::Composite(query) => return self.fed(query),
             ClauseKind::Insert(patterns) => self.insert(patterns)?,
             ClauseKind::Merge {
@@ -447,5 +452,6 @@ fn ends_a_statement(kind: &ClauseKind) -> bool {
             | ClauseKind::Composite(_)
             | ClauseKind::CallProcedure(_)
             | ClauseKind::CallQuery { .. }
+            | ClauseKind::Foreach { .. }
     )
 }

@@ -2,7 +2,9 @@
 
 use super::env::Env;
 use super::{Binder, Bound};
+use crate::datum::Datum;
 use crate::expr::{Expr, Test};
+use crate::function;
 use crate::types::{Type, TypeSet};
 use geode_gql::Span;
 use geode_gql::ast::{self, BinaryOp, CompareOp, ExprKind, LogicalOp, Name, Quantification, UnaryOp};
@@ -36,6 +38,7 @@ impl Binder<'_> {
             ExprKind::PatternComprehension(comprehension) => {
                 self.pattern_comprehension(comprehension, expr.span, env)
             }
+            ExprKind::MapProjection(projection) => self.map_projection(projection, expr.span, env),
             ExprKind::Subquery(kind, query) => self.subquery(*kind, query, expr.span, env),
             ExprKind::Pattern(_) => {
                 let message = "a pattern can only stand where a truth value is asked for";
@@ -95,6 +98,21 @@ impl Binder<'_> {
             ast::Predicate::Source(edge) => end(self, edge, true, env),
             ast::Predicate::Destination(edge) => end(self, edge, false, env),
         }
+    }
+
+    fn map_projection(
+        &mut self,
+        projection: &ast::MapProjection,
+        span: Span,
+        env: &mut Env<'_>,
+    ) -> Bound<(Expr, Type)> {
+        let (base, ty) = self.expr(&projection.base, env)?;
+        let with_properties = TypeSet::NODE.or(TypeSet::EDGE).or(TypeSet::MAP);
+        self.require(&ty, with_properties, projection.base.span, "a map projection")?;
+        let (entries, _) = self.map_of(&projection.entries, env)?;
+        let all = Expr::Const(Datum::Bool(projection.all));
+        let projected = Expr::Call(&function::MAP_PROJECTION, vec![base, all, entries], span);
+        Ok((projected, Type::Map))
     }
 
     fn logical(&mut self, op: LogicalOp, operands: &[ast::Expr], env: &mut Env<'_>) -> Bound<(Expr, Type)> {

@@ -373,6 +373,7 @@ pub(super) fn mentions(expr: &ast::Expr, variable: &str) -> bool {
 fn any_child(expr: &ast::Expr, test: &mut impl FnMut(&ast::Expr) -> bool) -> bool {
     match &expr.kind {
         ExprKind::Literal(_) | ExprKind::Parameter(_) | ExprKind::Variable(_) | ExprKind::CountStar => false,
+        ExprKind::MapProjection(projection) => projection.entries.iter().any(|(_, value)| test(value)),
         // Aggregates within are about their own rows.
         ExprKind::Pattern(_) | ExprKind::PatternComprehension(_) | ExprKind::Subquery(..) => false,
         ExprKind::Access(base, steps) => {

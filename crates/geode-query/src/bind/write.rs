@@ -6,7 +6,8 @@ use crate::names::NameIndex;
 use crate::plan::logical::{CreateElement, Merge, Properties, SetAction, Step};
 use crate::types::{Type, TypeSet};
 use geode_gql::ast::{
-    self, Direction, EdgePattern, ExprKind, LabelExpr, Name, NodePattern, PathPattern, RemoveItem, SetItem,
+    self, Direction, EdgePattern, ExprKind, LabelExpr, Name, NodePattern, PathPattern, PathSearch,
+    RemoveItem, SetItem,
 };
 use geode_graph::TokenKind;
 use std::collections::HashSet;
@@ -15,6 +16,7 @@ impl Binder<'_> {
     pub(super) fn insert(&mut self, patterns: &[PathPattern]) -> Bound<()> {
         let mut elements = Vec::new();
         for pattern in patterns {
+            self.refuse_search(pattern)?;
             self.created_path(pattern, None, &mut elements)?;
         }
         // Neighbouring INSERTs read nothing of each other but their variables, so they are one step.
@@ -223,6 +225,15 @@ impl Binder<'_> {
         }
     }
 
+    /// Nothing is searched for where something is created.
+    fn refuse_search(&self, pattern: &PathPattern) -> Bound<()> {
+        if pattern.search == PathSearch::Every && pattern.mode.is_none() {
+            return Ok(());
+        }
+        let message = "what is created has no path search and no path mode";
+        Err(self.error(pattern.span, "UnexpectedSyntax", message))
+    }
+
     fn refuse_condition(&self, condition: Option<&ast::Expr>) -> Bound<()> {
         match condition {
             Some(condition) => Err(self.error(
@@ -240,6 +251,7 @@ impl Binder<'_> {
         on_create: &[SetItem],
         on_match: &[SetItem],
     ) -> Bound<()> {
+        self.refuse_search(pattern)?;
         let before: HashSet<String> = self.scope.names().map(str::to_owned).collect();
         if let Some((edge, quantifier)) = pattern
             .steps

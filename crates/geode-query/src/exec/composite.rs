@@ -64,6 +64,12 @@ impl<'p> Composite<'p> {
                 continue;
             };
             self.gave = true;
+            if matches!(
+                self.query.operation,
+                None | Some(SetOperation::Union { all: true } | SetOperation::Otherwise)
+            ) {
+                return Ok(Some(rows));
+            }
             let mut keep = Vec::with_capacity(rows.len());
             for row in rows.iter() {
                 keep.push(self.keeps(row, cx)?);

@@ -73,6 +73,36 @@ pub(crate) static IS_ACYCLIC: Function = function(
     Run::Pure(|arguments| Ok(repeats_no_node(&arguments[0], false))),
 );
 
+/// Not to be called by name: a map of what the base has (when the second argument says so) and of further entries.
+pub(crate) static MAP_PROJECTION: Function = function(
+    "map_projection",
+    &[WITH_PROPERTIES, TypeSet::BOOL, TypeSet::MAP],
+    map_type,
+    Run::Graph(map_projection),
+)
+.sees_null();
+
+fn map_projection(cx: &mut Cx<'_>, arguments: &[Datum]) -> Result<Datum, QueryError> {
+    let [base, all, Datum::Map(entries)] = arguments else {
+        return Ok(Datum::Null);
+    };
+    let mut projected = match base {
+        Datum::Null => return Ok(Datum::Null),
+        _ if !matches!(all, Datum::Bool(true)) => Vec::new(),
+        Datum::Map(known) => known.as_ref().clone(),
+        element @ (Datum::Node(_) | Datum::Edge(_)) => cx.element_properties(element)?,
+        other => {
+            return Err(wrong_type(
+                "a map projection",
+                "a node, an edge or a record",
+                other,
+            ));
+        }
+    };
+    projected.extend(entries.iter().cloned());
+    Ok(Datum::map(projected))
+}
+
 /// Whether a path comes to no node twice; `closed` allows it to end where it began.
 fn repeats_no_node(path: &Datum, closed: bool) -> Datum {
     let Datum::Path(path) = path else {

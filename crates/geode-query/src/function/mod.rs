@@ -12,7 +12,7 @@ mod strings;
 mod temporal;
 
 pub(crate) use cast::{cast, has_type};
-pub(crate) use graph::{IS_ACYCLIC, IS_SIMPLE};
+pub(crate) use graph::{IS_ACYCLIC, IS_SIMPLE, MAP_PROJECTION};
 pub(crate) use strings::is_normalized;
 pub(crate) use temporal::bare;
 

@@ -2,7 +2,9 @@
 //! chosen by [`super::matching`]; the other steps run as they stand.
 
 use super::access::Seek;
-use super::logical::{Apply, EdgeDirection, Group, LinearPlan, Match, Merge, QueryPlan, Segment, SortKey, Step};
+use super::logical::{
+    Apply, EdgeDirection, Group, LinearPlan, Match, Merge, QueryPlan, Segment, SortKey, Step,
+};
 use super::matching::{Statistics, order_match};
 use crate::aggregate::{Aggregate, AggregateCall};
 use crate::expr::{Expr, LabelTest};

@@ -285,7 +285,8 @@ fn the_deepest_subquery_that_is_read_is_also_run() {
         ("EXISTS { MATCH (n) WHERE ", "true", " }"),
         ("COUNT { MATCH (n) FILTER 1 = ", "1", " RETURN n }"),
         ("VALUE { RETURN ", "1", " AS x }"),
-        ("[(n)--(m) WHERE n.x = [(n)--(m) | ", "1", "] | 1]"),
+        ("[(n)--(m WHERE m.x = 1) | ", "1", "]"),
+        ("CASE WHEN (n)--(:A WHERE n.x = ", "1", ") THEN 1 END"),
     ] {
         let text = format!(
             "MATCH (n) RETURN {}{inner}{} AS x",
@@ -300,6 +301,15 @@ fn the_deepest_subquery_that_is_read_is_also_run() {
         " } RETURN x".repeat(depth)
     );
     assert_eq!(on_a_small_stack(called), Ok(1));
+    let (open, close) = ("(() ".repeat(depth - 1), ")+".repeat(depth));
+    let repeated = format!("MATCH (n) {open}(()-->(){close} (m) RETURN m");
+    assert_eq!(on_a_small_stack(repeated), Ok(0));
+    let each = format!(
+        "{}CREATE (){}",
+        "FOREACH (i IN [1] | ".repeat(depth),
+        ")".repeat(depth)
+    );
+    assert_eq!(on_a_small_stack(each), Ok(0));
     let deeper = format!(
         "RETURN {}1{} AS x",
         "VALUE { RETURN ".repeat(depth + 1),
