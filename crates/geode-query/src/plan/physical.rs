@@ -2,7 +2,9 @@
 //! chosen by [`super::matching`]; the other steps run as they stand.
 
 use super::access::Seek;
-use super::logical::{Apply, EdgeDirection, Group, LinearPlan, Match, Merge, QueryPlan, Segment, SortKey, Step};
+use super::logical::{
+    Apply, EdgeDirection, Group, LinearPlan, Match, Merge, QueryPlan, Segment, SortKey, Step,
+};
 use super::matching::{Statistics, order_match};
 use crate::aggregate::{Aggregate, AggregateCall};
 use crate::expr::{Expr, LabelTest};
@@ -63,8 +65,8 @@ pub(crate) enum Op<'p> {
     Endpoints(Expand<'p>),
     /// Rows whose element passes a label test.
     Labels { slot: usize, test: &'p LabelTest },
-    /// Rows for which a condition holds.
-    Filter(&'p Expr),
+    /// Rows for which conditions hold.
+    Filter(Vec<&'p Expr>),
     /// Path variables.
     Paths(&'p [(usize, Expr)]),
     /// All matches of each row, or the row itself when there are none.
