@@ -1,6 +1,7 @@
 //! The bytes of a command are for ever, and hostile bytes are refused.
 
 use super::*;
+use crate::schema::{RuleKind, RuleState};
 use geode_types::Value;
 use proptest::prelude::*;
 
@@ -25,6 +26,14 @@ fn sample() -> Command {
         name: "u".into(),
         hash: "h".into(),
         role: "reader".into(),
+    };
+    let rule = Rule {
+        id: RuleId(7),
+        name: "r".into(),
+        label: 1,
+        keys: [2, 3].as_slice().into(),
+        kind: RuleKind::NodeKey,
+        state: RuleState::Building(NodeId(0)),
     };
     Command::Commit(Box::new(Commit {
         request_id: Some(RequestId {
@@ -62,6 +71,8 @@ fn sample() -> Command {
             Effect::DropUser { name: "v".into() },
             Effect::PutCheckpoint { name: "c".into() },
             Effect::DropCheckpoint { name: "d".into() },
+            Effect::PutRule(rule),
+            Effect::DropRule { id: RuleId(7) },
         ],
         summary: CommitSummary {
             nodes_created: 1,
@@ -84,7 +95,7 @@ fn the_format_stays_what_it_is() {
         "04",                                     // sequence
         "01",                                     // at −1 µs
         "010000000000c801",                       // summary
-        "0b",                                     // effects
+        "0d",                                     // effects
         "0701010154",                             // edge type 1 is T
         "01010201ac0202020305016103020301",       // create node 1: labels 1, 300; 2 = "a", 3 = −1
         "02010201ac0202020305016103020301",       // update it
@@ -96,6 +107,8 @@ fn the_format_stays_what_it_is() {
         "090176",                                 // drop user v
         "0a0163",                                 // checkpoint c
         "0b0164",                                 // drop checkpoint d
+        "0c07017201020203020000", // rule 7, r: nodes with label 1 have the key (2, 3); no node has been looked at
+        "0d07",                   // drop rule 7
     );
     assert_eq!(sample().encode(), unhex(expected));
 }

@@ -109,7 +109,7 @@ impl Aggregate {
 pub(crate) struct Accumulator {
     call: Aggregate,
     dialect: Dialect,
-    seen: Option<Seen>,
+    seen: Option<Box<Seen>>,
     count: i64,
     /// What sum() and avg() have come to.
     total: Datum,
@@ -123,7 +123,7 @@ impl Accumulator {
         Self {
             call: call.function,
             dialect: call.dialect,
-            seen: call.distinct.then(Seen::default),
+            seen: call.distinct.then(Box::default),
             count: 0,
             total: Datum::Null,
             best: Datum::Null,

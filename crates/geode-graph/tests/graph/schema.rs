@@ -334,7 +334,7 @@ fn a_command_of_every_kind_survives_its_bytes() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whether an index is built before or after the writes, the store is the same.
     #[test]

@@ -51,7 +51,7 @@ fn operator<'p>(op: &'p Op<'p>, widths: &[usize]) -> Box<dyn Operator + 'p> {
         } => Box::new(Group::new(keys, calls, width_of(segment, widths), Some(*weight))),
         Op::Endpoints(spec) => Box::new(endpoints(spec.clone())),
         Op::Labels { slot, test } => rowwise::labels(*slot, test),
-        Op::Filter(condition) => rowwise::filter(condition),
+        Op::Filter(conditions) => rowwise::filter(conditions.clone()),
         Op::Paths(paths) => rowwise::extend(paths),
         Op::Optional { inner, marker } => Box::new(Optional::new(inner, *marker)),
         Op::Apply { apply, query } => Box::new(Apply::new(apply, query)),
@@ -76,7 +76,7 @@ fn step_operator<'p>(step: &'p Step, widths: &[usize]) -> Box<dyn Operator + 'p>
             width: width(segment),
             rows: None,
         }),
-        Step::Filter(condition) => rowwise::filter(condition),
+        Step::Filter(condition) => rowwise::filter(vec![condition]),
         Step::Extend(cells) => rowwise::extend(cells),
         Step::Unwind { list, slot, counter } => Box::new(rowwise::Unwind {
             list,

@@ -121,6 +121,8 @@ impl Operator for Intersection<'_> {
 #[derive(Default)]
 struct Lists {
     ranges: HashMap<NodeId, Range<usize>, BuildHasherDefault<IdHasher>>,
+    /// Rows come in runs of the same node.
+    last: Option<(NodeId, Range<usize>)>,
     entries: Vec<Adjacent>,
     types: Option<Option<Vec<u32>>>,
     held: usize,
@@ -128,7 +130,13 @@ struct Lists {
 
 impl Lists {
     fn of(&mut self, node: NodeId, arm: &Arm<'_>, cx: &mut Cx<'_>) -> Result<Range<usize>, QueryError> {
+        if let Some((last, range)) = &self.last
+            && *last == node
+        {
+            return Ok(range.clone());
+        }
         if let Some(known) = self.ranges.get(&node) {
+            self.last = Some((node, known.clone()));
             return Ok(known.clone());
         }
         if self.entries.len() > KEPT_ENTRIES {
@@ -151,12 +159,14 @@ impl Lists {
         self.held += bytes;
         cx.hold(0, bytes)?;
         self.ranges.insert(node, range.clone());
+        self.last = Some((node, range.clone()));
         Ok(range)
     }
 
     fn forget(&mut self, cx: &mut Cx<'_>) {
         cx.release(0, std::mem::take(&mut self.held));
         self.ranges.clear();
+        self.last = None;
         self.entries.clear();
     }
 }

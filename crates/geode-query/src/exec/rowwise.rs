@@ -33,12 +33,19 @@ pub(super) fn keep(
     Ok(rows)
 }
 
-/// Rows for which the condition holds.
-pub(super) fn filter<'p>(condition: &'p Expr) -> Box<dyn Operator + 'p> {
-    let wanted = Wanted::of([condition]);
+/// Rows for which the conditions hold, which are looked at in turn.
+pub(super) fn filter<'p>(conditions: Vec<&'p Expr>) -> Box<dyn Operator + 'p> {
+    let wanted = Wanted::of(conditions.iter().copied());
     Box::new(RowWise(move |rows, cx: &mut Cx<'_>| {
         wanted.load(&rows, cx)?;
-        let kept = keep(rows, |row| holds(condition, row, cx));
+        let kept = keep(rows, |row| {
+            for condition in &conditions {
+                if !holds(condition, row, cx)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        });
         cx.forget_columns();
         kept
     }))

@@ -13,12 +13,17 @@ use crate::semantics::total_order;
 use geode_types::{ErrorClass, QueryError};
 use std::cmp::Ordering;
 
+/// With a page, rows are sorted and cut when there are so many at least.
+const LEAST_CUT: usize = 64;
+
 /// Sorts everything, or keeps only the first rows when a page follows.
 pub(super) struct Sort<'p> {
     keys: &'p [SortKey],
     page: Option<(Option<&'p Expr>, &'p Expr)>,
     /// How many rows the page can show; known with the first rows.
     wanted: Option<usize>,
+    /// The keys of the last row that the page can show as yet: what is not less cannot be on it.
+    bound: Option<Vec<Datum>>,
     rows: Vec<(Vec<Datum>, Vec<Datum>)>,
     width: usize,
     held: (usize, usize),
@@ -31,6 +36,7 @@ impl<'p> Sort<'p> {
             keys,
             page,
             wanted: None,
+            bound: None,
             rows: Vec::new(),
             width: 0,
             held: (0, 0),
@@ -46,23 +52,28 @@ impl<'p> Sort<'p> {
         }
         let wanted = Wanted::of(self.keys.iter().map(|key| &key.expr));
         wanted.load(rows, cx)?;
+        let mut keys = Vec::with_capacity(self.keys.len());
         for row in rows.iter() {
-            let keys = self
-                .keys
-                .iter()
-                .map(|key| eval(&key.expr, row, cx))
-                .collect::<Result<Vec<_>, _>>()?;
+            keys.clear();
+            for key in self.keys {
+                keys.push(eval(&key.expr, row, cx)?);
+            }
+            if let Some(bound) = &self.bound
+                && compare(self.keys, &keys, bound).is_ge()
+            {
+                continue;
+            }
             let bytes = row_bytes(row) + row_bytes(&keys);
             self.held = (self.held.0 + 1, self.held.1 + bytes);
             cx.hold(1, bytes)?;
-            self.rows.push((keys, row.to_vec()));
+            self.rows.push((std::mem::take(&mut keys), row.to_vec()));
+            if let Some(wanted) = self.wanted
+                && self.rows.len() >= wanted.saturating_mul(2).max(LEAST_CUT)
+            {
+                self.cut(wanted, cx);
+            }
         }
         cx.forget_columns();
-        if let Some(wanted) = self.wanted
-            && self.rows.len() >= wanted.saturating_mul(2).saturating_add(BATCH_ROWS)
-        {
-            self.cut(wanted, cx);
-        }
         Ok(())
     }
 
@@ -74,18 +85,22 @@ impl<'p> Sort<'p> {
             self.held = (self.held.0.saturating_sub(1), self.held.1.saturating_sub(bytes));
             cx.release(1, bytes);
         }
+        self.bound = self.rows.last().map(|(keys, _)| keys.clone());
     }
 
     fn order(&mut self) {
         let keys = self.keys;
-        self.rows.sort_by(|left, right| {
-            let mut orders = keys
-                .iter()
-                .zip(left.0.iter().zip(&right.0))
-                .map(|(key, (left, right))| ordered(key, left, right));
-            orders.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
-        });
+        self.rows.sort_by(|left, right| compare(keys, &left.0, &right.0));
     }
+}
+
+/// The order of two rows by their keys.
+fn compare(keys: &[SortKey], left: &[Datum], right: &[Datum]) -> Ordering {
+    let mut orders = keys
+        .iter()
+        .zip(left.iter().zip(right))
+        .map(|(key, (left, right))| ordered(key, left, right));
+    orders.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
 }
 
 fn ordered(key: &SortKey, left: &Datum, right: &Datum) -> Ordering {

@@ -408,11 +408,15 @@ impl<'p> Ordering<'p> {
     }
 
     fn apply_predicates(&mut self) {
+        let mut conditions = Vec::new();
         for (at, predicate) in self.pattern.predicates.iter().enumerate() {
             if !self.applied[at] && predicate.slots.iter().all(|slot| !self.pending.contains(slot)) {
                 self.applied[at] = true;
-                self.ops.push(Op::Filter(&predicate.expr));
+                conditions.push(&predicate.expr);
             }
+        }
+        if !conditions.is_empty() {
+            self.ops.push(Op::Filter(conditions));
         }
         let (pattern, pending, ops) = (self.pattern, &self.pending, &mut self.ops);
         self.waiting.retain(|(slot, condition)| {

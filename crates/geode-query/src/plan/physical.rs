@@ -65,8 +65,8 @@ pub(crate) enum Op<'p> {
     Endpoints(Expand<'p>),
     /// Rows whose element passes a label test.
     Labels { slot: usize, test: &'p LabelTest },
-    /// Rows for which a condition holds.
-    Filter(&'p Expr),
+    /// Rows for which conditions hold.
+    Filter(Vec<&'p Expr>),
     /// Path variables.
     Paths(&'p [(usize, Expr)]),
     /// All matches of each row, or the row itself when there are none.

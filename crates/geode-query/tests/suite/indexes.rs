@@ -137,7 +137,7 @@ fn answer(db: &Db, text: &str) -> Result<Vec<String>, String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn answers_with_and_without_indexes_are_equal(

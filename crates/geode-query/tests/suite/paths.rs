@@ -24,7 +24,7 @@ fn lengths(db: &Db, search: &str, arrow: &str, from: i64, to: i64) -> Vec<i64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn one_shortest_path_is_as_long_as_all_of_them(
