@@ -2,6 +2,7 @@
 
 use crate::error;
 use geode_types::{Decimal, EdgeId, NodeId, QueryError, Temporal, Value};
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// One value in a row. Cloning is cheap.
@@ -16,8 +17,8 @@ pub(crate) enum Datum {
     String(Arc<str>),
     Bytes(Arc<[u8]>),
     Temporal(Temporal),
-    List(Arc<Vec<Datum>>),
-    Map(Arc<Entries>),
+    List(Arc<List>),
+    Map(Arc<Map>),
     Node(NodeId),
     Edge(EdgeDatum),
     Path(Arc<PathDatum>),
@@ -25,6 +26,63 @@ pub(crate) enum Datum {
 
 /// The entries of a map, sorted by key, each key once.
 pub(crate) type Entries = Vec<(Arc<str>, Datum)>;
+
+/// What a list or a map holds, and what that amounts to. Values are shared, so a short expression can name a value that is far larger than
+/// what it allocates, or nests deeper than a stack can follow: its size and depth are known without looking into it.
+#[derive(Debug)]
+pub(crate) struct Container<T> {
+    items: Vec<T>,
+    bytes: usize,
+    depth: usize,
+}
+
+/// The elements of a list.
+pub(crate) type List = Container<Datum>;
+
+/// The entries of a map.
+pub(crate) type Map = Container<(Arc<str>, Datum)>;
+
+impl<T> Deref for Container<T> {
+    type Target = Vec<T>;
+
+    fn deref(&self) -> &Vec<T> {
+        &self.items
+    }
+}
+
+impl<T> Default for Container<T> {
+    fn default() -> Self {
+        Self {
+            items: Vec::new(),
+            bytes: 0,
+            depth: 1,
+        }
+    }
+}
+
+impl List {
+    pub(crate) fn new(items: Vec<Datum>) -> Self {
+        let own = items.len() * size_of::<Datum>();
+        let bytes = items
+            .iter()
+            .map(Datum::heap_bytes)
+            .fold(own, usize::saturating_add);
+        let depth = 1 + items.iter().map(Datum::depth).max().unwrap_or(0);
+        Self { items, bytes, depth }
+    }
+}
+
+impl Map {
+    fn new(items: Entries) -> Self {
+        let own = items.len() * size_of::<Datum>() * 2;
+        let bytes = items
+            .iter()
+            .map(|(key, value)| key.len() + value.heap_bytes())
+            .fold(own, usize::saturating_add);
+        let depth = 1 + items.iter().map(|(_, value)| value.depth()).max().unwrap_or(0);
+        Self { items, bytes, depth }
+    }
+}
 
 /// An edge: its identity, and its type so that `type(e)` needs no read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,7 +104,7 @@ impl Datum {
     }
 
     pub(crate) fn list(items: Vec<Self>) -> Self {
-        Self::List(Arc::new(items))
+        Self::List(Arc::new(List::new(items)))
     }
 
     /// A map from entries in any order; the last of equal keys wins.
@@ -54,7 +112,16 @@ impl Datum {
         entries.reverse();
         entries.sort_by(|left, right| left.0.cmp(&right.0));
         entries.dedup_by(|left, right| left.0 == right.0);
-        Self::Map(Arc::new(entries))
+        Self::Map(Arc::new(Map::new(entries)))
+    }
+
+    /// How deep lists and maps nest in it.
+    pub(crate) fn depth(&self) -> usize {
+        match self {
+            Self::List(items) => items.depth,
+            Self::Map(entries) => entries.depth,
+            _ => 0,
+        }
     }
 
     pub(crate) fn is_null(&self) -> bool {
@@ -86,20 +153,8 @@ impl Datum {
         match self {
             Self::String(text) => SHARED + text.len(),
             Self::Bytes(bytes) => SHARED + bytes.len(),
-            Self::List(items) => {
-                SHARED
-                    + items
-                        .iter()
-                        .map(|item| size_of::<Self>() + item.heap_bytes())
-                        .sum::<usize>()
-            }
-            Self::Map(entries) => {
-                SHARED
-                    + entries
-                        .iter()
-                        .map(|(key, value)| size_of::<Self>() * 2 + key.len() + value.heap_bytes())
-                        .sum::<usize>()
-            }
+            Self::List(items) => SHARED.saturating_add(items.bytes),
+            Self::Map(entries) => SHARED.saturating_add(entries.bytes),
             Self::Path(path) => SHARED + (path.nodes.len() + path.edges.len()) * size_of::<Self>(),
             Self::Temporal(Temporal::DateTime(value)) => SHARED + size_of_val(value.as_ref()),
             Self::Temporal(Temporal::Duration(value)) => SHARED + size_of_val(value.as_ref()),

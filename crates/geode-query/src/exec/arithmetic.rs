@@ -189,7 +189,7 @@ fn join(op: BinaryOp, left: &Datum, right: &Datum) -> Result<Datum, QueryError> 
     match (left, right) {
         (Datum::List(_), Datum::List(_)) | (Datum::String(_), Datum::String(_)) => concat(left, right),
         (Datum::List(items), item) => {
-            let mut items = items.as_ref().clone();
+            let mut items = items.to_vec();
             items.push(item.clone());
             Ok(Datum::list(items))
         }

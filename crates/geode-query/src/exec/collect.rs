@@ -181,7 +181,7 @@ impl Operator for Group<'_> {
             let (keys, results) = target.split_at_mut(group.key.0.len());
             keys.clone_from_slice(&group.key.0);
             for (cell, accumulator) in results.iter_mut().zip(group.accumulators) {
-                *cell = accumulator.finish()?;
+                *cell = cx.admit(accumulator.finish()?)?;
             }
         }
         if out.is_empty() {

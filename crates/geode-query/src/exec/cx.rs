@@ -12,7 +12,7 @@ use crate::names::{NameIndex, Names};
 use crate::plan::physical::LoweredQuery;
 use geode_gql::{Source, Span};
 use geode_graph::TokenKind;
-use geode_types::{EdgeId, ErrorClass, NodeId, QueryError};
+use geode_types::{EdgeId, ErrorClass, MAX_VALUE_DEPTH, NodeId, QueryError};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
@@ -139,6 +139,21 @@ impl<'a> Cx<'a> {
             );
         }
         Ok(())
+    }
+
+    /// A value that an expression has put together, unless it nests too deep to be followed or is larger than the statement may need.
+    pub(crate) fn admit(&self, value: Datum) -> Result<Datum, QueryError> {
+        if value.depth() > MAX_VALUE_DEPTH {
+            let message = format!("a value nests deeper than {MAX_VALUE_DEPTH} lists and records");
+            return Err(error::limit("ValueTooDeep", message));
+        }
+        let limit = self.context.limits.max_memory_bytes;
+        if value.heap_bytes() > limit {
+            let message =
+                format!("a single value takes more than {limit} bytes of memory (max_memory_bytes)");
+            return Err(error::limit("OutOfMemory", message));
+        }
+        Ok(value)
     }
 
     /// Accounts for rows that an operator holds back.

@@ -1,7 +1,7 @@
 //! Evaluates bound expressions for a row.
 
 use super::{Cx, access, arithmetic};
-use crate::datum::Datum;
+use crate::datum::{Datum, List};
 use crate::error;
 use crate::expr::{Expr, LabelTest, Step, Test};
 use crate::function;
@@ -23,7 +23,10 @@ pub(crate) fn eval(expr: &Expr, row: &[Datum], cx: &mut Cx<'_>) -> Evaluated {
         Expr::Slot(slot) => Ok(row[*slot].clone()),
         Expr::Local(depth) => Ok(cx.locals[*depth].clone()),
         Expr::Access(base, steps) => accessed(base, steps, row, cx),
-        Expr::List(items) => Ok(Datum::list(all(items, row, cx)?)),
+        Expr::List(items) => {
+            let items = all(items, row, cx)?;
+            cx.admit(Datum::list(items))
+        }
         Expr::Map(entries) => map(entries, row, cx),
         Expr::Not(operand) => Ok(truth_datum(
             truth(&eval(operand, row, cx)?, "NOT")?.map(|truth| !truth),
@@ -112,7 +115,8 @@ fn map(entries: &[(Arc<str>, Expr)], row: &[Datum], cx: &mut Cx<'_>) -> Evaluate
     let entries = entries
         .iter()
         .map(|(key, value)| Ok((key.clone(), eval(value, row, cx)?)));
-    Ok(Datum::map(entries.collect::<Result<_, QueryError>>()?))
+    let entries = entries.collect::<Result<_, QueryError>>()?;
+    cx.admit(Datum::map(entries))
 }
 
 fn chain(first: &Expr, rest: &[(BinaryOp, Expr, Span)], row: &[Datum], cx: &mut Cx<'_>) -> Evaluated {
@@ -121,7 +125,7 @@ fn chain(first: &Expr, rest: &[(BinaryOp, Expr, Span)], row: &[Datum], cx: &mut 
         let right = eval(operand, row, cx)?;
         left = arithmetic::binary(*op, &left, &right).map_err(|error| cx.placed(error, *span))?;
     }
-    Ok(left)
+    cx.admit(left)
 }
 
 fn logical(op: LogicalOp, operands: &[Expr], row: &[Datum], cx: &mut Cx<'_>) -> Evaluated {
@@ -330,7 +334,7 @@ fn stepped(mut value: Datum, steps: &[Step], row: &[Datum], cx: &mut Cx<'_>) -> 
     Ok(value)
 }
 
-fn items(list: &Expr, row: &[Datum], cx: &mut Cx<'_>) -> Result<Option<Arc<Vec<Datum>>>, QueryError> {
+fn items(list: &Expr, row: &[Datum], cx: &mut Cx<'_>) -> Result<Option<Arc<List>>, QueryError> {
     match eval(list, row, cx)? {
         Datum::Null => Ok(None),
         Datum::List(items) => Ok(Some(items)),
@@ -428,5 +432,5 @@ fn comprehension(
         })?;
         out.extend(mapped);
     }
-    Ok(Datum::list(out))
+    cx.admit(Datum::list(out))
 }

@@ -5,7 +5,7 @@ use super::chain::{Input, Operator, Output};
 use super::columns::{SlotNodes, Wanted};
 use super::eval::{eval, has_labels, holds, label_test};
 use super::rows::{BATCH_ROWS, Rows};
-use crate::datum::Datum;
+use crate::datum::{Datum, List};
 use crate::error;
 use crate::expr::{Expr, LabelTest};
 use geode_types::QueryError;
@@ -138,7 +138,7 @@ pub(super) struct Unwind<'p> {
     /// The row under way.
     pub at: usize,
     /// Its list and the next element.
-    pub items: Option<(Arc<Vec<Datum>>, usize)>,
+    pub items: Option<(Arc<List>, usize)>,
 }
 
 impl Operator for Unwind<'_> {
@@ -182,10 +182,10 @@ impl Operator for Unwind<'_> {
 }
 
 /// Null unwinds to nothing, a single value to itself.
-fn elements(value: Datum) -> Arc<Vec<Datum>> {
+fn elements(value: Datum) -> Arc<List> {
     match value {
         Datum::Null => Arc::default(),
         Datum::List(items) => items,
-        other => Arc::new(vec![other]),
+        other => Arc::new(List::new(vec![other])),
     }
 }

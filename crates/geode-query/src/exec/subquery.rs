@@ -63,7 +63,7 @@ fn collect(subquery: &Subquery, imports: &[Datum], cx: &mut Cx<'_>) -> Result<Da
         items.push(item);
         Ok(ControlFlow::Continue(()))
     })?;
-    Ok(Datum::list(items))
+    cx.admit(Datum::list(items))
 }
 
 fn only(subquery: &Subquery, imports: &[Datum], cx: &mut Cx<'_>) -> Result<Datum, QueryError> {

@@ -168,7 +168,7 @@ pub(super) fn merge_on_null(key: &str) -> QueryError {
 /// The entries of a record, or the properties of a node or edge.
 fn entries_of(value: &Datum, cx: &Cx<'_>) -> Result<Entries, QueryError> {
     match value {
-        Datum::Map(entries) => Ok(entries.as_ref().clone()),
+        Datum::Map(entries) => Ok(entries.to_vec()),
         Datum::Node(_) | Datum::Edge(_) => cx.element_properties(value),
         other => {
             let message = format!(

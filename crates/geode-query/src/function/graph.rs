@@ -89,7 +89,7 @@ fn map_projection(cx: &mut Cx<'_>, arguments: &[Datum]) -> Result<Datum, QueryEr
     let mut projected = match base {
         Datum::Null => return Ok(Datum::Null),
         _ if !matches!(all, Datum::Bool(true)) => Vec::new(),
-        Datum::Map(known) => known.as_ref().clone(),
+        Datum::Map(known) => known.to_vec(),
         element @ (Datum::Node(_) | Datum::Edge(_)) => cx.element_properties(element)?,
         other => {
             return Err(wrong_type(
@@ -206,7 +206,7 @@ fn edge_type(cx: &mut Cx<'_>, arguments: &[Datum]) -> Result<Datum, QueryError> 
 
 fn keys(cx: &mut Cx<'_>, arguments: &[Datum]) -> Result<Datum, QueryError> {
     let entries = match &arguments[0] {
-        Datum::Map(entries) => entries.as_ref().clone(),
+        Datum::Map(entries) => entries.to_vec(),
         element @ (Datum::Node(_) | Datum::Edge(_)) => cx.element_properties(element)?,
         other => return Err(wrong_type("keys", "a node, an edge or a record", other)),
     };

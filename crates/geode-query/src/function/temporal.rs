@@ -199,7 +199,7 @@ fn truncate(kind: TemporalKind, arguments: &[Datum]) -> Evaluated {
     let none = Entries::new();
     let (unit, value, entries) = match arguments {
         [Datum::String(unit), Datum::Temporal(value)] => (unit, value, &none),
-        [Datum::String(unit), Datum::Temporal(value), Datum::Map(entries)] => (unit, value, entries.as_ref()),
+        [Datum::String(unit), Datum::Temporal(value), Datum::Map(entries)] => (unit, value, &***entries),
         _ => {
             let message = format!(
                 "{}.truncate() takes a unit, a temporal value and, if wanted, a record of components",
