@@ -15,6 +15,7 @@ mod refusal;
 mod replication;
 mod run;
 
+use answer::outcome;
 pub(crate) use answer::{lsn_of, told};
 pub(crate) use output::{FRAMES_WAITING, Output, OutputSender};
 pub(crate) use pace::Plan;
@@ -26,11 +27,11 @@ pub(crate) use run::{Ran, Request};
 
 use crate::gate::WriteGate;
 use geode_graph::{
-    Applied, Command, Commit, Finished, IdAllocator, RequestState, Transaction, position, request_state,
+    Command, Commit, Finished, IdAllocator, RequestState, Transaction, position, request_state,
 };
 use geode_query::{Dialect, Kind, Prepared, SystemTables};
 use geode_store::Store;
-use geode_types::{LogIndex, Lsn, QueryError, RequestId, Summary, Term};
+use geode_types::{Lsn, QueryError, RequestId, Term};
 use geode_wire::client::{Done, ReadMode};
 use in_flight::{InFlight, Ticket};
 use leading::Leading;
@@ -465,27 +466,6 @@ fn recorded(read: &impl geode_store::Reader, id: RequestId) -> Result<Option<Don
             lsn: Some(lsn_of(index)),
             repeated: true,
         })),
-    }
-}
-
-/// What the log's decision means for the client.
-fn outcome(index: LogIndex, applied: Applied, summary: Summary) -> Result<Done, Refusal> {
-    match applied {
-        Applied::Committed(_) => Ok(Done {
-            summary,
-            lsn: Some(lsn_of(index)),
-            repeated: false,
-        }),
-        Applied::AlreadyCommitted { index, summary } => Ok(Done {
-            summary: told(summary),
-            lsn: Some(lsn_of(index)),
-            repeated: true,
-        }),
-        Applied::Fenced => {
-            Err(transaction_over("LeaderChanged", "the leader changed while it was committed").into())
-        }
-        Applied::RequestTooOld => Err(refusal::too_old().into()),
-        Applied::Cut | Applied::Stepped(_) => Err(internal("a commit was taken for another command").into()),
     }
 }
 

@@ -1,7 +1,9 @@
 //! What the graph says, in the words of the client protocol.
 
-use geode_graph::CommitSummary;
+use super::refusal::{self, Refusal, internal, transaction_over};
+use geode_graph::{Applied, CommitSummary};
 use geode_types::{GroupId, LogIndex, Lsn, Summary};
+use geode_wire::client::Done;
 
 pub(crate) fn lsn_of(index: LogIndex) -> Lsn {
     Lsn {
@@ -28,5 +30,26 @@ pub(crate) fn told(summary: CommitSummary) -> Summary {
         properties_set,
         labels_added,
         labels_removed,
+    }
+}
+
+/// What the log's decision means for the client.
+pub(super) fn outcome(index: LogIndex, applied: Applied, summary: Summary) -> Result<Done, Refusal> {
+    match applied {
+        Applied::Committed(_) => Ok(Done {
+            summary,
+            lsn: Some(lsn_of(index)),
+            repeated: false,
+        }),
+        Applied::AlreadyCommitted { index, summary } => Ok(Done {
+            summary: told(summary),
+            lsn: Some(lsn_of(index)),
+            repeated: true,
+        }),
+        Applied::Fenced => {
+            Err(transaction_over("LeaderChanged", "the leader changed while it was committed").into())
+        }
+        Applied::RequestTooOld => Err(refusal::too_old().into()),
+        Applied::Cut | Applied::Stepped(_) => Err(internal("a commit was taken for another command").into()),
     }
 }

@@ -7,6 +7,7 @@
 mod overlay;
 mod read;
 mod schema;
+mod size;
 mod write;
 
 use crate::catalog::TokenKind;

@@ -1,6 +1,7 @@
 //! The write buffer: for each thing touched what the snapshot has and what it is now, with the secondary views that scans and
 //! expansions need. Ordered maps throughout, because the effects are written from them.
 
+use super::size::{ENTRY_BYTES, edge_bytes, node_bytes, user_bytes};
 use crate::adjacency::{Adjacent, Direction};
 use crate::catalog::TokenKind;
 use crate::command::Effect;
@@ -9,7 +10,7 @@ use crate::readset::{Touch, WriteSet};
 use crate::record::{EdgeRecord, NodeRecord};
 use crate::schema::{KeyRange, Rule, RuleId};
 use crate::users::UserRecord;
-use geode_types::{EdgeId, NodeId, Value};
+use geode_types::{EdgeId, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -61,9 +62,6 @@ pub(super) struct Overlay {
     indexed: BTreeSet<(RuleId, Box<[u8]>, NodeId)>,
     bytes: usize,
 }
-
-/// What each buffered thing costs beyond its content.
-const ENTRY_BYTES: usize = 24;
 
 impl Overlay {
     pub(super) fn is_empty(&self) -> bool {
@@ -492,53 +490,5 @@ fn touch_edge(id: EdgeId, version: &Version<EdgeRecord>, touches: &mut Vec<Touch
     for (node, outgoing) in [(record.start, true), (record.end, false)] {
         touches.push(Touch::Adjacency(node, outgoing, Some(record.edge_type)));
         touches.push(Touch::Adjacency(node, outgoing, None));
-    }
-}
-
-fn node_bytes(version: &Version<NodeRecord>) -> usize {
-    let content = version.now.as_ref().map_or(0, |record| {
-        record.labels.len() * 4
-            + record
-                .properties
-                .iter()
-                .map(|(_, value)| 4 + value_bytes(value))
-                .sum::<usize>()
-    });
-    ENTRY_BYTES + content
-}
-
-fn edge_bytes(version: &Version<EdgeRecord>) -> usize {
-    let content = version.now.as_ref().map_or(0, |record| {
-        record
-            .properties
-            .iter()
-            .map(|(_, value)| 4 + value_bytes(value))
-            .sum::<usize>()
-    });
-    2 * ENTRY_BYTES + content
-}
-
-fn user_bytes(user: &Named<UserRecord>) -> usize {
-    ENTRY_BYTES
-        + user
-            .now
-            .as_ref()
-            .map_or(0, |user| user.name.len() + user.hash.len() + user.role.len())
-}
-
-/// About how long a value is when it is encoded.
-pub(super) fn value_bytes(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len() + 2,
-        Value::Bytes(bytes) => bytes.len() + 2,
-        Value::List(items) => 2 + items.iter().map(value_bytes).sum::<usize>(),
-        Value::Map(entries) => {
-            2 + entries
-                .iter()
-                .map(|(name, value)| name.len() + 1 + value_bytes(value))
-                .sum::<usize>()
-        }
-        Value::Temporal(_) | Value::Decimal(_) => 24,
-        _ => 9,
     }
 }

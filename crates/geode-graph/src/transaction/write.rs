@@ -1,7 +1,8 @@
 //! Writing in a transaction: into the buffer, after a check against what is there now.
 
 use super::Transaction;
-use super::overlay::{Named, Undo, Version, value_bytes};
+use super::overlay::{Named, Undo, Version};
+use super::size::value_bytes;
 use crate::adjacency::Direction;
 use crate::catalog::{TokenKind, check_name};
 use crate::checkpoints::{self, MAX_CHECKPOINTS};
