@@ -1,5 +1,6 @@
 use super::*;
 use geode_types::{ErrorClass, Outcome};
+use std::sync::atomic::Ordering::Relaxed;
 
 async fn run(graph: &mut Ephemeral, text: &str) -> Result<QueryResult, QueryError> {
     graph.execute(text.to_owned(), Vec::new(), Dialect::Gql).await
@@ -132,6 +133,7 @@ async fn a_statement_is_fast_enough_for_thousands_of_them() {
 struct Late {
     alone: Alone,
     first: Mutex<Option<tokio::sync::oneshot::Receiver<()>>>,
+    in_doubt: std::sync::atomic::AtomicBool,
 }
 
 impl Replication for Late {
@@ -166,6 +168,7 @@ impl Replication for Late {
         command: &Command,
     ) -> impl Future<Output = Result<Decided, SubmitError>> + Send + 'static + use<> {
         let refused = self.first.lock().unwrap().take();
+        self.in_doubt.store(refused.is_some(), Relaxed);
         let decided = refused.is_none().then(|| self.alone.submit(command));
         async move {
             if let Some(refused) = refused {
@@ -179,7 +182,12 @@ impl Replication for Late {
     }
 
     fn doubt(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
-        std::future::ready(())
+        let in_doubt = self.in_doubt.load(Relaxed);
+        async move {
+            if !in_doubt {
+                std::future::pending().await
+            }
+        }
     }
 }
 
@@ -189,6 +197,7 @@ async fn a_write_that_is_refused_after_its_client_gave_up_stands_in_nobodys_way(
     let late = Late {
         alone: Alone::new(),
         first: Mutex::new(Some(refused)),
+        in_doubt: false.into(),
     };
     let pipeline = Pipeline::new(
         late,
