@@ -195,10 +195,9 @@ impl Binder<'_> {
     ) -> Bound<(Vec<Expr>, Repetition)> {
         let mut mentions = Mentions::default();
         mentions.pattern(&group.pattern);
-        group
-            .condition
-            .iter()
-            .for_each(|condition| mentions.expr(condition));
+        if let Some(condition) = &group.condition {
+            mentions.expr(condition);
+        }
         let around = std::mem::take(&mut self.scope);
         let (mut imports, mut scope) = (Vec::new(), Scope::default());
         let mut pattern = group.pattern.clone();

@@ -1,5 +1,6 @@
 //! The tests of the engine as its callers see it, on the in-memory store.
 
+mod chains;
 mod clock;
 mod indexes;
 mod limits;
