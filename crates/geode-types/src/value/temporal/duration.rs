@@ -157,7 +157,7 @@ impl Duration {
         (self.clock_nanos() / i128::from(NANOS_PER_DAY)) as i64
     }
 
-    pub(super) fn average_nanos(&self) -> i128 {
+    fn average_nanos(&self) -> i128 {
         let seconds = i128::from(self.months) * i128::from(SECONDS_PER_MONTH)
             + i128::from(self.days) * i128::from(SECONDS_PER_DAY);
         seconds * i128::from(NANOS_PER_SECOND) + self.clock_nanos()

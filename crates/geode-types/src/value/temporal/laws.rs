@@ -78,12 +78,6 @@ fn temporal() -> impl Strategy<Value = Temporal> {
     ]
 }
 
-fn key(value: &Temporal) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    value.put_ordered(&mut bytes);
-    bytes
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
@@ -102,14 +96,11 @@ proptest! {
     }
 
     #[test]
-    fn the_order_is_total_and_that_of_the_keys(a in temporal(), b in temporal(), c in temporal()) {
+    fn the_order_is_total(a in temporal(), b in temporal(), c in temporal()) {
         prop_assert_eq!(a.cmp(&b), b.cmp(&a).reverse());
         prop_assert_eq!(a == b, a.cmp(&b).is_eq());
         if a <= b && b <= c {
             prop_assert!(a <= c);
-        }
-        if a.kind() == b.kind() {
-            prop_assert_eq!(a.cmp(&b), key(&a).cmp(&key(&b)));
         }
     }
 

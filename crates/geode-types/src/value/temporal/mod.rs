@@ -13,7 +13,6 @@ mod date;
 mod datetime;
 mod duration;
 mod error;
-mod key;
 mod parse;
 mod time;
 mod truncate;
