@@ -7,11 +7,14 @@ use geode_graph::{NewRule, PropertyType, Rule, RuleKind, RuleState, TokenKind, T
 use geode_store::ReadTxn;
 use geode_types::{ErrorClass, QueryError, Value};
 
+/// A row, unless the rule is not in the table.
+type Listed = Option<Vec<Value>>;
+
 /// A table that lists rules.
 struct Table {
     name: &'static str,
     columns: &'static [&'static str],
-    row: fn(&Rule, &dyn Graph) -> Result<Option<Vec<Value>>, QueryError>,
+    row: fn(&Rule, &dyn Graph) -> Result<Listed, QueryError>,
 }
 
 const TABLES: [Table; 2] = [
@@ -70,7 +73,7 @@ pub(crate) fn rows(name: &str, graph: &dyn Graph) -> Result<Vec<Vec<Value>>, Que
     rows.filter_map(Result::transpose).collect()
 }
 
-fn index(rule: &Rule, graph: &dyn Graph) -> Result<Option<Vec<Value>>, QueryError> {
+fn index(rule: &Rule, graph: &dyn Graph) -> Result<Listed, QueryError> {
     if !rule.is_index() {
         return Ok(None);
     }
@@ -86,7 +89,7 @@ fn index(rule: &Rule, graph: &dyn Graph) -> Result<Option<Vec<Value>>, QueryErro
     Ok(Some(row))
 }
 
-fn constraint(rule: &Rule, graph: &dyn Graph) -> Result<Option<Vec<Value>>, QueryError> {
+fn constraint(rule: &Rule, graph: &dyn Graph) -> Result<Listed, QueryError> {
     let kind = match rule.kind {
         RuleKind::Index => return Ok(None),
         RuleKind::Unique => "UNIQUENESS",

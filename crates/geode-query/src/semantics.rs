@@ -208,7 +208,9 @@ impl Hash for Key {
 
 /// Hashes values so that equivalent ones agree.
 pub(crate) fn hash_all<H: Hasher>(values: &[Datum], state: &mut H) {
-    values.iter().for_each(|datum| hash(datum, state));
+    for value in values {
+        hash(value, state);
+    }
 }
 
 fn hash<H: Hasher>(datum: &Datum, state: &mut H) {

@@ -113,7 +113,9 @@ fn encode(value: &Value, out: &mut Vec<u8>) {
         Value::Bytes(bytes) => put_text(BYTES, bytes, out),
         Value::List(items) => {
             out.push(LIST);
-            items.iter().for_each(|item| encode(item, out));
+            for item in items {
+                encode(item, out);
+            }
             out.push(END);
         }
         Value::Map(entries) => {

@@ -48,7 +48,7 @@ fn operator<'p>(op: &'p Op<'p>, widths: &[usize]) -> Box<dyn Operator + 'p> {
             calls,
             segment,
             weight,
-        } => Box::new(Group::new(keys, calls, width_of(segment, widths), Some(*weight))),
+        } => Box::new(Group::new(keys, calls, width_of(*segment, widths), Some(*weight))),
         Op::Endpoints(spec) => Box::new(endpoints(spec.clone())),
         Op::Labels { slot, test } => rowwise::labels(*slot, test),
         Op::Filter(conditions) => rowwise::filter(conditions.clone()),
@@ -60,12 +60,12 @@ fn operator<'p>(op: &'p Op<'p>, widths: &[usize]) -> Box<dyn Operator + 'p> {
     }
 }
 
-fn width_of(segment: &Segment, widths: &[usize]) -> usize {
+fn width_of(segment: Segment, widths: &[usize]) -> usize {
     widths.get(segment.0).copied().unwrap_or_default()
 }
 
 fn step_operator<'p>(step: &'p Step, widths: &[usize]) -> Box<dyn Operator + 'p> {
-    let width = |segment: &Segment| width_of(segment, widths);
+    let width = |segment: &Segment| width_of(*segment, widths);
     match step {
         Step::Unit { segment } => Box::new(Unit {
             width: width(segment),

@@ -110,9 +110,9 @@ impl<'p> Group<'p> {
         if let Some(weight) = self.weight {
             if let Datum::Int(rows) = row[weight] {
                 let accumulators = &mut self.groups[group].accumulators;
-                accumulators
-                    .iter_mut()
-                    .for_each(|accumulator| accumulator.add_rows(rows));
+                for accumulator in accumulators {
+                    accumulator.add_rows(rows);
+                }
             }
             return Ok(());
         }

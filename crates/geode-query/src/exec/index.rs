@@ -46,7 +46,7 @@ impl Operator for IndexSeek<'_> {
     fn run(&mut self, input: Input, cx: &mut Cx<'_>) -> Result<Output, QueryError> {
         match input {
             Input::Rows(rows) => {
-                (self.input, self.at, self.ranges, self.cursor) = (Some(rows), 0, None, None)
+                (self.input, self.at, self.ranges, self.cursor) = (Some(rows), 0, None, None);
             }
             Input::Pull => {}
             Input::End => return Ok(Output::End),

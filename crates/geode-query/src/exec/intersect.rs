@@ -124,7 +124,9 @@ struct Lists {
     /// Rows come in runs of the same node.
     last: Option<(NodeId, Range<usize>)>,
     entries: Vec<Adjacent>,
-    types: Option<Option<Vec<u32>>>,
+    /// The numbers of the arm's types, once they are looked up.
+    types: Option<Vec<u32>>,
+    knows_types: bool,
     held: usize,
 }
 
@@ -142,10 +144,10 @@ impl Lists {
         if self.entries.len() > KEPT_ENTRIES {
             self.forget(cx);
         }
-        if self.types.is_none() {
-            self.types = Some(cx.types(arm.types)?);
+        if !self.knows_types {
+            (self.types, self.knows_types) = (cx.types(arm.types)?, true);
         }
-        let types = self.types.as_ref().and_then(Option::as_deref);
+        let types = self.types.as_deref();
         let start = self.entries.len();
         cx.graph
             .expand(node, arm.direction.of_graph(), types, &mut self.entries)?;

@@ -143,8 +143,8 @@ pub(crate) fn profile(
     params: &Params,
     context: &Context<'_>,
 ) -> Result<Vec<PlanNode>, QueryError> {
-    let subqueries;
     let mut counted = Counted::new(graph);
+    let subqueries;
     let mut cx = Cx::new(
         &mut counted,
         context,
