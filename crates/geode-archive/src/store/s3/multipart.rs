@@ -13,6 +13,8 @@ use bytes::Bytes;
 use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+/// What `read_to_end` wants to have free when it looks whether there is more.
+const PROBE_BYTES: usize = 64;
 /// Size of every part but the last. With [`PARTS_MAX`] parts that is 156 GiB an object.
 const PART_BYTES: usize = 16 * 1024 * 1024;
 /// S3's own limit.
@@ -58,7 +60,8 @@ fn taken(act: &Act<'_>) -> ObjectError {
 }
 
 async fn read_part(act: &Act<'_>, body: &mut (impl AsyncRead + Unpin)) -> Result<Bytes, ObjectError> {
-    let mut part = Vec::new();
+    // With room for the look behind the end: a vector that is full then doubles, and a sidecar has no 48 MiB to spare.
+    let mut part = Vec::with_capacity(PART_BYTES + PROBE_BYTES);
     let read = body.take(PART_BYTES as u64).read_to_end(&mut part).await;
     read.map_err(|error| act.error(ErrorKind::Local, error))?;
     Ok(part.into())
