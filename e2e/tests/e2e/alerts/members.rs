@@ -1,7 +1,7 @@
 //! Alerts about members: their volumes, statements, connections, leadership.
 
 use super::{PATIENCE, followers, geode, scrape_until};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use geode_e2e::{Ballast, Cluster, Frozen, Scrape, Then, ensure_fire, environment, firing, wait_for};
 use serde_json::json;
 use std::io::{BufRead, BufReader, Write};
@@ -73,10 +73,10 @@ fn statements(cluster: &Cluster) -> Result<()> {
 }
 
 fn connections(cluster: &Cluster, healthy: &Scrape) -> Result<()> {
-    let follower = followers(cluster)?.remove(0);
+    let leader = cluster.leader()?;
     let mut shells = Vec::new();
     for _ in 0..CONNECTIONS_MAX {
-        shells.push(Shell::open(cluster, &follower)?);
+        shells.push(Shell::open(cluster, &leader)?);
     }
     let enough = CONNECTIONS_MAX as f64 - 0.5;
     let busy = scrape_until(cluster, "geode_connection_pool_active", PATIENCE, |open| {
@@ -96,17 +96,19 @@ impl Shell {
         let mut shell = Self(
             Command::new(environment("KUBECTL")?)
                 .args(["exec", "-i", "-n", &cluster.namespace, pod, "-c", "geode", "--"])
-                .args(["/geode", "shell", "--format", "jsonl", "--host", "127.0.0.1:3141"])
+                .args(["/geode", "shell", "--format", "jsonl"])
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::null())
                 .spawn()?,
         );
-        // Answered by this member itself, so this connection is to it.
-        let local = json!({"op": "query", "text": "RETURN 1", "read_lsn": "0/0"});
-        writeln!(shell.0.stdin.as_mut().context("piped")?, "{local}")?;
+        // The leader answers itself, so this connection is to it.
+        let query = json!({"op": "query", "text": "RETURN 1"});
+        writeln!(shell.0.stdin.as_mut().context("piped")?, "{query}")?;
         let answers = shell.0.stdout.as_mut().context("piped")?;
-        BufReader::new(answers).read_line(&mut String::new())?;
+        let mut answer = String::new();
+        BufReader::new(answers).read_line(&mut answer)?;
+        ensure!(answer.contains("rows"), "{answer}");
         Ok(shell)
     }
 }
@@ -159,7 +161,7 @@ fn stalled_logs(cluster: &Cluster, healthy: &Scrape) -> Result<()> {
         let scrape = Scrape::take(cluster)?;
         let stalls = scrape.values("geode_log_stall_seconds");
         let unknown = scrape.says("geode_operator_cluster_condition", "reason=\"LeaderUnknown\"");
-        anyhow::ensure!(
+        ensure!(
             unknown && stalls.iter().any(|stall| *stall > 6.0),
             "{stalls:?}, LeaderUnknown: {unknown}"
         );
