@@ -62,7 +62,7 @@ fn moments() -> Result<Vec<Moment>> {
 
 /// What is known of each alert.
 fn table(alerts: &[Alert], moments: &[Moment]) -> Result<String> {
-    let mut text = "# Alerts, and the moments in which they were seen to fire\n\nMade by `cargo xtask generate` from `alerts/rules.yaml` and `alerts/moments.json`. Each alert \
+    let mut text = "# Alerts, and the moments that are to make them fire\n\nMade by `cargo xtask generate` from `alerts/rules.yaml` and `alerts/moments.json`. Each alert \
          has tests of promtool in `alerts/tests.yaml`, in which it fires and is silent. The tests named here bring the moment about on a real cluster \
          where that is possible, scrape its pods, and evaluate the rules on what they say.\n\n| alert | fires when | shown by | runbook |\n|---|---|---|---|\n"
         .to_owned();

@@ -1,7 +1,7 @@
 //! Alerts about the archive: backups, restore tests, S3 and what strangers do in the bucket.
 
 use super::{PATIENCE, archiving, followers, geode, is_one, scrape_until};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use geode_e2e::{Cluster, Fault, S3, Scrape, Then, ensure_fire, firing, kubectl, kubectl_input, wait_for};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -101,9 +101,12 @@ fn without_s3(cluster: &Cluster) -> Result<()> {
         "without-s3",
         &json!({"cluster": cluster.name}),
     )?;
-    write(cluster, "100", "16384", "8s")?;
-    scrape_until(cluster, "geode_write_delay_seconds", PATIENCE, |delay| {
-        delay > 0.0
+    wait_for("writes are slowed", LONG, || {
+        // Refused is what comes after slow.
+        let _ = write(cluster, "200", "16384", "4s");
+        let delays = Scrape::take(cluster)?.values("geode_write_delay_seconds");
+        ensure!(delays.iter().any(|delay| *delay > 0.0), "{delays:?}");
+        Ok(Some(()))
     })?;
     let first = scrape_until(cluster, "geode_backup_last_status", LONG, |status| status < 0.5)?;
     std::thread::sleep(Duration::from_secs(20));
@@ -158,7 +161,7 @@ fn deleted(cluster: &Cluster, s3: &S3, healthy: &Scrape) -> Result<()> {
         write(cluster, "0", "0", "10s")?;
         let applied = Scrape::take(cluster)?.values("geode_applied_index");
         let enough = (end + 2 * KEPT_ENTRIES) as f64;
-        anyhow::ensure!(applied.iter().any(|applied| *applied > enough), "{applied:?}");
+        ensure!(applied.iter().any(|applied| *applied > enough), "{applied:?}");
         Ok(Some(()))
     })?;
     s3.delete(&segment)?;
