@@ -8,7 +8,10 @@ pub(crate) fn count(text: &str, counts: &mut BTreeMap<String, [usize; 3]>) {
     let mut lines_of = None;
     for line in text.lines() {
         if let Some(name) = line.strip_prefix("=== ") {
-            feature = name.split_whitespace().next().unwrap_or_default().to_owned();
+            name.split_whitespace()
+                .next()
+                .unwrap_or_default()
+                .clone_into(&mut feature);
             lines_of = None;
         } else if let Some(section) = line.strip_prefix("--- ") {
             lines_of = match section {

@@ -130,16 +130,14 @@ impl Parser<'_> {
         }
         if self.eat_keywords("TIME", "ZONE") {
             let span = self.span();
-            let (zone, span) = match self.expression()? {
-                Expr {
-                    kind: ExprKind::Literal(Literal::String(zone)),
-                    span,
-                } => (zone, span),
-                _ => {
-                    return Err(self
-                        .error(span, "UnexpectedSyntax", "a time zone is a text")
-                        .hint("for example SESSION SET TIME ZONE 'Europe/Warsaw', or '+02:00'"));
-                }
+            let Expr {
+                kind: ExprKind::Literal(Literal::String(zone)),
+                span,
+            } = self.expression()?
+            else {
+                return Err(self
+                    .error(span, "UnexpectedSyntax", "a time zone is a text")
+                    .hint("for example SESSION SET TIME ZONE 'Europe/Warsaw', or '+02:00'"));
             };
             return Ok(SessionSetting::TimeZone { zone, span });
         }

@@ -189,7 +189,9 @@ fn admit(declared: &[PropertyRecord], properties: &Named<'_>) -> Result<(), Stri
 
 fn put_names(names: &[String], out: &mut Vec<u8>) {
     put_u64(names.len() as u64, out);
-    names.iter().for_each(|name| put_bytes(name.as_bytes(), out));
+    for name in names {
+        put_bytes(name.as_bytes(), out);
+    }
 }
 
 fn take_names(input: &mut &[u8]) -> Decoded<Vec<String>> {

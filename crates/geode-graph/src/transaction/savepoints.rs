@@ -1,6 +1,6 @@
 //! Savepoints by name (ISO/IEC 9075-2, 17.4 and 17.5): a transaction keeps them as a stack; a name that is set again hides the older one.
 
-use super::{Savepoint, Transaction};
+use super::Transaction;
 use crate::error::{GraphError, Result};
 use geode_store::ReadTxn;
 
@@ -22,9 +22,11 @@ impl<R: ReadTxn> Transaction<R> {
     /// Takes back every write since the savepoint was set. It stays, those set after it go.
     pub fn rollback_to_savepoint(&mut self, name: &str) -> Result<()> {
         let at = self.find_savepoint(name)?;
-        let savepoint: Option<Savepoint> = self.savepoints.get(at).map(|(_, savepoint)| *savepoint);
         self.savepoints.truncate(at + 1);
-        savepoint.iter().for_each(|savepoint| self.rollback_to(savepoint));
+        if let Some((_, savepoint)) = self.savepoints.last() {
+            let savepoint = *savepoint;
+            self.rollback_to(&savepoint);
+        }
         Ok(())
     }
 
