@@ -1,5 +1,6 @@
 //! A throw-away graph in this process: the same pipeline and the same sessions on a store in memory, with nobody to replicate to.
 
+use crate::auth::ADMIN_ROLE;
 use crate::gate::WriteGate;
 use crate::pipeline::{
     Decided, FRAMES_WAITING, Limits, NotNow, Output, Pipeline, Refusal, Replication, SubmitError,
@@ -8,7 +9,7 @@ use crate::session::Session;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use geode_client::QueryResult;
-use geode_graph::{Command, LogPosition, apply, apply_empty};
+use geode_graph::{Command, LogPosition, UserRecord, apply, apply_empty};
 use geode_query::NoSystemTables;
 use geode_store::{MemStore, Store, WriteTxn};
 use geode_types::{LogIndex, QueryError, Term, Value, decode_value, encode_value};
@@ -29,6 +30,8 @@ const LIMITS: Limits = Limits {
 /// A graph that lives as long as this value.
 pub struct Ephemeral {
     session: Session<Alone>,
+    pipeline: Arc<Pipeline<Alone>>,
+    user: Arc<UserRecord>,
 }
 
 impl Ephemeral {
@@ -40,8 +43,16 @@ impl Ephemeral {
             Arc::new(NoSystemTables),
             LIMITS,
         );
+        let nobody = UserRecord {
+            name: String::new(),
+            hash: String::new(),
+            role: ADMIN_ROLE.to_owned(),
+        };
+        let (pipeline, user) = (Arc::new(pipeline), Arc::new(nobody));
         Self {
-            session: Session::new(Arc::new(pipeline)),
+            session: Session::new(pipeline.clone(), user.clone()),
+            pipeline,
+            user,
         }
     }
 
@@ -106,6 +117,10 @@ impl Ephemeral {
             result
         };
         let (ended, mut result) = tokio::join!(running, collecting);
+        if self.session.is_closed() {
+            // The graph stays; who closes the only session gets another one.
+            self.session = Session::new(self.pipeline.clone(), self.user.clone());
+        }
         let done = ended.map_err(|refusal| match refusal {
             Refusal::Failed(error) => *error,
             Refusal::NotLeader(_) => unreachable!("who is alone leads"),

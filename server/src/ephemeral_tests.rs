@@ -71,7 +71,7 @@ async fn transaction_commands_in_the_wrong_state_are_refused_and_change_nothing(
     for text in ["COMMIT", "ROLLBACK"] {
         assert_eq!(
             run(&mut graph, text).await.unwrap_err().gqlstatus,
-            "25000",
+            "2D000",
             "{text}"
         );
     }
@@ -231,4 +231,125 @@ async fn a_write_that_is_refused_after_its_client_gave_up_stands_in_nobodys_way(
     while put().await.is_err() {
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn a_transaction_returns_to_its_savepoints() {
+    let mut graph = Ephemeral::new();
+    for text in [
+        "START TRANSACTION",
+        "INSERT (:T)",
+        "SAVEPOINT one",
+        "INSERT (:T), (:T)",
+        "ROLLBACK TO SAVEPOINT one",
+        "COMMIT",
+    ] {
+        run(&mut graph, text)
+            .await
+            .unwrap_or_else(|error| panic!("{text}: {error}"));
+    }
+    assert_eq!(count(&mut graph, "T").await, Value::Int(1));
+    let error = run(&mut graph, "SAVEPOINT one").await.unwrap_err();
+    assert_eq!(
+        (error.detail.as_str(), error.gqlstatus.as_str()),
+        ("NoTransaction", "2D000")
+    );
+}
+
+#[tokio::test]
+async fn a_session_has_a_graph_parameters_and_limits_until_it_is_closed() {
+    let mut graph = Ephemeral::new();
+    for text in [
+        "CREATE SCHEMA /s CREATE GRAPH /s/g ANY",
+        "SESSION SET SCHEMA /s",
+        "SESSION SET GRAPH g",
+        "SESSION SET VALUE $x = 41",
+        "INSERT (:T {x: $x + 1})",
+    ] {
+        run(&mut graph, text)
+            .await
+            .unwrap_or_else(|error| panic!("{text}: {error}"));
+    }
+    let read = run(&mut graph, "MATCH (n:T) RETURN n.x AS x").await.unwrap();
+    assert_eq!(read.rows, [[Value::Int(42)]]);
+    run(&mut graph, "SESSION SET query_timeout = '50ms'")
+        .await
+        .unwrap();
+    let endless =
+        "FOR a IN range(1, 5000) FOR b IN range(1, 5000) FOR c IN range(1, 5000) RETURN count(*) AS n";
+    assert_eq!(
+        run(&mut graph, endless).await.unwrap_err().detail,
+        "DeadlineExceeded"
+    );
+    run(&mut graph, "SESSION SET max_query_memory = '64KB'")
+        .await
+        .unwrap();
+    run(&mut graph, "SESSION RESET query_timeout").await.unwrap();
+    let error = run(&mut graph, "FOR x IN range(1, 100000) RETURN x ORDER BY x")
+        .await
+        .unwrap_err();
+    assert!(
+        error.message.contains("max_query_memory") && error.message.contains("Sort"),
+        "{error}"
+    );
+    run(&mut graph, "SESSION CLOSE").await.unwrap();
+    assert_eq!(
+        count(&mut graph, "T").await,
+        Value::Int(0),
+        "the home graph again"
+    );
+    assert!(run(&mut graph, "RETURN $x AS x").await.is_err());
+}
+
+#[tokio::test]
+async fn a_statement_sees_itself_among_those_that_run() {
+    let mut graph = Ephemeral::new();
+    let listed = run(&mut graph, "SELECT query, state FROM system.queries")
+        .await
+        .unwrap();
+    assert_eq!(
+        listed.rows,
+        [["SELECT query, state FROM system.queries".into(), "running".into()]]
+    );
+    let error = run(&mut graph, "KILL QUERY '0-1'").await.unwrap_err();
+    assert_eq!(error.detail, "QueryNotFound");
+}
+
+#[tokio::test]
+async fn a_killed_statement_is_gone_at_once() {
+    let mut graph = Ephemeral::new();
+    let mut other = Ephemeral {
+        session: Session::new(graph.pipeline.clone(), graph.user.clone()),
+        pipeline: graph.pipeline.clone(),
+        user: graph.user.clone(),
+    };
+    let running = tokio::spawn(async move {
+        let endless =
+            "FOR a IN range(1, 5000) FOR b IN range(1, 5000) FOR c IN range(1, 5000) RETURN count(*) AS n";
+        run(&mut graph, endless).await
+    });
+    let id = loop {
+        let listed = run(
+            &mut other,
+            "SELECT id FROM system.queries WHERE query STARTS WITH 'FOR a'",
+        )
+        .await
+        .unwrap();
+        match listed.rows.first().and_then(|row| row.first()) {
+            Some(Value::String(id)) => break id.clone(),
+            _ => tokio::time::sleep(Duration::from_millis(2)).await,
+        }
+    };
+    run(&mut other, &format!("KILL QUERY '{id}'")).await.unwrap();
+    let asked = Instant::now();
+    assert_eq!(running.await.unwrap().unwrap_err().detail, "Killed");
+    // The promise is 100 ms; a machine that runs all tests at once is slower.
+    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    let left = run(
+        &mut other,
+        "SELECT id FROM system.queries WHERE query STARTS WITH 'FOR a'",
+    )
+    .await
+    .unwrap();
+    assert!(left.rows.is_empty());
 }

@@ -1,5 +1,5 @@
 //! What a member does by itself, again and again: it watches its volumes and its archive, renews its metrics, and while it leads it gives
-//! the administrator its password, builds indexes and ends segments in time.
+//! the administrator its password, builds indexes, empties dropped graphs and ends segments in time.
 
 use crate::archive_tables;
 use crate::auth::{ADMIN_ROLE, hash_password, verify_password};
@@ -63,6 +63,9 @@ impl Keeper {
             }
             if let Err(refusal) = self.pipeline.build_indexes(now + TICK).await {
                 tracing::warn!(?refusal, "indexes are built later");
+            }
+            if let Err(refusal) = self.pipeline.purge_graphs(now + TICK).await {
+                tracing::warn!(?refusal, "what is left of dropped graphs goes later");
             }
             if self.member.config.archive.s3.is_some() {
                 self.cut(&mut cutter, term, now).await;

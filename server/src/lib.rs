@@ -22,6 +22,7 @@ mod metrics;
 mod node;
 mod pending;
 mod pipeline;
+mod queries;
 pub mod raft;
 mod replicated;
 pub mod restore;

@@ -10,6 +10,7 @@ mod leading;
 mod output;
 mod pace;
 mod plans;
+mod purging;
 mod read_only;
 mod refusal;
 mod replication;
@@ -26,6 +27,8 @@ pub(crate) use replication::{Decided, NotNow, Replication, SubmitError};
 pub(crate) use run::{Ran, Request};
 
 use crate::gate::WriteGate;
+use crate::queries::{Queries, WithQueries};
+use geode_graph::UserRecord;
 use geode_graph::{
     Command, Commit, Finished, IdAllocator, RequestState, Transaction, position, request_state,
 };
@@ -87,6 +90,7 @@ pub(crate) struct Pipeline<R: Replication> {
     workers: Arc<Semaphore>,
     gate: Arc<WriteGate>,
     system: Arc<dyn SystemTables + Send + Sync>,
+    queries: Arc<Queries>,
     limits: Limits,
 }
 
@@ -127,8 +131,14 @@ impl<R: Replication> Pipeline<R> {
             workers: Arc::new(Semaphore::new(workers)),
             gate,
             system,
+            queries: Arc::new(Queries::new()),
             limits,
         }
+    }
+
+    /// Stops a statement that runs on this member.
+    pub(crate) fn kill(&self, id: &str, by: &UserRecord) -> Result<(), QueryError> {
+        self.queries.kill(id, by)
     }
 
     /// Replication below.
@@ -216,9 +226,17 @@ impl<R: Replication> Pipeline<R> {
         if keeps && let Some(plan) = self.plans.get(&key) {
             return Ok(plan);
         }
-        let system = self.system.clone();
+        let (system, queries, user) = (self.system.clone(), self.queries.clone(), request.user.clone());
         let (text, dialect) = key.clone();
-        let prepared = tokio::task::spawn_blocking(move || geode_query::prepare(&text, dialect, &*system))
+        let prepare = move || {
+            let tables = WithQueries {
+                tables: &*system,
+                queries: &queries,
+                user: &user,
+            };
+            geode_query::prepare(&text, dialect, &tables)
+        };
+        let prepared = tokio::task::spawn_blocking(prepare)
             .await
             .map_err(|error| internal(format!("the statement broke the parser: {error}")))??;
         let prepared = Arc::new(Plan::new(prepared));

@@ -1,5 +1,6 @@
 //! `cargo xtask generate`: files that are made from others. `crds/` and the chart's copies come from the types of `geode-api` (printed by
-//! the operator's binary), `manifests/install.yaml` from the chart, `manifests/alerts.yaml` and the chart's copy from `alerts/rules.yaml`.
+//! the operator's binary), `manifests/install.yaml` from the chart, `manifests/alerts.yaml` and the chart's copy from `alerts/rules.yaml`,
+//! `docs/reference/gql-conformance.md` from `crates/geode-gql/conformance`.
 
 use crate::alerts;
 use crate::command::output;
@@ -17,7 +18,11 @@ pub(crate) const OPERATOR_NAMESPACE: &str = "geode-system";
 
 /// Writes all of them.
 pub(crate) fn run() -> Result<()> {
-    for (path, content) in crds()?.into_iter().chain(alerts::copies()?) {
+    for (path, content) in crds()?
+        .into_iter()
+        .chain(alerts::copies()?)
+        .chain([conformance()?])
+    {
         write(&path, &content)?;
     }
     write(INSTALL, &install()?)
@@ -27,6 +32,7 @@ pub(crate) fn run() -> Result<()> {
 pub(crate) fn check() -> Result<()> {
     let mut files = crds()?;
     files.extend(alerts::copies()?);
+    files.extend([conformance()?]);
     files.insert(INSTALL.to_owned(), install()?);
     compare(files)
 }
@@ -62,6 +68,20 @@ fn crds() -> Result<BTreeMap<String, String>> {
         );
     }
     Ok(files)
+}
+
+/// What Geode has of GQL, printed by the parser's crate, which has the registry.
+fn conformance() -> Result<(String, String)> {
+    let mut command = crate::cargo::cargo("run")?;
+    let printed = output(command.args([
+        "--quiet",
+        "--locked",
+        "-p",
+        "geode-gql",
+        "--example",
+        "conformance",
+    ]))?;
+    Ok(("docs/reference/gql-conformance.md".to_owned(), printed))
 }
 
 fn install() -> Result<String> {

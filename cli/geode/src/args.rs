@@ -189,6 +189,9 @@ pub(crate) struct QueryArgs {
     /// Give up after this long, for example 500ms, 30s or 2m.
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) timeout: Option<Duration>,
+    /// Do not run it: name what in it is not of ISO/IEC 39075, one construct a line.
+    #[arg(long)]
+    pub(crate) flag: bool,
 }
 
 #[derive(Args, Debug)]

@@ -3,11 +3,15 @@
 use crate::args::QueryArgs;
 use crate::{Failure, jsonl, show};
 use geode_client::{ReadMode, Statement};
-use geode_types::Lsn;
+use geode_types::{Lsn, QueryError};
 use serde_json::{Map, Value as Json};
+use std::io::Write;
 
 pub(crate) async fn run(args: QueryArgs) -> Result<(), Failure> {
     let failed = |error| Failure::query(error, &args.text, args.format);
+    if args.flag {
+        return flag(&args.text, &mut std::io::stdout().lock()).map_err(failed);
+    }
     let mut statement = Statement::new(args.text.clone());
     for (name, value) in jsonl::read_params(parameters(&args.params)?).map_err(failed)? {
         statement = statement.param(name, value);
@@ -32,6 +36,25 @@ pub(crate) async fn run(args: QueryArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The flagger (ISO/IEC 39075, 24.5.2).
+fn flag(text: &str, out: &mut impl Write) -> Result<(), QueryError> {
+    let (_, extensions) = geode_gql::parse_and_flag(text, geode_gql::Dialect::Gql)?;
+    for extension in extensions {
+        let place = geode_gql::Source::new(text).position(extension.span);
+        let instead = match extension.instead {
+            "" => String::new(),
+            instead => format!("; GQL: {instead}"),
+        };
+        // Whoever reads may have gone; there is nothing else to do then.
+        let _ = writeln!(
+            out,
+            "{}:{} {}{instead}",
+            place.line, place.column, extension.construct
+        );
+    }
+    Ok(())
+}
+
 /// `name=JSON`, several times.
 fn parameters(given: &[String]) -> Result<Map<String, Json>, Failure> {
     given
@@ -53,6 +76,18 @@ fn parameters(given: &[String]) -> Result<Map<String, Json>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_of_the_standard_is_named_with_its_place() {
+        let mut out = Vec::new();
+        flag("MATCH (n)\nWITH n CREATE (:A)", &mut out).unwrap();
+        let said = String::from_utf8(out).unwrap();
+        assert_eq!(
+            said,
+            "2:1 WITH; GQL: RETURN … NEXT\n2:8 CREATE of nodes and edges; GQL: INSERT\n"
+        );
+        assert!(flag("MATCH (", &mut Vec::new()).is_err());
+    }
 
     #[test]
     fn parameters_are_names_and_json() {

@@ -5,7 +5,9 @@
 //! knows a catalog, a graph or a transaction: what a name means is the binder's business (`geode-query`).
 
 pub mod ast;
+pub mod conformance;
 mod error;
+mod extension;
 mod lexer;
 mod literal;
 mod parser;
@@ -15,7 +17,8 @@ mod token;
 
 pub use ast::Statement;
 pub use error::{NOT_SUPPORTED, not_supported, syntax_error};
-pub use parser::{MAX_NESTING, MAX_SUBQUERY_NESTING, parse};
+pub use extension::Extension;
+pub use parser::{MAX_NESTING, MAX_SUBQUERY_NESTING, parse, parse_and_flag};
 pub use sexpr::{expression_to_sexpr, to_sexpr};
 pub use span::{Source, Span};
 

@@ -105,7 +105,7 @@ fn a_syntax_error_says_what_was_found_where_and_what_was_expected() {
         (
             "SELECT 1 AS x FROM",
             "1:19",
-            "expected the name of a table, such as system.cluster_nodes, '{' or CURRENT_GRAPH",
+            "expected the name of a graph, '{', HOME_GRAPH",
             None,
         ),
         ("START TRANSACTION READ", "1:23", "expected ONLY or WRITE", None),
@@ -138,9 +138,9 @@ fn what_is_not_offered_is_refused_by_name() {
             "MATCH (a) ((b)-[:T]->(c)) RETURN a",
             "a node beside a path in parentheses",
         ),
-        ("CREATE GRAPH g", "CREATE GRAPH"),
-        ("DROP GRAPH g", "DROP"),
-        ("SELECT a FROM g MATCH (a)", "FROM a graph with a name"),
+        ("CREATE GRAPH g SHARD BY HASH(User.id) SHARDS 16", "SHARD BY"),
+        ("DROP USER u", "DROP"),
+        ("SESSION SET TABLE $t = x", "SESSION SET TABLE"),
     ];
     for (text, what) in cases {
         let error = parse(text, Dialect::Gql).expect_err(text);

@@ -229,10 +229,10 @@ fn reading_and_writing_clauses() {
 #[test]
 fn transaction_commands() {
     check(&[
-        ("START TRANSACTION READ ONLY", "(begin { read_only: true })"),
-        ("start transaction read write;", "(begin { read_only: false })"),
-        ("BEGIN TRANSACTION", "(begin { read_only: false })"),
-        ("BEGIN", "(begin { read_only: false })"),
+        ("START TRANSACTION READ ONLY", "(begin read-only)"),
+        ("start transaction read write;", "(begin)"),
+        ("BEGIN TRANSACTION", "(begin)"),
+        ("BEGIN", "(begin)"),
         ("COMMIT WORK", "(commit)"),
         ("ROLLBACK", "(rollback)"),
     ]);

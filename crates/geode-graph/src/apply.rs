@@ -6,9 +6,10 @@
 use crate::adjacency::{self, Change, IN, OUT};
 use crate::catalog::{self, TokenKind};
 use crate::command::{Command, Commit, CommitSummary, Effect};
-use crate::counters::{self, Totals};
+use crate::counters::{self, Sizes, Totals};
 use crate::edges::EdgeWriter;
 use crate::error::{GraphError, Result};
+use crate::graphs::{self, GraphId, Object, ObjectKind};
 use crate::keys::{self, MAX_ID};
 use crate::position::{LogPosition, position, put_position};
 use crate::record::{EdgeRecord, Labels, NodeRecord, PropertyList, take_labels};
@@ -20,6 +21,7 @@ use geode_store::{Reader, WriteTxn};
 use geode_types::{EdgeId, LogIndex, NodeId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// What became of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,6 +115,7 @@ fn apply_commit(tx: &mut impl WriteTxn, index: LogIndex, commit: &Commit) -> Res
         indexes,
         index,
         at_micros: commit.at_micros,
+        sizes: BTreeMap::from([(GraphId::HOME, totals.home())]),
         totals,
         counts: BTreeMap::new(),
         edges: EdgeWriter::default(),
@@ -153,8 +156,10 @@ struct Applier<'t, W> {
     index: LogIndex,
     at_micros: i64,
     totals: Totals,
+    /// Of the graphs that change.
+    sizes: BTreeMap<GraphId, Sizes>,
     /// Changes of the counts by label and type.
-    counts: BTreeMap<(TokenKind, u32), i64>,
+    counts: BTreeMap<(GraphId, TokenKind, u32), i64>,
     edges: EdgeWriter,
     adjacency: Vec<Change>,
     /// Nodes that must exist in the end.
@@ -211,6 +216,9 @@ impl<W: WriteTxn> Applier<'_, W> {
             }
             Effect::PutRule(rule) => self.put_rule(rule),
             Effect::DropRule { id } => self.drop_rule(*id),
+            Effect::PutObject { path, object } => self.put_object(path, object),
+            Effect::DropObject { kind, path } => self.drop_object(*kind, path),
+            Effect::PurgeGraph { graph } => graphs::purge(self.tx, *graph),
         }
     }
 
@@ -264,6 +272,9 @@ impl<W: WriteTxn> Applier<'_, W> {
 
     /// Brings the entries of a node from what it was to what it is. An index that is being built may lack the old ones.
     fn index(&mut self, id: NodeId, old: Option<&NodeRecord>, new: Option<&NodeRecord>) -> Result<()> {
+        if !Rule::concerns(id) {
+            return Ok(());
+        }
         for index in &mut self.indexes {
             let rule = &index.rule;
             let values = |record: Option<&NodeRecord>| record.and_then(|record| rule.values(record));
@@ -296,8 +307,9 @@ impl<W: WriteTxn> Applier<'_, W> {
             self.label(*label, id, true)?;
         }
         self.index(id, None, Some(record))?;
-        self.totals.next_node = self.totals.next_node.max(id.0 + 1);
-        self.totals.nodes += 1;
+        let sizes = self.sizes(GraphId::of_node(id))?;
+        sizes.next_node = sizes.next_node.max(id.0 + 1);
+        sizes.nodes += 1;
         Ok(())
     }
 
@@ -320,11 +332,9 @@ impl<W: WriteTxn> Applier<'_, W> {
         }
         self.index(id, Some(&old), None)?;
         self.tx.delete(&keys::node(id))?;
-        self.totals.nodes = self
-            .totals
-            .nodes
-            .checked_sub(1)
-            .ok_or_else(|| GraphError::corrupt("the node count"))?;
+        let sizes = self.sizes(GraphId::of_node(id))?;
+        let nodes = sizes.nodes.checked_sub(1);
+        sizes.nodes = nodes.ok_or_else(|| GraphError::corrupt("the node count"))?;
         self.deleted.push(id);
         Ok(())
     }
@@ -344,7 +354,8 @@ impl<W: WriteTxn> Applier<'_, W> {
                 "node {id} lacks its entry in the index of label {label}"
             )));
         }
-        *self.counts.entry((TokenKind::Label, label)).or_default() += if add { 1 } else { -1 };
+        let graph = GraphId::of_node(id);
+        *self.counts.entry((graph, TokenKind::Label, label)).or_default() += if add { 1 } else { -1 };
         Ok(())
     }
 
@@ -354,8 +365,9 @@ impl<W: WriteTxn> Applier<'_, W> {
         }
         self.edges.put(self.tx, id, record)?;
         self.endpoints.extend([record.start, record.end]);
-        self.totals.next_edge = self.totals.next_edge.max(id.0 + 1);
-        self.totals.edges += 1;
+        let sizes = self.sizes(GraphId::of_edge(id))?;
+        sizes.next_edge = sizes.next_edge.max(id.0 + 1);
+        sizes.edges += 1;
         self.connect(id, record, true);
         Ok(())
     }
@@ -369,11 +381,9 @@ impl<W: WriteTxn> Applier<'_, W> {
     fn delete_edge(&mut self, id: EdgeId) -> Result<()> {
         let record = self.stored_edge(id)?;
         self.edges.remove(self.tx, id)?;
-        self.totals.edges = self
-            .totals
-            .edges
-            .checked_sub(1)
-            .ok_or_else(|| GraphError::corrupt("the edge count"))?;
+        let sizes = self.sizes(GraphId::of_edge(id))?;
+        let edges = sizes.edges.checked_sub(1);
+        sizes.edges = edges.ok_or_else(|| GraphError::corrupt("the edge count"))?;
         self.connect(id, &record, false);
         Ok(())
     }
@@ -401,7 +411,11 @@ impl<W: WriteTxn> Applier<'_, W> {
             pair: (start.0, id.0),
             add,
         });
-        *self.counts.entry((TokenKind::EdgeType, edge_type)).or_default() += if add { 1 } else { -1 };
+        let graph = GraphId::of_edge(id);
+        *self
+            .counts
+            .entry((graph, TokenKind::EdgeType, edge_type))
+            .or_default() += if add { 1 } else { -1 };
     }
 
     fn define(&mut self, kind: TokenKind, id: u32, name: &str) -> Result<()> {
@@ -437,14 +451,64 @@ impl<W: WriteTxn> Applier<'_, W> {
                 return self.invalid(format!("node {node} is deleted but still has edges"));
             }
         }
-        for ((kind, id), change) in &self.counts {
-            if *change != 0 && counters::add(self.tx, *kind, *id, *change)?.is_none() {
+        for ((graph, kind, id), change) in &self.counts {
+            if *change != 0 && counters::add(self.tx, *graph, *kind, *id, *change)?.is_none() {
                 return Err(GraphError::corrupt(format!("the count of {kind:?} {id}")));
             }
         }
         for index in &self.indexes {
             schema::store_statistics(self.tx, index.rule.id, index.before, index.counts)?;
         }
+        for (graph, sizes) in &self.sizes {
+            if graph.is_home() {
+                self.totals.set_home(*sizes);
+            } else {
+                sizes.write(self.tx, *graph)?;
+            }
+        }
         self.totals.write(self.tx)
+    }
+
+    fn sizes(&mut self, graph: GraphId) -> Result<&mut Sizes> {
+        let entry = self.sizes.entry(graph);
+        Ok(match entry {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(Sizes::read(self.tx, graph)?),
+        })
+    }
+
+    fn put_object(&mut self, path: &str, object: &Object) -> Result<()> {
+        catalog::check_name(path)?;
+        if let Object::Graph(graph) = object {
+            let next = counters::next_graph(self.tx)?;
+            if graph.id.is_home() {
+                return self.invalid(format!("graph {path} cannot have the number of the home graph"));
+            }
+            counters::set_next_graph(self.tx, next.max(u32::from(graph.id.0) + 1))?;
+            self.leave_graph(path, Some(graph.id))?;
+        }
+        self.scratch.clear();
+        object.encode(&mut self.scratch);
+        Ok(self.tx.put(&graphs::key(object.kind(), path), &self.scratch)?)
+    }
+
+    fn drop_object(&mut self, kind: ObjectKind, path: &str) -> Result<()> {
+        catalog::check_name(path)?;
+        if kind == ObjectKind::Graph {
+            self.leave_graph(path, None)?;
+        }
+        if self.tx.delete(&graphs::key(kind, path))? {
+            Ok(())
+        } else {
+            self.invalid(format!("no {} {path}", kind.name()))
+        }
+    }
+
+    /// The graph of this path is to be emptied, unless it is the one that stays.
+    fn leave_graph(&mut self, path: &str, stays: Option<GraphId>) -> Result<()> {
+        match graphs::object(self.tx, ObjectKind::Graph, path)? {
+            Some(Object::Graph(old)) if Some(old.id) != stays => graphs::mark(self.tx, old.id),
+            _ => Ok(()),
+        }
     }
 }

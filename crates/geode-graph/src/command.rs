@@ -8,6 +8,7 @@ use crate::codec::{
     DecodeError, Decoded, end_of, put_bytes, put_u64, take_array, take_count, take_str, take_u8, take_u32,
     take_u64, unzigzag, zigzag,
 };
+use crate::graphs::{GraphId, Object, ObjectKind};
 use crate::record::{EdgeRecord, NodeRecord, PropertyList, put_properties, take_properties};
 use crate::schema::{Rule, RuleId};
 use crate::users::UserRecord;
@@ -34,6 +35,9 @@ const PUT_CHECKPOINT: u8 = 10;
 const DROP_CHECKPOINT: u8 = 11;
 const PUT_RULE: u8 = 12;
 const DROP_RULE: u8 = 13;
+const PUT_OBJECT: u8 = 32;
+const DROP_OBJECT: u8 = 33;
+const PURGE_GRAPH: u8 = 34;
 
 /// An entry of the log that is about the graph.
 #[derive(Clone, Debug, PartialEq)]
@@ -165,6 +169,25 @@ pub enum Effect {
     DropRule {
         /// Its number.
         id: RuleId,
+    },
+    /// A schema, a graph or a graph type, new or in place of another one.
+    PutObject {
+        /// Its path.
+        path: String,
+        /// What it is.
+        object: Object,
+    },
+    /// A schema, a graph or a graph type that was there. What is in the graph goes later.
+    DropObject {
+        /// Its kind.
+        kind: ObjectKind,
+        /// Its path.
+        path: String,
+    },
+    /// The next part of a dropped graph goes.
+    PurgeGraph {
+        /// Which.
+        graph: GraphId,
     },
 }
 
@@ -392,6 +415,19 @@ impl Effect {
                 out.push(DROP_RULE);
                 put_u64(u64::from(id.0), out);
             }
+            Self::PutObject { path, object } => {
+                out.extend_from_slice(&[PUT_OBJECT, object.kind().code()]);
+                put_bytes(path.as_bytes(), out);
+                object.encode(out);
+            }
+            Self::DropObject { kind, path } => {
+                out.extend_from_slice(&[DROP_OBJECT, kind.code()]);
+                put_bytes(path.as_bytes(), out);
+            }
+            Self::PurgeGraph { graph } => {
+                out.push(PURGE_GRAPH);
+                put_u64(u64::from(graph.0), out);
+            }
         }
     }
 
@@ -443,6 +479,19 @@ impl Effect {
             }
             DROP_RULE => Self::DropRule {
                 id: RuleId(take_u32(input)?),
+            },
+            PUT_OBJECT => {
+                let kind = ObjectKind::from_code(take_u8(input)?)?;
+                let path = take_str(input)?.to_owned();
+                let object = Object::take(kind, input)?;
+                Self::PutObject { path, object }
+            }
+            DROP_OBJECT => Self::DropObject {
+                kind: ObjectKind::from_code(take_u8(input)?)?,
+                path: take_str(input)?.to_owned(),
+            },
+            PURGE_GRAPH => Self::PurgeGraph {
+                graph: GraphId(u16::try_from(take_u64(input)?).map_err(|_| DecodeError::BadValue)?),
             },
             other => return Err(DecodeError::UnknownTag(other)),
         })

@@ -1,6 +1,7 @@
 //! What can go wrong in the graph, and how a user reads it.
 
 use crate::codec::DecodeError;
+use crate::graphs::ObjectKind;
 use crate::schema::Broken;
 use geode_store::StoreError;
 use geode_types::{EdgeId, ErrorClass, LogIndex, NodeId, QueryError};
@@ -79,6 +80,42 @@ pub enum GraphError {
         /// The same for programs.
         broken: Broken,
     },
+    /// A schema, a graph or a graph type of this path is there already.
+    #[error("there is a {kind} {path} already", kind = .kind.name())]
+    ObjectExists {
+        /// What it is.
+        kind: ObjectKind,
+        /// Its path.
+        path: String,
+    },
+    /// No schema, graph or graph type has this path.
+    #[error("there is no {kind} {path}", kind = .kind.name())]
+    ObjectNotFound {
+        /// What is looked for.
+        kind: ObjectKind,
+        /// Its path.
+        path: String,
+    },
+    /// A schema that still has graphs or graph types.
+    #[error("the schema {0} is not empty")]
+    SchemaNotEmpty(String),
+    /// An edge between nodes of two graphs.
+    #[error("an edge joins nodes of one graph; these are of two")]
+    BetweenGraphs,
+    /// A node or an edge that the closed type of its graph does not allow.
+    #[error("{what} does not fit the type of its graph: {why}")]
+    TypeViolated {
+        /// Which.
+        what: String,
+        /// Why not.
+        why: String,
+    },
+    /// A savepoint that the transaction does not have.
+    #[error("the transaction has no savepoint {0}")]
+    NoSavepoint(String),
+    /// No further savepoint fits.
+    #[error("the transaction has too many savepoints")]
+    TooManySavepoints,
     /// All ids are used up.
     #[error("no {0} id is left")]
     OutOfIds(&'static str),
@@ -151,6 +188,36 @@ impl From<GraphError> for QueryError {
                 };
                 runtime(Class::ConstraintValidationFailed, "ConstraintViolated", gqlstatus)
             }
+            // 42: a name that is taken, or not there, as the standard has it for catalog statements (clause 12, syntax rules).
+            GraphError::ObjectExists { .. } => {
+                runtime(Class::ConstraintValidationFailed, "ObjectExists", "42N06")
+                    .hint("IF NOT EXISTS leaves it as it is, OR REPLACE replaces a graph or a graph type")
+            }
+            GraphError::ObjectNotFound { kind, .. } => {
+                let (detail, list) = match kind {
+                    ObjectKind::Schema => ("SchemaNotFound", "SELECT * FROM system.schemas lists them"),
+                    ObjectKind::Graph => ("GraphNotFound", "SELECT * FROM system.graphs lists them"),
+                    ObjectKind::GraphType => {
+                        ("GraphTypeNotFound", "SELECT * FROM system.graph_types lists them")
+                    }
+                };
+                runtime(Class::EntityNotFound, detail, "42002").hint(list)
+            }
+            GraphError::SchemaNotEmpty(_) => {
+                runtime(Class::ConstraintValidationFailed, "SchemaNotEmpty", "42N07")
+                    .hint("drop its graphs and graph types first")
+            }
+            GraphError::BetweenGraphs => runtime(Class::SemanticError, "EdgeBetweenGraphs", "22G0P")
+                .hint("create a node in the graph of the other one, or keep the other's id as a property"),
+            // G2000: graph type violation.
+            GraphError::TypeViolated { .. } => {
+                runtime(Class::ConstraintValidationFailed, "GraphTypeViolation", "G2000")
+            }
+            GraphError::NoSavepoint(_) => {
+                runtime(Class::SemanticError, "NoSavepoint", "3B001").hint("set it first: SAVEPOINT name")
+            }
+            GraphError::TooManySavepoints => runtime(Class::LimitError, "TooManySavepoints", "5GL06")
+                .hint("release those that are not needed any more: RELEASE SAVEPOINT name"),
             GraphError::OutOfIds(_) => runtime(Class::LimitError, "OutOfIds", "5GL03"),
         }
     }

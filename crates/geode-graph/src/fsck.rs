@@ -6,12 +6,13 @@
 use crate::adjacency::{self, BlockKey, IN, OUT};
 use crate::block::{self, MAX_BLOCK_BYTES};
 use crate::catalog::{self, TokenKind};
-use crate::counters::{self, Totals};
+use crate::counters::{self, Sizes, Totals};
 use crate::edges::{self, Stored};
 use crate::error::{GraphError, Result};
+use crate::graphs::{self, GraphId};
 use crate::keys::{
-    self, ADJACENCY, EDGES, HEAD, INDEX, Key, LABELS, NODES, REQUESTS, SESSION_AGES, SESSIONS, TOKEN_IDS,
-    TOKEN_NAMES,
+    self, ADJACENCY, EDGES, EDGES_PER_BLOCK, HEAD, INDEX, Key, LABELS, NODES, REQUESTS, SESSION_AGES,
+    SESSIONS, TOKEN_IDS, TOKEN_NAMES,
 };
 use crate::record::{EdgeRef, NodeRecord};
 use crate::schema::{self, IndexStatistics, Rule, RuleState};
@@ -58,6 +59,8 @@ pub fn fsck(read: &impl Reader) -> Result<Report> {
         read,
         report: Report::default(),
         seen: Totals::default(),
+        sizes: BTreeMap::new(),
+        dropped: graphs::dropped_graphs(read)?.into_iter().collect(),
         counts: BTreeMap::new(),
         tokens: BTreeSet::new(),
         sides: [0; 2],
@@ -80,7 +83,10 @@ struct Check<'r, R> {
     report: Report,
     /// What the counters should say (the next ids as lower bounds).
     seen: Totals,
-    counts: BTreeMap<(TokenKind, u32), u64>,
+    sizes: BTreeMap<GraphId, Sizes>,
+    /// Graphs that are being emptied: what is left of them need not agree.
+    dropped: BTreeSet<GraphId>,
+    counts: BTreeMap<(GraphId, TokenKind, u32), u64>,
     tokens: BTreeSet<(TokenKind, u32)>,
     /// The list entries that edges ask for, and those that there are, as sums of hashes.
     sides: [u128; 2],
@@ -152,9 +158,14 @@ impl<R: Reader> Check<'_, R> {
     fn nodes(&mut self) -> Result<()> {
         self.each(Key::new(NODES), |check, key, value| {
             let id = NodeId(keys::id_at(key, HEAD).unwrap_or(0));
+            let graph = GraphId::of_node(id);
+            if check.dropped.contains(&graph) {
+                return Ok(());
+            }
             check.report.nodes += 1;
-            check.seen.nodes += 1;
-            check.seen.next_node = check.seen.next_node.max(id.0 + 1);
+            let sizes = check.sizes.entry(graph).or_insert_with(|| Sizes::empty(graph));
+            sizes.nodes += 1;
+            sizes.next_node = sizes.next_node.max(id.0 + 1);
             let Ok(record) = NodeRecord::decode(value) else {
                 check.report.problem(|| format!("node {id} cannot be read"));
                 return Ok(());
@@ -166,7 +177,7 @@ impl<R: Reader> Check<'_, R> {
             }
             for label in &record.labels {
                 check.known(TokenKind::Label, *label, of);
-                *check.counts.entry((TokenKind::Label, *label)).or_default() += 1;
+                *check.counts.entry((graph, TokenKind::Label, *label)).or_default() += 1;
                 if check.read.get(&keys::label(*label, id))?.is_none() {
                     check
                         .report
@@ -186,7 +197,7 @@ impl<R: Reader> Check<'_, R> {
                 RuleState::Building(after) => id <= after,
                 RuleState::Dropping(_) => false,
             };
-            if !reached {
+            if !reached || !Rule::concerns(id) {
                 continue;
             }
             if rule.broken_by(record).is_some() {
@@ -253,7 +264,14 @@ impl<R: Reader> Check<'_, R> {
     }
 
     fn labels(&mut self) -> Result<()> {
-        let indexed = self.each(Key::new(LABELS), |_, _, _| Ok(()))?;
+        let mut indexed = 0;
+        self.each(Key::new(LABELS), |check, key, _| {
+            let mut rest = key.get(HEAD..).unwrap_or_default();
+            let node = keys::take_id(&mut rest).and_then(|_| keys::take_id(&mut rest));
+            let graph = GraphId::of_node(NodeId(node.unwrap_or(0)));
+            indexed += u64::from(!check.dropped.contains(&graph));
+            Ok(())
+        })?;
         let labelled: u64 = self.counts.values().sum();
         if indexed != labelled {
             let what = format!("the label index has {indexed} entries, nodes have {labelled} labels");
@@ -266,6 +284,7 @@ impl<R: Reader> Check<'_, R> {
     fn each_edge(&mut self, mut each: impl FnMut(&mut Self, Stored<'_>) -> Result<()>) -> Result<()> {
         for stored in edges::from(self.read, EdgeId(0))? {
             match stored {
+                Ok(stored) if self.dropped.contains(&GraphId::of_edge(stored.edge.edge)) => {}
                 Ok(stored) => each(self, stored)?,
                 Err(GraphError::Corrupt { what }) => self.report.problem(|| what),
                 Err(error) => return Err(error),
@@ -278,9 +297,11 @@ impl<R: Reader> Check<'_, R> {
         let mut apart = 0;
         self.each_edge(|check, stored| {
             let (id, edge_type) = (stored.edge.edge, stored.edge.edge_type);
+            let graph = GraphId::of_edge(id);
             check.report.edges += 1;
-            check.seen.edges += 1;
-            check.seen.next_edge = check.seen.next_edge.max(id.0 + 1);
+            let sizes = check.sizes.entry(graph).or_insert_with(|| Sizes::empty(graph));
+            sizes.edges += 1;
+            sizes.next_edge = sizes.next_edge.max(id.0 + 1);
             apart += u64::from(stored.apart);
             let of = || format!("edge {id}");
             check.known(TokenKind::EdgeType, edge_type, of);
@@ -292,8 +313,16 @@ impl<R: Reader> Check<'_, R> {
                 }
                 Err(error) => check.report.problem(|| error.to_string()),
             }
-            *check.counts.entry((TokenKind::EdgeType, edge_type)).or_default() += 1;
+            *check
+                .counts
+                .entry((graph, TokenKind::EdgeType, edge_type))
+                .or_default() += 1;
             for (node, direction, other) in sides(stored.edge) {
+                if GraphId::of_node(node) != graph {
+                    check
+                        .report
+                        .problem(|| format!("edge {id} is attached to node {node} of another graph"));
+                }
                 if check.read.get(&keys::node(node))?.is_none() {
                     check
                         .report
@@ -305,8 +334,10 @@ impl<R: Reader> Check<'_, R> {
             Ok(())
         })?;
         let mut keys = 0;
-        self.each(Key::new(EDGES), |_, key, _| {
-            keys += u64::from(edges::stands_apart(key));
+        self.each(Key::new(EDGES), |check, key, _| {
+            let block = keys::take_id(&mut key.get(HEAD..).unwrap_or_default()).unwrap_or(0);
+            let graph = GraphId::of_edge(EdgeId(block.saturating_mul(EDGES_PER_BLOCK)));
+            keys += u64::from(edges::stands_apart(key) && !check.dropped.contains(&graph));
             Ok(())
         })?;
         if keys != apart {
@@ -336,8 +367,11 @@ impl<R: Reader> Check<'_, R> {
     fn adjacency(&mut self) -> Result<()> {
         let mut pairs = [0u64; 2];
         self.each(Key::new(ADJACENCY), |check, key, value| {
-            check.report.blocks += 1;
             let at = BlockKey::parse(key)?;
+            if check.dropped.contains(&GraphId::of_node(at.node)) {
+                return Ok(());
+            }
+            check.report.blocks += 1;
             let Ok(block) = block::decode(value) else {
                 check
                     .report
@@ -417,21 +451,40 @@ impl<R: Reader> Check<'_, R> {
     }
 
     fn totals(&mut self) -> Result<()> {
-        let (stored, seen) = (Totals::read(self.read)?, self.seen);
-        let equal = (stored.nodes, stored.edges, stored.sessions) == (seen.nodes, seen.edges, seen.sessions);
-        let beyond = stored.next_node >= seen.next_node
-            && stored.next_edge >= seen.next_edge
-            && stored
-                .next_token
-                .iter()
-                .zip(seen.next_token)
-                .all(|(stored, seen)| *stored >= seen);
+        let (stored, mut seen) = (Totals::read(self.read)?, self.seen);
+        let mut graphs = std::mem::take(&mut self.sizes);
+        seen.set_home(
+            graphs
+                .remove(&GraphId::HOME)
+                .unwrap_or_else(|| Sizes::empty(GraphId::HOME)),
+        );
+        let equal = stored.sessions == seen.sessions && agree(stored.home(), seen.home());
+        let beyond = stored
+            .next_token
+            .iter()
+            .zip(seen.next_token)
+            .all(|(stored, seen)| *stored >= seen);
         if !equal || !beyond {
             self.report
                 .problem(|| format!("the counters are {stored:?}, the graph has {seen:?}"));
         }
-        for ((kind, id), count) in std::mem::take(&mut self.counts) {
-            let stored = counters::count(self.read, kind, id)?;
+        for (graph, stored) in counters::graphs(self.read)? {
+            let seen = graphs.remove(&graph).unwrap_or_else(|| Sizes::empty(graph));
+            if !self.dropped.contains(&graph) && !agree(stored, seen) {
+                self.report.problem(|| {
+                    format!(
+                        "the counters of graph {} are {stored:?}, it has {seen:?}",
+                        graph.0
+                    )
+                });
+            }
+        }
+        for (graph, seen) in graphs {
+            self.report
+                .problem(|| format!("graph {} has no counters, but {seen:?}", graph.0));
+        }
+        for ((graph, kind, id), count) in std::mem::take(&mut self.counts) {
+            let stored = counters::count(self.read, graph, kind, id)?;
             if stored != count {
                 self.report
                     .problem(|| format!("{kind:?} {id} is counted {stored} times, it occurs {count} times"));
@@ -439,4 +492,11 @@ impl<R: Reader> Check<'_, R> {
         }
         Ok(())
     }
+}
+
+/// Whether counters say what was seen; ids that were given need not be there any more.
+fn agree(stored: Sizes, seen: Sizes) -> bool {
+    (stored.nodes, stored.edges) == (seen.nodes, seen.edges)
+        && stored.next_node >= seen.next_node
+        && stored.next_edge >= seen.next_edge
 }

@@ -22,6 +22,10 @@ pub(crate) const SESSION_AGES: u8 = 0x15;
 pub(crate) const REQUESTS: u8 = 0x16;
 pub(crate) const CHECKPOINTS: u8 = 0x17;
 pub(crate) const RULES: u8 = 0x18;
+/// Schemas, graphs and graph types.
+pub(crate) const OBJECTS: u8 = 0x1c;
+/// Graphs that are to be emptied.
+pub(crate) const DROPPED_GRAPHS: u8 = 0x1d;
 pub(crate) const NODES: u8 = LARGE_TABLES.start;
 pub(crate) const EDGES: u8 = NODES + 1;
 pub(crate) const ADJACENCY: u8 = NODES + 2;

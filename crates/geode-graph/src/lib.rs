@@ -18,6 +18,7 @@ mod counters;
 mod edges;
 mod error;
 mod fsck;
+mod graphs;
 mod hash;
 mod ids;
 mod keys;
@@ -40,6 +41,10 @@ pub use codec::DecodeError;
 pub use command::{Command, Commit, CommitSummary, Effect};
 pub use error::{GraphError, Result};
 pub use fsck::{MAX_PROBLEMS, Report, fsck};
+pub use graphs::{
+    EdgeTypeRecord, GraphId, GraphRecord, GraphType, NodeTypeRecord, Object, ObjectKind, PropertyRecord,
+    ValueType, dropped_graphs, object, objects,
+};
 pub use hash::state_hash;
 pub use ids::IdAllocator;
 pub use position::{LogPosition, Position, meta, position, put_meta};

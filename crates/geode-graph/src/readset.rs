@@ -1,6 +1,7 @@
 //! What a transaction read and what it wrote, in the terms in which the certifier compares them.
 
 use crate::catalog::TokenKind;
+use crate::graphs::ObjectKind;
 use crate::schema::{KeyRange, RuleId};
 use geode_mutation::{Mutation, is_on};
 use geode_types::{EdgeId, NodeId};
@@ -53,6 +54,10 @@ pub enum Touch {
     IndexEntry(RuleId, Box<[u8]>),
     /// Which nodes have what values in any index.
     AnyIndexEntry,
+    /// A schema, a graph or a graph type.
+    Object(ObjectKind, String),
+    /// Which of a kind there are.
+    Objects(ObjectKind),
 }
 
 /// What a transaction read.

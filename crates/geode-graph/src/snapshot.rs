@@ -2,9 +2,10 @@
 
 use crate::adjacency::{self, Adjacent, Direction};
 use crate::catalog::{self, TokenKind};
-use crate::counters::{self, Totals};
+use crate::counters::{self, Sizes};
 use crate::edges;
 use crate::error::{GraphError, Result};
+use crate::graphs::GraphId;
 use crate::keys::{self, HEAD, Key, NODES};
 use crate::position::{Position, position};
 use crate::record::{EdgeRecord, EdgeRef, Labels, NodeRecord, NodeView, find_property, take_labels};
@@ -159,14 +160,21 @@ impl<R: Reader> Snapshot<R> {
         adjacency::degree(&self.read, node, direction, types)
     }
 
-    /// Nodes with a label, or all, ascending from `from`.
+    /// Nodes of a graph with a label, or all, ascending from `from`.
     pub fn nodes_from(
         &self,
+        graph: GraphId,
         label: Option<u32>,
         from: NodeId,
     ) -> Result<impl Iterator<Item = Result<NodeId>>> {
         let prefix = label.map_or_else(|| Key::new(NODES), keys::labelled);
-        let range = self.read.range(&prefix.id(from.0), Some(&prefix.end()))?;
+        let (start, end) = graph.node_keys(prefix);
+        let start = if from.0 > graph.ids().start {
+            prefix.id(from.0)
+        } else {
+            start
+        };
+        let range = self.read.range(&start, Some(&end))?;
         Ok(range.map(move |entry| {
             let (key, _) = entry?;
             keys::id_at(key, prefix.len())
@@ -175,24 +183,28 @@ impl<R: Reader> Snapshot<R> {
         }))
     }
 
-    /// Edges ascending from `from`.
-    pub fn edges_from(&self, from: EdgeId) -> Result<impl Iterator<Item = Result<EdgeRef>>> {
-        Ok(edges::from(&self.read, from)?.map(|stored| Ok(stored?.edge)))
+    /// Edges of a graph, ascending from `from`.
+    pub fn edges_from(&self, graph: GraphId, from: EdgeId) -> Result<impl Iterator<Item = Result<EdgeRef>>> {
+        let ids = graph.ids();
+        let found = edges::from(&self.read, EdgeId(from.0.max(ids.start)))?.map(|stored| Ok(stored?.edge));
+        Ok(found.take_while(move |edge: &Result<EdgeRef>| {
+            edge.as_ref().map_or(true, |edge| edge.edge.0 < ids.end)
+        }))
     }
 
-    /// How many nodes there are, with this label or at all.
-    pub fn node_count(&self, label: Option<u32>) -> Result<u64> {
+    /// How many nodes a graph has, with this label or at all.
+    pub fn node_count(&self, graph: GraphId, label: Option<u32>) -> Result<u64> {
         match label {
-            None => Ok(Totals::read(&self.read)?.nodes),
-            Some(label) => counters::count(&self.read, TokenKind::Label, label),
+            None => Ok(Sizes::read(&self.read, graph)?.nodes),
+            Some(label) => counters::count(&self.read, graph, TokenKind::Label, label),
         }
     }
 
-    /// How many edges there are, of this type or at all.
-    pub fn edge_count(&self, edge_type: Option<u32>) -> Result<u64> {
+    /// How many edges a graph has, of this type or at all.
+    pub fn edge_count(&self, graph: GraphId, edge_type: Option<u32>) -> Result<u64> {
         match edge_type {
-            None => Ok(Totals::read(&self.read)?.edges),
-            Some(edge_type) => counters::count(&self.read, TokenKind::EdgeType, edge_type),
+            None => Ok(Sizes::read(&self.read, graph)?.edges),
+            Some(edge_type) => counters::count(&self.read, graph, TokenKind::EdgeType, edge_type),
         }
     }
 }

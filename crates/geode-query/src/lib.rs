@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod bind;
+mod catalog;
 mod datum;
 mod error;
 mod exec;
@@ -16,25 +17,32 @@ mod number;
 mod plan;
 mod schema;
 mod semantics;
+mod session;
 mod system;
 mod types;
 
-pub use exec::{Cancel, Context, DEFAULT_MAX_MEMORY_BYTES, DEFAULT_MAX_ROWS_BUFFERED, Limits, Params};
+pub use exec::{
+    Cancel, Context, DEFAULT_MAX_MEMORY_BYTES, DEFAULT_MAX_ROWS_BUFFERED, Limits, Meter, Params, killed,
+};
 pub use geode_gql::Dialect;
-pub use geode_gql::ast::TransactionCommand;
+pub use geode_gql::ast::{SessionReset, TransactionCommand};
+pub use session::{SessionChange, SessionState};
 pub use system::{NoSystemTables, ParameterType, Signature, SystemTables};
 
 use bind::BoundQuery;
 use geode_gql::Statement;
-use geode_gql::ast::{CheckpointCommand, ExplainCommand, SchemaCommand};
-use geode_graph::Transaction;
+use geode_gql::ast::{
+    CatalogCommand, CheckpointCommand, Clause, ClauseKind, ExplainCommand, Expr, LinearQuery, Projection,
+    ProjectionItem, Query, SchemaCommand, SessionCommand, SessionSetting,
+};
+use geode_graph::{GraphId, Transaction};
 use geode_store::ReadTxn;
 use geode_types::{ErrorClass, QueryError, Summary, Value};
 use plan::explain::PlanNode;
 use std::ops::ControlFlow;
 
 /// What a statement needs from its session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// It reads the graph.
     Read,
@@ -42,6 +50,10 @@ pub enum Kind {
     Write,
     /// It steers the transaction; the session carries it out, [`execute`] refuses it.
     TransactionControl(TransactionCommand),
+    /// It steers the session: see [`session_change`].
+    Session,
+    /// It stops the statement of this id; the server carries it out.
+    KillQuery(String),
     /// It reads a system table of the member that runs it.
     System,
 }
@@ -60,6 +72,9 @@ enum Body {
     Checkpoint(CheckpointCommand),
     Schema(SchemaCommand),
     Explain(Box<Explanation>),
+    Catalog(Vec<CatalogCommand>),
+    /// The command, and the query for its value.
+    Session(SessionCommand, Option<Box<BoundQuery>>),
     /// The session carries it out.
     Transaction,
 }
@@ -90,14 +105,15 @@ impl Explanation {
 impl Prepared {
     /// What it needs from its session.
     pub fn kind(&self) -> Kind {
-        self.kind
+        self.kind.clone()
     }
 
     /// The names of the result's columns; empty when nothing is returned.
     pub fn columns(&self) -> &[String] {
         match &self.body {
+            Body::Query(query) => &query.plan.columns,
             Body::Explain(explanation) => &explanation.columns,
-            _ => self.query().map_or(&[], |query| &query.plan.columns),
+            _ => &[],
         }
     }
 
@@ -128,9 +144,13 @@ impl Prepared {
 
     fn query(&self) -> Option<&BoundQuery> {
         match &self.body {
-            Body::Query(query) => Some(query),
+            Body::Query(query) | Body::Session(_, Some(query)) => Some(query),
             Body::Explain(explanation) => Some(&explanation.query),
-            Body::Checkpoint(_) | Body::Schema(_) | Body::Transaction => None,
+            Body::Checkpoint(_)
+            | Body::Schema(_)
+            | Body::Catalog(_)
+            | Body::Session(_, None)
+            | Body::Transaction => None,
         }
     }
 
@@ -155,6 +175,17 @@ pub fn prepare(text: &str, dialect: Dialect, system: &dyn SystemTables) -> Resul
                 (false, false) => Kind::Read,
             };
             (kind, Body::Explain(Box::new(Explanation::new(bound, command))))
+        }
+        Statement::Catalog(commands) => (Kind::Write, Body::Catalog(commands)),
+        Statement::KillQuery(id) => (Kind::KillQuery(id), Body::Transaction),
+        Statement::Session(command) => {
+            let value = match &command {
+                SessionCommand::Set(
+                    SessionSetting::Value { value, .. } | SessionSetting::Limit { value, .. },
+                ) => Some(Box::new(bind::bind(&returning(value), text, dialect, system)?)),
+                _ => None,
+            };
+            (Kind::Session, Body::Session(command, value))
         }
         Statement::Query(query) => {
             let bound = bind::bind(&query, text, dialect, system)?;
@@ -182,6 +213,11 @@ pub fn execute<R: ReadTxn>(
     context: &Context<'_>,
     sink: &mut dyn FnMut(Vec<Vec<Value>>) -> ControlFlow<()>,
 ) -> Result<Summary, QueryError> {
+    let graph = match &prepared.body {
+        Body::Checkpoint(_) | Body::Catalog(_) => GraphId::HOME,
+        _ => catalog::session_graph(context.session, transaction)?,
+    };
+    transaction.use_graph(graph);
     match &prepared.body {
         Body::Query(query) => atomically(query.plan.writes, transaction, |transaction| {
             let (plan, wanted) = (&query.plan, &query.params);
@@ -199,13 +235,17 @@ pub fn execute<R: ReadTxn>(
         }
         Body::Explain(explained) => {
             let query = &explained.query;
-            let nodes = exec::explain(&query.plan, &query.params, transaction, params)?;
+            let nodes = exec::explain(&query.plan, &query.params, transaction, params, context)?;
             show(explained, &nodes, sink);
             Ok(Summary::default())
         }
         Body::Checkpoint(command) => checkpoint(command, transaction),
+        Body::Schema(_) if !graph.is_home() => Err(only_the_home_graph()),
         Body::Schema(command) => change_schema(command, transaction),
-        Body::Transaction => Err(not_a_query()),
+        Body::Catalog(commands) => atomically(true, transaction, |transaction| {
+            catalog::run(commands, &prepared.text, transaction, context)
+        }),
+        Body::Session(..) | Body::Transaction => Err(not_a_query()),
     }
 }
 
@@ -221,7 +261,10 @@ fn atomically<R: ReadTxn>(
     refuse_read_only(transaction)?;
     let before = exec::summary(transaction);
     let savepoint = transaction.savepoint();
-    let result = run(transaction).and_then(|()| Ok(transaction.check_constraints(&savepoint)?));
+    let result = run(transaction).and_then(|()| {
+        transaction.check_constraints(&savepoint)?;
+        Ok(transaction.check_types(&savepoint)?)
+    });
     if result.is_err() {
         transaction.rollback_to(&savepoint);
     }
@@ -241,6 +284,76 @@ fn show(
         plan::explain::rows(nodes, 0, explained.command.profile, &mut rows);
     }
     let _ = sink(rows);
+}
+
+/// What a command of the session changes, which may need the graph: names are looked up, values computed.
+pub fn session_change<R: ReadTxn>(
+    prepared: &Prepared,
+    transaction: &mut Transaction<R>,
+    params: &Params,
+    context: &Context<'_>,
+) -> Result<SessionChange, QueryError> {
+    let Body::Session(command, query) = &prepared.body else {
+        return Err(not_a_query());
+    };
+    let mut value = None;
+    if let Some(query) = query {
+        let graph = catalog::session_graph(context.session, transaction)?;
+        transaction.use_graph(graph);
+        let mut take = |rows: Vec<Vec<Value>>| {
+            value = rows.into_iter().flatten().next();
+            ControlFlow::Continue(())
+        };
+        let (plan, text) = (&query.plan, &prepared.text);
+        exec::run(plan, text, &query.params, transaction, params, context, &mut take)?;
+    }
+    session::change(command, &prepared.text, value, transaction, context)
+}
+
+/// Sets, returns to or forgets a savepoint of an open transaction.
+pub fn savepoint<R: ReadTxn>(
+    command: &TransactionCommand,
+    transaction: &mut Transaction<R>,
+) -> Result<(), QueryError> {
+    match command {
+        TransactionCommand::Savepoint(name) => transaction.set_savepoint(name)?,
+        TransactionCommand::RollbackTo(name) => transaction.rollback_to_savepoint(name)?,
+        TransactionCommand::Release(name) => transaction.release_savepoint(name)?,
+        TransactionCommand::Begin { .. } | TransactionCommand::Commit | TransactionCommand::Rollback => {
+            return Err(not_a_query());
+        }
+    }
+    Ok(())
+}
+
+fn only_the_home_graph() -> QueryError {
+    let message = "indexes and constraints are about the home graph, and the session works on another one";
+    let status = geode_gql::NOT_SUPPORTED;
+    QueryError::runtime(ErrorClass::SemanticError, "UnsupportedFeature", status, message)
+        .hint("SESSION RESET GRAPH, then again")
+}
+
+/// `RETURN value`.
+fn returning(value: &Expr) -> Query {
+    let item = ProjectionItem {
+        expr: value.clone(),
+        alias: None,
+    };
+    let projection = Projection {
+        items: vec![item],
+        ..Projection::default()
+    };
+    let clause = Clause {
+        kind: ClauseKind::Return(projection),
+        span: value.span,
+    };
+    Query {
+        first: LinearQuery {
+            clauses: vec![clause],
+            span: value.span,
+        },
+        rest: Vec::new(),
+    }
 }
 
 fn checkpoint<R: ReadTxn>(
@@ -300,7 +413,13 @@ pub fn explain<R: ReadTxn>(
         return Err(not_a_query());
     };
     let mut out = String::new();
-    let nodes = exec::explain(&query.plan, &query.params, transaction, params)?;
+    let nodes = exec::explain(
+        &query.plan,
+        &query.params,
+        transaction,
+        params,
+        &Context::default(),
+    )?;
     plan::explain::text(&nodes, 0, &mut out);
     Ok(out)
 }

@@ -91,7 +91,7 @@ pub(crate) fn too_old() -> QueryError {
 
 pub(crate) fn no_transaction() -> QueryError {
     let message = "no transaction is open in this session";
-    QueryError::runtime(ErrorClass::SemanticError, NO_TRANSACTION, "25000", message)
+    QueryError::runtime(ErrorClass::SemanticError, NO_TRANSACTION, "2D000", message)
         .hint("begin one with START TRANSACTION")
         .outcome(Outcome::Failed)
 }

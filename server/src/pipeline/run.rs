@@ -5,8 +5,12 @@ use super::output::{Destination, RowSink};
 use super::pace::{PATIENCE, Plan};
 use super::refusal::{internal, too_slow};
 use super::{OutputSender, Pipeline, ReadOf, Replication, send_held};
-use geode_graph::Transaction;
-use geode_query::{Cancel, Context, Dialect, Limits, Params, SystemTables};
+use crate::queries::{Queries, Registered, WithQueries};
+use geode_graph::{Transaction, UserRecord};
+use geode_query::{
+    Cancel, Context, Dialect, Limits, Meter, Params, SessionChange, SessionState, SystemTables, killed,
+    session_change,
+};
 use geode_types::{ErrorClass, QueryError, RequestId, Summary, Value, decode_value};
 use geode_wire::client::{Execute, ReadMode, Rows};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,11 +33,21 @@ pub(crate) struct Request {
     pub(crate) read: ReadMode,
     /// When the statement must have ended.
     pub(crate) deadline: Instant,
+    /// Whose it is.
+    pub(crate) user: Arc<UserRecord>,
+    /// The state of its session.
+    pub(crate) session: Arc<SessionState>,
 }
 
 impl Request {
-    /// Reads the message of a client. `longest` bounds the timeout that it asks for.
-    pub(crate) fn from_wire(execute: Execute, longest: Duration) -> Result<Self, QueryError> {
+    /// Reads the message of a client. `longest`, and what the session says, bound the timeout that it asks for.
+    pub(crate) fn from_wire(
+        execute: Execute,
+        longest: Duration,
+        user: Arc<UserRecord>,
+        session: Arc<SessionState>,
+    ) -> Result<Self, QueryError> {
+        let longest = session.query_timeout().map_or(longest, |own| own.min(longest));
         let wanted = execute.timeout_ms.map_or(longest, Duration::from_millis);
         let dialect = match execute.dialect {
             geode_wire::client::Dialect::Gql => Dialect::Gql,
@@ -47,6 +61,8 @@ impl Request {
             id: execute.request_id,
             read: execute.read,
             deadline: Instant::now() + wanted.min(longest),
+            user,
+            session,
         })
     }
 }
@@ -73,15 +89,6 @@ pub(crate) struct Ran<R: Replication> {
     pub(crate) held: Option<Vec<Rows>>,
 }
 
-/// Stops the statement when its caller is gone.
-struct CancelOnDrop(Cancel);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
-}
-
 impl<R: Replication> Pipeline<R> {
     /// Runs a statement. Rows are streamed, or with `hold` kept until the caller has committed. A statement that only creates what it names,
     /// or that has been short lately, runs right here: that takes less time than waking a thread.
@@ -93,19 +100,15 @@ impl<R: Replication> Pipeline<R> {
         out: &OutputSender,
         hold: bool,
     ) -> Result<Ran<R>, QueryError> {
-        let cancel = CancelOnDrop(Cancel::default());
+        // Dropped with this call: then the statement stops too.
+        let registered = self
+            .queries
+            .begin(&request.text, &request.user, request.session.graph());
         let small = request.params_bytes <= SHORT_PARAMS_BYTES;
         let bounded = small && hold && plan.is_short();
-        let mut work = Work {
-            plan,
-            transaction,
-            params: request.params.clone(),
-            system: self.system.clone(),
-            memory_bytes: self.limits.query_memory_bytes,
-            cancel: cancel.0.clone(),
-            now_micros: super::now_micros(),
-        };
+        let mut work = self.work(plan, transaction, request, &registered);
         if bounded || (small && work.plan.has_been_short()) {
+            registered.started();
             let deadline = if bounded {
                 request.deadline
             } else {
@@ -138,7 +141,12 @@ impl<R: Replication> Pipeline<R> {
             }
         };
         let deadline = request.deadline;
-        let slot = tokio::time::timeout_at(deadline.into(), self.workers.clone().acquire_owned()).await;
+        let slot = tokio::time::timeout_at(deadline.into(), self.workers.clone().acquire_owned());
+        let slot = tokio::select! {
+            slot = slot => slot,
+            () = registered.killed() => return Err(killed()),
+        };
+        registered.started();
         let Ok(Ok(slot)) = slot else {
             return Err(too_slow("too many statements run; no thread was free in time"));
         };
@@ -148,8 +156,56 @@ impl<R: Replication> Pipeline<R> {
             work.ran(result, hold.then_some(held))
         })
         .await;
-        drop(cancel);
+        drop(registered);
         ran.map_err(|error| internal(format!("the statement broke the executor: {error}")))
+    }
+
+    /// What a command of the session changes, with the transaction that it was looked up in.
+    pub(crate) async fn session_change(
+        &self,
+        plan: Arc<Plan>,
+        transaction: Transaction<ReadOf<R>>,
+        request: &Request,
+    ) -> Result<(Transaction<ReadOf<R>>, Result<SessionChange, QueryError>), QueryError> {
+        let registered = self
+            .queries
+            .begin(&request.text, &request.user, request.session.graph());
+        let mut work = self.work(plan, transaction, request, &registered);
+        let deadline = request.deadline;
+        let changed = tokio::task::spawn_blocking(move || {
+            let change = work.session_change(deadline);
+            (work.transaction, change)
+        })
+        .await;
+        drop(registered);
+        changed.map_err(|error| internal(format!("the statement broke the executor: {error}")))
+    }
+
+    fn work(
+        &self,
+        plan: Arc<Plan>,
+        transaction: Transaction<ReadOf<R>>,
+        request: &Request,
+        registered: &Registered,
+    ) -> Work<R> {
+        let most = self.limits.query_memory_bytes;
+        let own = request
+            .session
+            .max_query_memory()
+            .map(|own| usize::try_from(own).unwrap_or(usize::MAX));
+        Work {
+            plan,
+            transaction,
+            params: request.params.clone(),
+            system: self.system.clone(),
+            queries: self.queries.clone(),
+            user: request.user.clone(),
+            session: request.session.clone(),
+            memory_bytes: own.map_or(most, |own| own.min(most)),
+            cancel: registered.cancel(),
+            meter: registered.meter(),
+            now_micros: super::now_micros(),
+        }
     }
 }
 
@@ -159,8 +215,12 @@ struct Work<R: Replication> {
     transaction: Transaction<ReadOf<R>>,
     params: Arc<Params>,
     system: Arc<dyn SystemTables + Send + Sync>,
+    queries: Arc<Queries>,
+    user: Arc<UserRecord>,
+    session: Arc<SessionState>,
     memory_bytes: usize,
     cancel: Cancel,
+    meter: Meter,
     now_micros: i64,
 }
 
@@ -168,20 +228,10 @@ impl<R: Replication> Work<R> {
     /// Runs it, and notes how long that took. After an error the transaction is as it was before, so it can run again.
     fn run(&mut self, to: Destination, deadline: Instant) -> (Result<Summary, QueryError>, Vec<Rows>) {
         let mut sink = RowSink::new(to);
-        let context = Context {
-            now_micros: self.now_micros,
-            system: &*self.system,
-            limits: Limits {
-                deadline: Some(deadline),
-                max_memory_bytes: self.memory_bytes,
-                ..Limits::default()
-            },
-            cancel: self.cancel.clone(),
-        };
         let start = Instant::now();
-        let (plan, transaction) = (&self.plan, &mut self.transaction);
-        let result = geode_query::execute(plan, transaction, &self.params, &context, &mut |rows| {
-            sink.take(rows)
+        let plan = self.plan.clone();
+        let result = self.within(deadline, |transaction, params, context| {
+            geode_query::execute(&plan, transaction, params, context, &mut |rows| sink.take(rows))
         });
         plan.took(start.elapsed());
         if result.is_ok() {
@@ -191,6 +241,39 @@ impl<R: Replication> Work<R> {
             Some(reason) => (Err(reason), Vec::new()),
             None => (result, sink.into_held()),
         }
+    }
+
+    fn session_change(&mut self, deadline: Instant) -> Result<SessionChange, QueryError> {
+        let plan = self.plan.clone();
+        self.within(deadline, |transaction, params, context| {
+            session_change(&plan, transaction, params, context)
+        })
+    }
+
+    /// Hands out what a statement runs with.
+    fn within<T>(
+        &mut self,
+        deadline: Instant,
+        run: impl FnOnce(&mut Transaction<ReadOf<R>>, &Params, &Context<'_>) -> T,
+    ) -> T {
+        let tables = WithQueries {
+            tables: &*self.system,
+            queries: &self.queries,
+            user: &self.user,
+        };
+        let context = Context {
+            now_micros: self.now_micros,
+            system: &tables,
+            limits: Limits {
+                deadline: Some(deadline),
+                max_memory_bytes: self.memory_bytes,
+                ..Limits::default()
+            },
+            cancel: self.cancel.clone(),
+            meter: self.meter.clone(),
+            session: &self.session,
+        };
+        run(&mut self.transaction, &self.params, &context)
     }
 
     fn ran(self, result: Result<Summary, QueryError>, held: Option<Vec<Rows>>) -> Ran<R> {

@@ -96,7 +96,7 @@ pub(crate) async fn serve<R: Replication>(
     recv: RecvStream,
 ) {
     let mut stream = Stream {
-        session: Session::new(service.pipeline.clone()),
+        session: Session::new(service.pipeline.clone(), user.clone()),
         service: &service,
         user: &user,
         send,
@@ -181,7 +181,7 @@ impl<R: Replication> Stream<'_, R> {
         self.held_open = None;
     }
 
-    /// Runs a statement; false when the peer is gone.
+    /// Runs a statement; false when the peer is gone or has closed the session.
     async fn execute(&mut self, execute: Execute) -> Result<bool, Offence> {
         let start = Instant::now();
         let _busy = Busy::begin(&self.service.busy);
@@ -236,7 +236,8 @@ impl<R: Replication> Stream<'_, R> {
             self.service.metrics.transaction(ended.began.elapsed());
         }
         told(append(&mut waiting, &answer(ended)))?;
-        told(flush(&mut self.send, &mut waiting).await)
+        let there = told(flush(&mut self.send, &mut waiting).await)?;
+        Ok(there && !self.session.is_closed())
     }
 
     /// Administrators pass.

@@ -6,11 +6,11 @@ use crate::pipeline::{
     Output, OutputSender, Pipeline, Plan, Ran, ReadOf, Refusal, Replication, Request, finish, lsn_of,
     no_transaction, told, transaction_open, transaction_over,
 };
-use geode_graph::Transaction;
-use geode_query::{Kind, TransactionCommand};
+use geode_graph::{Transaction, UserRecord};
+use geode_query::{Kind, SessionState, TransactionCommand, savepoint};
 use geode_wire::client::{Done, Execute, ReadMode};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Errors of this GQLSTATUS class end the transaction.
 const ROLLED_BACK: &str = "40";
@@ -18,6 +18,9 @@ const ROLLED_BACK: &str = "40";
 /// One session of one user.
 pub(crate) struct Session<R: Replication> {
     pipeline: Arc<Pipeline<R>>,
+    user: Arc<UserRecord>,
+    state: Arc<SessionState>,
+    closed: bool,
     open: Option<Open<R>>,
     /// The transaction ended by itself, and nobody has been told.
     expired: bool,
@@ -37,12 +40,20 @@ pub(crate) struct Ended {
 
 impl<R: Replication> Session<R> {
     /// A session without a transaction.
-    pub(crate) fn new(pipeline: Arc<Pipeline<R>>) -> Self {
+    pub(crate) fn new(pipeline: Arc<Pipeline<R>>, user: Arc<UserRecord>) -> Self {
         Self {
             pipeline,
+            user,
+            state: Arc::default(),
+            closed: false,
             open: None,
             expired: false,
         }
+    }
+
+    /// Whether it was ended by `SESSION CLOSE`.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// Whether a transaction is open.
@@ -70,7 +81,8 @@ impl<R: Replication> Session<R> {
         if self.open.is_none() && execute.read == ReadMode::Linearizable {
             self.pipeline.must_lead()?;
         }
-        let mut request = Request::from_wire(execute, self.pipeline.limits().query_timeout)?;
+        let longest = self.pipeline.limits().query_timeout;
+        let mut request = Request::from_wire(execute, longest, self.user.clone(), self.state.clone())?;
         let prepared = self.pipeline.prepare(&request).await?;
         if self
             .open
@@ -82,8 +94,8 @@ impl<R: Replication> Session<R> {
         let expired = std::mem::take(&mut self.expired);
         match (prepared.kind(), self.open.take()) {
             (Kind::TransactionControl(TransactionCommand::Rollback), None) if expired => nothing(out).await,
-            (kind, None) if expired && !begins(kind) => {
-                let timeout = self.pipeline.limits().transaction_timeout;
+            (kind, None) if expired && !begins(&kind) => {
+                let timeout = self.transaction_timeout();
                 Err(transaction_over(
                     "TransactionTimedOut",
                     &format!("it was open for more than {timeout:?}"),
@@ -91,6 +103,12 @@ impl<R: Replication> Session<R> {
                 .into())
             }
             (Kind::TransactionControl(command), open) => self.control(command, open, &request, out).await,
+            (Kind::KillQuery(id), open) => {
+                self.open = open;
+                self.pipeline.kill(&id, &self.user)?;
+                nothing(out).await
+            }
+            (Kind::Session, open) => self.change(open, prepared, &request, out).await,
             (kind, None) => {
                 let alone = self.pipeline.single(prepared, &request, out).await;
                 alone.map_err(|refusal| {
@@ -127,7 +145,7 @@ impl<R: Replication> Session<R> {
                     .begin(request.read, writes, request.deadline)
                     .await?;
                 let now = Instant::now();
-                let until = now + self.pipeline.limits().transaction_timeout;
+                let until = now + self.transaction_timeout();
                 self.open = Some(Open {
                     transaction: begun.transaction,
                     begun: now,
@@ -152,7 +170,51 @@ impl<R: Replication> Session<R> {
                 }
             }
             (TransactionCommand::Rollback, None) => Err(no_transaction().into()),
+            (command, Some(mut open)) => {
+                let done = savepoint(&command, &mut open.transaction);
+                self.open = Some(open);
+                done?;
+                nothing(out).await
+            }
+            (_, None) => Err(no_transaction().into()),
         }
+    }
+
+    /// Changes the state of the session. Its transaction stays open, unless the session ends.
+    async fn change(
+        &mut self,
+        open: Option<Open<R>>,
+        prepared: Arc<Plan>,
+        request: &Request,
+        out: &OutputSender,
+    ) -> Result<Done, Refusal> {
+        let (transaction, times) = match open {
+            Some(open) => (open.transaction, Some((open.begun, open.until))),
+            None => {
+                let begun = self.pipeline.begin(request.read, false, request.deadline).await?;
+                (begun.transaction, None)
+            }
+        };
+        let changed = self.pipeline.session_change(prepared, transaction, request).await;
+        let (transaction, change) =
+            changed.map_err(|error| transaction_over(&error.detail, &error.message))?;
+        self.open = times.map(|(begun, until)| Open {
+            transaction,
+            begun,
+            until,
+        });
+        self.closed = !Arc::make_mut(&mut self.state).apply(change?);
+        if self.closed {
+            self.open = None;
+        }
+        nothing(out).await
+    }
+
+    fn transaction_timeout(&self) -> Duration {
+        let longest = self.pipeline.limits().transaction_timeout;
+        self.state
+            .transaction_timeout()
+            .map_or(longest, |own| own.min(longest))
     }
 
     async fn commit(
@@ -223,7 +285,7 @@ impl<R: Replication> Session<R> {
     }
 }
 
-fn begins(kind: Kind) -> bool {
+fn begins(kind: &Kind) -> bool {
     matches!(kind, Kind::TransactionControl(TransactionCommand::Begin { .. }))
 }
 

@@ -156,7 +156,7 @@ impl<'a> Mentions<'a> {
             ClauseKind::Let(bindings) => self.all(bindings.iter().map(|(_, value)| value)),
             ClauseKind::For { list, .. } => self.expr(list),
             ClauseKind::With(projection) | ClauseKind::Return(projection) => self.projection(projection),
-            ClauseKind::Finish | ClauseKind::Table(_) => {}
+            ClauseKind::Finish | ClauseKind::Use(_) | ClauseKind::At(_) | ClauseKind::Table(_) => {}
             ClauseKind::CallProcedure(call) => {
                 self.all(call.arguments.iter().flatten());
                 if let Some(Yield::Items(_, condition)) = &call.yields {

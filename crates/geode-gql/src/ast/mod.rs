@@ -2,12 +2,18 @@
 //!
 //! Chains of operators are lists, not towers (`a AND b AND c` is one node), so that a long statement is wide and never deep.
 
+mod catalog;
 mod expr;
 mod mentions;
 mod pattern;
 mod schema;
+mod session;
 mod types;
 
+pub use catalog::{
+    CatalogCommand, CatalogName, EdgeType, EndpointType, GraphRef, GraphTypeBody, GraphTypeSource, IfThere,
+    NodeType, PropertyDefinition, SchemaRef,
+};
 pub use expr::{
     AccessStep, BinaryOp, CompareOp, Expr, ExprKind, Literal, LogicalOp, MapProjection, NormalForm,
     PatternComprehension, Predicate, Quantification, Reduction, StringOp, SubqueryKind, UnaryOp,
@@ -18,6 +24,8 @@ pub use pattern::{
 };
 pub use schema::{RuleDefinition, RuleKind, SchemaCommand};
 pub use types::ValueType;
+
+pub use session::{SessionCommand, SessionLimit, SessionReset, SessionSetting, TransactionCommand};
 
 use crate::Span;
 
@@ -43,6 +51,12 @@ pub enum Statement {
     Explain(ExplainCommand, Query),
     /// Creates or drops an index or a constraint.
     Schema(SchemaCommand),
+    /// Steers the session.
+    Session(SessionCommand),
+    /// Changes the catalog, one command after the other.
+    Catalog(Vec<CatalogCommand>),
+    /// Stops a statement of another session, by its id.
+    KillQuery(String),
 }
 
 /// `EXPLAIN [JSON] query`, `PROFILE [JSON] query`.
@@ -61,20 +75,6 @@ pub enum CheckpointCommand {
     Create(String),
     /// `DROP`.
     Drop(String),
-}
-
-/// `START TRANSACTION`, `COMMIT`, `ROLLBACK`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TransactionCommand {
-    /// `START TRANSACTION [READ ONLY | READ WRITE]` or `BEGIN`.
-    Begin {
-        /// Writes are refused.
-        read_only: bool,
-    },
-    /// `COMMIT`.
-    Commit,
-    /// `ROLLBACK`.
-    Rollback,
 }
 
 /// Linear queries joined by UNION, EXCEPT, INTERSECT or OTHERWISE.
@@ -183,6 +183,10 @@ pub enum ClauseKind {
     Return(Projection),
     /// `FINISH`: no rows for the caller.
     Finish,
+    /// `USE graph`: the clauses behind it work on that graph.
+    Use(GraphRef),
+    /// `AT schema`: names of graphs behind it are looked up there.
+    At(SchemaRef),
     /// A system table as rows, its columns as variables: the `FROM` of a `SELECT`.
     Table(Vec<Name>),
     /// `CALL name(arguments) YIELD …`.

@@ -10,9 +10,8 @@ const REFUSED: &[(&str, &str)] = &[
         "LOAD",
         "read the file in the client and pass its rows as a parameter: UNWIND $rows AS row",
     ),
-    ("USE", "there is one graph; leave USE away"),
-    ("SESSION", "pass values as parameters of each statement"),
     ("DROP", "to remove nodes and edges use MATCH … DETACH DELETE"),
+    ("ALTER", "how a cluster replicates is said in its GeodeCluster"),
 ];
 
 impl Parser<'_> {
@@ -34,7 +33,9 @@ impl Parser<'_> {
         if self.eat_keyword("RETURN") {
             return Ok(Some(ClauseKind::Return(self.return_projection()?)));
         }
+        let start = self.span();
         if self.eat_keyword("WITH") {
+            self.extension(start, "WITH", "RETURN … NEXT");
             return Ok(Some(ClauseKind::With(self.with_projection()?)));
         }
         if self.eat_keyword("FILTER") {
@@ -53,6 +54,7 @@ impl Parser<'_> {
             return self.for_clause().map(Some);
         }
         if self.eat_keyword("UNWIND") {
+            self.extension(start, "UNWIND", "FOR x IN list");
             let list = self.expression()?;
             self.expect_keyword("AS")?;
             let variable = self.variable_name("a variable")?;
@@ -67,6 +69,14 @@ impl Parser<'_> {
         }
         if self.eat_keyword("FINISH") {
             return Ok(Some(ClauseKind::Finish));
+        }
+        if self.at_keyword("USE") {
+            self.advance();
+            return Ok(Some(ClauseKind::Use(self.graph_reference()?)));
+        }
+        if self.at_keyword("AT") {
+            self.advance();
+            return Ok(Some(ClauseKind::At(self.schema_reference()?)));
         }
         if let Some(kind) = self.write_clause()? {
             return Ok(Some(kind));

@@ -254,9 +254,11 @@ impl Parser<'_> {
             let kind = if self.at_keyword("IS") {
                 self.is_predicate(left)?
             } else if self.at_keyword("IN") {
+                self.extension(self.span(), "the predicate IN", "");
                 self.advance();
                 ExprKind::In(Box::new(left), Box::new(self.operand(Level::Sum)?))
             } else {
+                self.extension(self.span(), "STARTS WITH, ENDS WITH and CONTAINS", "");
                 let op = self.string_operator();
                 ExprKind::StringMatch(op, Box::new(left), Box::new(self.operand(Level::Sum)?))
             };

@@ -4,14 +4,17 @@
 //! fits, and the nesting limit. The rules live in `statement`, `clause` and `call`, `write`, `projection`, `path`, `pattern`, `expr` and `primary`.
 
 mod call;
+mod catalog;
 mod clause;
 mod expr;
+mod graph_type;
 mod map_projection;
 mod path;
 mod pattern;
 mod primary;
 mod projection;
 mod schema;
+mod session;
 mod special;
 mod statement;
 mod subquery;
@@ -20,6 +23,7 @@ mod words;
 mod write;
 
 use crate::ast::{Name, Statement};
+use crate::extension::Extension;
 use crate::lexer::tokenize;
 use crate::token::{Sym, Token, TokenKind};
 use crate::{Dialect, MAX_TEXT_BYTES, Source, Span, literal, syntax_error};
@@ -43,7 +47,12 @@ const MAX_ALTERNATIVES: usize = 8;
 type Parsed<T> = Result<T, QueryError>;
 
 /// Reads one statement.
-pub fn parse(text: &str, _dialect: Dialect) -> Result<Statement, QueryError> {
+pub fn parse(text: &str, dialect: Dialect) -> Result<Statement, QueryError> {
+    parse_and_flag(text, dialect).map(|(statement, _)| statement)
+}
+
+/// Reads one statement, and names what in it is not of the standard, in the order of the text.
+pub fn parse_and_flag(text: &str, _dialect: Dialect) -> Result<(Statement, Vec<Extension>), QueryError> {
     if text.len() > MAX_TEXT_BYTES {
         let message = format!(
             "the statement has {} bytes; at most {MAX_TEXT_BYTES} are read",
@@ -63,8 +72,15 @@ pub fn parse(text: &str, _dialect: Dialect) -> Result<Statement, QueryError> {
         expected: Vec::new(),
         depth: 0,
         subqueries: 0,
+        extensions: Vec::new(),
     };
-    parser.statement()
+    let statement = parser.statement()?;
+    let mut extensions = parser.extensions;
+    extensions.sort_by_key(|extension| extension.span.start);
+    extensions.dedup_by(|later, earlier| {
+        (later.span.start, &later.construct) == (earlier.span.start, &earlier.construct)
+    });
+    Ok((statement, extensions))
 }
 
 /// What could have stood where an error was found.
@@ -84,9 +100,21 @@ struct Parser<'a> {
     depth: usize,
     /// How many subqueries are open.
     subqueries: usize,
+    /// What is not of the standard.
+    extensions: Vec<Extension>,
 }
 
 impl<'a> Parser<'a> {
+    /// Notes that the text from here on is no GQL, and how GQL says the same (empty: not at all).
+    fn extension(&mut self, start: Span, construct: impl Into<String>, instead: &'static str) {
+        let (construct, span) = (construct.into(), start);
+        self.extensions.push(Extension {
+            construct,
+            instead,
+            span,
+        });
+    }
+
     fn token(&self) -> Token {
         self.peek(0)
     }

@@ -398,6 +398,9 @@ impl Parser<'_> {
     }
 
     fn arguments(&mut self, name: Name) -> Parsed<ExprKind> {
+        if !crate::extension::is_standard_function(&name.text) {
+            self.extension(name.span, format!("the function {}()", name.text), "");
+        }
         let distinct = self.eat_keyword("DISTINCT");
         let mut arguments = Vec::new();
         if distinct || !self.eat_symbol(Sym::RParen) {

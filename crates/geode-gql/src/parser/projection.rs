@@ -67,22 +67,37 @@ impl Parser<'_> {
             clauses.push(Clause { kind, span });
             return Ok(());
         }
-        if self.eat_keyword("CURRENT_GRAPH") || self.at_keyword("MATCH") || self.at_keyword("OPTIONAL") {
+        if self.at_keyword("MATCH") || self.at_keyword("OPTIONAL") {
             return self.select_match(clauses);
         }
-        let mut table = vec![self.any_name("the name of a table, such as system.cluster_nodes")?];
-        while self.eat_symbol(Sym::Dot) {
-            table.push(self.any_name("the name of a table")?);
+        let is_table = self.at_keyword("SYSTEM") && self.symbol_at(1, Sym::Dot);
+        if is_table {
+            self.extension(from, "SELECT … FROM a system table", "");
+            let mut table = Vec::new();
+            loop {
+                table.push(self.any_name("the name of a table, such as system.cluster_nodes")?);
+                if !self.eat_symbol(Sym::Dot) {
+                    break;
+                }
+            }
+            clauses.push(Clause {
+                kind: ClauseKind::Table(table),
+                span: self.since(from),
+            });
+            return Ok(());
         }
-        if self.at_keyword("MATCH") {
-            let instead = "there is one graph: write FROM CURRENT_GRAPH MATCH …";
-            return Err(self.not_supported(self.span(), "SELECT … FROM a graph with a name", instead));
+        loop {
+            let span = self.span();
+            let graph = self.graph_reference()?;
+            clauses.push(Clause {
+                kind: ClauseKind::Use(graph),
+                span: self.since(span),
+            });
+            self.select_match(clauses)?;
+            if !self.eat_symbol(Sym::Comma) {
+                return Ok(());
+            }
         }
-        clauses.push(Clause {
-            kind: ClauseKind::Table(table),
-            span: self.since(from),
-        });
-        Ok(())
     }
 
     /// The MATCH clauses behind FROM.

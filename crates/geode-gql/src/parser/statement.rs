@@ -3,14 +3,16 @@
 use super::{Parsed, Parser};
 use crate::ast::{
     CheckpointCommand, Clause, ClauseKind, ExplainCommand, ExprKind, LinearQuery, Literal, Query,
-    SetOperation, SetOperator, Statement, TransactionCommand,
+    SetOperation, SetOperator, Statement,
 };
 use crate::token::{Sym, TokenKind};
 
 impl Parser<'_> {
     pub(super) fn statement(&mut self) -> Parsed<Statement> {
-        let statement = if let Some(command) = self.transaction_command()? {
-            Statement::Transaction(command)
+        let statement = if let Some(statement) = self.session_statement()? {
+            statement
+        } else if let Some(statement) = self.catalog_statement()? {
+            statement
         } else if let Some(command) = self.checkpoint_command()? {
             Statement::Checkpoint(command)
         } else if let Some(command) = self.schema_command()? {
@@ -61,6 +63,7 @@ impl Parser<'_> {
         } else {
             return Ok(None);
         };
+        self.extension(self.span(), "CHECKPOINT", "");
         self.expect_keyword("CHECKPOINT")?;
         let start = self.span();
         match self.expression()?.kind {
@@ -69,47 +72,6 @@ impl Parser<'_> {
                 .error(start, "UnexpectedSyntax", "the name of a checkpoint is a text")
                 .hint("write it in quotes: CREATE CHECKPOINT 'before-the-migration'")),
         }
-    }
-
-    fn transaction_command(&mut self) -> Parsed<Option<TransactionCommand>> {
-        if self.eat_keyword("BEGIN") {
-            self.transaction_word();
-            return Ok(Some(TransactionCommand::Begin {
-                read_only: self.access_mode()?,
-            }));
-        }
-        if self.eat_keyword("START") {
-            self.expect_keyword("TRANSACTION")?;
-            return Ok(Some(TransactionCommand::Begin {
-                read_only: self.access_mode()?,
-            }));
-        }
-        if self.eat_keyword("COMMIT") {
-            self.transaction_word();
-            return Ok(Some(TransactionCommand::Commit));
-        }
-        if self.eat_keyword("ROLLBACK") {
-            self.transaction_word();
-            return Ok(Some(TransactionCommand::Rollback));
-        }
-        Ok(None)
-    }
-
-    fn transaction_word(&mut self) {
-        if !self.eat_keyword("TRANSACTION") {
-            self.eat_keyword("WORK");
-        }
-    }
-
-    fn access_mode(&mut self) -> Parsed<bool> {
-        if !self.eat_keyword("READ") {
-            return Ok(false);
-        }
-        if self.eat_keyword("ONLY") {
-            return Ok(true);
-        }
-        self.expect_keyword("WRITE")?;
-        Ok(false)
     }
 
     /// Statements with NEXT between them, each with the rows of the one before (ISO/IEC 39075, 9.2). A linear one continues the clauses

@@ -6,11 +6,17 @@ use crate::token::Sym;
 
 impl Parser<'_> {
     pub(super) fn write_clause(&mut self) -> Parsed<Option<ClauseKind>> {
-        if self.eat_keyword("INSERT") || self.eat_keyword("CREATE") {
+        let start = self.span();
+        let creates = self.eat_keyword("INSERT") || self.eat_keyword("CREATE");
+        if creates {
+            if self.source.slice(start).eq_ignore_ascii_case("CREATE") {
+                self.extension(start, "CREATE of nodes and edges", "INSERT");
+            }
             self.refuse_schema_statement()?;
             return Ok(Some(ClauseKind::Insert(self.comma_list(Self::path_pattern)?)));
         }
         if self.eat_keyword("MERGE") {
+            self.extension(start, "MERGE", "");
             return self.merge().map(Some);
         }
         if self.eat_keyword("SET") {

@@ -1,6 +1,7 @@
 //! The tree as an s-expression: what tests compare and what a curious reader prints.
 
 mod expr;
+mod session;
 
 pub use expr::expression_to_sexpr;
 
@@ -14,7 +15,10 @@ use expr::{list, pair};
 /// A statement as an s-expression.
 pub fn to_sexpr(statement: &Statement) -> String {
     match statement {
-        Statement::Transaction(command) => format!("({command:?})").to_lowercase(),
+        Statement::Transaction(command) => session::transaction(command),
+        Statement::Session(command) => session::session(command),
+        Statement::Catalog(commands) => join(commands.iter().map(session::catalog)),
+        Statement::KillQuery(id) => format!("(kill-query {id:?})"),
         Statement::Checkpoint(CheckpointCommand::Create(name)) => format!("(checkpoint {name:?})"),
         Statement::Checkpoint(CheckpointCommand::Drop(name)) => format!("(drop-checkpoint {name:?})"),
         Statement::Schema(command) => schema(command),
@@ -312,6 +316,8 @@ fn body(kind: &ClauseKind) -> String {
         ClauseKind::With(body) => format!("with {}", projection(body)),
         ClauseKind::Return(body) => format!("return {}", projection(body)),
         ClauseKind::Finish => "finish".to_owned(),
+        ClauseKind::Use(graph) => format!("use {}", session::graph(graph)),
+        ClauseKind::At(schema) => format!("at {}", session::schema(schema)),
         ClauseKind::Table(name) => {
             format!(
                 "table {}",

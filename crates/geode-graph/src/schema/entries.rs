@@ -9,6 +9,7 @@ use crate::codec::{Decoded, end_of, put_u64, take_u64};
 use crate::command::Command;
 use crate::counters;
 use crate::error::{GraphError, Result};
+use crate::graphs::GraphId;
 use crate::keys::{self, INDEX, Key};
 use crate::record::NodeRecord;
 use geode_store::{Reader, WriteTxn};
@@ -212,7 +213,8 @@ fn build(tx: &mut impl WriteTxn, rule: &Rule, after: NodeId, limit: usize) -> Re
     let labelled = keys::labelled(rule.label);
     let mut nodes = Vec::new();
     let from = labelled.id(after.0.saturating_add(1));
-    for entry in tx.range(&from, Some(&labelled.end()))?.take(limit) {
+    let (_, end) = GraphId::HOME.node_keys(labelled);
+    for entry in tx.range(&from, Some(&end))?.take(limit) {
         let id = keys::id_at(entry?.0, labelled.len());
         nodes.push(NodeId(
             id.ok_or_else(|| GraphError::corrupt("the key of a label"))?,

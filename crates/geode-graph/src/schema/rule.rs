@@ -4,6 +4,7 @@ use super::value_key;
 use crate::codec::{
     DecodeError, Decoded, end_of, put_bytes, put_u64, take_count, take_str, take_u8, take_u32, take_u64,
 };
+use crate::graphs::GraphId;
 use crate::record::{NodeRecord, property_in};
 use geode_types::{NodeId, TemporalKind, Value};
 use smallvec::SmallVec;
@@ -154,6 +155,11 @@ impl Rule {
     /// Whether writes have to keep it.
     pub fn is_kept(&self) -> bool {
         !matches!(self.state, RuleState::Dropping(_))
+    }
+
+    /// Indexes and constraints are about the nodes of the home graph.
+    pub(crate) fn concerns(node: NodeId) -> bool {
+        GraphId::of_node(node).is_home()
     }
 
     /// The values of a node as the key of its entry; none when the node is not in the index.

@@ -4,8 +4,10 @@
 //! which come back through the log. Reads take `&self` and note themselves in the read set; a transaction moves between
 //! threads but is used by one at a time.
 
+mod graphs;
 mod overlay;
 mod read;
+mod savepoints;
 mod schema;
 mod size;
 mod write;
@@ -13,6 +15,7 @@ mod write;
 use crate::catalog::TokenKind;
 use crate::command::{CommitSummary, Effect};
 use crate::error::Result;
+use crate::graphs::{GraphId, GraphType};
 use crate::ids::IdAllocator;
 use crate::position::Position;
 use crate::readset::{ReadSet, Touch, WriteSet};
@@ -46,6 +49,12 @@ pub struct Transaction<R> {
     limit_bytes: usize,
     /// The time of its first statement, microseconds since 1970.
     began_micros: Option<i64>,
+    /// The graph that is worked on.
+    graph: GraphId,
+    /// Closed types of graphs that were looked up.
+    types: RefCell<HashMap<GraphId, Option<Arc<GraphType>>>>,
+    /// Those that have names, in the order in which they were set.
+    savepoints: Vec<(String, Savepoint)>,
 }
 
 /// A state of the write buffer to return to.
@@ -93,6 +102,9 @@ impl<R: ReadTxn> Transaction<R> {
             undo: None,
             limit_bytes: DEFAULT_WRITE_LIMIT_BYTES,
             began_micros: None,
+            graph: GraphId::HOME,
+            types: RefCell::default(),
+            savepoints: Vec::new(),
         })
     }
 
@@ -149,6 +161,7 @@ impl<R: ReadTxn> Transaction<R> {
             }
         }
         *self.rules.borrow_mut() = None;
+        self.types.borrow_mut().clear();
         self.summary = savepoint.summary;
     }
 

@@ -1,11 +1,12 @@
 //! The write buffer: for each thing touched what the snapshot has and what it is now, with the secondary views that scans and
 //! expansions need. Ordered maps throughout, because the effects are written from them.
 
-use super::size::{ENTRY_BYTES, edge_bytes, node_bytes, user_bytes};
+use super::size::{ENTRY_BYTES, edge_bytes, node_bytes, object_bytes, user_bytes};
 use crate::adjacency::{Adjacent, Direction};
 use crate::catalog::TokenKind;
 use crate::command::Effect;
 use crate::error::{GraphError, Result};
+use crate::graphs::{GraphId, Object, ObjectKind};
 use crate::readset::{Touch, WriteSet};
 use crate::record::{EdgeRecord, NodeRecord};
 use crate::schema::{KeyRange, Rule, RuleId};
@@ -39,6 +40,7 @@ pub(super) enum Undo {
     User(String, Option<Named<UserRecord>>),
     Checkpoint(String, Option<Named<()>>),
     Rule(RuleId, Option<Version<Rule>>),
+    Object(ObjectKind, String, Option<Named<Object>>),
 }
 
 #[derive(Default)]
@@ -60,6 +62,8 @@ pub(super) struct Overlay {
     indexes: Option<Arc<[Rule]>>,
     /// Nodes of this overlay by the values they have now.
     indexed: BTreeSet<(RuleId, Box<[u8]>, NodeId)>,
+    objects: BTreeMap<(ObjectKind, String), Named<Object>>,
+    purged: BTreeSet<GraphId>,
     bytes: usize,
 }
 
@@ -71,6 +75,8 @@ impl Overlay {
             && self.users.is_empty()
             && self.checkpoints.is_empty()
             && self.changed_rules.is_empty()
+            && self.objects.is_empty()
+            && self.purged.is_empty()
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -118,31 +124,49 @@ impl Overlay {
             .map(|((_, id), name)| (*id, name.clone()))
     }
 
-    /// Nodes of the overlay from `from` that exist now, with the label or all.
+    pub(super) fn object(&self, kind: ObjectKind, path: &str) -> Option<&Named<Object>> {
+        if self.objects.is_empty() {
+            return None;
+        }
+        self.objects.get(&(kind, path.to_owned()))
+    }
+
+    pub(super) fn objects(&self, kind: ObjectKind) -> impl Iterator<Item = (&String, &Named<Object>)> {
+        let of_kind = self.objects.range((kind, String::new())..);
+        let of_kind = of_kind.take_while(move |((other, _), _)| *other == kind);
+        of_kind.map(|((_, path), object)| (path, object))
+    }
+
+    /// Nodes of the overlay from `from` to `end` that exist now, with the label or all.
     pub(super) fn nodes_from(
         &self,
         label: Option<u32>,
         from: NodeId,
+        end: NodeId,
     ) -> Box<dyn Iterator<Item = NodeId> + '_> {
         match label {
             Some(label) => Box::new(
                 self.labelled
-                    .range((label, from)..=(label, NodeId(u64::MAX)))
+                    .range((label, from)..(label, end))
                     .map(|(_, node)| *node),
             ),
             None => Box::new(
                 self.nodes
-                    .range(from..)
+                    .range(from..end)
                     .filter(|(_, version)| version.now.is_some())
                     .map(|(node, _)| *node),
             ),
         }
     }
 
-    /// New edges from `from`.
-    pub(super) fn new_edges_from(&self, from: EdgeId) -> impl Iterator<Item = (EdgeId, &EdgeRecord)> {
+    /// New edges from `from` to `end`.
+    pub(super) fn new_edges_from(
+        &self,
+        from: EdgeId,
+        end: EdgeId,
+    ) -> impl Iterator<Item = (EdgeId, &EdgeRecord)> {
         self.edges
-            .range(from..)
+            .range(from..end)
             .filter(|(_, version)| version.base.is_none())
             .filter_map(|(id, version)| version.now.as_deref().map(|record| (*id, record)))
     }
@@ -231,6 +255,9 @@ impl Overlay {
 
     /// Brings the entries of a node in `indexed` from one content to another.
     fn index(&mut self, id: NodeId, old: Option<&NodeRecord>, new: Option<&NodeRecord>) {
+        if !Rule::concerns(id) {
+            return;
+        }
         let Some(rules) = self.indexes.clone() else { return };
         for rule in rules.iter().filter(|rule| rule.is_index()) {
             if let Some(values) = old.and_then(|record| rule.values(record)) {
@@ -345,6 +372,22 @@ impl Overlay {
         Undo::Checkpoint(name.to_owned(), old)
     }
 
+    /// Sets what has a path in the catalog now (`None` removes the entry) and returns what undoes it.
+    pub(super) fn set_object(&mut self, kind: ObjectKind, path: &str, object: Option<Named<Object>>) -> Undo {
+        self.bytes += object.as_ref().map_or(0, |object| object_bytes(path, object));
+        let key = (kind, path.to_owned());
+        let old = match object {
+            Some(object) => self.objects.insert(key, object),
+            None => self.objects.remove(&key),
+        };
+        self.bytes -= old.as_ref().map_or(0, |object| object_bytes(path, object));
+        Undo::Object(kind, path.to_owned(), old)
+    }
+
+    pub(super) fn purge(&mut self, graph: GraphId) {
+        self.purged.insert(graph);
+    }
+
     pub(super) fn take_back(&mut self, step: Undo) {
         match step {
             Undo::Node(id, old) => drop(self.set_node(id, old)),
@@ -358,6 +401,7 @@ impl Overlay {
             Undo::User(name, old) => drop(self.set_user(&name, old)),
             Undo::Checkpoint(name, old) => drop(self.set_checkpoint(&name, old)),
             Undo::Rule(id, old) => drop(self.set_rule(id, old)),
+            Undo::Object(kind, path, old) => drop(self.set_object(kind, &path, old)),
         }
     }
 
@@ -374,6 +418,15 @@ impl Overlay {
                 name: name.to_string(),
             });
         }
+        for ((kind, path), object) in self.objects {
+            touches.extend([Touch::Object(kind, path.clone()), Touch::Objects(kind)]);
+            match object.now {
+                Some(object) => effects.push(Effect::PutObject { path, object }),
+                None if object.stored => effects.push(Effect::DropObject { kind, path }),
+                None => {}
+            }
+        }
+        effects.extend(self.purged.into_iter().map(|graph| Effect::PurgeGraph { graph }));
         let mut late = Vec::new();
         for (id, version) in self.edges {
             touch_edge(id, &version, &mut touches);
@@ -463,7 +516,10 @@ fn touch_node(id: NodeId, version: &Version<NodeRecord>, indexes: &[Rule], touch
     let lost = before.iter().filter(|label| !after.contains(label));
     let gained = after.iter().filter(|label| !before.contains(label));
     touches.extend(lost.chain(gained).map(|label| Touch::Label(*label)));
-    for rule in indexes.iter().filter(|rule| rule.is_index()) {
+    for rule in indexes
+        .iter()
+        .filter(|rule| rule.is_index() && Rule::concerns(id))
+    {
         let values = |record: Option<&NodeRecord>| record.and_then(|record| rule.values(record));
         let (before, after) = (values(base), values(now));
         if before != after {

@@ -266,7 +266,7 @@ impl<R: ReadTxn> Transaction<R> {
         }
     }
 
-    /// Appends up to `limit` nodes behind `after`, ascending, with the label or all. Fewer than `limit` means the end. Nodes
+    /// Appends up to `limit` nodes of the graph behind `after`, ascending, with the label or all. Fewer than `limit` means the end. Nodes
     /// that the transaction creates between two calls are seen by the second: who writes while scanning has to collect first.
     pub fn scan_nodes(
         &self,
@@ -276,10 +276,11 @@ impl<R: ReadTxn> Transaction<R> {
         out: &mut Vec<NodeId>,
     ) -> Result<()> {
         self.note(|| label.map_or(Touch::AllNodes, Touch::Label));
-        let from = NodeId(after.map_or(0, |after| after.0.saturating_add(1)));
-        let mut own = self.overlay.nodes_from(label, from).peekable();
+        let ids = self.graph.ids();
+        let from = NodeId(after.map_or(ids.start, |after| after.0.saturating_add(1)));
+        let mut own = self.overlay.nodes_from(label, from, NodeId(ids.end)).peekable();
         let end = out.len().saturating_add(limit);
-        for id in self.snapshot.nodes_from(label, from)? {
+        for id in self.snapshot.nodes_from(self.graph, label, from)? {
             let id = id?;
             while out.len() < end && own.peek().is_some_and(|own| *own < id) {
                 out.extend(own.next());
@@ -295,7 +296,7 @@ impl<R: ReadTxn> Transaction<R> {
         Ok(())
     }
 
-    /// Appends up to `limit` edges behind `after`, ascending, of the type or all. Fewer than `limit` means the end.
+    /// Appends up to `limit` edges of the graph behind `after`, ascending, of the type or all. Fewer than `limit` means the end.
     pub fn scan_edges(
         &self,
         edge_type: Option<u32>,
@@ -305,14 +306,15 @@ impl<R: ReadTxn> Transaction<R> {
     ) -> Result<()> {
         self.note(|| edge_type.map_or(Touch::AllEdges, Touch::EdgesOfType));
         let wanted = |edge: &EdgeRef| edge_type.is_none_or(|wanted| wanted == edge.edge_type);
-        let from = EdgeId(after.map_or(0, |after| after.0.saturating_add(1)));
+        let ids = self.graph.ids();
+        let from = EdgeId(after.map_or(ids.start, |after| after.0.saturating_add(1)));
         let own = self
             .overlay
-            .new_edges_from(from)
+            .new_edges_from(from, EdgeId(ids.end))
             .map(|(id, record)| record.as_ref(id));
         let mut own = own.filter(wanted).peekable();
         let end = out.len().saturating_add(limit);
-        for edge in self.snapshot.edges_from(from)? {
+        for edge in self.snapshot.edges_from(self.graph, from)? {
             let edge = edge?;
             while out.len() < end && own.peek().is_some_and(|own| own.edge < edge.edge) {
                 out.extend(own.next());
@@ -328,15 +330,15 @@ impl<R: ReadTxn> Transaction<R> {
         Ok(())
     }
 
-    /// How many nodes the snapshot has, with this label or at all: a figure for planning, without the transaction's own writes
+    /// How many nodes the graph has in the snapshot, with this label or at all: a figure for planning, without the transaction's own writes
     /// and outside the read set.
     pub fn node_count(&self, label: Option<u32>) -> Result<u64> {
-        self.snapshot.node_count(label)
+        self.snapshot.node_count(self.graph, label)
     }
 
-    /// How many edges the snapshot has, of this type or at all: a figure for planning, like [`Transaction::node_count`].
+    /// How many edges the graph has in the snapshot, of this type or at all: a figure for planning, like [`Transaction::node_count`].
     pub fn edge_count(&self, edge_type: Option<u32>) -> Result<u64> {
-        self.snapshot.edge_count(edge_type)
+        self.snapshot.edge_count(self.graph, edge_type)
     }
 
     /// The user of this name.

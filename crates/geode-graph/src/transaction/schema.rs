@@ -7,6 +7,7 @@ use super::overlay::{Undo, Version};
 use super::{Savepoint, Transaction};
 use crate::catalog::check_name;
 use crate::error::{GraphError, Result};
+use crate::graphs::GraphId;
 use crate::readset::Touch;
 use crate::record::NodeRecord;
 use crate::schema::{
@@ -192,11 +193,14 @@ impl<R: ReadTxn> Transaction<R> {
     /// Tests what there is, unless that is much: then building tests it. Outside the read set, as building tests it again.
     fn check_existing(&self, rule: &Rule) -> Result<()> {
         let batch = u64::from(BUILD_BATCH);
-        if !rule.is_constraint() || self.snapshot.node_count(Some(rule.label))? > batch {
+        if !rule.is_constraint() || self.snapshot.node_count(GraphId::HOME, Some(rule.label))? > batch {
             return Ok(());
         }
         let mut taken = HashMap::new();
-        for node in self.snapshot.nodes_from(Some(rule.label), NodeId(0))? {
+        for node in self
+            .snapshot
+            .nodes_from(GraphId::HOME, Some(rule.label), NodeId(0))?
+        {
             let node = node?;
             let Some(record) = self.snapshot.node(node)? else {
                 continue;
@@ -226,7 +230,7 @@ impl<R: ReadTxn> Transaction<R> {
             .iter()
             .filter_map(|step| {
                 if let Undo::Node(id, _) = step {
-                    Some(*id)
+                    Some(*id).filter(|id| Rule::concerns(*id))
                 } else {
                     None
                 }

@@ -1,6 +1,7 @@
 //! How much the write buffer takes, about: what the limit of a transaction is compared with.
 
 use super::overlay::{Named, Version};
+use crate::graphs::Object;
 use crate::record::{EdgeRecord, NodeRecord};
 use crate::users::UserRecord;
 use geode_types::Value;
@@ -31,6 +32,13 @@ pub(super) fn edge_bytes(version: &Version<EdgeRecord>) -> usize {
             .sum::<usize>()
     });
     2 * ENTRY_BYTES + content
+}
+
+/// About how much a schema, graph or graph type in the write buffer takes.
+pub(super) fn object_bytes(path: &str, object: &Named<Object>) -> usize {
+    let mut content = Vec::new();
+    object.now.iter().for_each(|object| object.encode(&mut content));
+    ENTRY_BYTES + path.len() + content.len()
 }
 
 /// The same for a user.

@@ -7,6 +7,7 @@ use crate::adjacency::Direction;
 use crate::catalog::{TokenKind, check_name};
 use crate::checkpoints::{self, MAX_CHECKPOINTS};
 use crate::error::{GraphError, Result};
+use crate::graphs::GraphId;
 use crate::ids::IdAllocator;
 use crate::readset::Touch;
 use crate::record::{EdgeRecord, Labels, NodeRecord, PropertyList};
@@ -46,13 +47,13 @@ impl<R: ReadTxn> Transaction<R> {
         Ok(id)
     }
 
-    /// A new node. Null properties are left out; of a repeated key the last value counts.
+    /// A new node in the graph that is worked on. Null properties are left out; of a repeated key the last value counts.
     pub fn create_node(&mut self, labels: &[u32], properties: PropertyList) -> Result<NodeId> {
         let properties = normalised(properties)?;
         let mut labels = Labels::from_slice(labels);
         labels.sort_unstable();
         labels.dedup();
-        let id = self.ids()?.node()?;
+        let id = self.ids()?.node(self.graph)?;
         let (properties_set, labels_added) = (properties.len() as u64, labels.len() as u64);
         self.put_node(id, None, Some(NodeRecord { labels, properties }))?;
         self.summary.nodes_created += 1;
@@ -61,7 +62,7 @@ impl<R: ReadTxn> Transaction<R> {
         Ok(id)
     }
 
-    /// A new edge between nodes that exist. Null properties are left out.
+    /// A new edge between nodes that exist, of one graph, which is the edge's too. Null properties are left out.
     pub fn create_edge(
         &mut self,
         edge_type: u32,
@@ -75,7 +76,11 @@ impl<R: ReadTxn> Transaction<R> {
                 return Err(GraphError::NodeNotFound(node));
             }
         }
-        let id = self.ids()?.edge()?;
+        let graph = GraphId::of_node(start);
+        if graph != GraphId::of_node(end) {
+            return Err(GraphError::BetweenGraphs);
+        }
+        let id = self.ids()?.edge(graph)?;
         let properties_set = properties.len() as u64;
         self.put_edge(
             id,
@@ -292,7 +297,7 @@ impl<R: ReadTxn> Transaction<R> {
         }
     }
 
-    fn check_limit(&self) -> Result<()> {
+    pub(super) fn check_limit(&self) -> Result<()> {
         if self.overlay.bytes() > self.limit_bytes {
             return Err(GraphError::WriteSetTooLarge {
                 limit: self.limit_bytes,

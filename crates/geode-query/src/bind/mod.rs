@@ -14,6 +14,7 @@ mod scope;
 mod subquery;
 mod write;
 
+use crate::catalog::{self, GraphChoice};
 use crate::error::INVALID_VALUE_TYPE;
 use crate::expr::Expr;
 use crate::names::Names;
@@ -68,10 +69,13 @@ pub(crate) fn bind(
         standalone: false,
         subqueries: Vec::new(),
         reads_system: false,
+        schema: None,
+        switches: false,
     };
     let (query, columns) = binder.composite(query)?;
     let plan = Plan {
         writes: query.writes(),
+        switches: binder.switches,
         query,
         columns: columns.unwrap_or_default(),
         subqueries: binder.subqueries,
@@ -109,6 +113,10 @@ struct Binder<'a> {
     /// Plans of the subqueries that are bound.
     subqueries: Vec<QueryPlan>,
     reads_system: bool,
+    /// What `AT` says, for the rest of the statement.
+    schema: Option<ast::SchemaRef>,
+    /// Whether any clause chooses a graph.
+    switches: bool,
 }
 
 /// The begin of a subquery.
@@ -336,6 +344,21 @@ impl Binder<'_> {
                 return self.projection(projection, false, clause.span).map(Some);
             }
             ClauseKind::Finish => {}
+            ClauseKind::Use(graph) => {
+                self.switches = true;
+                self.step(Step::Use(GraphChoice {
+                    graph: graph.clone(),
+                    at: self.schema.clone(),
+                    span: clause.span,
+                }));
+            }
+            ClauseKind::At(schema) => {
+                if !first {
+                    let message = "AT says at the beginning of a statement where names are looked up";
+                    return Err(self.error(clause.span, "InvalidClauseComposition", message));
+                }
+                self.schema = Some(schema.clone());
+            }
             ClauseKind::Table(name) => self.table(name, clause.span, first)?,
             ClauseKind::CallProcedure(call) => return self.call_procedure(call),
             ClauseKind::CallQuery {
@@ -414,21 +437,26 @@ impl Binder<'_> {
             .collect::<Vec<_>>()
             .join(".")
             .to_lowercase();
-        let of_graph = crate::schema::columns(&full);
-        let names = of_graph.map(|columns| columns.iter().map(|column| (*column).to_owned()).collect());
-        let Some(columns) = names.or_else(|| self.system.columns(&full)) else {
+        let of_graph = catalog::columns(&full)
+            .or_else(|| crate::schema::columns(&full))
+            .map(|columns| {
+                columns
+                    .iter()
+                    .map(|column| (*column).to_owned())
+                    .collect::<Vec<_>>()
+            });
+        self.reads_system |= of_graph.is_none();
+        let Some(columns) = of_graph.or_else(|| self.system.columns(&full)) else {
             let mut known = self.system.names();
-            known.extend(crate::schema::names().map(str::to_owned));
+            known.extend(crate::schema::names().chain(catalog::NAMES).map(str::to_owned));
             let error =
                 self.reference_error(span, "UnknownTable", format!("there is no system table {full}"));
             let nearest = nearest(&full, known.iter().map(String::as_str)).filter(|_| full.len() <= 64);
             return Err(match nearest {
                 Some(near) => error.hint(format!("did you mean {near}? Known tables: {}", known.join(", "))),
-                None if known.is_empty() => error.hint("this server has no system tables"),
                 None => error.hint(format!("known tables: {}", known.join(", "))),
             });
         };
-        self.reads_system = of_graph.is_none();
         self.plan.steps.clear();
         let segment = self.new_segment(columns.len());
         for (slot, column) in columns.iter().enumerate() {

@@ -1,7 +1,7 @@
 //! Physical operators → running ones.
 
 use super::apply::{Apply, Feed};
-use super::chain::{Chain, Operator};
+use super::chain::{Chain, Operator, Stage};
 use super::collect::{Distinct, Group};
 use super::degree::degree;
 use super::expand::{Expansion, between, endpoints};
@@ -13,19 +13,33 @@ use super::scan::{Scan, seek};
 use super::sort::{Page, Sort};
 use super::source::{Argument, Table, Unit};
 use super::{profile, rowwise, write};
+use crate::plan::explain::op_name;
 use crate::plan::logical::{Segment, Step};
 use crate::plan::physical::Op;
 
 /// A chain of fresh operators. `widths` are the layouts of the plan; nested chains begin none.
 pub(super) fn build<'p>(ops: &'p [Op<'p>], widths: &[usize]) -> Chain<'p> {
-    let operators = ops.iter().map(|op| (operator(op, widths), profile::place(op)));
-    Chain::new(operators.collect())
+    let mut stages = Vec::with_capacity(ops.len());
+    let mut graph = None;
+    for op in ops {
+        match op {
+            Op::Use(chosen) => graph = Some(*chosen),
+            op => stages.push(Stage {
+                graph,
+                name: op_name(op),
+                operator: operator(op, widths),
+                place: profile::place(op),
+            }),
+        }
+    }
+    Chain::new(stages)
 }
 
 fn operator<'p>(op: &'p Op<'p>, widths: &[usize]) -> Box<dyn Operator + 'p> {
     match op {
         Op::Step(step) => step_operator(step, widths),
-        Op::Argument => Box::new(Argument::default()),
+        // A choice of graph is taken out before.
+        Op::Argument | Op::Use(_) => Box::new(Argument::default()),
         Op::Top { keys, offset, limit } => Box::new(Sort::new(keys, Some((*offset, limit)))),
         Op::DrainingPage { offset, limit } => Box::new(Page::new(*offset, *limit, true)),
         Op::CheckNode { slot } => rowwise::check_node(*slot),
@@ -101,6 +115,7 @@ fn step_operator<'p>(step: &'p Step, widths: &[usize]) -> Box<dyn Operator + 'p>
         | Step::Match(_)
         | Step::Merge(_)
         | Step::Apply(_)
+        | Step::Use(_)
         | Step::Feed { .. } => rowwise::discard(),
     }
 }

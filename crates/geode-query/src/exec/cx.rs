@@ -6,12 +6,13 @@ use super::profile::Profile;
 use super::rows::Rows;
 use super::{Context, Params};
 use crate::bind::Param;
+use crate::catalog::{GraphChoice, graph_path, schema_path};
 use crate::datum::{Datum, EdgeDatum, Entries};
 use crate::error;
 use crate::names::{NameIndex, Names};
 use crate::plan::physical::LoweredQuery;
 use geode_gql::{Source, Span};
-use geode_graph::TokenKind;
+use geode_graph::{GraphId, TokenKind};
 use geode_types::{EdgeId, ErrorClass, MAX_VALUE_DEPTH, NodeId, QueryError};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -38,6 +39,10 @@ pub(crate) struct Cx<'a> {
     /// Properties that were read for the batch under way.
     pub(super) columns: Columns,
     memory: usize,
+    /// Whether plans are made without indexes.
+    pub without_indexes: bool,
+    /// What runs now, for messages.
+    pub operator: &'static str,
     buffered_rows: usize,
     /// The state of rand(), from the operating system's entropy once per execution.
     random: u64,
@@ -60,6 +65,7 @@ impl<'a> Cx<'a> {
         for Param { name, span } in wanted {
             let value = params
                 .get(name.as_ref())
+                .or_else(|| context.session.params().get(name.as_ref()))
                 .ok_or_else(|| missing_parameter(name, params).at(source.position(*span)))?;
             converted.insert(name.clone(), Datum::from_value(value.clone())?);
         }
@@ -76,6 +82,8 @@ impl<'a> Cx<'a> {
             profile: None,
             columns: Columns::default(),
             memory: 0,
+            operator: "",
+            without_indexes: false,
             buffered_rows: 0,
             random: RandomState::new().build_hasher().finish(),
             started: Instant::now(),
@@ -116,29 +124,22 @@ impl<'a> Cx<'a> {
         self.context.now_micros.saturating_add(passed)
     }
 
-    /// Stops the statement when it was cancelled or has run for too long. Called once per batch and operator.
+    /// See [`Context::check`].
     pub(crate) fn check(&self) -> Result<(), QueryError> {
-        if self.context.cancel.is_cancelled() {
-            let message = "the statement was cancelled";
-            return Err(QueryError::runtime(
-                ErrorClass::UnavailableError,
-                "Cancelled",
-                "5GC01",
-                message,
-            ));
+        self.context.check()
+    }
+
+    /// The number of a graph that the plan names.
+    pub(crate) fn graph_of(&self, choice: &GraphChoice) -> Result<GraphId, QueryError> {
+        let session = self.context.session;
+        let schema = match &choice.at {
+            Some(at) => schema_path(at, session.schema(), self.source, choice.span)?,
+            None => session.schema().to_owned(),
+        };
+        match graph_path(&choice.graph, &schema, session.graph(), self.source)? {
+            Some(path) => self.graph.graph_named(&path),
+            None => Ok(GraphId::HOME),
         }
-        if self
-            .context
-            .limits
-            .deadline
-            .is_some_and(|deadline| Instant::now() > deadline)
-        {
-            return Err(
-                error::limit("DeadlineExceeded", "the statement ran longer than it may")
-                    .hint("restrict the pattern, add LIMIT, or raise the statement timeout"),
-            );
-        }
-        Ok(())
     }
 
     /// A value that an expression has put together, unless it nests too deep to be followed or is larger than the statement may need.
@@ -161,18 +162,19 @@ impl<'a> Cx<'a> {
         let limits = &self.context.limits;
         self.buffered_rows += rows;
         self.memory += bytes;
+        self.context.meter.set(self.memory);
         if self.buffered_rows > limits.max_rows_buffered {
             let message = format!(
-                "the statement holds more than {} rows at once (max_rows_buffered)",
-                limits.max_rows_buffered
+                "the statement holds more than {} rows at once (max_rows_buffered), now in {}",
+                limits.max_rows_buffered, self.operator
             );
             return Err(error::limit("TooManyRows", message)
                 .hint("add LIMIT, or split the work into several statements"));
         }
         if self.memory > limits.max_memory_bytes {
             let message = format!(
-                "the statement needs more than {} bytes of memory (max_memory_bytes)",
-                limits.max_memory_bytes
+                "the statement needs more than {} bytes of memory (max_query_memory), now in {}",
+                limits.max_memory_bytes, self.operator
             );
             return Err(error::limit("OutOfMemory", message)
                 .hint("add LIMIT, return less, or split the work into several statements"));
@@ -189,6 +191,7 @@ impl<'a> Cx<'a> {
     pub(crate) fn release(&mut self, rows: usize, bytes: usize) {
         self.buffered_rows = self.buffered_rows.saturating_sub(rows);
         self.memory = self.memory.saturating_sub(bytes);
+        self.context.meter.set(self.memory);
     }
 
     /// The name as written in the statement.

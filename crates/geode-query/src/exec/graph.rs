@@ -1,11 +1,12 @@
 //! The seam between executor and transaction: what a running statement asks of the graph, without the store's type.
 
 use geode_graph::{
-    Adjacent, Direction, EdgeRecord, IndexCursor, IndexStatistics, KeyRange, NodeRecord, NodeView,
-    PropertyList, Rule, RuleId, TokenKind, Transaction,
+    Adjacent, Direction, EdgeRecord, GraphId, IndexCursor, IndexStatistics, KeyRange, NodeRecord, NodeView,
+    Object, ObjectKind, PropertyList, Rule, RuleId, TokenKind, Transaction,
 };
 use geode_store::ReadTxn;
 use geode_types::{EdgeId, NodeId, QueryError, Summary, Value};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 type Result<T> = std::result::Result<T, QueryError>;
@@ -20,6 +21,12 @@ pub(crate) trait Graph {
     fn hits(&self) -> u64 {
         0
     }
+
+    /// The graph that scans read, that new nodes go to, and that counts are of.
+    fn graph(&self) -> GraphId;
+    fn use_graph(&mut self, graph: GraphId);
+    fn graph_named(&self, path: &str) -> Result<GraphId>;
+    fn objects(&self, kind: ObjectKind) -> Result<BTreeMap<String, Object>>;
 
     fn node(&self, id: NodeId) -> Result<Option<NodeRecord>>;
     fn node_exists(&self, id: NodeId) -> Result<bool>;
@@ -102,6 +109,22 @@ impl<R: ReadTxn> Graph for Transaction<R> {
 
     fn has_writes(&self) -> bool {
         self.has_writes()
+    }
+
+    fn graph(&self) -> GraphId {
+        self.graph()
+    }
+
+    fn use_graph(&mut self, graph: GraphId) {
+        self.use_graph(graph);
+    }
+
+    fn graph_named(&self, path: &str) -> Result<GraphId> {
+        Ok(self.graph_named(path)?.id)
+    }
+
+    fn objects(&self, kind: ObjectKind) -> Result<BTreeMap<String, Object>> {
+        Ok(self.objects(kind)?)
     }
 
     fn node(&self, id: NodeId) -> Result<Option<NodeRecord>> {

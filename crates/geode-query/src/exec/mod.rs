@@ -39,11 +39,12 @@ pub(crate) use graph::Graph;
 pub(crate) use run::{explain, profile, run, summary};
 pub(crate) use seen::Seen;
 
+use crate::session::SessionState;
 use crate::system::{NoSystemTables, SystemTables};
-use geode_types::Value;
+use geode_types::{ErrorClass, QueryError, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// Values of a statement's `$parameters`, by name.
@@ -78,17 +79,46 @@ impl Default for Limits {
 
 /// Stops a running statement from another thread. Clones share one flag.
 #[derive(Clone, Debug, Default)]
-pub struct Cancel(Arc<AtomicBool>);
+pub struct Cancel(Arc<AtomicU8>);
+
+/// The values of a [`Cancel`].
+const CANCELLED: u8 = 1;
+const KILLED: u8 = 2;
 
 impl Cancel {
     /// Asks the statement to stop; it does so before its next batch.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.fetch_or(CANCELLED, Ordering::Relaxed);
     }
 
-    /// Whether [`Cancel::cancel`] was called.
+    /// The same, because somebody wants it to.
+    pub fn kill(&self) {
+        self.0.fetch_or(KILLED, Ordering::Relaxed);
+    }
+
+    /// Whether the statement is to stop.
     pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether that is because of [`Cancel::kill`].
+    pub fn is_killed(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & KILLED != 0
+    }
+}
+
+/// How much memory a running statement holds, read from another thread. Clones share one figure.
+#[derive(Clone, Debug, Default)]
+pub struct Meter(Arc<AtomicUsize>);
+
+impl Meter {
+    /// Bytes, estimated.
+    pub fn bytes(&self) -> usize {
         self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set(&self, bytes: usize) {
+        self.0.store(bytes, Ordering::Relaxed);
     }
 }
 
@@ -102,7 +132,14 @@ pub struct Context<'a> {
     pub limits: Limits,
     /// How to stop it.
     pub cancel: Cancel,
+    /// Where it says how much memory it holds.
+    pub meter: Meter,
+    /// The session that it belongs to.
+    pub session: &'a SessionState,
 }
+
+/// The session of who has none.
+static NO_SESSION: SessionState = SessionState::NEW;
 
 impl Default for Context<'_> {
     fn default() -> Self {
@@ -111,6 +148,43 @@ impl Default for Context<'_> {
             system: &NoSystemTables,
             limits: Limits::default(),
             cancel: Cancel::default(),
+            meter: Meter::default(),
+            session: &NO_SESSION,
         }
     }
+}
+
+impl Context<'_> {
+    /// Stops the statement when it was cancelled or has run for too long. Called once per batch and operator.
+    pub fn check(&self) -> Result<(), QueryError> {
+        if self.cancel.is_killed() {
+            return Err(killed());
+        }
+        if self.cancel.is_cancelled() {
+            let message = "the statement was cancelled";
+            return Err(QueryError::runtime(
+                ErrorClass::UnavailableError,
+                "Cancelled",
+                "5GC01",
+                message,
+            ));
+        }
+        if self
+            .limits
+            .deadline
+            .is_some_and(|deadline| Instant::now() > deadline)
+        {
+            return Err(
+                crate::error::limit("DeadlineExceeded", "the statement ran longer than it may")
+                    .hint("restrict the pattern, add LIMIT, or raise the statement timeout"),
+            );
+        }
+        Ok(())
+    }
+}
+
+/// The error of a statement that somebody has stopped.
+pub fn killed() -> QueryError {
+    let message = "the statement was stopped by KILL QUERY";
+    QueryError::runtime(ErrorClass::UnavailableError, "Killed", "5GC02", message)
 }

@@ -7,12 +7,12 @@ use super::Cx;
 use super::chain::{Input, Operator, Output};
 use super::graph::Graph;
 use geode_graph::{
-    Adjacent, Direction, EdgeRecord, IndexCursor, IndexStatistics, KeyRange, NodeRecord, NodeView,
-    PropertyList, Rule, RuleId, TokenKind,
+    Adjacent, Direction, EdgeRecord, GraphId, IndexCursor, IndexStatistics, KeyRange, NodeRecord, NodeView,
+    Object, ObjectKind, PropertyList, Rule, RuleId, TokenKind,
 };
 use geode_types::{EdgeId, NodeId, QueryError, Summary, Value};
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -99,6 +99,22 @@ type Asked<T> = Result<T, QueryError>;
 impl Graph for Counted<'_> {
     fn hits(&self) -> u64 {
         self.hits.get()
+    }
+
+    fn graph(&self) -> GraphId {
+        self.graph.graph()
+    }
+
+    fn use_graph(&mut self, graph: GraphId) {
+        self.graph.use_graph(graph);
+    }
+
+    fn graph_named(&self, path: &str) -> Asked<GraphId> {
+        self.graph.graph_named(path)
+    }
+
+    fn objects(&self, kind: ObjectKind) -> Asked<BTreeMap<String, Object>> {
+        self.graph.objects(kind)
     }
 
     fn token_id(&self, kind: TokenKind, name: &str) -> Asked<Option<u32>> {

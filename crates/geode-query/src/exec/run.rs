@@ -6,6 +6,7 @@ use super::output::to_value;
 use super::profile::{Counted, Profile};
 use super::{Context, Params};
 use crate::bind::Param;
+use crate::catalog::GraphChoice;
 use crate::exec::graph::Graph;
 use crate::names::NameIndex;
 use crate::plan::access::Index;
@@ -14,7 +15,7 @@ use crate::plan::logical::Plan;
 use crate::plan::matching::Statistics;
 use crate::plan::physical::{LoweredQuery, lower_query};
 use geode_gql::Source;
-use geode_graph::{Rule, RuleState};
+use geode_graph::{GraphId, Rule, RuleState};
 use geode_types::{ErrorClass, QueryError, Summary, Value};
 use std::ops::ControlFlow;
 
@@ -50,6 +51,9 @@ impl Statistics for Cx<'_> {
         for key in keys {
             named.push((self.resolve(*key)?, *key));
         }
+        if self.without_indexes || !self.graph.graph().is_home() {
+            return Ok(Vec::new());
+        }
         let rules = self.graph.rules()?;
         let usable = |rule: &&Rule| rule.is_index() && rule.label == label && rule.state == RuleState::Online;
         let mut indexes = Vec::new();
@@ -67,6 +71,22 @@ impl Statistics for Cx<'_> {
             });
         }
         Ok(indexes)
+    }
+
+    fn graph(&self) -> GraphId {
+        self.graph.graph()
+    }
+
+    fn enter(&mut self, choice: &GraphChoice) -> Result<GraphId, QueryError> {
+        let graph = self
+            .graph_of(choice)
+            .map_err(|error| self.placed(error, choice.span))?;
+        self.graph.use_graph(graph);
+        Ok(graph)
+    }
+
+    fn return_to(&mut self, graph: GraphId) {
+        self.graph.use_graph(graph);
     }
 }
 
@@ -114,10 +134,15 @@ fn pull(
 }
 
 fn lower_subqueries<'p>(plan: &'p Plan, cx: &mut Cx<'_>) -> Result<Vec<LoweredQuery<'p>>, QueryError> {
-    plan.subqueries
+    // Where a subquery stands decides on its graph, and indexes are about one graph: where graphs change, it does without.
+    cx.without_indexes = plan.switches;
+    let lowered = plan
+        .subqueries
         .iter()
         .map(|subquery| lower_query(subquery, false, cx))
-        .collect()
+        .collect();
+    cx.without_indexes = false;
+    lowered
 }
 
 /// The physical plan for this graph, without running it.
@@ -126,9 +151,9 @@ pub(crate) fn explain(
     wanted: &[Param],
     graph: &mut dyn Graph,
     params: &Params,
+    context: &Context<'_>,
 ) -> Result<Vec<PlanNode>, QueryError> {
-    let context = Context::default();
-    let mut cx = Cx::new(graph, &context, Source::new(""), &plan.names, wanted, params)?;
+    let mut cx = Cx::new(graph, context, Source::new(""), &plan.names, wanted, params)?;
     let query = lower_query(&plan.query, plan.writes, &mut cx)?;
     let subqueries = lower_subqueries(plan, &mut cx)?;
     Ok(plan_nodes(plan, &query, &subqueries, None))

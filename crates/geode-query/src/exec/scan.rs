@@ -8,6 +8,7 @@ use super::rowwise::RowWise;
 use crate::datum::Datum;
 use crate::expr::Expr;
 use crate::names::NameIndex;
+use geode_graph::GraphId;
 use geode_types::{NodeId, QueryError};
 
 /// The first page is a row, the next twice as large and so on: a LIMIT behind often needs no more than the first.
@@ -137,7 +138,10 @@ pub(super) fn seek(slot: usize, id: &Expr) -> impl Operator + '_ {
                 Datum::Float(number) if number >= 0.0 => Some(number as u64),
                 _ => None,
             };
-            if let Some(node) = number.map(NodeId)
+            // An id of another graph is no node of this one.
+            if let Some(node) = number
+                .map(NodeId)
+                .filter(|node| GraphId::of_node(*node) == cx.graph.graph())
                 && cx.graph.node_exists(node)?
             {
                 out.push(row)[slot] = Datum::Node(node);

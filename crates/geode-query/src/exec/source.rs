@@ -3,6 +3,7 @@
 use super::Cx;
 use super::chain::{Input, Operator, Output};
 use super::rows::{BATCH_ROWS, Rows};
+use crate::catalog;
 use crate::datum::Datum;
 use crate::schema;
 use geode_types::{ErrorClass, QueryError, Value};
@@ -59,10 +60,10 @@ impl Operator for Table<'_> {
         let source = match &mut self.rows {
             Some(rows) => rows,
             none => {
-                let rows = if schema::columns(self.name).is_some() {
-                    schema::rows(self.name, cx.graph)?
-                } else {
-                    cx.context.system.rows(self.name)
+                let rows = match catalog::rows(self.name, cx.graph)? {
+                    Some(rows) => rows,
+                    None if schema::columns(self.name).is_some() => schema::rows(self.name, cx.graph)?,
+                    None => cx.context.system.rows(self.name),
                 };
                 none.insert(rows.into_iter())
             }

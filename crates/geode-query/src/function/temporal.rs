@@ -155,7 +155,7 @@ fn components(entries: &Entries) -> impl Iterator<Item = (&str, Component<'_>)> 
 fn construct(kind: TemporalKind, cx: &mut Cx<'_>, arguments: &[Datum]) -> Evaluated {
     let now = cx.context.now_micros;
     finished(match arguments.first() {
-        None => Temporal::now(kind, now, TimeZone::UTC),
+        None => Temporal::now(kind, now, cx.context.session.time_zone()),
         Some(Datum::String(text)) => Temporal::parse(kind, text),
         Some(Datum::Temporal(value)) => value.converted(kind),
         Some(Datum::Map(entries)) => zone_of(entries).map_or_else(

@@ -120,51 +120,65 @@ fn name(names: &Names, index: NameIndex) -> &str {
     names.get(index).1
 }
 
-fn line(op: &Op<'_>, names: &Names) -> String {
+/// What an operator is called.
+pub(crate) fn op_name(op: &Op<'_>) -> &'static str {
     match op {
-        Op::Step(step) => step_name(step).to_owned(),
-        Op::Argument => "Argument".to_owned(),
-        Op::Top { .. } => "Top".to_owned(),
-        Op::DrainingPage { .. } => "DrainingPage".to_owned(),
-        Op::CheckNode { slot } => format!("CheckNode {slot}"),
-        Op::Seek { slot, .. } => format!("NodeById {slot}"),
-        Op::IndexSeek { slot, seek } => format!("IndexSeek {slot} {}", seek.rule.name),
-        Op::Scan { slot, label: None } => format!("AllNodesScan {slot}"),
+        Op::Step(step) => step_name(step),
+        Op::Argument => "Argument",
+        Op::Use(_) => "Use",
+        Op::Top { .. } => "Top",
+        Op::DrainingPage { .. } => "DrainingPage",
+        Op::CheckNode { .. } => "CheckNode",
+        Op::Seek { .. } => "NodeById",
+        Op::Scan { label: None, .. } => "AllNodesScan",
+        Op::Scan { .. } => "LabelScan",
+        Op::Expand(expand) if expand.to_bound => "ExpandInto",
+        Op::Expand(_) => "Expand",
+        Op::Repeat(repeat) if repeat.expand.to_bound => "RepeatInto",
+        Op::Repeat(_) => "Repeat",
+        Op::RepeatPath(_) => "RepeatPath",
+        Op::EachEdge { .. } => "EachEdge",
+        Op::Apply { .. } => "Apply",
+        Op::Feed { .. } => "Feed",
+        Op::Endpoints(_) => "Endpoints",
+        Op::IndexSeek { .. } => "IndexSeek",
+        Op::Intersect(_) => "Intersect",
+        Op::Degree(_) => "Degree",
+        Op::CountEdges { .. } => "CountEdges",
+        Op::Labels { .. } => "Labels",
+        Op::Filter(_) => "Filter",
+        Op::Paths(_) => "Paths",
+        Op::Optional { .. } => "Optional",
+        Op::Merge { .. } => "Merge",
+    }
+}
+
+fn line(op: &Op<'_>, names: &Names) -> String {
+    let name_of = op_name(op);
+    match op {
+        Op::Use(graph) => format!("{name_of} {}", graph.0),
+        Op::CheckNode { slot }
+        | Op::Seek { slot, .. }
+        | Op::Scan { slot, label: None }
+        | Op::Labels { slot, .. } => {
+            format!("{name_of} {slot}")
+        }
         Op::Scan {
             slot,
             label: Some(label),
-        } => format!("LabelScan {slot}:{}", name(names, *label)),
-        Op::Expand(expand) => format!(
-            "{} {}",
-            if expand.to_bound { "ExpandInto" } else { "Expand" },
-            edge(expand, names)
-        ),
-        Op::Repeat(repeat) => format!(
-            "{} {}",
-            if repeat.expand.to_bound {
-                "RepeatInto"
-            } else {
-                "Repeat"
-            },
-            edge(&repeat.expand, names)
-        ),
-        Op::RepeatPath(repeat) => format!("RepeatPath {}", edge(&repeat.expand, names)),
-        Op::EachEdge { slot, .. } => format!("EachEdge {slot}"),
+        } => format!("{name_of} {slot}:{}", name(names, *label)),
+        Op::Expand(expand) | Op::Endpoints(expand) => format!("{name_of} {}", edge(expand, names)),
+        Op::Repeat(repeat) => format!("{name_of} {}", edge(&repeat.expand, names)),
+        Op::RepeatPath(repeat) => format!("{name_of} {}", edge(&repeat.expand, names)),
+        Op::EachEdge { slot, .. } => format!("{name_of} {slot}"),
+        Op::IndexSeek { slot, seek } => format!("{name_of} {slot} {}", seek.rule.name),
         Op::Intersect(both) => format!(
-            "Intersect {} {}",
+            "{name_of} {} {}",
             arm(&both.left, both.to, names),
             arm(&both.right, both.to, names)
         ),
-        Op::Degree(expand) => format!("Degree {}", edge(expand, names)),
-        Op::CountEdges { .. } => "CountEdges".to_owned(),
-        Op::Endpoints(expand) => format!("Endpoints {}", edge(expand, names)),
-        Op::Labels { slot, .. } => format!("Labels {slot}"),
-        Op::Filter(_) => "Filter".to_owned(),
-        Op::Paths(_) => "Paths".to_owned(),
-        Op::Optional { .. } => "Optional".to_owned(),
-        Op::Merge { .. } => "Merge".to_owned(),
-        Op::Apply { .. } => "Apply".to_owned(),
-        Op::Feed { .. } => "Feed".to_owned(),
+        Op::Degree(expand) => format!("{name_of} {}", edge(expand, names)),
+        _ => name_of.to_owned(),
     }
 }
 
@@ -210,6 +224,7 @@ fn step_name(step: &Step) -> &'static str {
         Step::Unit { .. } => "Unit",
         Step::Argument => "Argument",
         Step::Table { .. } => "Table",
+        Step::Use(_) => "Use",
         Step::Match(_) => "Match",
         Step::Filter(_) => "Filter",
         Step::Extend(_) => "Extend",

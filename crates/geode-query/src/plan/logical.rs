@@ -3,6 +3,7 @@
 //! Rows have a layout per *segment*: within one, steps only fill further cells; a step that names a segment begins a new layout.
 
 use crate::aggregate::AggregateCall;
+use crate::catalog::GraphChoice;
 use crate::expr::{Expr, LabelTest};
 use crate::names::{NameIndex, Names};
 use crate::system::ParameterType;
@@ -24,6 +25,8 @@ pub(crate) struct Plan {
     pub subqueries: Vec<QueryPlan>,
     /// What the steps' name numbers stand for.
     pub names: Names,
+    /// Whether any step chooses a graph.
+    pub switches: bool,
     /// Whether any step writes.
     pub writes: bool,
 }
@@ -61,6 +64,8 @@ pub(crate) enum Step {
     Argument,
     /// The rows of a system table.
     Table { name: String, segment: Segment },
+    /// The steps behind it work on this graph.
+    Use(GraphChoice),
     /// Matches of a pattern.
     Match(Box<Match>),
     /// Rows for which the condition is true.

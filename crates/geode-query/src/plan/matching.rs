@@ -9,8 +9,10 @@ use super::access::{Index, Seek, seek};
 use super::logical::{EdgeTerm, Match, NodeTerm, Predicate};
 use super::physical::{Expand, LoweredQuery, Op, Repeat, RepeatPath, lower_query};
 use super::sargs::{Sarg, sargs};
+use crate::catalog::GraphChoice;
 use crate::expr::{Expr, LabelTest};
 use crate::names::NameIndex;
+use geode_graph::GraphId;
 use geode_types::QueryError;
 
 /// What the planner knows about the graph.
@@ -21,6 +23,12 @@ pub(crate) trait Statistics {
     fn edges(&mut self, edge_type: Option<NameIndex>) -> Result<f64, QueryError>;
     /// The indexes on nodes with the label; their keys by the given names.
     fn indexes(&mut self, label: NameIndex, keys: &[NameIndex]) -> Result<Vec<Index>, QueryError>;
+    /// The graph that figures are of.
+    fn graph(&self) -> GraphId;
+    /// Figures are of this graph from now on.
+    fn enter(&mut self, choice: &GraphChoice) -> Result<GraphId, QueryError>;
+    /// The same, with its number.
+    fn return_to(&mut self, graph: GraphId);
 }
 
 /// How much an equality on a property narrows, without statistics on values.

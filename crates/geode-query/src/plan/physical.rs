@@ -10,6 +10,7 @@ use crate::aggregate::{Aggregate, AggregateCall};
 use crate::expr::{Expr, LabelTest};
 use crate::names::NameIndex;
 use geode_gql::ast::{PathSearch, SetOperation};
+use geode_graph::GraphId;
 use geode_types::QueryError;
 
 /// One operator.
@@ -17,6 +18,8 @@ use geode_types::QueryError;
 pub(crate) enum Op<'p> {
     /// A logical step that needs no choice.
     Step(&'p Step),
+    /// No operator: those behind it work on this graph.
+    Use(GraphId),
     /// The rows handed in by the enclosing operator.
     Argument,
     /// Sorts, keeping only what the page behind it can show.
@@ -208,6 +211,7 @@ fn lower<'p>(
     statistics: &mut dyn Statistics,
 ) -> Result<Vec<Op<'p>>, QueryError> {
     let mut ops = Vec::with_capacity(plan.steps.len());
+    let graph = statistics.graph();
     let mut steps = plan.steps.iter().peekable();
     while let Some(step) = steps.next() {
         match (step, steps.peek()) {
@@ -220,6 +224,7 @@ fn lower<'p>(
                 query: lower_query(query, writes, statistics)?,
                 width: plan.widths.get(segment.0).copied().unwrap_or_default(),
             }),
+            (Step::Use(choice), _) => ops.push(Op::Use(statistics.enter(choice)?)),
             (Step::Match(pattern), next) => {
                 let counted = next.and_then(|next| counted(pattern, next));
                 lower_match(pattern, &mut ops, statistics)?;
@@ -255,6 +260,7 @@ fn lower<'p>(
             _ => ops.push(Op::Step(step)),
         }
     }
+    statistics.return_to(graph);
     Ok(ops)
 }
 

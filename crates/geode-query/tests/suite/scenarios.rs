@@ -1,4 +1,4 @@
-//! The scenario suite: every file of `tests/scenarios` holds statements with the answers they must give.
+//! The scenario suite: every file of `tests/scenarios`, and of the conformance cases of `geode-gql`, holds statements with the answers they must give.
 //!
 //! ```text
 //! === what the scenario promises
@@ -10,11 +10,12 @@
 //! --- error                         class detail gqlstatus line:column, then text that the message or hint must contain
 //! --- stats                         JSON object
 //! --- after                         a second query, with rows of its own behind it
+//! --- accepted | --- refused        statements, one a line: each must run, or fail because of what it says
 //! ```
 
 use crate::support::{Answer, Db};
 use geode_query::{Dialect, Params};
-use geode_types::{from_json, to_json};
+use geode_types::{QueryError, from_json, to_json};
 
 /// A scenario's name, dialect and sections.
 struct Scenario {
@@ -28,9 +29,13 @@ fn every_scenario_gives_the_promised_answer() {
     let mut failures = Vec::new();
     let mut count = 0;
     // Relative to the package, where Cargo runs tests: a path of compile time would be another checkout's when builds are shared.
-    let folder = "tests/scenarios";
-    for entry in std::fs::read_dir(folder).expect("the folder of scenarios") {
+    let folders = ["tests/scenarios", "../geode-gql/conformance"];
+    let entries = folders.map(|folder| std::fs::read_dir(folder).expect("a folder of scenarios"));
+    for entry in entries.into_iter().flatten() {
         let path = entry.expect("a folder entry").path();
+        if path.extension().is_none_or(|extension| extension != "gql") {
+            continue;
+        }
         let text = std::fs::read_to_string(&path).expect("a readable scenario file");
         for scenario in parse(&text) {
             count += 1;
@@ -138,10 +143,34 @@ fn check(scenario: &Scenario) -> Result<(), String> {
                     }
                 }
             },
+            "accepted" => {
+                for statement in body.lines().filter(|line| !line.is_empty()) {
+                    db.run(statement, &params)
+                        .map_err(|error| format!("not accepted: {statement}\n{error}"))?;
+                }
+            }
+            "refused" => {
+                for statement in body.lines().filter(|line| !line.is_empty()) {
+                    refused(statement, db.run(statement, &params))?;
+                }
+            }
             other => return Err(format!("unknown section {other}")),
         }
     }
     Ok(())
+}
+
+/// A refusal says what is wrong with the statement; that a limit was reached, or that Geode is broken, is none.
+fn refused(statement: &str, outcome: Result<Answer, QueryError>) -> Result<(), String> {
+    const CLASSES: [&str; 8] = ["42", "22", "25", "2D", "0B", "3B", "G1", "G2"];
+    match outcome {
+        Ok(answer) => Err(format!(
+            "not refused: {statement}\n{}",
+            table(&answer, true).join("\n")
+        )),
+        Err(error) if CLASSES.iter().any(|class| error.gqlstatus.starts_with(class)) => Ok(()),
+        Err(error) => Err(format!("refused for another reason: {statement}\n{error}")),
+    }
 }
 
 fn compare(answer: &Answer, body: &str, in_order: bool) -> Result<(), String> {

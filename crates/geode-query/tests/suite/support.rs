@@ -1,14 +1,19 @@
-//! A database for tests: in-memory store, each statement a transaction of its own, applied as a log entry would be.
+//! A database for tests: in-memory store, one session, each statement a transaction of its own unless one is open, applied as a log
+//! entry would be.
 
 use geode_graph::{Command, Commit, IdAllocator, LogPosition, Transaction, apply, position};
-use geode_query::{Context, Dialect, Params, SystemTables, execute, prepare};
+use geode_query::{
+    Context, Dialect, Kind, Params, Prepared, SessionState, SystemTables, TransactionCommand, execute,
+    prepare, savepoint, session_change,
+};
 use geode_store::{MemStore, Store, WriteTxn};
-use geode_types::{LogIndex, QueryError, Summary, Term, Value};
+use geode_types::{ErrorClass, LogIndex, QueryError, Summary, Term, Value};
+use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// What a statement answered.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Answer {
     pub(crate) columns: Vec<String>,
     pub(crate) rows: Vec<Vec<Value>>,
@@ -41,7 +46,12 @@ pub(crate) struct Db {
     store: MemStore,
     ids: Arc<IdAllocator>,
     pub(crate) dialect: Dialect,
+    session: RefCell<SessionState>,
+    open: RefCell<Option<Open>>,
+    closed: Cell<bool>,
 }
+
+type Open = Transaction<<MemStore as Store>::Read>;
 
 impl Db {
     pub(crate) fn new(dialect: Dialect) -> Self {
@@ -51,16 +61,21 @@ impl Db {
             store,
             ids: Arc::new(ids),
             dialect,
+            session: RefCell::default(),
+            open: RefCell::default(),
+            closed: Cell::new(false),
         }
     }
 
-    /// Runs one statement and commits it.
+    /// Runs one statement of the session. Outside of a transaction it is committed.
     pub(crate) fn run(&self, text: &str, params: &Params) -> Result<Answer, QueryError> {
+        let session = self.session.borrow().clone();
         self.run_in(
             text,
             params,
             &Context {
                 system: &Tables,
+                session: &session,
                 ..Context::default()
             },
         )
@@ -72,14 +87,67 @@ impl Db {
         params: &Params,
         context: &Context<'_>,
     ) -> Result<Answer, QueryError> {
+        assert!(!self.closed.get(), "the session is closed");
         let prepared = prepare(text, self.dialect, &Tables)?;
+        let mut open = self.open.borrow_mut();
+        match prepared.kind() {
+            Kind::TransactionControl(command) => {
+                return self.control(&command, &mut open).map(|()| Answer::default());
+            }
+            Kind::Session => {
+                let mut alone = self.begin_read_only();
+                let transaction = open.as_mut().unwrap_or(&mut alone);
+                let change = session_change(&prepared, transaction, params, context)?;
+                self.closed.set(!self.session.borrow_mut().apply(change));
+                return Ok(Answer::default());
+            }
+            _ => {}
+        }
+        if let Some(transaction) = open.as_mut() {
+            return Self::execute(&prepared, transaction, params, context);
+        }
         let mut transaction = self.begin();
+        let answer = Self::execute(&prepared, &mut transaction, params, context)?;
+        self.commit(transaction);
+        Ok(answer)
+    }
+
+    fn control(&self, command: &TransactionCommand, open: &mut Option<Open>) -> Result<(), QueryError> {
+        let misplaced = |detail, gqlstatus| {
+            QueryError::runtime(ErrorClass::SemanticError, detail, gqlstatus, "misplaced")
+        };
+        match (command, open.as_mut()) {
+            (TransactionCommand::Begin { read_only }, None) => {
+                *open = Some(if *read_only {
+                    self.begin_read_only()
+                } else {
+                    self.begin()
+                });
+            }
+            (TransactionCommand::Begin { .. }, Some(_)) => {
+                return Err(misplaced("TransactionActive", "25G01"));
+            }
+            (_, None) => return Err(misplaced("NoTransaction", "2D000")),
+            (TransactionCommand::Commit, Some(_)) => {
+                open.take().into_iter().for_each(|open| self.commit(open))
+            }
+            (TransactionCommand::Rollback, Some(_)) => *open = None,
+            (command, Some(open)) => savepoint(command, open)?,
+        }
+        Ok(())
+    }
+
+    fn execute(
+        prepared: &Prepared,
+        transaction: &mut Open,
+        params: &Params,
+        context: &Context<'_>,
+    ) -> Result<Answer, QueryError> {
         let mut rows = Vec::new();
-        let summary = execute(&prepared, &mut transaction, params, context, &mut |batch| {
+        let summary = execute(prepared, transaction, params, context, &mut |batch| {
             rows.extend(batch);
             ControlFlow::Continue(())
         })?;
-        self.commit(transaction);
         Ok(Answer {
             columns: prepared.columns().to_vec(),
             rows,
