@@ -229,7 +229,9 @@ fn savepoints_are_a_stack_of_names() {
     let mut rig = memory();
     let mut tx = rig.begin();
     let count = |tx: &mut Transaction<_>, add: usize| {
-        (0..add).for_each(|_| drop(tx.create_node(&[], Vec::new()).unwrap()));
+        for _ in 0..add {
+            tx.create_node(&[], Vec::new()).unwrap();
+        }
         let mut found = Vec::new();
         tx.scan_nodes(None, None, 100, &mut found).unwrap();
         found.len()
