@@ -7,6 +7,7 @@ mod answer;
 mod building;
 mod in_flight;
 mod leading;
+mod limits;
 mod output;
 mod pace;
 mod plans;
@@ -18,6 +19,7 @@ mod run;
 
 use answer::outcome;
 pub(crate) use answer::{lsn_of, told};
+pub(crate) use limits::Limits;
 pub(crate) use output::{FRAMES_WAITING, Output, OutputSender};
 pub(crate) use pace::Plan;
 pub(crate) use read_only::{finish, switched_on};
@@ -38,6 +40,7 @@ use geode_types::{Lsn, QueryError, RequestId, Term};
 use geode_wire::client::{Done, ReadMode};
 use in_flight::{InFlight, Ticket};
 use leading::Leading;
+use limits::WORKERS_PER_CORE;
 use plans::Generations;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -54,32 +57,6 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 const LOST_QUORUM: &str = "the leader lost its quorum or its place while the write was under way";
 /// How long a read waits for the position it asked for.
 const LSN_TIMEOUT: Duration = Duration::from_secs(10);
-/// Statements that run at the same time, for each core, when the configuration does not say.
-const WORKERS_PER_CORE: usize = 4;
-
-/// What statements may use, from the configuration.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// `performance.query_timeout`.
-    pub query_timeout: Duration,
-    /// `performance.transaction_timeout`: also the greatest age of a snapshot that a transaction holds.
-    pub transaction_timeout: Duration,
-    /// `performance.max_query_memory`.
-    pub query_memory_bytes: usize,
-    /// `performance.worker_threads`; 0: four per core.
-    pub workers: usize,
-}
-
-impl From<&geode_config::Performance> for Limits {
-    fn from(performance: &geode_config::Performance) -> Self {
-        Self {
-            query_timeout: performance.query_timeout.into(),
-            transaction_timeout: performance.transaction_timeout.into(),
-            query_memory_bytes: usize::try_from(performance.max_query_memory.0).unwrap_or(usize::MAX),
-            workers: performance.worker_threads as usize,
-        }
-    }
-}
 
 /// Runs statements on one member.
 pub(crate) struct Pipeline<R: Replication> {

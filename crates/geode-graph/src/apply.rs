@@ -3,18 +3,21 @@
 //! Everything here follows from the store's content and the entry alone, so every member arrives at the same bytes. An effect
 //! that does not fit what is stored stops the member: going on would make replicas differ.
 
+mod objects;
+
 use crate::adjacency::{self, Change, IN, OUT};
 use crate::catalog::{self, TokenKind};
-use crate::command::{Command, Commit, CommitSummary, Effect};
+use crate::command::{Command, Commit, Effect};
 use crate::counters::{self, Sizes, Totals};
 use crate::edges::EdgeWriter;
 use crate::error::{GraphError, Result};
-use crate::graphs::{self, GraphId, Object, ObjectKind};
+use crate::graphs::{self, GraphId};
 use crate::keys::{self, MAX_ID};
 use crate::position::{LogPosition, position, put_position};
 use crate::record::{EdgeRecord, Labels, NodeRecord, PropertyList, take_labels};
 use crate::schema::{self, IndexStatistics, Rule, RuleId, RuleState};
 use crate::session::{self, RequestState, request_state};
+use crate::summary::CommitSummary;
 use crate::{checkpoints, users};
 use geode_mutation::{Mutation, is_on};
 use geode_store::{Reader, WriteTxn};
@@ -475,40 +478,5 @@ impl<W: WriteTxn> Applier<'_, W> {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) => place.insert(Sizes::read(self.tx, graph)?),
         })
-    }
-
-    fn put_object(&mut self, path: &str, object: &Object) -> Result<()> {
-        catalog::check_name(path)?;
-        if let Object::Graph(graph) = object {
-            let next = counters::next_graph(self.tx)?;
-            if graph.id.is_home() {
-                return self.invalid(format!("graph {path} cannot have the number of the home graph"));
-            }
-            counters::set_next_graph(self.tx, next.max(u32::from(graph.id.0) + 1))?;
-            self.leave_graph(path, Some(graph.id))?;
-        }
-        self.scratch.clear();
-        object.encode(&mut self.scratch);
-        Ok(self.tx.put(&graphs::key(object.kind(), path), &self.scratch)?)
-    }
-
-    fn drop_object(&mut self, kind: ObjectKind, path: &str) -> Result<()> {
-        catalog::check_name(path)?;
-        if kind == ObjectKind::Graph {
-            self.leave_graph(path, None)?;
-        }
-        if self.tx.delete(&graphs::key(kind, path))? {
-            Ok(())
-        } else {
-            self.invalid(format!("no {} {path}", kind.name()))
-        }
-    }
-
-    /// The graph of this path is to be emptied, unless it is the one that stays.
-    fn leave_graph(&mut self, path: &str, stays: Option<GraphId>) -> Result<()> {
-        match graphs::object(self.tx, ObjectKind::Graph, path)? {
-            Some(Object::Graph(old)) if Some(old.id) != stays => graphs::mark(self.tx, old.id),
-            _ => Ok(()),
-        }
     }
 }

@@ -11,6 +11,7 @@ use crate::codec::{
 use crate::graphs::{GraphId, Object, ObjectKind};
 use crate::record::{EdgeRecord, NodeRecord, PropertyList, put_properties, take_properties};
 use crate::schema::{Rule, RuleId};
+use crate::summary::CommitSummary;
 use crate::users::UserRecord;
 use geode_types::{EdgeId, NodeId, RequestId, Term};
 use serde::de::Error as _;
@@ -75,25 +76,6 @@ pub struct Commit {
     pub effects: Vec<Effect>,
     /// What a retry of the request is told.
     pub summary: CommitSummary,
-}
-
-/// How much a transaction changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CommitSummary {
-    /// Nodes created.
-    pub nodes_created: u64,
-    /// Nodes deleted.
-    pub nodes_deleted: u64,
-    /// Edges created.
-    pub edges_created: u64,
-    /// Edges deleted.
-    pub edges_deleted: u64,
-    /// Properties set or removed, those of new nodes and edges included.
-    pub properties_set: u64,
-    /// Labels added to nodes, those of new nodes included.
-    pub labels_added: u64,
-    /// Labels removed from nodes that remain.
-    pub labels_removed: u64,
 }
 
 /// One change of the graph, decided: it carries the result, not how to compute it.
@@ -318,38 +300,6 @@ impl Commit {
             at_micros,
             effects,
             summary,
-        })
-    }
-}
-
-impl CommitSummary {
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        for number in self.numbers() {
-            put_u64(number, out);
-        }
-    }
-
-    fn numbers(&self) -> [u64; 7] {
-        [
-            self.nodes_created,
-            self.nodes_deleted,
-            self.edges_created,
-            self.edges_deleted,
-            self.properties_set,
-            self.labels_added,
-            self.labels_removed,
-        ]
-    }
-
-    pub(crate) fn take(input: &mut &[u8]) -> Decoded<Self> {
-        Ok(Self {
-            nodes_created: take_u64(input)?,
-            nodes_deleted: take_u64(input)?,
-            edges_created: take_u64(input)?,
-            edges_deleted: take_u64(input)?,
-            properties_set: take_u64(input)?,
-            labels_added: take_u64(input)?,
-            labels_removed: take_u64(input)?,
         })
     }
 }

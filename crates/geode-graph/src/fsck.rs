@@ -3,6 +3,10 @@
 //! Each structure is walked once. Edges and adjacency lists are compared by the sum of a 128-bit hash of what both sides say;
 //! only when the sums differ is each edge looked up, to name it. Memory grows with the catalog alone.
 
+mod report;
+
+pub use report::{MAX_PROBLEMS, Report};
+
 use crate::adjacency::{self, BlockKey, IN, OUT};
 use crate::block::{self, MAX_BLOCK_BYTES};
 use crate::catalog::{self, TokenKind};
@@ -20,38 +24,6 @@ use geode_store::Reader;
 use geode_types::{EdgeId, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 use xxhash_rust::xxh3::xxh3_128;
-
-/// How many problems are described; the others are counted.
-pub const MAX_PROBLEMS: usize = 100;
-
-/// What a check found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Nodes seen.
-    pub nodes: u64,
-    /// Edges seen.
-    pub edges: u64,
-    /// Adjacency blocks seen.
-    pub blocks: u64,
-    /// The first problems, in words.
-    pub problems: Vec<String>,
-    /// All problems.
-    pub problem_count: u64,
-}
-
-impl Report {
-    /// Whether nothing is wrong.
-    pub fn is_clean(&self) -> bool {
-        self.problem_count == 0
-    }
-
-    fn problem(&mut self, what: impl FnOnce() -> String) {
-        self.problem_count += 1;
-        if self.problems.len() < MAX_PROBLEMS {
-            self.problems.push(what());
-        }
-    }
-}
 
 /// Checks everything. An error means that the store could not be read; what is wrong with the content is in the report.
 pub fn fsck(read: &impl Reader) -> Result<Report> {

@@ -29,6 +29,7 @@ mod schema;
 mod session;
 mod snapshot;
 mod stream;
+mod summary;
 mod transaction;
 mod users;
 
@@ -38,7 +39,7 @@ pub use catalog::{MAX_NAME_BYTES, TokenKind};
 pub use certifier::{Certifier, Conflict, WINDOW_TOUCHES};
 pub use checkpoints::{MAX_CHECKPOINTS, checkpoints};
 pub use codec::DecodeError;
-pub use command::{Command, Commit, CommitSummary, Effect};
+pub use command::{Command, Commit, Effect};
 pub use error::{GraphError, Result};
 pub use fsck::{MAX_PROBLEMS, Report, fsck};
 pub use graphs::{
@@ -57,6 +58,7 @@ pub use schema::{
 pub use session::{MAX_SESSIONS, RequestState, SESSION_REQUESTS, request_state};
 pub use snapshot::Snapshot;
 pub use stream::{SnapshotHeader, SnapshotInfo, StreamError, check, export, import};
+pub use summary::CommitSummary;
 pub use transaction::{
     DEFAULT_WRITE_LIMIT_BYTES, Finished, IndexCursor, MAX_RULES, MAX_VALUE_BYTES, NewRule, Savepoint,
     Transaction,

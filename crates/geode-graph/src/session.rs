@@ -5,9 +5,9 @@
 //! most [`MAX_SESSIONS`] sessions; the one whose last commit is oldest is forgotten first.
 
 use crate::codec::{Decoded, put_u64, take_u64};
-use crate::command::CommitSummary;
 use crate::error::{GraphError, Result};
 use crate::keys::{self, HEAD, Key, REQUESTS, SESSION_AGES};
+use crate::summary::CommitSummary;
 use geode_mutation::{Mutation, is_on};
 use geode_store::{Reader, WriteTxn};
 use geode_types::{LogIndex, RequestId};

@@ -1,4 +1,4 @@
-// Counting cases in scenario files; the build script uses this too, so it is on its own.
+//! Counting cases in scenario files; the build script uses this too, so it is on its own.
 
 use std::collections::BTreeMap;
 

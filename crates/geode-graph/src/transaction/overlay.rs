@@ -2,6 +2,7 @@
 //! expansions need. Ordered maps throughout, because the effects are written from them.
 
 use super::size::{ENTRY_BYTES, edge_bytes, node_bytes, object_bytes, user_bytes};
+use super::touch::{touch_edge, touch_node};
 use crate::adjacency::{Adjacent, Direction};
 use crate::catalog::TokenKind;
 use crate::command::Effect;
@@ -500,51 +501,4 @@ fn list_entries(id: EdgeId, record: &EdgeRecord) -> [ListEntry; 2] {
         (start, true, edge_type, end, id),
         (end, false, edge_type, start, id),
     ]
-}
-
-fn touch_node(id: NodeId, version: &Version<NodeRecord>, indexes: &[Rule], touches: &mut Vec<Touch>) {
-    let (base, now) = (version.base.as_deref(), version.now.as_deref());
-    if base.is_none() && now.is_none() {
-        return;
-    }
-    touches.extend([Touch::Node(id), Touch::AnyNode]);
-    if base.is_none() || now.is_none() {
-        touches.extend([Touch::Existence(id), Touch::AllNodes]);
-    }
-    let labels = |record: Option<&NodeRecord>| record.map(|record| record.labels.clone()).unwrap_or_default();
-    let (before, after) = (labels(base), labels(now));
-    let lost = before.iter().filter(|label| !after.contains(label));
-    let gained = after.iter().filter(|label| !before.contains(label));
-    touches.extend(lost.chain(gained).map(|label| Touch::Label(*label)));
-    for rule in indexes
-        .iter()
-        .filter(|rule| rule.is_index() && Rule::concerns(id))
-    {
-        let values = |record: Option<&NodeRecord>| record.and_then(|record| rule.values(record));
-        let (before, after) = (values(base), values(now));
-        if before != after {
-            touches.push(Touch::AnyIndexEntry);
-            let changed = before.into_iter().chain(after);
-            touches.extend(changed.map(|values| Touch::IndexEntry(rule.id, values.into())));
-        }
-    }
-}
-
-fn touch_edge(id: EdgeId, version: &Version<EdgeRecord>, touches: &mut Vec<Touch>) {
-    let Some(record) = version.base.as_deref().or(version.now.as_deref()) else {
-        return;
-    };
-    touches.extend([Touch::Edge(id), Touch::AnyEdge]);
-    if version.base.is_some() && version.now.is_some() {
-        return;
-    }
-    touches.extend([
-        Touch::EdgesOfType(record.edge_type),
-        Touch::AllEdges,
-        Touch::AnyAdjacency,
-    ]);
-    for (node, outgoing) in [(record.start, true), (record.end, false)] {
-        touches.push(Touch::Adjacency(node, outgoing, Some(record.edge_type)));
-        touches.push(Touch::Adjacency(node, outgoing, None));
-    }
 }
