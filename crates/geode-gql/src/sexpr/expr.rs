@@ -78,16 +78,7 @@ fn compound(expr: &Expr) -> String {
             format!("({})", parts.join(" "))
         }
         ExprKind::Cast(operand, target) => format!("(cast {} {target})", print(operand)),
-        ExprKind::Is(operand, predicate, negated) => {
-            let (is, operand) = (is(*negated), print(operand));
-            match predicate.as_ref() {
-                Predicate::Typed(ty) => format!("({is}typed {operand} {ty})"),
-                Predicate::Normalized(form) => format!("({is}normalized {operand} {form:?})"),
-                Predicate::Directed => format!("({is}directed {operand})"),
-                Predicate::Source(edge) => format!("({is}source {operand} {})", print(edge)),
-                Predicate::Destination(edge) => format!("({is}destination {operand} {})", print(edge)),
-            }
-        }
+        ExprKind::Is(operand, predicate, negated) => asked(operand, predicate, *negated),
         ExprKind::Quantified {
             kind,
             variable,
@@ -150,6 +141,17 @@ pub(super) fn list(items: &[Expr]) -> String {
 
 pub(super) fn pair(key: &Name, value: &Expr) -> String {
     format!("{}: {}", key.text, print(value))
+}
+
+fn asked(operand: &Expr, predicate: &Predicate, negated: bool) -> String {
+    let (is, operand) = (is(negated), print(operand));
+    match predicate {
+        Predicate::Typed(ty) => format!("({is}typed {operand} {ty})"),
+        Predicate::Normalized(form) => format!("({is}normalized {operand} {form:?})"),
+        Predicate::Directed => format!("({is}directed {operand})"),
+        Predicate::Source(edge) => format!("({is}source {operand} {})", print(edge)),
+        Predicate::Destination(edge) => format!("({is}destination {operand} {})", print(edge)),
+    }
 }
 
 fn is(negated: bool) -> &'static str {
