@@ -53,7 +53,8 @@ def asking(connection):
             prepared[name] = connection.prepare(TEXTS[name])
         if name in ("q10", "q11"):
             with writer:
-                connection.execute(prepared[name], used(TEXTS[name], parameters))
+                # The transaction ends with its result.
+                connection.execute(prepared[name], used(TEXTS[name], parameters)).close()
             return []
         result = connection.execute(prepared[name], used(TEXTS[name], parameters))
         rows = []
