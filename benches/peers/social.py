@@ -39,8 +39,15 @@ def mixed(connect, request):
     """Statements a second of several threads, each with `connect()`'s function of a name and parameters."""
     until = time.perf_counter() + request["run"]
     counts = [0] * request["clients"]
+    failures = []
 
     def work(client):
+        try:
+            ask(client)
+        except Exception as error:  # A thread that ends early would make the rate too low.
+            failures.append(error)
+
+    def ask(client):
         query = connect()
         done = client
         while time.perf_counter() < until:
@@ -55,6 +62,8 @@ def mixed(connect, request):
         thread.start()
     for thread in threads:
         thread.join()
+    if failures:
+        raise failures[0]
     return sum(counts) / (time.perf_counter() - start)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 import warnings
 
 import kuzu
@@ -25,6 +26,8 @@ TEXTS = {
     "q12": "MATCH (c:City) OPTIONAL MATCH (c)<-[:LIVES_IN]-(p:Person) WHERE p.age > 60 "
     "RETURN c.id AS id, count(p) AS n, avg(p.age) ORDER BY n DESC, id LIMIT 10",
 }
+# Only one transaction at a time may write; the others wait here.
+writer = threading.Lock()
 # Preparing by itself is deprecated, but it is the fastest way there is.
 warnings.simplefilter("ignore", DeprecationWarning)
 
@@ -48,6 +51,11 @@ def asking(connection):
     def query(name, parameters):
         if name not in prepared:
             prepared[name] = connection.prepare(TEXTS[name])
+        if name in ("q10", "q11"):
+            with writer:
+                # The transaction ends with its result.
+                connection.execute(prepared[name], used(TEXTS[name], parameters)).close()
+            return []
         result = connection.execute(prepared[name], used(TEXTS[name], parameters))
         rows = []
         while result.has_next():
