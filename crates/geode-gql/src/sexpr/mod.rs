@@ -281,6 +281,30 @@ fn clause(clause: &Clause) -> String {
     format!("({})", body(&clause.kind))
 }
 
+fn call(optional: bool, variables: Option<&[Name]>, body: &Query) -> String {
+    let mut parts = vec![if optional { "optional-call" } else { "call" }.to_owned()];
+    parts.extend(
+        variables.map(|variables| format!("[{}]", join(variables.iter().map(|name| name.text.clone())))),
+    );
+    parts.push(query(body));
+    parts.join(" ")
+}
+
+fn merge(pattern: &PathPattern, on_create: &[SetItem], on_match: &[SetItem]) -> String {
+    let mut parts = vec!["merge".to_owned(), path(pattern)];
+    let created = on_create
+        .iter()
+        .map(|item| format!("(on-create {})", set_item(item)));
+    parts.extend(
+        created.chain(
+            on_match
+                .iter()
+                .map(|item| format!("(on-match {})", set_item(item))),
+        ),
+    );
+    parts.join(" ")
+}
+
 fn body(kind: &ClauseKind) -> String {
     match kind {
         ClauseKind::Match {
@@ -331,17 +355,8 @@ fn body(kind: &ClauseKind) -> String {
         ClauseKind::CallQuery {
             optional,
             variables,
-            query: body,
-        } => {
-            let mut parts = vec![if *optional { "optional-call" } else { "call" }.to_owned()];
-            parts.extend(
-                variables
-                    .as_ref()
-                    .map(|variables| format!("[{}]", join(variables.iter().map(|name| name.text.clone())))),
-            );
-            parts.push(query(body));
-            parts.join(" ")
-        }
+            query,
+        } => call(*optional, variables.as_deref(), query),
         ClauseKind::Foreach {
             variable,
             list: elements,
@@ -358,20 +373,7 @@ fn body(kind: &ClauseKind) -> String {
             pattern,
             on_create,
             on_match,
-        } => {
-            let mut parts = vec!["merge".to_owned(), path(pattern)];
-            parts.extend(
-                on_create
-                    .iter()
-                    .map(|item| format!("(on-create {})", set_item(item))),
-            );
-            parts.extend(
-                on_match
-                    .iter()
-                    .map(|item| format!("(on-match {})", set_item(item))),
-            );
-            parts.join(" ")
-        }
+        } => merge(pattern, on_create, on_match),
         ClauseKind::Set(items) => format!("set {}", join(items.iter().map(set_item))),
         ClauseKind::Remove(items) => format!("remove {}", join(items.iter().map(remove_item))),
         ClauseKind::Delete { detach, targets } => {

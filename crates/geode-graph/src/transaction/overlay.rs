@@ -435,12 +435,12 @@ impl Overlay {
                 (Some(_), None) => effects.push(Effect::DeleteEdge { id }),
                 (None, Some(record)) => late.push(Effect::CreateEdge {
                     id,
-                    record: unshare(record),
+                    record: Arc::unwrap_or_clone(record),
                 }),
                 (Some(_), Some(record)) => {
                     late.push(Effect::UpdateEdge {
                         id,
-                        properties: unshare(record).properties,
+                        properties: Arc::unwrap_or_clone(record).properties,
                     });
                 }
                 (None, None) => {}
@@ -453,11 +453,11 @@ impl Overlay {
                 (Some(_), None) => effects.push(Effect::DeleteNode { id }),
                 (None, Some(record)) => effects.push(Effect::CreateNode {
                     id,
-                    record: unshare(record),
+                    record: Arc::unwrap_or_clone(record),
                 }),
                 (Some(_), Some(record)) => effects.push(Effect::UpdateNode {
                     id,
-                    record: unshare(record),
+                    record: Arc::unwrap_or_clone(record),
                 }),
                 (None, None) => {}
             }
@@ -482,17 +482,13 @@ impl Overlay {
         for (id, version) in self.changed_rules {
             touches.push(Touch::Rules);
             match (version.base, version.now) {
-                (_, Some(rule)) => effects.push(Effect::PutRule(unshare(rule))),
+                (_, Some(rule)) => effects.push(Effect::PutRule(Arc::unwrap_or_clone(rule))),
                 (Some(_), None) => effects.push(Effect::DropRule { id }),
                 (None, None) => {}
             }
         }
         (effects, WriteSet::from_touches(touches))
     }
-}
-
-fn unshare<T: Clone>(record: Arc<T>) -> T {
-    Arc::unwrap_or_clone(record)
 }
 
 fn list_entries(id: EdgeId, record: &EdgeRecord) -> [ListEntry; 2] {
