@@ -165,11 +165,8 @@ impl Server {
             member.initialize(ClusterId(uuid::Uuid::new_v4())).await?;
         }
         if let Some(seed) = join.filter(|_| !member.raft.status().initialized) {
-            tasks.push(tokio::spawn(join::ask_until_in(
-                member.clone(),
-                seed,
-                tls.clone(),
-            )));
+            let joining = join::ask_until_in(member.clone(), seed, tls.clone());
+            tasks.push(tokio::spawn(joining));
         }
 
         let cluster = Arc::new(ClusterMember(member.clone()));
@@ -183,18 +180,16 @@ impl Server {
         let metrics = ClusterMetrics::register(&registry)?;
         let surroundings = Surroundings::register(&registry)?;
         let sessions = SessionMetrics::register(&registry)?;
-        tasks.push(tokio::spawn(
-            Keeper {
-                member: member.clone(),
-                pipeline: pipeline.clone(),
-                metrics,
-                surroundings,
-                sessions: sessions.clone(),
-                tls: tls.clone(),
-                password_file,
-            }
-            .run(),
-        ));
+        let keeper = Keeper {
+            member: member.clone(),
+            pipeline: pipeline.clone(),
+            metrics,
+            surroundings,
+            sessions: sessions.clone(),
+            tls: tls.clone(),
+            password_file,
+        };
+        tasks.push(tokio::spawn(keeper.run()));
         let service = Arc::new(Service {
             pipeline,
             member: cluster,
