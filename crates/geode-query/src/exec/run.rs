@@ -169,7 +169,6 @@ pub(crate) fn profile(
     context: &Context<'_>,
 ) -> Result<Vec<PlanNode>, QueryError> {
     let mut counted = Counted::new(graph);
-    let subqueries;
     let mut cx = Cx::new(
         &mut counted,
         context,
@@ -178,7 +177,7 @@ pub(crate) fn profile(
         wanted,
         params,
     )?;
-    subqueries = lower_subqueries(plan, &mut cx)?;
+    let subqueries = lower_subqueries(plan, &mut cx)?;
     cx.subqueries = &subqueries;
     cx.profile = Some(Profile::default());
     let query = lower_query(&plan.query, plan.writes, &mut cx)?;

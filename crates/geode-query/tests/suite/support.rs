@@ -129,7 +129,7 @@ impl Db {
             }
             (_, None) => return Err(misplaced("NoTransaction", "2D000")),
             (TransactionCommand::Commit, Some(_)) => {
-                open.take().into_iter().for_each(|open| self.commit(open))
+                open.take().into_iter().for_each(|open| self.commit(open));
             }
             (TransactionCommand::Rollback, Some(_)) => *open = None,
             (command, Some(open)) => savepoint(command, open)?,
