@@ -111,6 +111,13 @@ fn compound(expr: &Expr) -> String {
             print(&reduction.list),
             print(&reduction.next)
         ),
+        _ => of_patterns(expr),
+    }
+}
+
+/// The kinds with patterns, queries and choices in them, and `count(*)`.
+fn of_patterns(expr: &Expr) -> String {
+    match &expr.kind {
         ExprKind::Pattern(pattern) => format!("(pattern {})", super::path(pattern)),
         ExprKind::PatternComprehension(comprehension) => {
             let mut parts = vec!["match-each".to_owned(), super::path(&comprehension.pattern)];

@@ -254,9 +254,22 @@ fn remove_item(item: &RemoveItem) -> String {
     }
 }
 
+fn call(optional: bool, variables: Option<&[Name]>, body: &Query) -> String {
+    let mut parts = vec![if optional { "optional-call" } else { "call" }.to_owned()];
+    parts.extend(
+        variables.map(|variables| format!("[{}]", join(variables.iter().map(|name| name.text.clone())))),
+    );
+    parts.push(query(body));
+    parts.join(" ")
+}
+
+fn dotted(name: &[Name]) -> String {
+    let parts: Vec<&str> = name.iter().map(|part| part.text.as_str()).collect();
+    parts.join(".")
+}
+
 fn procedure(call: &ProcedureCall) -> String {
-    let name: Vec<&str> = call.name.iter().map(|part| part.text.as_str()).collect();
-    let mut parts = vec!["call".to_owned(), name.join(".")];
+    let mut parts = vec!["call".to_owned(), dotted(&call.name)];
     parts.extend(
         call.arguments
             .iter()
@@ -279,15 +292,6 @@ fn procedure(call: &ProcedureCall) -> String {
 
 fn clause(clause: &Clause) -> String {
     format!("({})", body(&clause.kind))
-}
-
-fn call(optional: bool, variables: Option<&[Name]>, body: &Query) -> String {
-    let mut parts = vec![if optional { "optional-call" } else { "call" }.to_owned()];
-    parts.extend(
-        variables.map(|variables| format!("[{}]", join(variables.iter().map(|name| name.text.clone())))),
-    );
-    parts.push(query(body));
-    parts.join(" ")
 }
 
 fn merge(pattern: &PathPattern, on_create: &[SetItem], on_match: &[SetItem]) -> String {
@@ -342,15 +346,7 @@ fn body(kind: &ClauseKind) -> String {
         ClauseKind::Finish => "finish".to_owned(),
         ClauseKind::Use(graph) => format!("use {}", session::graph(graph)),
         ClauseKind::At(schema) => format!("at {}", session::schema(schema)),
-        ClauseKind::Table(name) => {
-            format!(
-                "table {}",
-                name.iter()
-                    .map(|part| part.text.as_str())
-                    .collect::<Vec<_>>()
-                    .join(".")
-            )
-        }
+        ClauseKind::Table(name) => format!("table {}", dotted(name)),
         ClauseKind::CallProcedure(call) => procedure(call),
         ClauseKind::CallQuery {
             optional,
