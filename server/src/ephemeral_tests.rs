@@ -185,7 +185,7 @@ impl Replication for Late {
         let in_doubt = self.in_doubt.load(Relaxed);
         async move {
             if !in_doubt {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     }

@@ -140,9 +140,12 @@ mod tests {
     fn sources(folder: &std::path::Path) -> String {
         let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         entries
-            .map(|path| match path.is_dir() {
-                true => sources(&path),
-                false => fs::read_to_string(path).unwrap(),
+            .map(|path| {
+                if path.is_dir() {
+                    sources(&path)
+                } else {
+                    fs::read_to_string(path).unwrap()
+                }
             })
             .collect()
     }

@@ -56,12 +56,12 @@ pub(crate) async fn archive(args: WalArchiveArgs) -> Result<(), Failure> {
         }
         after = newest;
     }
-    report(&args.format, &store.url(&lineage.root()), count, bytes, last);
+    report(args.format, &store.url(&lineage.root()), count, bytes, last);
     Ok(())
 }
 
-fn report(format: &Format, place: &str, count: u64, bytes: u64, last: Option<LogIndex>) {
-    if *format == Format::Table {
+fn report(format: Format, place: &str, count: u64, bytes: u64, last: Option<LogIndex>) {
+    if format == Format::Table {
         println!("{count} segment(s) of the log, {bytes} bytes, in {place}");
         if let Some(last) = last {
             println!("last entry  {last}");

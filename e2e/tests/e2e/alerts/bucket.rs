@@ -4,6 +4,7 @@ use super::{PATIENCE, archiving, followers, geode, is_one, scrape_until};
 use anyhow::{Context, Result, ensure};
 use geode_e2e::{Cluster, Fault, S3, Scrape, Then, ensure_fire, firing, kubectl, kubectl_input, wait_for};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::time::Duration;
 
 /// A run of a schedule each minute, an audit of the archive each minute, a backup that gives up after five attempts.
@@ -126,7 +127,8 @@ fn without_s3(cluster: &Cluster) -> Result<()> {
 /// The keys of the archived segments, oldest first.
 fn segments(cluster: &Cluster, s3: &S3) -> Result<Vec<String>> {
     let keys = s3.keys(&format!("{}/wal/", cluster.namespace))?;
-    Ok(keys.into_iter().filter(|key| key.ends_with(".seg")).collect())
+    let is_segment = |key: &String| Path::new(key).extension().is_some_and(|end| end == "seg");
+    Ok(keys.into_iter().filter(is_segment).collect())
 }
 
 fn overwritten(cluster: &Cluster, s3: &S3, healthy: &Scrape) -> Result<()> {

@@ -135,6 +135,6 @@ fn absent(cluster: &Cluster, healthy: &Scrape) -> Result<()> {
     ensure!(left > 21 * DAY, "a new certificate ends in {left:?}");
     ensure_fire(
         "the operator has been away until certificates end soon, and no backup was taken meanwhile",
-        &firing(healthy, &alone, Then::StaysFor(left - 13 * DAY))?,
+        &firing(healthy, &alone, Then::StaysFor(left.saturating_sub(13 * DAY)))?,
     )
 }
