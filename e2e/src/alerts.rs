@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../alerts/rules.yaml");
+const RULES: &str = include_str!("../../alerts/rules.yaml");
 const MOMENTS: &str = include_str!("../../alerts/moments.json");
 const OPERATOR: &str = "app.kubernetes.io/name=geode-operator";
 /// Minutes of the first scrape.
@@ -128,15 +128,15 @@ pub fn ensure_fire(moment: &str, fired: &BTreeSet<String>) -> Result<()> {
 /// The alerts that fire at some time of this history.
 pub fn firing(before: &Scrape, after: &Scrape, then: Then) -> Result<BTreeSet<String>> {
     let test = history(before, after, then)?;
-    let file = std::env::temp_dir().join(format!("geode-e2e-alerts-{}.yaml", std::process::id()));
-    std::fs::write(&file, test)?;
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("rules.yaml"), RULES)?;
+    std::fs::write(folder.path().join("test.yaml"), test)?;
     let output = Command::new(environment("PROMTOOL")?)
-        .args(["test", "rules"])
-        .arg(&file)
+        .args(["test", "rules", "test.yaml"])
+        .current_dir(folder.path())
         .output()?;
     let said =
         String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
-    std::fs::remove_file(&file)?;
     if output.status.success() {
         return Ok(BTreeSet::new());
     }
@@ -157,7 +157,7 @@ fn history(before: &Scrape, after: &Scrape, then: Then) -> Result<String> {
     let minutes = after.at.duration_since(before.at)?.as_secs_f64() / 60.0;
     let start = (after.at + passed).duration_since(UNIX_EPOCH)?.as_secs() - 60 * BEFORE as u64;
     let mut test = format!(
-        "rule_files: [{RULES}]\nevaluation_interval: 1m\ntests:\n  - interval: 1m\n    start_timestamp: {start}\n    input_series:\n"
+        "rule_files: [rules.yaml]\nevaluation_interval: 1m\ntests:\n  - interval: 1m\n    start_timestamp: {start}\n    input_series:\n"
     );
     let series: BTreeSet<&String> = before.series.keys().chain(after.series.keys()).collect();
     for series in series {

@@ -205,7 +205,7 @@ fn push<T>(queue: &mut VecDeque<T>, one: T, max: usize) {
 
 fn percent(part: f64, whole: f64) -> f64 {
     if whole > 0.0 {
-        (part / whole * 1000.0).round() / 10.0
+        (part / whole * 10_000.0).round() / 100.0
     } else {
         0.0
     }

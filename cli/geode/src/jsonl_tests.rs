@@ -111,7 +111,7 @@ fn a_transaction_spans_lines_and_rolls_back() {
         answers[4]["error"]["gqlstatus"]
             .as_str()
             .unwrap()
-            .starts_with("25"),
+            .starts_with("2D"),
         "{}",
         answers[4]
     );

@@ -6,7 +6,8 @@ use crate::args::{ArchiveArgs, Format, RestoreArgs, WalArchiveArgs, WalReplayArg
 use crate::create::{connect, lineage_of};
 use geode_archive::{Location, SegmentRange, SoundSegment, bases, fetch_segment, upload_segment};
 use geode_client::InternalClient;
-use geode_types::LogIndex;
+use geode_log::segment::group_directory;
+use geode_types::{GroupId, LogIndex};
 use geode_wire::internal::{InternalReply, InternalRequest, SegmentInfo};
 use serde_json::json;
 use std::fmt::Display;
@@ -33,6 +34,7 @@ pub(crate) async fn archive(args: WalArchiveArgs) -> Result<(), Failure> {
         Some(wal_dir) => wal_dir,
         None => crate::archive::config_of(&args.server.data_dir).wal_dir(),
     };
+    let log = wal_dir.join(group_directory(GroupId(0)));
     let (mut count, mut bytes, mut last) = (0_u64, 0, None);
     loop {
         let page = segments(&server, after).await?;
@@ -44,7 +46,7 @@ pub(crate) async fn archive(args: WalArchiveArgs) -> Result<(), Failure> {
                 first: info.first,
                 last: info.last,
             };
-            let segment = SoundSegment::check(lineage, range, wal_dir.join(&info.file)).await;
+            let segment = SoundSegment::check(lineage, range, log.join(&info.file)).await;
             let segment = segment.map_err(|error| {
                 failed(format!(
                     "{error}\n  hint: --wal-dir is the directory of the server's log"

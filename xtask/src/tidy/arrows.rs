@@ -78,6 +78,7 @@ const ARROWS: &[(&str, Option<&[&str]>)] = &[
             "geode-config",
             "geode-gql",
             "geode-graph",
+            "geode-log",
             "geode-query",
             "geode-server",
             "geode-store",
