@@ -254,7 +254,7 @@ fn an_image_that_does_not_start_stops_the_upgrade_with_its_reason_and_taking_it_
     cluster.apply(&spec(&json!({})))?;
     cluster.wait_ready()?;
     let (leader, ledger, before) = begin(&cluster)?;
-    cluster.apply(&spec(&json!({"version": "0.0.0-none"})))?;
+    cluster.apply(&spec(&json!({"version": "0.1.99"})))?;
     let said = |object: &Value| {
         let conditions = object["status"]["conditions"].as_array().cloned();
         let told = conditions.unwrap_or_default().into_iter();
