@@ -2,7 +2,7 @@
 
 use crate::Failure;
 use crate::archive::{restore, url};
-use crate::args::{ArchiveArgs, Format, RestoreArgs, WalArchiveArgs, WalReplayArgs, WalRestoreArgs};
+use crate::args::{Format, RestoreArgs, WalArchiveArgs, WalReplayArgs, WalRestoreArgs};
 use crate::create::{connect, lineage_of};
 use geode_archive::{Location, SegmentRange, SoundSegment, bases, fetch_segment, upload_segment};
 use geode_client::InternalClient;
@@ -111,22 +111,13 @@ pub(crate) async fn replay(args: WalReplayArgs) -> Result<(), Failure> {
             args.data_dir.display()
         )));
     }
-    restore(RestoreArgs {
-        archive: ArchiveArgs {
-            source: Some(args.wal_archive),
-            store: args.store,
-            copy: None,
-            backup_id: None,
-        },
-        target: args.data_dir,
-        goal: args.goal,
-        wal_archive: None,
-        restore_chain: true,
-        include_incrementals: false,
-        incremental: false,
-        parallel: 4,
-        format: args.format,
-    })
+    restore(RestoreArgs::of(
+        args.wal_archive,
+        args.store,
+        args.data_dir,
+        args.goal,
+        args.format,
+    ))
     .await
 }
 

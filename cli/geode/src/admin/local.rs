@@ -1,8 +1,6 @@
 //! `geode admin backup` and `restore`: the guides' other names of `geode backup create`, `wal-archive` and `geode restore`.
 
-use crate::args::{
-    AdminRestoreArgs, ArchiveArgs, CreateArgs, LocalServerArgs, RestoreArgs, VerifyArgs, WalArchiveArgs,
-};
+use crate::args::{AdminRestoreArgs, CreateArgs, LocalServerArgs, RestoreArgs, VerifyArgs, WalArchiveArgs};
 use crate::{Failure, archive, create, wal};
 
 pub(super) async fn backup(args: CreateArgs, include_wal: bool, include_config: bool) -> Result<(), Failure> {
@@ -35,22 +33,7 @@ pub(super) async fn restore(args: AdminRestoreArgs) -> Result<(), Failure> {
         format: args.format,
         verbose: false,
     });
-    let restore = RestoreArgs {
-        archive: ArchiveArgs {
-            source: Some(args.from),
-            store: args.store,
-            copy: None,
-            backup_id: None,
-        },
-        target: args.data_dir,
-        goal: args.goal,
-        wal_archive: None,
-        restore_chain: true,
-        include_incrementals: false,
-        incremental: false,
-        parallel: 4,
-        format: args.format,
-    };
+    let restore = RestoreArgs::of(args.from, args.store, args.data_dir, args.goal, args.format);
     archive::restore(restore).await?;
     if let Some(verify) = verify {
         archive::verify(verify).await?;

@@ -162,6 +162,9 @@ pub(crate) struct CleanupArgs {
     pub(crate) format: Format,
 }
 
+/// Objects that a restore reads at the same time when nothing is said.
+const RESTORE_PARALLEL: u16 = 4;
+
 #[derive(Args, Debug)]
 pub(crate) struct RestoreArgs {
     #[command(flatten)]
@@ -184,11 +187,39 @@ pub(crate) struct RestoreArgs {
     #[arg(long, hide = true)]
     pub(crate) incremental: bool,
     /// Objects that are read at the same time.
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, value_name = "N", default_value_t = RESTORE_PARALLEL, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) parallel: u16,
     /// How the result is printed: table or json.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
+}
+
+impl RestoreArgs {
+    /// The restore that another command is: everything of an archive up to a goal into a directory, and nothing else said.
+    pub(crate) fn of(
+        source: String,
+        store: StoreArgs,
+        target: PathBuf,
+        goal: GoalArgs,
+        format: Format,
+    ) -> Self {
+        Self {
+            archive: ArchiveArgs {
+                source: Some(source),
+                store,
+                copy: None,
+                backup_id: None,
+            },
+            target,
+            goal,
+            wal_archive: None,
+            restore_chain: true,
+            include_incrementals: false,
+            incremental: false,
+            parallel: RESTORE_PARALLEL,
+            format,
+        }
+    }
 }
 
 /// How far a restore goes; everything that is archived when nothing is said.
