@@ -1,5 +1,5 @@
 //! Who may enter. A password is checked against the argon2id hash in the replicated user table; an unknown user costs as much time as
-//! a wrong password, every refusal waits, and one check runs at a time, so that guessing is slow and cannot starve the server.
+//! a wrong password, every refusal waits, and one hash is computed at a time, so that guessing is slow and cannot starve the server.
 
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
@@ -18,6 +18,9 @@ pub const MAX_PASSWORD_BYTES: usize = 1024;
 /// What an unknown user's password is checked against: a hash with the costs of [`hash_password`] that no password is known to have.
 const DECOY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGhhcyB0aGlz$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// One hash at a time in a process: what argon2id fills, 19 MiB, would be the largest piece of an idle server.
+static TURN: Semaphore = Semaphore::const_new(1);
 
 /// The role that may do everything.
 pub const ADMIN_ROLE: &str = "admin";
@@ -38,53 +41,38 @@ pub enum Refused {
     Table(String),
 }
 
-/// Checks passwords.
-pub struct Auth {
-    /// One check at a time: what argon2id fills, 19 MiB, would be the largest piece of an idle server.
-    turn: Arc<Semaphore>,
+/// The user, if the password is right. Waits before it refuses.
+pub(crate) async fn check<S: Store>(store: &S, user: &str, password: &str) -> Result<UserRecord, Refused> {
+    let found = look_up(store, user)?;
+    let hash: Arc<str> = found.as_ref().map_or(DECOY, |record| &record.hash).into();
+    let is_right = matches(hash, password).await;
+    match found {
+        Some(record) if is_right => Ok(record),
+        _ => {
+            tokio::time::sleep(REFUSAL_DELAY).await;
+            Err(Refused::Credentials)
+        }
+    }
 }
 
-impl Auth {
-    /// Ready to check.
-    pub fn new() -> Self {
-        Self {
-            turn: Arc::new(Semaphore::new(1)),
-        }
+async fn matches(hash: Arc<str>, password: &str) -> bool {
+    if password.len() > MAX_PASSWORD_BYTES {
+        return false;
     }
+    let password = password.to_owned();
+    in_turn(move || verify_password(&hash, &password))
+        .await
+        .unwrap_or(false)
+}
 
-    /// The user, if the password is right. Waits before it refuses.
-    pub async fn check<S: Store>(
-        &self,
-        store: &S,
-        user: &str,
-        password: &str,
-    ) -> Result<UserRecord, Refused> {
-        let found = look_up(store, user)?;
-        let hash: Arc<str> = found.as_ref().map_or(DECOY, |record| &record.hash).into();
-        let is_right = self.matches(hash, password).await;
-        match found {
-            Some(record) if is_right => Ok(record),
-            _ => {
-                tokio::time::sleep(REFUSAL_DELAY).await;
-                Err(Refused::Credentials)
-            }
-        }
-    }
-
-    async fn matches(&self, hash: Arc<str>, password: &str) -> bool {
-        if password.len() > MAX_PASSWORD_BYTES {
-            return false;
-        }
-        let Ok(turn) = self.turn.clone().acquire_owned().await else {
-            return false;
-        };
-        let password = password.to_owned();
-        let check = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            verify_password(&hash, &password)
-        });
-        check.await.unwrap_or(false)
-    }
+/// Runs work that computes hashes on a thread that may block, when it is its turn. `None` when it panicked.
+pub(crate) async fn in_turn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let turn = TURN.acquire().await.ok()?;
+    let work = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        work()
+    });
+    work.await.ok()
 }
 
 fn look_up<S: Store>(store: &S, user: &str) -> Result<Option<UserRecord>, Refused> {
@@ -95,12 +83,6 @@ fn look_up<S: Store>(store: &S, user: &str) -> Result<Option<UserRecord>, Refuse
         return Err(Refused::NoUsersYet);
     }
     Ok(found)
-}
-
-impl Default for Auth {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 /// The argon2id hash of a password with a new salt, in PHC form: what the user table holds.
@@ -157,12 +139,12 @@ mod tests {
 
     #[tokio::test]
     async fn the_right_password_enters_at_once_and_wrong_ones_wait_the_same() {
-        let (store, auth) = (store_with("ada", "engine"), Auth::new());
+        let store = store_with("ada", "engine");
         // A busy machine may take its time for one, not for each of them.
         let mut fastest = Duration::MAX;
         for _ in 0..5 {
             let start = Instant::now();
-            let entered = auth.check(&store, "ada", "engine").await.unwrap();
+            let entered = check(&store, "ada", "engine").await.unwrap();
             assert_eq!(entered.role, ADMIN_ROLE);
             fastest = fastest.min(start.elapsed());
         }
@@ -176,17 +158,14 @@ mod tests {
             ("ada", &long),
         ] {
             let start = Instant::now();
-            assert!(
-                auth.check(&store, user, password).await.is_err(),
-                "{user} {password}"
-            );
+            assert!(check(&store, user, password).await.is_err(), "{user} {password}");
             assert!(start.elapsed() >= REFUSAL_DELAY, "{user} {password}");
         }
     }
 
     #[tokio::test]
     async fn a_cluster_without_users_says_so_instead_of_calling_the_password_wrong() {
-        let refused = Auth::new().check(&MemStore::new(), "ada", "engine").await;
+        let refused = check(&MemStore::new(), "ada", "engine").await;
         assert!(matches!(refused, Err(Refused::NoUsersYet)), "{refused:?}");
     }
 

@@ -2,7 +2,7 @@
 //! the administrator its password, builds indexes, empties dropped graphs and ends segments in time.
 
 use crate::archive_tables;
-use crate::auth::{ADMIN_ROLE, hash_password, verify_password};
+use crate::auth::{ADMIN_ROLE, hash_password, in_turn, verify_password};
 use crate::cutter::{CutLimits, Cutter, OpenSegment};
 use crate::gate::{Cause, space};
 use crate::member::Member;
@@ -140,15 +140,15 @@ impl Keeper {
             self.password_file.clone(),
             known.as_ref().map(|user| user.hash.clone()),
         );
-        let fresh = tokio::task::spawn_blocking(move || fresh_hash(&file, known_hash.as_deref())).await;
+        let fresh = in_turn(move || fresh_hash(&file, known_hash.as_deref())).await;
         let hash = match fresh {
-            Ok(Ok(Some(hash))) => hash,
-            Ok(Ok(None)) => return true,
-            Ok(Err(error)) => {
+            Some(Ok(Some(hash))) => hash,
+            Some(Ok(None)) => return true,
+            Some(Err(error)) => {
                 tracing::error!(error, user = name, "the administrator cannot be given a password");
                 return known.is_some();
             }
-            Err(_) => return false,
+            None => return false,
         };
         let record = UserRecord {
             name: name.clone(),

@@ -3,7 +3,7 @@
 //! Everything a stranger can ask for has a limit: handshakes under way, connections, the time until the greeting, its size, sessions of a
 //! connection.
 
-use crate::auth::{Auth, Refused};
+use crate::auth::{self, Refused};
 use crate::pipeline::Replication;
 use crate::session::{Service, malformed, serve};
 use crate::tls::{TlsWatch, client_listener};
@@ -63,7 +63,6 @@ pub enum ListenError {
 pub(crate) struct Listener<R: Replication> {
     endpoint: Endpoint,
     service: Arc<Service<R>>,
-    auth: Arc<Auth>,
     connections: Arc<Counter>,
 }
 
@@ -72,7 +71,6 @@ impl<R: Replication> Clone for Listener<R> {
         Self {
             endpoint: self.endpoint.clone(),
             service: self.service.clone(),
-            auth: self.auth.clone(),
             connections: self.connections.clone(),
         }
     }
@@ -130,7 +128,6 @@ impl<R: Replication> Listener<R> {
         let listener = Self {
             endpoint,
             service,
-            auth: Arc::new(Auth::new()),
             connections: Arc::new(connections),
         };
         listener.service.metrics.connections(0, listener.connections.max);
@@ -231,7 +228,7 @@ impl<R: Replication> Listener<R> {
             }
         };
         let store = self.service.pipeline.replication().store();
-        match self.auth.check(&**store, &hello.user, &hello.password).await {
+        match auth::check(&**store, &hello.user, &hello.password).await {
             Ok(user) => {
                 let welcome = encode(&ClientReply::Welcome(self.service.member.view()));
                 write_frame(&mut send, &welcome).await.ok()?;

@@ -22,6 +22,7 @@ pub(super) fn check() -> Result<Vec<String>> {
     let mut command = Command::new("git");
     command
         .args(["ls-files", "--cached", "--others", "--exclude-standard", "*.rs"])
+        .arg(":!third_party")
         .current_dir(paths::repository());
     let mut broken = Vec::new();
     for file in output(&mut command)?.lines() {
