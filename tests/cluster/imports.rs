@@ -38,7 +38,10 @@ fn an_import_that_is_killed_together_with_the_leader_goes_on_and_every_row_is_th
     for id in 0..PEOPLE {
         let _ = writeln!(people, "{id},\"P, {id}\",1990-03-{:02}", id % 28 + 1);
         let to = (id + 1) % PEOPLE;
-        let _ = writeln!(knows, "{{\"from\": {id}, \"to\": {to}, \"since\": {{\"$date\": \"2020-01-01\"}}}}");
+        let _ = writeln!(
+            knows,
+            "{{\"from\": {id}, \"to\": {to}, \"since\": {{\"$date\": \"2020-01-01\"}}}}"
+        );
     }
     let nodes = format!("Person:Member={}", members.write("people.csv", &people));
     let edges = format!("Person:KNOWS:Person={}", members.write("knows.jsonl", &knows));
@@ -60,7 +63,10 @@ fn an_import_that_is_killed_together_with_the_leader_goes_on_and_every_row_is_th
     members.kill(leader);
     let _ = first.kill();
     let _ = first.wait();
-    let (nodes, edges) = (count(&members, (leader + 1) % 3, "(n:Member)"), count(&members, (leader + 1) % 3, "()-[:KNOWS]->()"));
+    let (nodes, edges) = (
+        count(&members, (leader + 1) % 3, "(n:Member)"),
+        count(&members, (leader + 1) % 3, "()-[:KNOWS]->()"),
+    );
     assert!(
         nodes.is_some_and(|nodes| nodes % 200 == 0),
         "a batch is there wholly or not at all: {nodes:?}"
@@ -69,7 +75,11 @@ fn an_import_that_is_killed_together_with_the_leader_goes_on_and_every_row_is_th
     // One of three is still away.
     let report = run(&mut import(&members, &arguments)).expect("the rest is imported");
     let before = report["rows_of_an_earlier_run"].as_u64();
-    assert_eq!(before, nodes.zip(edges).map(|(nodes, edges)| nodes + edges), "{report}");
+    assert_eq!(
+        before,
+        nodes.zip(edges).map(|(nodes, edges)| nodes + edges),
+        "{report}"
+    );
     members.start(leader);
     members.wait_ready(leader);
     let via = (leader + 1) % 3;
@@ -86,18 +96,36 @@ fn an_import_that_is_killed_together_with_the_leader_goes_on_and_every_row_is_th
 #[test]
 fn rows_that_cannot_be_imported_are_told_with_file_and_line() {
     let members = Members::cluster(GEODE, 3);
-    let good = format!("Person={}", members.write("good.csv", "id:int,name\n1,Ada\n2,Grace\n"));
+    let good = format!(
+        "Person={}",
+        members.write("good.csv", "id:int,name\n1,Ada\n2,Grace\n")
+    );
     let none = members.write("none.csv", "from:int,to:int\n1,2\n1,3\n4,2\n");
     let edges = format!("Person:KNOWS:Person={none}");
-    let said = run(&mut import(&members, &["--nodes", &good, "--edges", &edges])).expect_err("ends are missing");
+    let said =
+        run(&mut import(&members, &["--nodes", &good, "--edges", &edges])).expect_err("ends are missing");
     assert!(said.contains("2 edge(s) were not imported"), "{said}");
-    assert!(said.contains(&format!("{none}, line 3: the node `to` is not in the graph")), "{said}");
-    assert!(said.contains(&format!("{none}, line 4: the node `from` is not in the graph")), "{said}");
+    assert!(
+        said.contains(&format!("{none}, line 3: the node `to` is not in the graph")),
+        "{said}"
+    );
+    assert!(
+        said.contains(&format!("{none}, line 4: the node `from` is not in the graph")),
+        "{said}"
+    );
     let edges = members.query(0, "MATCH (a)-[:KNOWS]->(b) RETURN a.id, b.id");
     assert_eq!(edges["rows"], json!([[1, 2]]));
     for (name, text, says) in [
-        ("wrong.csv", "id:int\n10\nten\n", "line 3: column id: \"ten\" is not an integer"),
-        ("keyless.csv", "id:int,name\n,Nobody\n", "line 2: the row has no id"),
+        (
+            "wrong.csv",
+            "id:int\n10\nten\n",
+            "line 3: column id: \"ten\" is not an integer",
+        ),
+        (
+            "keyless.csv",
+            "id:int,name\n,Nobody\n",
+            "line 2: the row has no id",
+        ),
         ("again.csv", "id:int\n11\n1\n", "Constraint"),
         ("lines.txt", "", "has to end with .csv"),
     ] {

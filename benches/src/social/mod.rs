@@ -7,9 +7,9 @@ mod data;
 mod geode;
 mod query;
 
-use crate::figures::Median;
+use crate::figures::{Latency, Median};
 use crate::goals::{Better, Goals};
-use crate::graph::Peer;
+use crate::peer::{Peer, seconds};
 use anyhow::{Context, Result, ensure};
 use data::{Choice, Data};
 use geode::{Geode, Loaded};
@@ -28,14 +28,7 @@ const REPEATS: usize = 3;
 const CLIENTS: usize = 8;
 const MIXED_SECONDS: f64 = 5.0;
 
-/// Milliseconds of one round.
-#[derive(Clone, Copy)]
-struct Latency {
-    p50: f64,
-    p99: f64,
-}
-
-/// By query, engine (Geode first) and round; without rounds when the engine cannot be asked.
+/// Milliseconds by query, engine (Geode first) and round; without rounds when the engine cannot be asked.
 type Latencies = Vec<Vec<Vec<Latency>>>;
 
 /// Prints the tables.
@@ -57,9 +50,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     for script in PEERS {
         let mut peer = Peer::start(script, folder.path())?;
         let answer = peer.ask(&json!({"op": "load", "folder": folder.path()}))?;
-        let seconds = answer["seconds"].as_f64().context("seconds")?;
-        eprintln!("{} has loaded in {seconds:.1} s", peer.name);
-        loads.push(seconds);
+        let took = seconds(&answer)?;
+        eprintln!("{} has loaded in {took:.1} s", peer.name);
+        loads.push(took);
         peers.push(peer);
     }
     let knows = compare(&data, &geode, &mut peers)?;
@@ -88,10 +81,7 @@ fn ask_peer(peer: &mut Peer, query: &Query, choice: &Choice) -> Result<Option<(V
             .map(|cell| Ok(from_json(cell)?))
             .collect::<Result<Vec<Value>>>()
     });
-    Ok(Some((
-        rows.collect::<Result<_>>()?,
-        answer["seconds"].as_f64().context("seconds")?,
-    )))
+    Ok(Some((rows.collect::<Result<_>>()?, seconds(&answer)?)))
 }
 
 /// Asks everybody everything that reads; whom what can be asked, by query and peer.
@@ -160,7 +150,7 @@ fn ask(data: &Data, geode: &Geode, peers: &mut [Peer], knows: &[Vec<bool>]) -> R
                     }
                     // The first round warms caches and compilers.
                     if round > 0 && !samples.is_empty() {
-                        latencies[at][engine].push(latency(samples));
+                        latencies[at][engine].push(Latency::of(samples));
                     }
                 }
             }
@@ -185,18 +175,13 @@ fn mixed(data: &Data, geode: &Geode, peers: &mut [Peer]) -> Result<Vec<Option<f6
         let mix: Vec<_> = MIXED.iter().map(|at| QUERIES[*at].name).collect();
         let request =
             json!({"op": "mixed", "clients": CLIENTS, "run": MIXED_SECONDS, "mix": mix, "choices": choices});
-        rates.push(peer.ask(&request)?["rate"].as_f64());
+        let answer = peer.ask(&request)?;
+        if let Some(reason) = answer["error"].as_str() {
+            eprintln!("{} has no mixed run: {reason}", peer.name);
+        }
+        rates.push(answer["rate"].as_f64());
     }
     Ok(rates)
-}
-
-fn latency(mut samples: Vec<f64>) -> Latency {
-    samples.sort_by(f64::total_cmp);
-    let at = |part: f64| samples[((samples.len() - 1) as f64 * part).round() as usize];
-    Latency {
-        p50: at(0.50),
-        p99: at(0.99),
-    }
 }
 
 fn report(
