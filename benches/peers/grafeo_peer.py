@@ -5,7 +5,8 @@ import os
 import sys
 
 import grafeo
-from peer import batches, edges, folder_bytes, serve
+from lines import batches
+from peer import edges, folder_bytes, serve
 
 PATH = os.path.join(sys.argv[1], "grafeo.db")
 database = grafeo.GrafeoDB(PATH)

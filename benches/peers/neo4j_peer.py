@@ -1,16 +1,12 @@
-"""Neo4j behind Bolt on loopback, without TLS: the driver in this process, the server in one of its own."""
+"""The small graph in Neo4j."""
 
-import os
-import socket
-import subprocess
 import sys
+from functools import partial
 
-from neo4j import GraphDatabase
-from peer import batches, edges, serve
+from lines import batches
+from neo4j_server import running
+from peer import edges, serve
 
-FOLDER, JARS = sys.argv[1], sys.argv[2]
-PATH = os.path.join(FOLDER, "neo4j")
-HERE = os.path.dirname(os.path.abspath(__file__))
 # Each hop is a MATCH of its own: within one, Neo4j wants the edges of a walk to be different ones.
 TEXTS = {
     "nothing": "RETURN 1 + 0 * $start AS n",
@@ -20,28 +16,11 @@ TEXTS = {
     "in 2": "MATCH (a:Person {id: $start})<-[:KNOWS]-(b) MATCH (b)<-[:KNOWS]-(c) RETURN count(*) AS n",
 }
 
-with socket.socket() as free:
-    free.bind(("127.0.0.1", 0))
-    port = free.getsockname()[1]
-server = subprocess.Popen(
-    ["java", "-Xmx2g", "-cp", os.path.join(JARS, "*"), os.path.join(HERE, "Neo4jServer.java"), PATH, str(port)],
-    stdin=subprocess.PIPE,
-    stdout=subprocess.PIPE,
-    stderr=subprocess.DEVNULL,
-    text=True,
-)
-version = server.stdout.readline().strip()
-if not version:
-    sys.exit("the Neo4j server did not start")
-driver = GraphDatabase.driver(f"bolt://127.0.0.1:{port}")
-session = driver.session()
 
+def load(session, nodes, path):
+    def run(text, **parameters):
+        session.run(text, parameters).consume()
 
-def run(text, **parameters):
-    return session.run(text, parameters).consume()
-
-
-def load(nodes, path):
     run("CREATE CONSTRAINT FOR (p:Person) REQUIRE p.id IS UNIQUE")
     for batch in batches(range(nodes)):
         run("UNWIND $ids AS id CREATE (:Person {id: id})", ids=batch)
@@ -54,13 +33,9 @@ def load(nodes, path):
     return None
 
 
-def query(name, start):
+def query(session, name, start):
     return session.run(TEXTS[name], {"start": start}).single()[0]
 
 
-try:
-    serve("Neo4j", version, load, query)
-finally:
-    driver.close()
-    server.stdin.close()
-    server.wait()
+with running(sys.argv[1], sys.argv[2]) as (driver, version), driver.session() as session:
+    serve("Neo4j", version, partial(load, session), partial(query, session))

@@ -1,14 +1,12 @@
-"""What the peers of the social benchmark share: their files, and JSON lines on stdin and stdout. Seconds are measured in here, so that the pipe
-does not count."""
+"""What the peers of the social benchmark share."""
 
 import csv
-import json
 import os
-import sys
 import threading
 import time
 
-BATCH = 10_000
+from lines import Cannot
+from lines import serve as answer
 
 
 def rows(folder, name):
@@ -16,18 +14,6 @@ def rows(folder, name):
     with open(os.path.join(folder, f"{name}.csv"), newline="", encoding="ascii") as file:
         for row in csv.reader(file):
             yield [int(cell) if cell.lstrip("-").isdigit() else cell for cell in row]
-
-
-def batches(items):
-    """Lists of BATCH items."""
-    batch = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def used(text, parameters):
@@ -68,29 +54,24 @@ def mixed(connect, request):
 
 
 def serve(name, version, load, query, connect):
-    """Answers until stdin ends. `load(folder)` fills the engine; `query(name, parameters)` returns rows; `connect()` returns a query function
-    for a thread of its own, or is None when the engine has none."""
+    """`load(folder)` fills the engine; `query(name, parameters)` returns rows; `connect()` returns a query function for a thread of its own."""
 
-    # Engines print what they like; the protocol has the real stdout for itself.
-    out = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
-
-    def say(answer):
-        out.write(json.dumps(answer) + "\n")
-
-    say({"name": name, "version": version})
-    for line in sys.stdin:
-        request = json.loads(line)
-        start = time.perf_counter()
+    def able(function, *arguments):
         try:
-            if request["op"] == "load":
-                load(request["folder"])
-                answer = {}
-            elif request["op"] == "mixed":
-                answer = {"rate": mixed(connect, request) if connect else None}
-            else:
-                answer = {"rows": query(request["query"], request["parameters"])}
-        except Exception as error:  # What an engine cannot do is an answer, too.
-            answer = {"error": f"{type(error).__name__}: {error}"[:300]}
-        answer["seconds"] = time.perf_counter() - start
-        say(answer)
+            return function(*arguments)
+        except Exception as error:
+            raise Cannot(f"{type(error).__name__}: {error}") from error
+
+    def filled(request):
+        load(request["folder"])
+        return {}
+
+    answer(
+        name,
+        version,
+        {
+            "load": filled,
+            "mixed": lambda request: {"rate": able(mixed, connect, request)},
+            "query": lambda request: {"rows": able(query, request["query"], request["parameters"])},
+        },
+    )

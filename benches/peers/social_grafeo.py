@@ -5,7 +5,8 @@ import os
 import sys
 
 import grafeo
-from social import batches, rows, serve, used
+from lines import batches
+from social import rows, serve, used
 
 PATH = os.path.join(sys.argv[1], "grafeo.db")
 database = grafeo.GrafeoDB(PATH)

@@ -1,16 +1,12 @@
-"""Neo4j behind Bolt on loopback, without TLS: the driver in this process, the server in one of its own."""
+"""The social network in Neo4j."""
 
-import os
-import socket
-import subprocess
 import sys
+from functools import partial
 
-from neo4j import GraphDatabase
-from social import batches, rows, serve, used
+from lines import batches
+from neo4j_server import running
+from social import rows, serve, used
 
-FOLDER, JARS = sys.argv[1], sys.argv[2]
-PATH = os.path.join(FOLDER, "neo4j")
-HERE = os.path.dirname(os.path.abspath(__file__))
 TEXTS = {
     "q1": "MATCH (p:Person {id: $a}) RETURN p.name, p.age",
     "q2": "MATCH (p:Person {id: $a})-[:KNOWS]->(f) RETURN count(*)",
@@ -27,24 +23,8 @@ TEXTS = {
     "RETURN c.id AS id, count(p) AS n, avg(p.age) ORDER BY n DESC, id LIMIT 10",
 }
 
-with socket.socket() as free:
-    free.bind(("127.0.0.1", 0))
-    port = free.getsockname()[1]
-server = subprocess.Popen(
-    ["java", "-Xmx2g", "-cp", os.path.join(JARS, "*"), os.path.join(HERE, "Neo4jServer.java"), PATH, str(port)],
-    stdin=subprocess.PIPE,
-    stdout=subprocess.PIPE,
-    stderr=subprocess.DEVNULL,
-    text=True,
-)
-version = server.stdout.readline().strip()
-if not version:
-    sys.exit("the Neo4j server did not start")
-driver = GraphDatabase.driver(f"bolt://127.0.0.1:{port}")
-session = driver.session()
 
-
-def load(folder):
+def load(session, folder):
     for label in ["Person", "City", "Post"]:
         session.run(f"CREATE CONSTRAINT FOR (n:{label}) REQUIRE n.id IS UNIQUE").consume()
     nodes = {
@@ -68,9 +48,5 @@ def asking(session):
     return query
 
 
-try:
-    serve("Neo4j", version, load, asking(session), lambda: asking(driver.session()))
-finally:
-    driver.close()
-    server.stdin.close()
-    server.wait()
+with running(sys.argv[1], sys.argv[2]) as (driver, version), driver.session() as session:
+    serve("Neo4j", version, partial(load, session), asking(session), lambda: asking(driver.session()))

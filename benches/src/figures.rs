@@ -40,6 +40,25 @@ pub(crate) fn measure(load: &mut Command, operation: &str, cpu: impl Fn() -> Res
     })
 }
 
+/// What half, and what 99 of 100, of the answers of a round took, in the samples' unit.
+#[derive(Clone, Copy)]
+pub(crate) struct Latency {
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+}
+
+impl Latency {
+    /// Of at least one sample.
+    pub(crate) fn of(mut samples: Vec<f64>) -> Self {
+        samples.sort_by(f64::total_cmp);
+        let at = |part: f64| samples[((samples.len() - 1) as f64 * part).round() as usize];
+        Self {
+            p50: at(0.50),
+            p99: at(0.99),
+        }
+    }
+}
+
 /// The middle of several samples, and how far they spread: half of the distance between the lowest and the highest, in hundredths of the middle.
 #[derive(Clone, Copy)]
 pub(crate) struct Median {

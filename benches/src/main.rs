@@ -3,6 +3,7 @@
 
 mod archive;
 mod backup;
+mod database;
 mod etcd;
 mod failover;
 mod figures;
@@ -10,6 +11,8 @@ mod goals;
 mod graph;
 mod instructions;
 mod memory;
+mod pages;
+mod peer;
 mod process;
 mod s3;
 mod sidecar;

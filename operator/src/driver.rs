@@ -6,6 +6,7 @@ use crate::lease::{Lease, LeaseLost};
 use crate::observe::is_cordoned;
 use crate::reconcile::{Outcome, Round, reconcile};
 use crate::restore_tests::keep_restore_tests;
+use crate::rounds::RoundError;
 use crate::schedules::keep_schedules;
 use futures::stream::{BoxStream, select_all};
 use futures::{Stream, StreamExt};
@@ -336,13 +337,19 @@ async fn work(context: Arc<Context>, key: Key, wake: Arc<Notify>, mut shutdown: 
     wake.notified().await;
     while !*shutdown.borrow() {
         let outcome = one_round(&context, &key).await;
-        let schedules = one_round_of_schedules(&context, &key).await;
-        let tests = one_round_of_restore_tests(&context, &key).await;
-        let schedules = [schedules, tests].into_iter().flatten().min();
-        let at_most = |longest: Duration| schedules.map_or(longest, |due| due.min(longest));
+        let schedules = look_after(&context, &key, "schedules", |now| {
+            keep_schedules(&context, &key, now)
+        })
+        .await;
+        let tests = look_after(&context, &key, "restore tests", |now| {
+            keep_restore_tests(&context, &key, now)
+        })
+        .await;
+        let due = [schedules, tests].into_iter().flatten().min();
+        let at_most = |longest: Duration| due.map_or(longest, |due| due.min(longest));
         let pause = async {
             match outcome {
-                Some(Outcome::Gone) => match schedules {
+                Some(Outcome::Gone) => match due {
                     None => return false,
                     Some(due) => woken(&wake, due).await,
                 },
@@ -389,27 +396,22 @@ async fn one_round(context: &Context, key: &Key) -> Option<Outcome> {
     }
 }
 
-/// How long until one of the cluster's schedules has to be looked at; `None` if none has to.
-async fn one_round_of_schedules(context: &Context, key: &Key) -> Option<Duration> {
+/// Lets what belongs to the cluster be looked after; how long until something of it has to be looked at again, `None` if nothing has.
+async fn look_after<F>(
+    context: &Context,
+    key: &Key,
+    what: &str,
+    keep: impl FnOnce(Timestamp) -> F,
+) -> Option<Duration>
+where
+    F: Future<Output = Result<Option<Timestamp>, RoundError>>,
+{
     let _turn = context.rounds.acquire().await.ok()?;
-    match keep_schedules(context, key, Timestamp::now()).await {
+    match keep(Timestamp::now()).await {
         Ok(wake) => wake.map(until),
         Err(error) => {
             context.metrics.rounds.with_label_values(&["failed"]).inc();
-            tracing::warn!(cluster = %key, %error, "a round of schedules failed; it is repeated");
-            Some(SCHEDULES_AGAIN)
-        }
-    }
-}
-
-/// How long until one of the cluster's restore tests has to be looked at; `None` if none has.
-async fn one_round_of_restore_tests(context: &Context, key: &Key) -> Option<Duration> {
-    let _turn = context.rounds.acquire().await.ok()?;
-    match keep_restore_tests(context, key, Timestamp::now()).await {
-        Ok(wake) => wake.map(until),
-        Err(error) => {
-            context.metrics.rounds.with_label_values(&["failed"]).inc();
-            tracing::warn!(cluster = %key, %error, "a round of restore tests failed; it is repeated");
+            tracing::warn!(cluster = %key, %error, "a round of {what} failed; it is repeated");
             Some(SCHEDULES_AGAIN)
         }
     }

@@ -14,6 +14,7 @@ mod metrics;
 pub mod observe;
 pub mod reconcile;
 pub mod restore_tests;
+pub mod rounds;
 pub mod schedules;
 pub mod settings;
 mod status;

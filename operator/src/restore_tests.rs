@@ -3,6 +3,7 @@
 
 use crate::context::{Context, Key};
 use crate::kinds::FIELD_MANAGER;
+use crate::rounds::{self, RoundError, reading};
 use crate::status;
 use geode_api::{
     GeodeBackup, GeodeCluster, GeodeRestoreTest, GeodeRestoreTestStatus, LABEL_RESTORE_TEST,
@@ -44,41 +45,8 @@ const OPTIONAL_OF_RESULT: [&str; 12] = [
     "message",
 ];
 
-/// A round could not be completed.
-#[derive(Debug, thiserror::Error)]
-pub enum RestoreTestError {
-    /// Kubernetes could not be read.
-    #[error("failed to read {what}: {source}")]
-    Read {
-        /// What.
-        what: &'static str,
-        /// Why.
-        #[source]
-        source: kube::Error,
-    },
-    /// A step could not be done.
-    #[error("failed to {what} of the restore test {test}: {source}")]
-    Step {
-        /// Verb and object.
-        what: &'static str,
-        /// Whose.
-        test: String,
-        /// Why.
-        #[source]
-        source: kube::Error,
-    },
-    /// The name of a pod was taken.
-    #[error("the pod {0} belongs to somebody else; delete it, or rename the GeodeRestoreTest")]
-    Taken(String),
-}
-
-fn reading(what: &'static str) -> impl FnOnce(kube::Error) -> RestoreTestError {
-    move |source| RestoreTestError::Read { what, source }
-}
-
-fn failed_to(what: &'static str, test: &str) -> impl FnOnce(kube::Error) -> RestoreTestError {
-    let test = test.to_owned();
-    move |source| RestoreTestError::Step { what, test, source }
+fn failed_to(what: &'static str, test: &str) -> impl FnOnce(kube::Error) -> RoundError {
+    rounds::failed_to(what, format!("the restore test {test}"))
 }
 
 fn api(context: &Context, key: &Key) -> Api<GeodeRestoreTest> {
@@ -94,7 +62,7 @@ pub async fn keep_restore_tests(
     context: &Context,
     key: &Key,
     now: Timestamp,
-) -> Result<Option<Timestamp>, RestoreTestError> {
+) -> Result<Option<Timestamp>, RoundError> {
     let list = api(context, key)
         .list(&ListParams::default())
         .await
@@ -134,7 +102,7 @@ struct Seen {
     pods: Vec<Pod>,
 }
 
-async fn read_target(context: &Context, key: &Key) -> Result<TestTarget, RestoreTestError> {
+async fn read_target(context: &Context, key: &Key) -> Result<TestTarget, RoundError> {
     let api: Api<GeodeCluster> = Api::namespaced(context.client.clone(), &key.namespace);
     let cluster = api
         .get_opt(&key.name)
@@ -180,7 +148,7 @@ fn target(context: &Context, key: &Key, cluster: &GeodeCluster) -> TestTarget {
     }))
 }
 
-async fn read_hashes(context: &Context, key: &Key) -> Result<Vec<RecordedHash>, RestoreTestError> {
+async fn read_hashes(context: &Context, key: &Key) -> Result<Vec<RecordedHash>, RoundError> {
     let api: Api<GeodeBackup> = Api::namespaced(context.client.clone(), &key.namespace);
     let list = api
         .list(&ListParams::default())
@@ -200,7 +168,7 @@ async fn read_hashes(context: &Context, key: &Key) -> Result<Vec<RecordedHash>, 
     Ok(ours.filter_map(recorded).collect())
 }
 
-async fn read_pods(context: &Context, key: &Key) -> Result<Vec<Pod>, RestoreTestError> {
+async fn read_pods(context: &Context, key: &Key) -> Result<Vec<Pod>, RoundError> {
     let selected = ListParams::default().labels(&format!("{LABEL_RESTORE_TEST_OF}={}", key.name));
     let list = pods(context, key)
         .list(&selected)
@@ -290,7 +258,7 @@ async fn keep_one(
     test: &mut GeodeRestoreTest,
     seen: &Seen,
     now: Timestamp,
-) -> Result<Option<Timestamp>, RestoreTestError> {
+) -> Result<Option<Timestamp>, RoundError> {
     let (view, own) = (view(test), own_pods(test, &seen.pods).collect::<Vec<_>>());
     let views: Vec<TestPod> = own.iter().map(|pod| pod_view(pod)).collect();
     let step = keep_restore_test(&view, &seen.target, &views, &seen.hashes, now);
@@ -333,7 +301,7 @@ async fn create(
     view: &RestoreTestView,
     run: &RestoreTestRun,
     cluster: &TestedCluster,
-) -> Result<(), RestoreTestError> {
+) -> Result<(), RoundError> {
     tracing::info!(cluster = %key, test = view.name, pod = run.pod, "making the pod of a restore test");
     let pod: Pod = serde_json::from_value(test_pod(view, run, cluster)).expect("invariant: it is a pod");
     let params = PostParams {
@@ -348,8 +316,12 @@ async fn create(
             let found = api.get_metadata_opt(&run.pod).await.map_err(failed)?;
             let ours =
                 found.is_some_and(|found| found.owner_references().iter().any(|owner| owner.uid == view.uid));
-            ours.then_some(())
-                .ok_or_else(|| RestoreTestError::Taken(run.pod.clone()))
+            ours.then_some(()).ok_or_else(|| {
+                RoundError::Taken(format!(
+                    "the pod {} belongs to somebody else; delete it, or rename the GeodeRestoreTest",
+                    run.pod
+                ))
+            })
         }
         Err(error) => Err(failed(error)),
     }
@@ -361,7 +333,7 @@ async fn delete(
     test: &str,
     name: &str,
     uid: Option<String>,
-) -> Result<(), RestoreTestError> {
+) -> Result<(), RoundError> {
     tracing::info!(cluster = %key, test, pod = name, "deleting the pod of a restore test");
     let params = DeleteParams {
         preconditions: Some(Preconditions {
@@ -383,7 +355,7 @@ async fn write_status(
     key: &Key,
     test: &GeodeRestoreTest,
     status: &GeodeRestoreTestStatus,
-) -> Result<GeodeRestoreTest, RestoreTestError> {
+) -> Result<GeodeRestoreTest, RoundError> {
     let mut fields = status::with_absent(json!(status), &OPTIONAL);
     if status.result.is_some() {
         fields["result"] = status::with_absent(fields["result"].take(), &OPTIONAL_OF_RESULT);
@@ -401,7 +373,7 @@ async fn report_failure(
     context: &Context,
     key: &Key,
     test: &GeodeRestoreTest,
-    error: &RestoreTestError,
+    error: &RoundError,
     now: Timestamp,
 ) {
     let said = error.to_string();

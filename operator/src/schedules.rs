@@ -3,6 +3,7 @@
 
 use crate::context::{Context, Key};
 use crate::kinds::FIELD_MANAGER;
+use crate::rounds::{self, RoundError, reading};
 use crate::status;
 use geode_api::{
     GeodeBackup, GeodeBackupSchedule, GeodeBackupScheduleStatus, GeodeBackupSpec, GeodeCluster,
@@ -26,45 +27,8 @@ const OPTIONAL: [&str; 5] = [
     "message",
 ];
 
-/// A round could not be completed.
-#[derive(Debug, thiserror::Error)]
-pub enum ScheduleError {
-    /// Kubernetes could not be read.
-    #[error("failed to read {what}: {source}")]
-    Read {
-        /// What.
-        what: &'static str,
-        /// Why.
-        #[source]
-        source: kube::Error,
-    },
-    /// A step could not be done.
-    #[error("failed to {what} of the schedule {schedule}: {source}")]
-    Step {
-        /// Verb and object.
-        what: &'static str,
-        /// Whose.
-        schedule: String,
-        /// Why.
-        #[source]
-        source: kube::Error,
-    },
-    /// The name of a backup was taken in the meantime.
-    #[error("GeodeBackup {0} was created by somebody else; the next round looks again")]
-    Taken(String),
-}
-
-fn reading(what: &'static str) -> impl FnOnce(kube::Error) -> ScheduleError {
-    move |source| ScheduleError::Read { what, source }
-}
-
-fn failed_to(what: &'static str, schedule: &str) -> impl FnOnce(kube::Error) -> ScheduleError {
-    let schedule = schedule.to_owned();
-    move |source| ScheduleError::Step {
-        what,
-        schedule,
-        source,
-    }
+fn failed_to(what: &'static str, schedule: &str) -> impl FnOnce(kube::Error) -> RoundError {
+    rounds::failed_to(what, format!("the schedule {schedule}"))
 }
 
 fn api(context: &Context, key: &Key) -> Api<GeodeBackupSchedule> {
@@ -76,7 +40,7 @@ pub async fn keep_schedules(
     context: &Context,
     key: &Key,
     now: Timestamp,
-) -> Result<Option<Timestamp>, ScheduleError> {
+) -> Result<Option<Timestamp>, RoundError> {
     let list = api(context, key)
         .list(&ListParams::default())
         .await
@@ -107,7 +71,7 @@ pub async fn keep_schedules(
     failed.map_or(Ok(wake), Err)
 }
 
-async fn read_target(context: &Context, key: &Key) -> Result<BackupTarget, ScheduleError> {
+async fn read_target(context: &Context, key: &Key) -> Result<BackupTarget, RoundError> {
     let api: Api<GeodeCluster> = Api::namespaced(context.client.clone(), &key.namespace);
     let cluster = api
         .get_opt(&key.name)
@@ -122,7 +86,7 @@ async fn read_target(context: &Context, key: &Key) -> Result<BackupTarget, Sched
     )
 }
 
-async fn read_backups(context: &Context, key: &Key) -> Result<Vec<TakenBackup>, ScheduleError> {
+async fn read_backups(context: &Context, key: &Key) -> Result<Vec<TakenBackup>, RoundError> {
     let api: Api<GeodeBackup> = Api::namespaced(context.client.clone(), &key.namespace);
     let list = api
         .list(&ListParams::default())
@@ -178,7 +142,7 @@ async fn keep_one(
     target: BackupTarget,
     retention: Option<&RetentionSpec>,
     now: Timestamp,
-) -> Result<Option<Timestamp>, ScheduleError> {
+) -> Result<Option<Timestamp>, RoundError> {
     let view = view(schedule);
     let step = keep_schedule(&view, backups, target, now);
     if let Some(backup) = &step.create {
@@ -208,7 +172,7 @@ async fn keep_one(
     Ok(step.wake)
 }
 
-async fn delete(context: &Context, key: &Key, schedule: &str, name: &str) -> Result<(), ScheduleError> {
+async fn delete(context: &Context, key: &Key, schedule: &str, name: &str) -> Result<(), RoundError> {
     let api: Api<GeodeBackup> = Api::namespaced(context.client.clone(), &key.namespace);
     match api.delete(name, &DeleteParams::default()).await {
         Ok(_) => Ok(()),
@@ -223,7 +187,7 @@ async fn create(
     view: &ScheduleView,
     name: &str,
     retention: Option<&RetentionSpec>,
-) -> Result<(), ScheduleError> {
+) -> Result<(), RoundError> {
     let schedule = view.name.as_str();
     let api: Api<GeodeBackup> = Api::namespaced(context.client.clone(), &key.namespace);
     let mut backup = GeodeBackup::new(
@@ -252,8 +216,11 @@ async fn create(
             let ours = found.is_some_and(|found| {
                 found.labels().get(LABEL_SCHEDULE).map(String::as_str) == Some(schedule)
             });
-            ours.then_some(())
-                .ok_or_else(|| ScheduleError::Taken(name.to_owned()))
+            ours.then_some(()).ok_or_else(|| {
+                RoundError::Taken(format!(
+                    "GeodeBackup {name} was created by somebody else; the next round looks again"
+                ))
+            })
         }
         Err(error) => Err(failed(error)),
     }
@@ -265,7 +232,7 @@ async fn write_status(
     key: &Key,
     schedule: &GeodeBackupSchedule,
     status: &GeodeBackupScheduleStatus,
-) -> Result<(), ScheduleError> {
+) -> Result<(), RoundError> {
     let patch = json!({
         "metadata": { "resourceVersion": schedule.resource_version() },
         "status": status::with_absent(json!(status), &OPTIONAL),
@@ -283,7 +250,7 @@ async fn report_failure(
     context: &Context,
     key: &Key,
     schedule: &GeodeBackupSchedule,
-    error: &ScheduleError,
+    error: &RoundError,
     now: Timestamp,
 ) {
     let said = error.to_string();

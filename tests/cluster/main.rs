@@ -6,6 +6,7 @@
 mod damage;
 mod disks;
 mod fences;
+mod imports;
 mod kills;
 mod ledger;
 mod network;

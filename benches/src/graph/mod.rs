@@ -4,16 +4,16 @@
 
 pub(crate) mod data;
 pub(crate) mod geode;
-pub(crate) mod pages;
-mod peer;
 
-use crate::figures::Median;
+use crate::figures::{Latency, Median};
 use crate::goals::{Better, Goals};
+use crate::peer::{Peer, seconds};
 use anyhow::{Context, Result, ensure};
 use data::Data;
 use geode::{Geode, GeodeLoaded};
-pub(crate) use peer::Peer;
+use serde_json::json;
 use std::fmt::Write;
+use std::path::Path;
 
 const NODES: u32 = 100_000;
 /// What an edge may take in pages with data, bytes.
@@ -84,13 +84,6 @@ pub(crate) struct Loaded {
     bytes: Option<f64>,
 }
 
-/// Milliseconds that half, and that 99 of 100, of the answers of a round took.
-#[derive(Clone, Copy)]
-struct Latency {
-    p50: f64,
-    p99: f64,
-}
-
 /// Prints the tables. Argument: the number of nodes, when another than usual is wanted.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let nodes = match arguments.first() {
@@ -114,7 +107,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let mut loads = Vec::new();
     for script in PEERS {
         let mut peer = Peer::start(script, folder.path())?;
-        let loaded = peer.load(data.nodes, &file)?;
+        let loaded = load(&mut peer, data.nodes, &file)?;
         eprintln!("{} has loaded in {:.1} s", peer.name, loaded.seconds);
         loads.push(loaded);
         peers.push(peer);
@@ -144,6 +137,22 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     goals.finish()
 }
 
+fn load(peer: &mut Peer, nodes: u32, edges: &Path) -> Result<Loaded> {
+    let answer = peer.ask(&json!({"op": "load", "nodes": nodes, "edges": edges}))?;
+    Ok(Loaded {
+        seconds: seconds(&answer)?,
+        bytes: answer["bytes"].as_f64(),
+    })
+}
+
+fn ask_peer(peer: &mut Peer, query: Query, start: u32) -> Result<Answer> {
+    let answer = peer.ask(&json!({"op": "query", "query": query.name(), "start": start}))?;
+    Ok(Answer {
+        count: answer["answer"].as_i64().context("answer")?,
+        seconds: seconds(&answer)?,
+    })
+}
+
 /// Asks everybody everything; returns the mean number of walks of each query.
 fn compare(data: &Data, geode: &Geode, peers: &mut [Peer]) -> Result<Vec<f64>> {
     let mut means = Vec::new();
@@ -160,7 +169,7 @@ fn compare(data: &Data, geode: &Geode, peers: &mut [Peer]) -> Result<Vec<f64>> {
                 query.title()
             );
             for peer in &mut *peers {
-                let theirs = peer.query(query, *start)?.count;
+                let theirs = ask_peer(peer, query, *start)?.count;
                 ensure!(
                     ours == theirs,
                     "{} from {start}: Geode answers {ours}, {} {theirs}",
@@ -215,12 +224,12 @@ fn ask(data: &Data, geode: &mut Geode, peers: &mut [Peer]) -> Result<Latencies> 
                 for start in std::iter::repeat_n(query.starts(data), repeats).flatten() {
                     let answer = match engine.checked_sub(OURS.len()) {
                         None => geode.query(query, *start, engine == 1)?,
-                        Some(peer) => peers[peer].query(query, *start)?,
+                        Some(peer) => ask_peer(&mut peers[peer], query, *start)?,
                     };
                     samples.push(answer.seconds * 1000.0);
                 }
                 if round > 0 {
-                    latencies[at][engine].push(latency(samples));
+                    latencies[at][engine].push(Latency::of(samples));
                 }
             }
         }
@@ -269,15 +278,6 @@ fn query_report(data: &Data, peers: &[Peer], walks: &[f64], latencies: &Latencie
         }
     }
     text
-}
-
-fn latency(mut samples: Vec<f64>) -> Latency {
-    samples.sort_by(f64::total_cmp);
-    let at = |part: f64| samples[((samples.len() - 1) as f64 * part).round() as usize];
-    Latency {
-        p50: at(0.50),
-        p99: at(0.99),
-    }
 }
 
 /// A median that may be far below one.

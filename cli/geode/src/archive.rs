@@ -185,7 +185,8 @@ pub(crate) fn lines() -> impl Fn(Progress) + Sync {
     }
 }
 
-fn bar() -> ProgressBar {
+/// A bar of bytes.
+pub(crate) fn bar() -> ProgressBar {
     let style = ProgressStyle::with_template("[{bar:30}] {bytes}/{total_bytes} {eta} {wide_msg}");
     ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

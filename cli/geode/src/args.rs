@@ -2,12 +2,14 @@
 
 mod admin;
 mod backup;
+mod import;
 mod wal;
 
 pub(crate) use admin::{AdminCommand, AdminRestoreArgs};
 pub(crate) use backup::{
     ArchiveArgs, BackupCommand, CleanupArgs, CreateArgs, GoalArgs, LocalServerArgs, RestoreArgs, StoreArgs,
 };
+pub(crate) use import::{EdgeFile, ImportArgs, NodeFile};
 pub(crate) use wal::{WalArchiveArgs, WalReplayArgs, WalRestoreArgs};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -39,6 +41,8 @@ pub(crate) enum Command {
     Shell(ShellArgs),
     /// Run one statement and print its answer.
     Query(QueryArgs),
+    /// Load nodes and edges from CSV files or JSON lines.
+    Import(ImportArgs),
     /// Greet a server and print how long that took.
     Ping(PingArgs),
     /// Exit with 0 when the server process answers, whether or not its cluster works.

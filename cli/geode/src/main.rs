@@ -12,6 +12,7 @@ mod cluster;
 mod connect;
 mod create;
 mod engine;
+mod import;
 mod jsonl;
 mod probe;
 mod query;
@@ -128,6 +129,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(args).await,
         Command::Shell(args) => shell::run(args).await,
         Command::Query(args) => query::run(args).await,
+        Command::Import(args) => import::run(args).await,
         Command::Ping(args) => probe::ping(args).await,
         Command::Health(args) => probe::health(args).await,
         Command::Ready(args) => probe::ready(args).await,

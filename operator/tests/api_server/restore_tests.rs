@@ -8,7 +8,8 @@ use geode_api::{
     RestoreTestPhase,
 };
 use geode_operator::context::Context;
-use geode_operator::restore_tests::{RestoreTestError, keep_restore_tests};
+use geode_operator::restore_tests::keep_restore_tests;
+use geode_operator::rounds::RoundError;
 use geode_types::{LogIndex, RestoreTestReport, RestoreTestStep};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
@@ -57,7 +58,7 @@ async fn pods(stage: &Stage) -> Vec<Pod> {
 }
 
 /// A round. `None`: the operator ended in it.
-async fn round(stage: &Stage, operator: &Context, now: Timestamp) -> Option<Result<(), RestoreTestError>> {
+async fn round(stage: &Stage, operator: &Context, now: Timestamp) -> Option<Result<(), RoundError>> {
     tokio::select! {
         biased;
         () = stage.fuse.burnt() => None,

@@ -6,7 +6,8 @@ use crate::stage::{Place, Stage};
 use geode_api::{BackupPhase, GeodeBackup, GeodeBackupSchedule, GeodeBackupScheduleStatus, LABEL_SCHEDULE};
 use geode_operator::context::Context;
 use geode_operator::driver;
-use geode_operator::schedules::{ScheduleError, keep_schedules};
+use geode_operator::rounds::RoundError;
+use geode_operator::schedules::keep_schedules;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
@@ -60,7 +61,7 @@ async fn backups(stage: &Stage) -> Vec<String> {
 }
 
 /// A round of schedules. `None`: the operator ended in it.
-async fn round(stage: &Stage, operator: &Context, now: Timestamp) -> Option<Result<(), ScheduleError>> {
+async fn round(stage: &Stage, operator: &Context, now: Timestamp) -> Option<Result<(), RoundError>> {
     tokio::select! {
         biased;
         () = stage.fuse.burnt() => None,

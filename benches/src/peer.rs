@@ -1,9 +1,8 @@
 //! A peer in a process of its own: a program of `benches/peers` that speaks JSON lines.
 
-use super::{Answer, Loaded, Query};
 use crate::program;
 use anyhow::{Context, Result, bail};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -49,31 +48,16 @@ impl Peer {
         serde_json::from_str(&line).with_context(|| format!("{} said {line:?}", self.name))
     }
 
-    /// Sends a request and waits for its answer.
+    /// Sends a request and waits for its answer; what the peer cannot be asked is an answer with `error`.
     pub(crate) fn ask(&mut self, request: &Value) -> Result<Value> {
         let to = self.to.as_mut().context("its input is piped")?;
         writeln!(to, "{request}").with_context(|| format!("{} reads", self.name))?;
         self.hear()
     }
-
-    pub(crate) fn load(&mut self, nodes: u32, edges: &Path) -> Result<Loaded> {
-        let answer = self.ask(&json!({"op": "load", "nodes": nodes, "edges": edges}))?;
-        Ok(Loaded {
-            seconds: seconds(&answer)?,
-            bytes: answer["bytes"].as_f64(),
-        })
-    }
-
-    pub(crate) fn query(&mut self, query: Query, start: u32) -> Result<Answer> {
-        let answer = self.ask(&json!({"op": "query", "query": query.name(), "start": start}))?;
-        Ok(Answer {
-            count: answer["answer"].as_i64().context("answer")?,
-            seconds: seconds(&answer)?,
-        })
-    }
 }
 
-fn seconds(answer: &Value) -> Result<f64> {
+/// What an answer took, as the peer measured it.
+pub(crate) fn seconds(answer: &Value) -> Result<f64> {
     answer["seconds"].as_f64().context("seconds")
 }
 

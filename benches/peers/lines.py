@@ -1,0 +1,47 @@
+"""What every peer's program shares: JSON lines on stdin and stdout, and rows in batches. Seconds are measured in here, so that the pipe does
+not count."""
+
+import json
+import os
+import sys
+import time
+
+BATCH = 10_000
+
+
+class Cannot(Exception):
+    """What an engine cannot be asked: an answer, too. Everything else that goes wrong ends the program."""
+
+
+def batches(items):
+    """Lists of BATCH items."""
+    batch = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def serve(name, version, operations):
+    """Answers until stdin ends: `operations` has a function of the request for each `op`, which returns what the answer holds."""
+
+    # Engines print what they like; the protocol has the real stdout for itself.
+    out = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+
+    def say(answer):
+        out.write(json.dumps(answer) + "\n")
+
+    say({"name": name, "version": version})
+    for line in sys.stdin:
+        request = json.loads(line)
+        start = time.perf_counter()
+        try:
+            answer = operations[request["op"]](request)
+        except Cannot as reason:
+            answer = {"error": str(reason)[:300]}
+        answer["seconds"] = time.perf_counter() - start
+        say(answer)
