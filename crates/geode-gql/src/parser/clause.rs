@@ -11,7 +11,6 @@ const REFUSED: &[(&str, &str)] = &[
         "read the file in the client and pass its rows as a parameter: UNWIND $rows AS row",
     ),
     ("DROP", "to remove nodes and edges use MATCH … DETACH DELETE"),
-    ("ALTER", "how a cluster replicates is said in its GeodeCluster"),
 ];
 
 impl Parser<'_> {

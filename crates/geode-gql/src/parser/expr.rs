@@ -201,10 +201,7 @@ impl Parser<'_> {
         let mut rest = Vec::new();
         while let Some((Infix::Compare(op), _)) = self.infix() {
             if self.at_symbol(Sym::BangEqual) {
-                let message = "found !=, expected an operator";
-                return Err(self
-                    .error(self.span(), "UnexpectedSyntax", message)
-                    .hint("write <> for \"not equal\""));
+                self.extension(self.span(), "the operator !=", "<>");
             }
             self.advance();
             rest.push((op, self.operand(Level::Predicate)?));

@@ -13,6 +13,7 @@ mod path;
 mod pattern;
 mod primary;
 mod projection;
+mod refused;
 mod schema;
 mod session;
 mod special;

@@ -4,7 +4,7 @@ use super::{Expected, Parsed, Parser};
 use crate::ast::{AccessStep, Expr, ExprKind, Literal, Name, Quantification};
 use crate::token::{Sym, TokenKind};
 use crate::{Span, literal};
-use geode_types::QueryError;
+use geode_types::{QueryError, Temporal};
 
 const QUANTIFICATIONS: &[(&str, Quantification)] = &[
     ("ALL", Quantification::All),
@@ -117,7 +117,7 @@ impl Parser<'_> {
             TokenKind::Text => ExprKind::Literal(Literal::String(literal::text(self.source, token.span)?)),
             TokenKind::Bytes => ExprKind::Literal(Literal::Bytes(literal::bytes(self.source, token.span)?)),
             TokenKind::Param => ExprKind::Parameter(self.parameter_name(token.span)?),
-            TokenKind::MalformedNumber => return Err(self.malformed_number(token.span)),
+            TokenKind::MalformedNumber => ExprKind::Literal(Literal::Temporal(self.amount_of_time(token.span)?)),
             _ => return self.missing("an expression"),
         };
         self.advance();
@@ -125,6 +125,15 @@ impl Parser<'_> {
             kind,
             span: token.span,
         })
+    }
+
+    /// `10s`, `500ms`: a number with a unit of time, as the guides write durations. ISO/IEC 39075 writes `DURATION 'PT10S'`.
+    fn amount_of_time(&mut self, span: Span) -> Parsed<Temporal> {
+        let Some(duration) = literal::amount_of_time(self.source.slice(span)) else {
+            return Err(self.malformed_number(span));
+        };
+        self.extension(span, "a duration such as 10s", "DURATION 'PT10S'");
+        Ok(duration.into())
     }
 
     fn malformed_number(&self, span: Span) -> QueryError {
