@@ -169,6 +169,19 @@ impl Datum {
         }
     }
 
+    /// The same when nothing else keeps the value alive, else nothing.
+    pub(crate) fn own_bytes(&self) -> usize {
+        let is_own = match self {
+            Self::String(text) => Arc::strong_count(text) == 1,
+            Self::Bytes(bytes) => Arc::strong_count(bytes) == 1,
+            Self::List(items) => Arc::strong_count(items) == 1,
+            Self::Map(entries) => Arc::strong_count(entries) == 1,
+            Self::Path(path) => Arc::strong_count(path) == 1,
+            _ => false,
+        };
+        if is_own { self.heap_bytes() } else { 0 }
+    }
+
     /// A stored property or a parameter as a datum. Graph elements cannot be either.
     pub(crate) fn from_value(value: Value) -> Result<Self, QueryError> {
         Ok(match value {

@@ -103,7 +103,7 @@ impl fmt::Display for Single<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             several @ ValueType::Union(_) => write!(f, "ANY<{several}>"),
-            one => one.fmt(f),
+            one => write!(f, "{one}"),
         }
     }
 }

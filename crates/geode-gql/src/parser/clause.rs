@@ -64,6 +64,7 @@ impl Parser<'_> {
             }));
         }
         if self.eat_keyword("FOREACH") {
+            self.extension(start, "FOREACH", "");
             return self.in_subquery(Self::foreach).map(Some);
         }
         if self.eat_keyword("FINISH") {

@@ -1,7 +1,9 @@
 //! What stands between operators: literals, variables, calls, CASE, lists, maps, and access to their parts.
 
+use super::expr::PREDICATE_IN;
 use super::{Expected, Parsed, Parser};
 use crate::ast::{AccessStep, Expr, ExprKind, Literal, Name, Quantification};
+use crate::extension::Extension;
 use crate::token::{Sym, TokenKind};
 use crate::{Span, literal};
 use geode_types::{QueryError, Temporal};
@@ -25,6 +27,7 @@ impl Parser<'_> {
 
     fn labelled(&mut self, element: Expr) -> Parsed<Expr> {
         let start = element.span;
+        self.extension(self.span(), "labels as a condition", "n IS LABELED A");
         let labels = self.label_part()?;
         Ok(Expr {
             kind: ExprKind::IsLabeled(Box::new(element), labels, false),
@@ -226,6 +229,12 @@ impl Parser<'_> {
 
     /// `WHERE … | …]` behind `[x IN list`.
     fn comprehension(&mut self, variable: Name, list: Box<Expr>) -> Parsed<ExprKind> {
+        // Its IN has been noted as the predicate, before what stands in the list.
+        let is_in = |known: &Extension| known.span.start >= variable.span.end && known.construct == PREDICATE_IN;
+        if let Some(at) = self.extensions.iter().position(is_in) {
+            self.extensions.remove(at);
+        }
+        self.extension(variable.span, "a list comprehension", "");
         let condition = if self.eat_keyword("WHERE") {
             Some(Box::new(self.expression()?))
         } else {
@@ -435,6 +444,7 @@ impl Parser<'_> {
     }
 
     fn quantified(&mut self, kind: Quantification) -> Parsed<ExprKind> {
+        self.extension(self.span(), "all, any, none and single", "");
         let variable = self.variable_name("a variable")?;
         self.expect_keyword("IN")?;
         let list = Box::new(self.expression()?);

@@ -2,7 +2,6 @@
 //! docs/testing.md lists them with reasons.
 
 use super::{Parsed, Parser};
-use crate::Span;
 use crate::token::Sym;
 
 /// What a statement begins with, and what to do instead.
@@ -44,15 +43,16 @@ const NO_POLICIES: &str =
 impl Parser<'_> {
     /// Refuses the statement that begins here, if it is one of those.
     pub(super) fn refuse_known_statement(&self) -> Parsed<()> {
-        let begins = |words: &[&str]| {
-            let all = words.iter().enumerate().all(|(at, word)| self.keyword_at(at, word));
-            // `CREATE user = (a)-->(b)` names a path.
-            all && !self.symbol_at(words.len(), Sym::Equal)
-        };
-        let Some((words, instead)) = REFUSED.iter().find(|(words, _)| begins(words)) else {
+        let Some((words, instead)) = REFUSED.iter().find(|(words, _)| self.begins_with(words)) else {
             return Ok(());
         };
-        let last: Span = self.peek(words.len() - 1).span;
+        let last = self.peek(words.len() - 1).span;
         Err(self.not_supported(self.span().to(last), &words.join(" "), instead))
+    }
+
+    fn begins_with(&self, words: &[&str]) -> bool {
+        let all = words.iter().enumerate().all(|(at, word)| self.keyword_at(at, word));
+        // `CREATE user = (a)-->(b)` names a path.
+        all && !self.symbol_at(words.len(), Sym::Equal)
     }
 }

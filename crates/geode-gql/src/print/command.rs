@@ -1,14 +1,13 @@
 //! Commands of sessions, of the catalog, of indexes and constraints.
 
 use super::expr::quoted;
-use super::names::{Key, Parameter};
+use super::names::{Bare, Key, Parameter};
 use super::{Joined, Opt, each};
 use crate::ast::{
     CatalogCommand, CatalogName, EdgeType, EndpointType, GraphRef, GraphTypeBody, GraphTypeSource, IfThere,
     Name, NodeType, PropertyDefinition, RuleDefinition, RuleKind, SchemaCommand, SchemaRef, SessionCommand,
     SessionReset, SessionSetting, TransactionCommand,
 };
-use crate::print::names::Bare;
 use std::fmt::{self, Display, Formatter};
 
 impl Display for TransactionCommand {

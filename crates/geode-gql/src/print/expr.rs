@@ -149,7 +149,9 @@ fn unary(op: UnaryOp, operand: &Expr, f: &mut Formatter<'_>) -> fmt::Result {
 
 /// In parentheses of their own: `[x IN l]` is a comprehension and `x IS TYPED A | B` one type, whatever stands behind.
 fn predicate(kind: &ExprKind, f: &mut Formatter<'_>) -> fmt::Result {
-    let sum = |expr| Operand(expr, Level::Sum);
+    fn sum(expr: &Expr) -> Operand<'_> {
+        Operand(expr, Level::Sum)
+    }
     let is = |negated: &bool| if *negated { "IS NOT" } else { "IS" };
     match kind {
         ExprKind::IsNull(operand, negated) => write!(f, "({} {} NULL)", sum(operand), is(negated)),
@@ -287,7 +289,7 @@ fn shortest_path<'a>(base: &'a Expr, steps: &[AccessStep]) -> Option<&'a Pattern
         return None;
     };
     let first = matches!(index.kind, ExprKind::Literal(Literal::Int(0)));
-    (first && comprehension.pattern.search == PathSearch::Shortest(1)).then_some(comprehension)
+    (first && comprehension.pattern.search == PathSearch::Shortest(1)).then_some(comprehension.as_ref())
 }
 
 fn pattern_comprehension(comprehension: &PatternComprehension, f: &mut Formatter<'_>) -> fmt::Result {

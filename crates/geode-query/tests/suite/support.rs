@@ -239,6 +239,14 @@ impl Db {
         Ok(answer)
     }
 
+    /// Runs a statement that only reads, and drops its rows as they come.
+    pub(crate) fn run_unseen(&self, text: &str, context: &Context<'_>) -> Result<(), QueryError> {
+        let prepared = prepare(text, self.dialect, &Tables)?;
+        let mut transaction = self.begin_read_only();
+        let sink = &mut |_rows| ControlFlow::Continue(());
+        execute(&prepared, &mut transaction, &Params::new(), context, sink).map(|_| ())
+    }
+
     fn control(&self, command: &TransactionCommand, open: &mut Option<Open>) -> Result<(), QueryError> {
         let misplaced = |detail, gqlstatus| {
             QueryError::runtime(ErrorClass::SemanticError, detail, gqlstatus, "misplaced")
