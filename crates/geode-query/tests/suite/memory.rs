@@ -28,13 +28,13 @@ const CASES: &[(&str, &str, bool)] = &[
     (KNOWS, "MATCH p = SHORTEST 9 GROUPS (a:P {n: 1})-[e]->{5,}(b:P) RETURN count(*) AS c", true),
     (KNOWS, "MATCH (a:P), (b:P), (c:P), (d:P), (e:P) RETURN collect([a, b, c, d, e]) AS l", true),
     (CHAIN, "MATCH (a:C {n: 1})-[e]->*(b) RETURN count(*) AS c", false),
-    (CHAIN, "MATCH p = (a:C {n: 1})-[e]->{500,}(b) RETURN p", false),
+    (CHAIN, "MATCH p = (a:C {n: 1})-[e]->{3990,}(b) RETURN p", false),
     (TEXTS, "MATCH (n:T) RETURN collect(n) AS l", true),
     (TEXTS, "MATCH (n:T) RETURN n", false),
 ];
 
 const KNOWS: &str = "FOR x IN range(1, 30) INSERT (:P {n: x}) NEXT MATCH (a:P), (b:P) FILTER a.n <> b.n INSERT (a)-[:KNOWS]->(b)";
-const CHAIN: &str = "FOR x IN range(1, 1500) INSERT (:C {n: x}) NEXT MATCH (a:C) MATCH (b:C {n: a.n + 1}) INSERT (a)-[:NEXT]->(b)";
+const CHAIN: &str = "CREATE INDEX FOR (c:C) ON (c.n) NEXT FOR x IN range(1, 4000) INSERT (:C {n: x}) NEXT MATCH (a:C) MATCH (b:C {n: a.n + 1}) INSERT (a)-[:NEXT]->(b)";
 const TEXTS: &str = "FOR x IN range(1, 8000) INSERT (:T {n: x, text: reduce(t = 'x', i IN range(1, 13) | t || t)})";
 
 /// Of a line in `/proc/self/status`, in bytes.
