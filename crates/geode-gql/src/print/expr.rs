@@ -252,15 +252,24 @@ fn compound(kind: &ExprKind, f: &mut Formatter<'_>) -> fmt::Result {
 
 fn call(name: &str, distinct: bool, arguments: &[Expr], f: &mut Formatter<'_>) -> fmt::Result {
     let word = if distinct { "DISTINCT " } else { "" };
-    // PROPERTY_EXISTS(n, name) takes a name and not a text (ISO/IEC 39075, 19.13).
+    // PROPERTY_EXISTS(n, name) takes a name and not a text when its first argument is one word (ISO/IEC 39075, 19.13).
     if let [element, property] = arguments
         && name.eq_ignore_ascii_case("PROPERTY_EXISTS")
-        && let (ExprKind::Variable(_), ExprKind::Literal(Literal::String(property))) =
-            (&element.kind, &property.kind)
+        && is_one_word(element)
+        && let ExprKind::Literal(Literal::String(property)) = &property.kind
     {
         return write!(f, "{name}({word}{element}, {})", Key(property));
     }
     write!(f, "{name}({word}{})", Joined(arguments, ", "))
+}
+
+fn is_one_word(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Variable(_) | ExprKind::Parameter(_) => true,
+        ExprKind::Literal(Literal::Temporal(_)) => false,
+        ExprKind::Literal(_) => level(expr) == Level::Primary,
+        _ => false,
+    }
 }
 
 fn access(base: &Expr, steps: &[AccessStep], f: &mut Formatter<'_>) -> fmt::Result {
