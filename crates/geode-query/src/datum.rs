@@ -149,13 +149,15 @@ impl Datum {
 
     /// About how many bytes the value keeps alive besides its own cell.
     pub(crate) fn heap_bytes(&self) -> usize {
-        const SHARED: usize = 16;
+        // Two counts, and what the allocator adds and rounds up; a container is an allocation with another one in it.
+        const SHARED: usize = 32;
+        const CONTAINER: usize = 2 * SHARED + size_of::<List>();
         match self {
             Self::String(text) => SHARED + text.len(),
             Self::Bytes(bytes) => SHARED + bytes.len(),
-            Self::List(items) => SHARED.saturating_add(items.bytes),
-            Self::Map(entries) => SHARED.saturating_add(entries.bytes),
-            Self::Path(path) => SHARED + (path.nodes.len() + path.edges.len()) * size_of::<Self>(),
+            Self::List(items) => CONTAINER.saturating_add(items.bytes),
+            Self::Map(entries) => CONTAINER.saturating_add(entries.bytes),
+            Self::Path(path) => CONTAINER + SHARED + (path.nodes.len() + path.edges.len()) * size_of::<Self>(),
             Self::Temporal(Temporal::DateTime(value)) => SHARED + size_of_val(value.as_ref()),
             Self::Temporal(Temporal::Duration(value)) => SHARED + size_of_val(value.as_ref()),
             Self::Null
