@@ -49,14 +49,22 @@ pub(crate) fn run(guides: &Path) -> Result<()> {
     }
     names.sort();
     for path in names {
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let copy = paths::repository().join(COPIES).join(format!("{name}.gql"));
         let guide = fs::read_to_string(&path)?;
         let copy = fs::read_to_string(&copy)
             .with_context(|| format!("{} has no copy {}", path.display(), copy.display()))?;
         let statements = statements(&copy);
         count += statements.len();
-        problems.extend(compare(&guide, &statements).into_iter().map(|problem| format!("{name}: {problem}")));
+        problems.extend(
+            compare(&guide, &statements)
+                .into_iter()
+                .map(|problem| format!("{name}: {problem}")),
+        );
     }
     if !problems.is_empty() {
         bail!("{}", problems.join("\n"));
@@ -98,7 +106,9 @@ fn compare(guide: &str, statements: &[String]) -> Vec<String> {
         }
         rest = rest.replace(statement.as_str(), "\0");
     }
-    let left = rest.lines().filter(|line| BEGINNINGS.iter().any(|beginning| has_word(line, beginning)));
+    let left = rest
+        .lines()
+        .filter(|line| BEGINNINGS.iter().any(|beginning| has_word(line, beginning)));
     problems.extend(left.map(|line| format!("no scenario has\n{line}")));
     problems
 }

@@ -42,7 +42,9 @@ fn scenarios(folder: &Path, found: &mut Vec<String>) {
         if path.is_dir() {
             scenarios(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "gql") {
-            found.extend(statements(&std::fs::read_to_string(&path).expect("a scenario file")));
+            found.extend(statements(
+                &std::fs::read_to_string(&path).expect("a scenario file"),
+            ));
         }
     }
 }
@@ -57,7 +59,12 @@ fn every_statement_of_the_scenarios_is_printed_and_read_back_as_the_same_tree() 
     let results: Vec<_> = texts.iter().map(|text| comes_back(text)).collect();
     let read = results.iter().filter(|result| **result == Ok(true)).count();
     let failures: Vec<_> = results.into_iter().filter_map(Result::err).collect();
-    assert!(failures.is_empty(), "{} differ\n\n{}", failures.len(), failures.join("\n\n"));
+    assert!(
+        failures.is_empty(),
+        "{} differ\n\n{}",
+        failures.len(),
+        failures.join("\n\n")
+    );
     assert!(read > 1500, "only {read} statements were read");
 }
 

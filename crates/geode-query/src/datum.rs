@@ -157,7 +157,9 @@ impl Datum {
             Self::Bytes(bytes) => SHARED + bytes.len(),
             Self::List(items) => CONTAINER.saturating_add(items.bytes),
             Self::Map(entries) => CONTAINER.saturating_add(entries.bytes),
-            Self::Path(path) => CONTAINER + SHARED + (path.nodes.len() + path.edges.len()) * size_of::<Self>(),
+            Self::Path(path) => {
+                CONTAINER + SHARED + (path.nodes.len() + path.edges.len()) * size_of::<Self>()
+            }
             Self::Temporal(Temporal::DateTime(value)) => SHARED + size_of_val(value.as_ref()),
             Self::Temporal(Temporal::Duration(value)) => SHARED + size_of_val(value.as_ref()),
             Self::Null

@@ -1,12 +1,10 @@
 //! The corpus: statements in a file, values and messages as they are written here, and what was found before.
 
 use crate::mutate::Corpus;
-use geode_graph::{
-    Command, Commit, CommitSummary, EdgeRecord, Effect, NodeRecord, RuleId, TokenKind,
-};
+use geode_graph::{Command, Commit, CommitSummary, EdgeRecord, Effect, NodeRecord, RuleId, TokenKind};
 use geode_types::{
-    Decimal, EdgeId, EdgeValue, LogIndex, Lsn, NodeId, NodeValue, PathValue, Temporal, TemporalKind, Term, Value,
-    encode_value,
+    Decimal, EdgeId, EdgeValue, LogIndex, Lsn, NodeId, NodeValue, PathValue, Temporal, TemporalKind, Term,
+    Value, encode_value,
 };
 use geode_wire::client::{ClientReply, ClientRequest, Done, Execute, ReadMode, Rows};
 use geode_wire::encode;
@@ -127,8 +125,15 @@ fn bytes(mut inputs: Vec<Vec<u8>>) -> Corpus {
 }
 
 fn unhex(line: &str) -> Vec<u8> {
-    let digits: Vec<u8> = line.chars().filter_map(|c| c.to_digit(16)).map(|digit| digit as u8).collect();
-    digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+    let digits: Vec<u8> = line
+        .chars()
+        .filter_map(|c| c.to_digit(16))
+        .map(|digit| digit as u8)
+        .collect();
+    digits
+        .chunks_exact(2)
+        .map(|pair| pair[0] << 4 | pair[1])
+        .collect()
 }
 
 /// Values of every type, at the edges of their ranges.
@@ -170,7 +175,10 @@ pub fn sample_values() -> Vec<Value> {
     ];
     values.extend([0, 1, -1, 127, 128, 1 << 53, i64::MAX, i64::MIN].map(Value::Int));
     values.extend([0.0, -0.0, 0.5, 1e300, f64::INFINITY, f64::NAN, 5e-324].map(Value::Float));
-    values.extend([(0, 0), (15, 1), (-1, 28), (i64::MAX, 3)].map(|(digits, scale)| Value::Decimal(Decimal::new(digits, scale))));
+    values.extend(
+        [(0, 0), (15, 1), (-1, 28), (i64::MAX, 3)]
+            .map(|(digits, scale)| Value::Decimal(Decimal::new(digits, scale))),
+    );
     values.push(Value::List(values[..6].to_vec()));
     values
 }

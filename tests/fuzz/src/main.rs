@@ -46,7 +46,9 @@ fn main() -> ExitCode {
     }
     let work = move || match (&arguments.state, arguments.case) {
         (None, None) => chosen.iter().all(|target| watched(target, &arguments)),
-        (state, case) => chosen.iter().all(|target| alone(target, &arguments, state.as_deref(), case)),
+        (state, case) => chosen
+            .iter()
+            .all(|target| alone(target, &arguments, state.as_deref(), case)),
     };
     let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(work);
     match thread.map(std::thread::JoinHandle::join) {
@@ -64,7 +66,9 @@ fn watched(target: &Target, arguments: &Arguments) -> bool {
     };
     let mut worker = Command::new(std::env::current_exe().unwrap_or_else(|_| "geode-fuzz".into()));
     worker.args(["--target", target.name, "--seed", &seed.to_string()]);
-    worker.args(["--seconds", &arguments.seconds.to_string(), "--state"]).arg(state.path());
+    worker
+        .args(["--seconds", &arguments.seconds.to_string(), "--state"])
+        .arg(state.path());
     match worker.status() {
         Ok(status) if status.success() => true,
         // The worker has said what it found.
@@ -91,7 +95,12 @@ fn alone(target: &Target, arguments: &Arguments, state: Option<&Path>, case: Opt
     let seed = arguments.seed.unwrap_or_else(time_of_day);
     let result = match case {
         Some(case) => worker::run_case(target, &(target.corpus)(), case).map(|()| 1),
-        None => worker::run(target, seed, Duration::from_secs(arguments.seconds), state.as_ref()),
+        None => worker::run(
+            target,
+            seed,
+            Duration::from_secs(arguments.seconds),
+            state.as_ref(),
+        ),
     };
     match result {
         Ok(count) => {

@@ -95,7 +95,9 @@ fn placed(error: &QueryError, text: &str) -> Result<(), String> {
     if error.class == ErrorClass::InternalError {
         return Err(error.to_string());
     }
-    let at = error.position.ok_or_else(|| format!("without a place: {error}"))?;
+    let at = error
+        .position
+        .ok_or_else(|| format!("without a place: {error}"))?;
     let line = text.split('\n').nth(at.line as usize - 1);
     let columns = line.map_or(0, |line| line.chars().count() + 1);
     if at.column as usize > columns {
@@ -181,8 +183,12 @@ fn ordered(left: &Value, right: &Value) -> Result<(), String> {
         (Value::Int(left), Value::Float(right)) => int_and_float(*left, *right),
         (Value::Float(left), Value::Int(right)) => int_and_float(*right, *left).map(Ordering::reverse),
         // Longer ones keep their beginning and a hash, and have no order any more.
-        (Value::String(left), Value::String(right)) if left.len().max(right.len()) < 100 => Some(left.cmp(right)),
-        (Value::Bytes(left), Value::Bytes(right)) if left.len().max(right.len()) < 100 => Some(left.cmp(right)),
+        (Value::String(left), Value::String(right)) if left.len().max(right.len()) < 100 => {
+            Some(left.cmp(right))
+        }
+        (Value::Bytes(left), Value::Bytes(right)) if left.len().max(right.len()) < 100 => {
+            Some(left.cmp(right))
+        }
         _ => None,
     };
     match wanted {
@@ -197,11 +203,19 @@ fn int_and_float(int: i64, float: f64) -> Option<Ordering> {
         return None;
     }
     if float.abs() >= 1e19 {
-        return Some(if float > 0.0 { Ordering::Less } else { Ordering::Greater });
+        return Some(if float > 0.0 {
+            Ordering::Less
+        } else {
+            Ordering::Greater
+        });
     }
     let whole = float.floor();
     let order = i128::from(int).cmp(&(whole as i128));
-    Some(if order.is_eq() && whole < float { Ordering::Less } else { order })
+    Some(if order.is_eq() && whole < float {
+        Ordering::Less
+    } else {
+        order
+    })
 }
 
 #[cfg(test)]
@@ -214,7 +228,13 @@ mod tests {
             let corpus = (target.corpus)();
             assert!(corpus.inputs.len() > 2, "{}", target.name);
             for input in corpus.inputs {
-                assert_eq!((target.check)(&input), Ok(()), "{}: {}", target.name, String::from_utf8_lossy(&input));
+                assert_eq!(
+                    (target.check)(&input),
+                    Ok(()),
+                    "{}: {}",
+                    target.name,
+                    String::from_utf8_lossy(&input)
+                );
             }
         }
     }

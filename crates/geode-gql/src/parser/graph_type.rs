@@ -34,7 +34,11 @@ impl Parser<'_> {
     /// `(User LABEL (id STRING), …)`: node types as the guides write them, each with the label that it is called.
     pub(super) fn node_types_in_parentheses(&mut self) -> Parsed<GraphTypeBody> {
         let start = self.expect_symbol(Sym::LParen)?;
-        self.extension(start, "a graph type in parentheses", "CREATE GRAPH TYPE t {(:User {id STRING})}");
+        self.extension(
+            start,
+            "a graph type in parentheses",
+            "CREATE GRAPH TYPE t {(:User {id STRING})}",
+        );
         let nodes = self.comma_list(|parser| {
             let start = parser.span();
             let label = parser.any_name("a label")?;

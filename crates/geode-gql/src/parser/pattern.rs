@@ -192,7 +192,11 @@ impl Parser<'_> {
     /// `*`, `*2`, `*1..3`, `*..3`, `*1..` within the brackets.
     fn star_quantifier(&mut self) -> Parsed<Quantifier> {
         let start = self.advance().span;
-        self.extension(start, "a quantifier within brackets", "behind the edge: -[:T]->{1,3}");
+        self.extension(
+            start,
+            "a quantifier within brackets",
+            "behind the edge: -[:T]->{1,3}",
+        );
         let min = self.bound()?;
         if !self.eat_symbol(Sym::DotDot) {
             return Ok(Quantifier {

@@ -120,7 +120,9 @@ impl Parser<'_> {
             TokenKind::Text => ExprKind::Literal(Literal::String(literal::text(self.source, token.span)?)),
             TokenKind::Bytes => ExprKind::Literal(Literal::Bytes(literal::bytes(self.source, token.span)?)),
             TokenKind::Param => ExprKind::Parameter(self.parameter_name(token.span)?),
-            TokenKind::MalformedNumber => ExprKind::Literal(Literal::Temporal(self.amount_of_time(token.span)?)),
+            TokenKind::MalformedNumber => {
+                ExprKind::Literal(Literal::Temporal(self.amount_of_time(token.span)?))
+            }
             _ => return self.missing("an expression"),
         };
         self.advance();
@@ -230,7 +232,8 @@ impl Parser<'_> {
     /// `WHERE … | …]` behind `[x IN list`.
     fn comprehension(&mut self, variable: Name, list: Box<Expr>) -> Parsed<ExprKind> {
         // Its IN has been noted as the predicate, before what stands in the list.
-        let is_in = |known: &Extension| known.span.start >= variable.span.end && known.construct == PREDICATE_IN;
+        let is_in =
+            |known: &Extension| known.span.start >= variable.span.end && known.construct == PREDICATE_IN;
         if let Some(at) = self.extensions.iter().position(is_in) {
             self.extensions.remove(at);
         }

@@ -51,7 +51,10 @@ impl Parser<'_> {
     }
 
     fn begins_with(&self, words: &[&str]) -> bool {
-        let all = words.iter().enumerate().all(|(at, word)| self.keyword_at(at, word));
+        let all = words
+            .iter()
+            .enumerate()
+            .all(|(at, word)| self.keyword_at(at, word));
         // `CREATE user = (a)-->(b)` names a path.
         all && !self.symbol_at(words.len(), Sym::Equal)
     }

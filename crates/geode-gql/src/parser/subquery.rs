@@ -27,7 +27,11 @@ impl Parser<'_> {
 
     /// `[p = (a)-->(b) WHERE … | …]` behind its bracket.
     pub(super) fn pattern_comprehension(&mut self, start: Span) -> Parsed<Expr> {
-        self.extension(start, "a pattern comprehension", "VALUE {MATCH … RETURN collect_list(…)}");
+        self.extension(
+            start,
+            "a pattern comprehension",
+            "VALUE {MATCH … RETURN collect_list(…)}",
+        );
         let pattern = self.path_pattern()?;
         let condition = if self.eat_keyword("WHERE") {
             Some(self.expression()?)
@@ -81,7 +85,11 @@ impl Parser<'_> {
     pub(super) fn subquery(&mut self, kind: SubqueryKind) -> Parsed<Expr> {
         let start = self.advance().span;
         if matches!(kind, SubqueryKind::Count | SubqueryKind::Collect) {
-            self.extension(start, format!("{} {{ … }}", kind.text()), "VALUE {MATCH … RETURN count(*)}");
+            self.extension(
+                start,
+                format!("{} {{ … }}", kind.text()),
+                "VALUE {MATCH … RETURN count(*)}",
+            );
         }
         let close = if self.eat_symbol(Sym::LParen) {
             Sym::RParen

@@ -25,8 +25,8 @@ impl Display for Clauses<'_> {
                 rest = behind;
                 continue;
             }
-            let before_composite = matches!(behind.first(), Some(next) if is_composite(next))
-                && selected(behind).is_none();
+            let before_composite =
+                matches!(behind.first(), Some(next) if is_composite(next)) && selected(behind).is_none();
             match &clause.kind {
                 ClauseKind::With(projection) if before_composite => write!(f, "RETURN {projection} NEXT")?,
                 ClauseKind::Composite(query) if !behind.is_empty() => write!(f, "{query} NEXT")?,
@@ -163,7 +163,9 @@ impl Display for ClauseKind {
             Self::Filter(condition) => write!(f, "FILTER {condition}"),
             Self::Let(bindings) => {
                 f.write_str("LET ")?;
-                each(bindings, ", ", f, |(name, value), f| write!(f, "{name} = {value}"))
+                each(bindings, ", ", f, |(name, value), f| {
+                    write!(f, "{name} = {value}")
+                })
             }
             Self::For {
                 variable,

@@ -87,7 +87,11 @@ impl Display for SchemaCommand {
 impl Display for RuleDefinition {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let is_index = self.kind == RuleKind::Index;
-        f.write_str(if is_index { "CREATE INDEX" } else { "CREATE CONSTRAINT" })?;
+        f.write_str(if is_index {
+            "CREATE INDEX"
+        } else {
+            "CREATE CONSTRAINT"
+        })?;
         write!(f, "{}", Opt(" ", self.name.as_ref()))?;
         f.write_str(if self.if_not_exists { " IF NOT EXISTS" } else { "" })?;
         let word = if is_index { "ON" } else { "REQUIRE" };
@@ -200,8 +204,17 @@ fn words(if_there: IfThere) -> (&'static str, &'static str) {
 
 impl Display for GraphTypeBody {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let between = if self.nodes.is_empty() || self.edges.is_empty() { "" } else { ", " };
-        write!(f, "{{{}{between}{}}}", Joined(&self.nodes, ", "), Joined(&self.edges, ", "))
+        let between = if self.nodes.is_empty() || self.edges.is_empty() {
+            ""
+        } else {
+            ", "
+        };
+        write!(
+            f,
+            "{{{}{between}{}}}",
+            Joined(&self.nodes, ", "),
+            Joined(&self.edges, ", ")
+        )
     }
 }
 
@@ -217,7 +230,12 @@ impl Display for EdgeType {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "EDGE{} ", Opt(" TYPE ", self.name.as_ref()))?;
         let label = Key(&self.label.text);
-        write!(f, "({})-[:{label}{}]->", self.source, Properties(&self.properties))?;
+        write!(
+            f,
+            "({})-[:{label}{}]->",
+            self.source,
+            Properties(&self.properties)
+        )?;
         write!(f, "({})", self.target)
     }
 }

@@ -118,12 +118,15 @@ impl Display for Expr {
             ExprKind::Logical(op, operands) => {
                 let least = above(level(self));
                 let between = format!(" {} ", op.text());
-                each(operands, &between, f, |operand, f| write!(f, "{}", Operand(operand, least)))
+                each(operands, &between, f, |operand, f| {
+                    write!(f, "{}", Operand(operand, least))
+                })
             }
             ExprKind::Compare(first, rest) => {
                 write!(f, "{}", Operand(first, Level::Sum))?;
-                rest.iter()
-                    .try_for_each(|(op, operand)| write!(f, " {} {}", op.text(), Operand(operand, Level::Sum)))
+                rest.iter().try_for_each(|(op, operand)| {
+                    write!(f, " {} {}", op.text(), Operand(operand, Level::Sum))
+                })
             }
             ExprKind::IsNull(..)
             | ExprKind::IsTruth(..)
@@ -322,7 +325,11 @@ fn map_projection(projection: &MapProjection, f: &mut Formatter<'_>) -> fmt::Res
     }
     f.write_str(" {")?;
     if projection.all {
-        f.write_str(if projection.entries.is_empty() { ".*" } else { ".*, " })?;
+        f.write_str(if projection.entries.is_empty() {
+            ".*"
+        } else {
+            ".*, "
+        })?;
     }
     each(&projection.entries, ", ", f, |(key, value), f| {
         write!(f, "{}: {value}", Key(&key.text))

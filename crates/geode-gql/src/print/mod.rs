@@ -22,7 +22,9 @@ impl Display for Statement {
                 None => write!(f, "{query}"),
             },
             Self::Transaction(command) => write!(f, "{command}"),
-            Self::Checkpoint(CheckpointCommand::Create(name)) => write!(f, "CREATE CHECKPOINT {}", quoted(name)),
+            Self::Checkpoint(CheckpointCommand::Create(name)) => {
+                write!(f, "CREATE CHECKPOINT {}", quoted(name))
+            }
             Self::Checkpoint(CheckpointCommand::Drop(name)) => write!(f, "DROP CHECKPOINT {}", quoted(name)),
             Self::Explain(command, query) => {
                 let json = if command.json { " JSON" } else { "" };

@@ -59,7 +59,12 @@ struct Filler<'a> {
 impl Display for Filler<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", Opt("", self.variable), Opt(":", self.labels))?;
-        write!(f, "{}{}", Opt(" ", self.properties), Opt(" WHERE ", self.condition))
+        write!(
+            f,
+            "{}{}",
+            Opt(" ", self.properties),
+            Opt(" WHERE ", self.condition)
+        )
     }
 }
 

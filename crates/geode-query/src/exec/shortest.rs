@@ -236,7 +236,10 @@ impl Levels {
             *next += 1;
             edges.push(edge);
             if before == start {
-                held.add(size_of_val(edges.as_slice()) + ALLOCATION_BYTES + size_of::<Found>(), cx)?;
+                held.add(
+                    size_of_val(edges.as_slice()) + ALLOCATION_BYTES + size_of::<Found>(),
+                    cx,
+                )?;
                 cx.check()?;
                 found.push_back((edges.iter().rev().copied().collect(), end));
                 edges.pop();
@@ -300,7 +303,10 @@ impl Trails {
                     next.push((Some(trail), edge.other));
                     if depth >= min && wanted(edge.other) && self.takes(edge.other, depth) {
                         let edges = self.edges(trail);
-                        held.add(size_of_val(edges.as_slice()) + ALLOCATION_BYTES + size_of::<Found>(), cx)?;
+                        held.add(
+                            size_of_val(edges.as_slice()) + ALLOCATION_BYTES + size_of::<Found>(),
+                            cx,
+                        )?;
                         found.push_back((edges, edge.other));
                     }
                 }

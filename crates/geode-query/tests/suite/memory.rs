@@ -14,19 +14,67 @@ const NAME: &str = "memory::the_heaviest_statements_stay_near_the_memory_that_th
 
 /// Setup, statement, and whether the limit is what ends it.
 const CASES: &[(&str, &str, bool)] = &[
-    ("", "FOR a IN range(1, 4000) FOR b IN range(1, 4000) RETURN collect(a * b) AS l", true),
-    ("", "FOR a IN range(1, 4000) FOR b IN range(1, 4000) RETURN collect('text ' || CAST(a * b AS STRING)) AS l", true),
-    ("", "FOR a IN range(1, 4000) FOR b IN range(1, 4000) RETURN a * b AS x ORDER BY x", true),
-    ("", "FOR a IN range(1, 4000) FOR b IN range(1, 4000) RETURN DISTINCT a * 4000 + b AS x", true),
-    ("", "FOR a IN range(1, 4000) FOR b IN range(1, 4000) RETURN count(DISTINCT a * 4000 + b) AS c", true),
-    ("", "FOR a IN range(1, 4000) FOR b IN range(1, 4000) RETURN a * 4000 + b AS x, count(*) AS c", true),
-    ("", "FOR a IN range(1, 9000) FOR b IN range(1, 9000) RETURN a * 9000 + b AS x UNION RETURN 1 AS x", true),
+    (
+        "",
+        "FOR a IN range(1, 4000) FOR b IN range(1, 4000) RETURN collect(a * b) AS l",
+        true,
+    ),
+    (
+        "",
+        "FOR a IN range(1, 4000) FOR b IN range(1, 4000) RETURN collect('text ' || CAST(a * b AS STRING)) AS l",
+        true,
+    ),
+    (
+        "",
+        "FOR a IN range(1, 4000) FOR b IN range(1, 4000) RETURN a * b AS x ORDER BY x",
+        true,
+    ),
+    (
+        "",
+        "FOR a IN range(1, 4000) FOR b IN range(1, 4000) RETURN DISTINCT a * 4000 + b AS x",
+        true,
+    ),
+    (
+        "",
+        "FOR a IN range(1, 4000) FOR b IN range(1, 4000) RETURN count(DISTINCT a * 4000 + b) AS c",
+        true,
+    ),
+    (
+        "",
+        "FOR a IN range(1, 4000) FOR b IN range(1, 4000) RETURN a * 4000 + b AS x, count(*) AS c",
+        true,
+    ),
+    (
+        "",
+        "FOR a IN range(1, 9000) FOR b IN range(1, 9000) RETURN a * 9000 + b AS x UNION RETURN 1 AS x",
+        true,
+    ),
     ("", "RETURN size(range(1, 9000000)) AS s", true),
-    ("", "RETURN size(reduce(l = [1], i IN range(1, 60) | l + l)) AS s", true),
-    ("", "FOR i IN range(1, 100) LET l = range(i, 200000) RETURN max(size(l)) AS s", false),
-    (KNOWS, "MATCH p = (a:P {n: 1})-[e]->{1,6}(b) RETURN collect(p) AS l", true),
-    (KNOWS, "MATCH p = SHORTEST 9 GROUPS (a:P {n: 1})-[e]->{5,}(b:P) RETURN count(*) AS c", true),
-    (KNOWS, "MATCH (a:P), (b:P), (c:P), (d:P), (e:P) RETURN collect([a, b, c, d, e]) AS l", true),
+    (
+        "",
+        "RETURN size(reduce(l = [1], i IN range(1, 60) | l + l)) AS s",
+        true,
+    ),
+    (
+        "",
+        "FOR i IN range(1, 100) LET l = range(i, 200000) RETURN max(size(l)) AS s",
+        false,
+    ),
+    (
+        KNOWS,
+        "MATCH p = (a:P {n: 1})-[e]->{1,6}(b) RETURN collect(p) AS l",
+        true,
+    ),
+    (
+        KNOWS,
+        "MATCH p = SHORTEST 9 GROUPS (a:P {n: 1})-[e]->{5,}(b:P) RETURN count(*) AS c",
+        true,
+    ),
+    (
+        KNOWS,
+        "MATCH (a:P), (b:P), (c:P), (d:P), (e:P) RETURN collect([a, b, c, d, e]) AS l",
+        true,
+    ),
     (CHAIN, "MATCH (a:C {n: 1})-[e]->*(b) RETURN count(*) AS c", false),
     (CHAIN, "MATCH p = (a:C {n: 1})-[e]->{3990,}(b) RETURN p", false),
     (TEXTS, "MATCH (n:T) RETURN collect(n) AS l", true),
@@ -35,13 +83,21 @@ const CASES: &[(&str, &str, bool)] = &[
 
 const KNOWS: &str = "FOR x IN range(1, 30) INSERT (:P {n: x}) NEXT MATCH (a:P), (b:P) FILTER a.n <> b.n INSERT (a)-[:KNOWS]->(b)";
 const CHAIN: &str = "CREATE INDEX FOR (c:C) ON (c.n) NEXT FOR x IN range(1, 4000) INSERT (:C {n: x}) NEXT MATCH (a:C) MATCH (b:C {n: a.n + 1}) INSERT (a)-[:NEXT]->(b)";
-const TEXTS: &str = "FOR x IN range(1, 8000) INSERT (:T {n: x, text: reduce(t = 'x', i IN range(1, 13) | t || t)})";
+const TEXTS: &str =
+    "FOR x IN range(1, 8000) INSERT (:T {n: x, text: reduce(t = 'x', i IN range(1, 13) | t || t)})";
 
 /// Of a line in `/proc/self/status`, in bytes.
 fn status(line: &str) -> usize {
     let text = std::fs::read_to_string("/proc/self/status").expect("the state of this process");
-    let found = text.lines().find_map(|found| found.strip_prefix(line)).expect("a line of it");
-    let kilobytes = found.trim_start_matches(':').trim().trim_end_matches(" kB").trim();
+    let found = text
+        .lines()
+        .find_map(|found| found.strip_prefix(line))
+        .expect("a line of it");
+    let kilobytes = found
+        .trim_start_matches(':')
+        .trim()
+        .trim_end_matches(" kB")
+        .trim();
     kilobytes.parse::<usize>().expect("a number") * 1024
 }
 
@@ -63,7 +119,9 @@ fn run(case: usize) {
     // Forgets the peak of the setup (proc(5)).
     std::fs::write("/proc/self/clear_refs", "5").expect("the peak is set back");
     let before = status("VmRSS");
-    let ended = db.run_unseen(statement, &context).map_or_else(|error| error.detail, |()| "Done".to_owned());
+    let ended = db
+        .run_unseen(statement, &context)
+        .map_or_else(|error| error.detail, |()| "Done".to_owned());
     let growth = status("VmHWM").saturating_sub(before);
     println!("\n{CASE} {ended} {growth}");
 }
@@ -76,7 +134,9 @@ fn the_heaviest_statements_stay_near_the_memory_that_they_may_use() {
     let mut failures = Vec::new();
     for (case, (_, statement, is_too_much)) in CASES.iter().enumerate() {
         let mut child = Command::new(std::env::current_exe().expect("this program"));
-        child.args([NAME, "--exact", "--nocapture"]).env(CASE, case.to_string());
+        child
+            .args([NAME, "--exact", "--nocapture"])
+            .env(CASE, case.to_string());
         let output = child.output().expect("the process of the case");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let said = text.lines().find_map(|line| line.strip_prefix(CASE));

@@ -31,7 +31,11 @@ fn every_scenario_gives_the_promised_answer() {
     let mut failures = Vec::new();
     let mut count = 0;
     // Relative to the package, where Cargo runs tests: a path of compile time would be another checkout's when builds are shared.
-    let folders = ["tests/scenarios", "tests/scenarios/guides", "../geode-gql/conformance"];
+    let folders = [
+        "tests/scenarios",
+        "tests/scenarios/guides",
+        "../geode-gql/conformance",
+    ];
     let entries = folders.map(|folder| std::fs::read_dir(folder).expect("a folder of scenarios"));
     for entry in entries.into_iter().flatten() {
         let path = entry.expect("a folder entry").path();
@@ -211,7 +215,8 @@ impl<'s> Run<'s> {
 
 /// The statements of a setup.
 fn statements(body: &str) -> impl Iterator<Item = &str> {
-    body.split_terminator(";\n").map(|text| text.trim_end_matches(';'))
+    body.split_terminator(";\n")
+        .map(|text| text.trim_end_matches(';'))
 }
 
 /// A refusal says what is wrong with the statement; that a limit was reached, or that Geode is broken, is none.

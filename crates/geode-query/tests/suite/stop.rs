@@ -73,7 +73,9 @@ fn computes_after_kill(statement: &'static str) -> Duration {
             ..Context::default()
         };
         let error = db.run_in(statement, &params, &context).expect_err(statement);
-        ended.send((error.detail, computed(&account))).expect("somebody waits");
+        ended
+            .send((error.detail, computed(&account)))
+            .expect("somebody waits");
     });
     let account = account.recv().expect("the account");
     std::thread::sleep(Duration::from_millis(150));

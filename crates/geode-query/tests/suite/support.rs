@@ -65,7 +65,15 @@ const TABLES: [(&str, &[&str]); 6] = [
     ),
     (
         "system.queries",
-        &["id", "query", "user", "state", "duration", "memory_bytes", "graph"],
+        &[
+            "id",
+            "query",
+            "user",
+            "state",
+            "duration",
+            "memory_bytes",
+            "graph",
+        ],
     ),
 ];
 
@@ -142,7 +150,14 @@ fn cluster_nodes() -> Vec<Vec<Value>> {
 fn cluster_metrics() -> Vec<Vec<Value>> {
     let sample = |at: i64, cpu: f64, memory: f64, disk: f64, p99: Option<f64>| {
         let p99 = p99.map_or(Value::Null, Value::from);
-        vec![days(at), "geode-0".into(), cpu.into(), memory.into(), disk.into(), p99]
+        vec![
+            days(at),
+            "geode-0".into(),
+            cpu.into(),
+            memory.into(),
+            disk.into(),
+            p99,
+        ]
     };
     vec![
         sample(-30, 99.0, 29.0, 19.0, Some(1.0)),
