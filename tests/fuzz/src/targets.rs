@@ -221,6 +221,7 @@ fn int_and_float(int: i64, float: f64) -> Option<Ordering> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mutate::bend;
 
     #[test]
     fn the_corpus_itself_has_no_findings() {
@@ -237,6 +238,24 @@ mod tests {
                 );
             }
         }
+    }
+
+    /// What is refused at its first word shows nothing of the rest.
+    #[test]
+    fn bending_leaves_enough_that_is_taken() {
+        let taken = |corpus: Corpus, takes: fn(&[u8]) -> bool| {
+            let inputs = (0..2000).map(|case| bend(&corpus, case));
+            inputs.filter(|input| takes(input)).count()
+        };
+        let is_statement = |input: &[u8]| parse(&String::from_utf8_lossy(input), Dialect::Gql).is_ok();
+        let statements = taken(corpus::statements(), is_statement);
+        assert!(statements > 100, "{statements} of 2000 are statements");
+        let is_value = |mut input: &[u8]| decode_value(&mut input).is_ok();
+        let values = taken(corpus::values(), is_value);
+        assert!(values > 500, "{values} of 2000 are values");
+        let is_command = |input: &[u8]| Command::decode(input).is_ok();
+        let commands = taken(corpus::commands(), is_command);
+        assert!(commands > 50, "{commands} of 2000 are log entries");
     }
 
     #[test]
