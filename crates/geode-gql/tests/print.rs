@@ -87,7 +87,7 @@ fn constructs_that_are_hard_to_print_come_back() {
         "MATCH p = SHORTEST 2 TRAIL PATHS GROUPS (a)-[e:A|(B&!C) {x: 1} WHERE e.y]->{2,}(b)~[f]~(c)<-[g]->(d) RETURN *",
         "MATCH ((a)-[e]->(b) WHERE a.x)+ ((c)--(d)){2} RETURN *, 1 AS x ORDER BY x DESC NULLS FIRST OFFSET 1 LIMIT 2",
         "MATCH (:A&B:C), (:!(A|B)), (:(A|B)&%), (n $p) FINISH",
-        "FOR x IN [1] WITH ORDINALITY i FOR y IN [1] WITH `offset` RETURN y",
+        "FOR x IN [1] WITH ORDINALITY `order` FOR y IN [1] WITH offset RETURN y",
         "RETURN 1 AS x NEXT RETURN 1 AS x UNION RETURN 2 AS x NEXT YIELD x RETURN x",
         "RETURN 1 AS x NEXT RETURN 1 AS x UNION RETURN 2 AS x",
         "{ RETURN 1 AS x } UNION ALL { RETURN 2 AS x }",

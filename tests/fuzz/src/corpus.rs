@@ -9,27 +9,17 @@ use geode_types::{
 use geode_wire::client::{ClientReply, ClientRequest, Done, Execute, ReadMode, Rows};
 use geode_wire::encode;
 use geode_wire::internal::{InternalReply, InternalRequest};
-use std::collections::BTreeSet;
 
 /// One a line.
 const STATEMENTS: &str = include_str!("../corpus/statements.txt");
-/// What the fuzzer found in texts, one a line, escaped as in Rust.
+/// What the fuzzer found in texts, one a line.
 const FOUND_TEXTS: &str = include_str!("../corpus/found-texts.txt");
 /// What it found in bytes, one a line, in hexadecimal digits.
 const FOUND_BYTES: &str = include_str!("../corpus/found-bytes.txt");
 
-/// Statements and their words.
+/// Statements.
 pub fn statements() -> Corpus {
-    let lines = STATEMENTS.lines().chain(FOUND_TEXTS.lines());
-    let inputs: Vec<Vec<u8>> = lines.map(|line| line.as_bytes().to_vec()).collect();
-    let words: BTreeSet<&str> = STATEMENTS
-        .split(|c: char| c.is_whitespace())
-        .filter(|word| word.len() < 24)
-        .collect();
-    Corpus {
-        inputs,
-        words: words.into_iter().map(|word| word.as_bytes().to_vec()).collect(),
-    }
+    Corpus::of_texts(STATEMENTS.lines().chain(FOUND_TEXTS.lines()))
 }
 
 /// Encoded values.
@@ -120,7 +110,7 @@ fn bytes(mut inputs: Vec<Vec<u8>>) -> Corpus {
     inputs.extend(FOUND_BYTES.lines().map(unhex));
     Corpus {
         inputs,
-        words: Vec::new(),
+        ..Corpus::default()
     }
 }
 

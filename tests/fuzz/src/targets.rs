@@ -249,7 +249,7 @@ mod tests {
         };
         let is_statement = |input: &[u8]| parse(&String::from_utf8_lossy(input), Dialect::Gql).is_ok();
         let statements = taken(corpus::statements(), is_statement);
-        assert!(statements > 100, "{statements} of 2000 are statements");
+        assert!(statements > 300, "{statements} of 2000 are statements");
         let is_value = |mut input: &[u8]| decode_value(&mut input).is_ok();
         let values = taken(corpus::values(), is_value);
         assert!(values > 500, "{values} of 2000 are values");

@@ -159,11 +159,10 @@ impl Parser<'_> {
         self.expect_keyword("IN")?;
         let list = self.expression()?;
         let first = i64::from(self.keyword_at(1, "ORDINALITY"));
+        // `WITH offset AS o` and `WITH offset RETURN …` are clauses of their own.
         let counted = self.at_keyword("WITH")
             && (self.keyword_at(1, "ORDINALITY") || self.keyword_at(1, "OFFSET"))
-            && self
-                .word_at(2)
-                .is_some_and(|word| !word.eq_ignore_ascii_case("AS"));
+            && self.variable_at(2);
         if !counted {
             self.expect_note(Expected::Keyword("WITH"));
             return Ok(ClauseKind::For {
