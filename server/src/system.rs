@@ -9,7 +9,8 @@ use crate::raft::{BoxFuture, MembershipError, RaftStatus};
 use crate::session::{ClusterAccess, TransferRefused};
 use geode_query::SystemTables;
 use geode_store::Store;
-use geode_types::{Checkpoint, MemberId, Role, Value};
+use geode_types::temporal::{Duration, TimeZone};
+use geode_types::{Checkpoint, MemberId, Role, Temporal, TemporalKind, Value};
 use geode_wire::client::{ClusterView, MemberAddress, MemberView};
 use std::sync::Arc;
 
@@ -27,7 +28,11 @@ const TABLES: [Table; 7] = [
     Table {
         name: "system.cluster_nodes",
         columns: &CLUSTER_NODES,
-        rows: |member| cluster_view(member).members.iter().map(cluster_node).collect(),
+        rows: |member| {
+            let now = jiff::Timestamp::now().as_microsecond();
+            let members = cluster_view(member).members;
+            members.iter().map(|member| cluster_node(member, now)).collect()
+        },
     },
     Table {
         name: "system.state_hash",
@@ -74,7 +79,8 @@ const CLUSTER_METRICS: [&str; 6] = [
     "query_latency_p99",
 ];
 
-const CLUSTER_NODES: [&str; 8] = [
+/// The last four are what the guides call the others.
+const CLUSTER_NODES: [&str; 12] = [
     "id",
     "name",
     "address",
@@ -83,6 +89,10 @@ const CLUSTER_NODES: [&str; 8] = [
     "lag_ms",
     "lag_entries",
     "is_leader",
+    "node_id",
+    "status",
+    "lag",
+    "last_heartbeat",
 ];
 
 /// The tables of one member.
@@ -131,10 +141,16 @@ fn checkpoints(member: &Member) -> Vec<Vec<Value>> {
     found.iter().map(checkpoint).collect()
 }
 
-/// A time as tables print it.
+/// A time in tables, microseconds since 1970: a value that statements compare with `NOW()`.
 pub(crate) fn time_value(micros: i64) -> Value {
-    let at = jiff::Timestamp::from_microsecond(micros);
-    at.map_or(Value::Null, |at| at.to_string().into())
+    let at = Temporal::now(TemporalKind::DateTime, micros, TimeZone::UTC);
+    at.map_or(Value::Null, Value::Temporal)
+}
+
+fn duration_value(millis: u64) -> Value {
+    let nanos = (millis % 1000) as i64 * 1_000_000;
+    let seconds = i64::try_from(millis / 1000).unwrap_or(i64::MAX);
+    Duration::new(0, 0, seconds, nanos).map_or(Value::Null, |amount| Value::Temporal(amount.into()))
 }
 
 fn checkpoint(checkpoint: &Checkpoint) -> Vec<Value> {
@@ -169,27 +185,35 @@ fn sample(name: &str, sample: &Sample) -> Vec<Value> {
 }
 
 /// In the order of [`CLUSTER_NODES`].
-fn cluster_node(member: &MemberView) -> Vec<Value> {
+fn cluster_node(member: &MemberView, now_micros: i64) -> Vec<Value> {
     let number = |figure: Option<u64>| {
         figure.map_or(Value::Null, |figure| {
             Value::Int(i64::try_from(figure).unwrap_or(i64::MAX))
         })
     };
     let leads = member.role == Role::Leader;
-    let state = match member.online {
-        Some(true) => "online",
-        Some(false) => "offline",
-        None => "unknown",
+    let (state, status) = match member.online {
+        Some(true) => ("online", "healthy"),
+        Some(false) => ("offline", "unreachable"),
+        None => ("unknown", "unknown"),
     };
+    let lag_ms = if leads { Some(0) } else { member.lag_ms };
+    // How late a member is, is how long ago it was heard.
+    let heard = lag_ms.and_then(|lag| i64::try_from(lag).ok());
+    let heard = heard.map(|lag| now_micros.saturating_sub(lag.saturating_mul(1000)));
     vec![
         number(Some(member.address.id.0)),
         member.address.name.as_str().into(),
         member.address.client.as_str().into(),
         member.role.to_string().into(),
         state.into(),
-        number(if leads { Some(0) } else { member.lag_ms }),
+        number(lag_ms),
         number(if leads { Some(0) } else { member.lag_entries }),
         leads.into(),
+        member.address.name.as_str().into(),
+        status.into(),
+        lag_ms.map_or(Value::Null, duration_value),
+        heard.map_or(Value::Null, time_value),
     ]
 }
 
@@ -302,7 +326,7 @@ mod tests {
             lag_entries: None,
             lag_ms: Some(2),
         };
-        let row = cluster_node(&member);
+        let row = cluster_node(&member, 1_000_000);
         assert_eq!(row.len(), CLUSTER_NODES.len());
         assert_eq!(
             row[3..],
@@ -311,7 +335,11 @@ mod tests {
                 "online".into(),
                 2.into(),
                 Value::Null,
-                false.into()
+                false.into(),
+                "geode-0".into(),
+                "healthy".into(),
+                duration_value(2),
+                time_value(998_000)
             ]
         );
     }

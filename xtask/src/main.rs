@@ -13,7 +13,9 @@ mod demo;
 mod deny;
 mod e2e;
 mod faults;
+mod fuzz;
 mod generate;
+mod guides;
 mod images;
 mod mutants;
 mod paths;
@@ -71,6 +73,13 @@ enum Task {
     },
     /// The openCypher kit: how many of its scenarios pass.
     Tck(Arguments),
+    /// Are the statements of the guides in this folder all among the tests, and as they are printed there?
+    Guides {
+        /// The folder.
+        guides: PathBuf,
+    },
+    /// Feed parser, binder, wire values and keys with bent input, from a committed corpus.
+    Fuzz(Arguments),
     /// Break something on purpose, one thing at a time, and see which test notices.
     Mutants {
         /// Only this one.
@@ -119,6 +128,8 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Faults => faults::run(),
         Task::Bench { name, arguments } => bench::run(&name, &arguments),
         Task::Tck(with) => tck::run(&with.arguments),
+        Task::Guides { guides } => guides::run(&guides),
+        Task::Fuzz(with) => fuzz::run(&with.arguments),
         Task::Mutants { name } => mutants::run(name.as_deref()),
         Task::Images => images::run(),
         Task::Cluster(command) => cluster::run(command),

@@ -8,7 +8,7 @@ use crate::Failure;
 use crate::args::{AdminCommand, ClusterArgs, ConnectArgs};
 use crate::cluster::{self, failover, print, role, view};
 use geode_client::{QueryResult, ReadMode, Statement};
-use geode_types::{Lsn, Role, to_json};
+use geode_types::{Lsn, Role, Value, to_json};
 use geode_wire::client::{ClusterView, MemberView};
 use serde_json::{Map, Value as Json, json};
 use std::time::Duration;
@@ -174,7 +174,7 @@ pub(crate) async fn events(args: &ClusterArgs, kind: Option<&str>) -> Result<(),
     let rows: Vec<Vec<Json>> = answer
         .rows
         .iter()
-        .map(|row| row.iter().map(to_json).collect::<Vec<_>>())
+        .map(|row| row.iter().map(event_cell).collect::<Vec<_>>())
         .filter(|row| kind.is_none_or(|kind| row.get(1) == Some(&json!(kind))))
         .collect();
     let objects = rows.iter().map(|row| {
@@ -199,6 +199,14 @@ pub(crate) async fn events(args: &ClusterArgs, kind: Option<&str>) -> Result<(),
             .collect();
         crate::show::table(&header, lines).to_string()
     })
+}
+
+/// A time is a text here, whatever it is in a result.
+fn event_cell(value: &Value) -> Json {
+    match value {
+        Value::Temporal(at) => json!(at.to_string()),
+        other => to_json(other),
+    }
 }
 
 async fn replication_lag(args: &ClusterArgs) -> Result<(), Failure> {

@@ -11,6 +11,7 @@ mod extension;
 mod lexer;
 mod literal;
 mod parser;
+mod print;
 mod sexpr;
 mod span;
 mod token;

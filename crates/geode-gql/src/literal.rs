@@ -2,6 +2,7 @@
 
 use crate::token::TokenKind;
 use crate::{Source, Span, syntax_error};
+use geode_types::temporal::Duration;
 use geode_types::{Decimal, QueryError};
 
 /// Whether the characters of a number token form a number of its kind.
@@ -45,6 +46,31 @@ pub(crate) fn decimal(text: &str) -> Option<Decimal> {
     } else {
         Decimal::from_str_exact(digits).ok()
     }
+}
+
+/// Units of time behind a number: their seconds and nanoseconds. `m` and `d` are suffixes of numbers (ISO/IEC 39075, 21.2), so a minute
+/// is `min`, and days have no unit.
+const UNITS_OF_TIME: [(&str, i64, i64); 6] = [
+    ("ns", 0, 1),
+    ("us", 0, 1_000),
+    ("ms", 0, 1_000_000),
+    ("s", 1, 0),
+    ("min", 60, 0),
+    ("h", 3600, 0),
+];
+
+/// A whole number with a unit of time behind it, or `None` when it is something else or too long.
+pub(crate) fn amount_of_time(text: &str) -> Option<Duration> {
+    let unit = text.find(|c: char| c != '_' && !c.is_ascii_digit())?;
+    let (digits, unit) = text.split_at(unit);
+    let (_, seconds, nanos) = UNITS_OF_TIME
+        .into_iter()
+        .find(|(known, ..)| known.eq_ignore_ascii_case(unit))?;
+    if !number_is_well_formed(digits, TokenKind::Int) {
+        return None;
+    }
+    let number = i64::try_from(integer(digits)?).ok()?;
+    Duration::new(0, 0, number.checked_mul(seconds)?, number.checked_mul(nanos)?).ok()
 }
 
 fn without_suffix(digits: &str) -> &str {

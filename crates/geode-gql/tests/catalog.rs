@@ -177,4 +177,56 @@ fn the_flagger_names_what_is_not_of_the_standard() {
     assert_eq!(flags("MERGE (n:A)"), ["MERGE"]);
     assert_eq!(flags("BEGIN"), ["BEGIN"]);
     assert_eq!(flags("SAVEPOINT a"), ["SAVEPOINT"]);
+    for (text, construct) in [
+        (
+            "MATCH p = shortestPath((a)-[]->*(b)) RETURN p",
+            "the function shortestPath()",
+        ),
+        (
+            "MATCH p = allShortestPaths((a)-[]->*(b)) RETURN p",
+            "the function allShortestPaths()",
+        ),
+        (
+            "MATCH (a)-[:T*1..3]->(b) RETURN b",
+            "a quantifier within brackets",
+        ),
+        ("MATCH (a)-->(b) RETURN b", "an edge of two dashes"),
+        ("MATCH (a:A:B) RETURN a", "labels with colons between them"),
+        ("MATCH ()-[e:A|:B]->() RETURN e", "a colon behind a bar"),
+        ("FOREACH (x IN [1] | INSERT (:A))", "FOREACH"),
+        ("MATCH (n) RETURN n {.name} AS m", "a map projection"),
+        ("RETURN [x IN [1] | x] AS l", "a list comprehension"),
+        (
+            "MATCH (n) RETURN [(n)-[e]->(m) | m.x] AS l",
+            "a pattern comprehension",
+        ),
+        (
+            "MATCH (n) WHERE (n)-[]->(:A) RETURN n",
+            "a pattern as a condition",
+        ),
+        ("MATCH (n) WHERE n:A RETURN n", "labels as a condition"),
+        (
+            "RETURN all(x IN [1] WHERE x > 0) AS a",
+            "all, any, none and single",
+        ),
+        (
+            "RETURN reduce(t = 0, x IN [1] | t + x) AS r",
+            "the function reduce()",
+        ),
+        (
+            "MATCH (n) RETURN COUNT { MATCH (n)-[]->() RETURN n } AS c",
+            "COUNT { … }",
+        ),
+        ("RETURN 1 != 2 AS a", "the operator !="),
+        ("RETURN 10s AS a", "a duration such as 10s"),
+        ("MERGE ON (a) ON MATCH SET a.x = 1", "MERGE"),
+    ] {
+        assert_eq!(flags(text), [construct], "{text}");
+    }
+    assert_eq!(
+        flags(
+            "MATCH (a)-[e:A|B]->{1,3}(b:A&B) WHERE EXISTS {(a)-[]->(b)} AND a IS LABELED C RETURN VALUE {RETURN 1 AS x} AS v"
+        ),
+        [""; 0]
+    );
 }

@@ -106,12 +106,15 @@ fn token() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4000))]
 
-    /// Whatever the words, the answer is a tree or an error with a place inside the text.
+    /// Whatever the words, the answer is a tree that can be printed and read again, or an error with a place inside the text.
     #[test]
     fn random_words_never_panic(tokens in prop::collection::vec(token(), 0..60), blanks in any::<bool>()) {
         let text = tokens.join(if blanks { " " } else { "" });
         match parse(&text, Dialect::Gql) {
-            Ok(statement) => drop(to_sexpr(&statement)),
+            Ok(statement) => {
+                let printed = statement.to_string();
+                prop_assert_eq!(parse(&printed, Dialect::Gql), Ok(statement), "{}", printed);
+            }
             Err(error) => {
                 let at = error.position.expect("a place");
                 let line = text.split('\n').nth(at.line as usize - 1).expect("a line of the text");

@@ -53,7 +53,7 @@ pub use readset::{MAX_POINT_READS, ReadSet, Touch, WriteSet};
 pub use record::{EdgeRecord, EdgeRef, Labels, NodeRecord, NodeView, PropertyList};
 pub use schema::{
     BUILD_BATCH, Broken, IndexStatistics, KeyRange, Last, MAX_RULE_KEYS, Probe, PropertyType, Rule, RuleId,
-    RuleKind, RuleState, next_step, rules, statistics,
+    RuleKind, RuleState, index_key, next_step, rules, statistics,
 };
 pub use session::{MAX_SESSIONS, RequestState, SESSION_REQUESTS, request_state};
 pub use snapshot::Snapshot;

@@ -146,7 +146,7 @@ impl Accumulator {
         }
         let mut bytes = 0;
         if let Some(seen) = &mut self.seen {
-            bytes += size_of::<Datum>() * 2 + value.heap_bytes();
+            bytes += Seen::bytes_of(std::slice::from_ref(&value));
             if !seen.insert(&value) {
                 return Ok(0);
             }

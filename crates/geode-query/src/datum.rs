@@ -149,13 +149,17 @@ impl Datum {
 
     /// About how many bytes the value keeps alive besides its own cell.
     pub(crate) fn heap_bytes(&self) -> usize {
-        const SHARED: usize = 16;
+        // Two counts, and what the allocator adds and rounds up; a container is an allocation with another one in it.
+        const SHARED: usize = 32;
+        const CONTAINER: usize = 2 * SHARED + size_of::<List>();
         match self {
             Self::String(text) => SHARED + text.len(),
             Self::Bytes(bytes) => SHARED + bytes.len(),
-            Self::List(items) => SHARED.saturating_add(items.bytes),
-            Self::Map(entries) => SHARED.saturating_add(entries.bytes),
-            Self::Path(path) => SHARED + (path.nodes.len() + path.edges.len()) * size_of::<Self>(),
+            Self::List(items) => CONTAINER.saturating_add(items.bytes),
+            Self::Map(entries) => CONTAINER.saturating_add(entries.bytes),
+            Self::Path(path) => {
+                CONTAINER + SHARED + (path.nodes.len() + path.edges.len()) * size_of::<Self>()
+            }
             Self::Temporal(Temporal::DateTime(value)) => SHARED + size_of_val(value.as_ref()),
             Self::Temporal(Temporal::Duration(value)) => SHARED + size_of_val(value.as_ref()),
             Self::Null
@@ -167,6 +171,19 @@ impl Datum {
             | Self::Node(_)
             | Self::Edge(_) => 0,
         }
+    }
+
+    /// The same when nothing else keeps the value alive, else nothing.
+    pub(crate) fn own_bytes(&self) -> usize {
+        let is_own = match self {
+            Self::String(text) => Arc::strong_count(text) == 1,
+            Self::Bytes(bytes) => Arc::strong_count(bytes) == 1,
+            Self::List(items) => Arc::strong_count(items) == 1,
+            Self::Map(entries) => Arc::strong_count(entries) == 1,
+            Self::Path(path) => Arc::strong_count(path) == 1,
+            _ => false,
+        };
+        if is_own { self.heap_bytes() } else { 0 }
     }
 
     /// A stored property or a parameter as a datum. Graph elements cannot be either.

@@ -5,7 +5,7 @@ use crate::expected::{self, Expected};
 use crate::gherkin::Scenario;
 use crate::graph::{Answer, Contents, Graph};
 use crate::steps::{Action, action};
-use geode_query::Params;
+use geode_query::{Dialect, Params};
 use geode_types::{Phase, QueryError, Value, to_json};
 use std::path::Path;
 
@@ -31,6 +31,8 @@ pub enum Failure {
     WrongError,
     /// It was refused and should not have been.
     Refused,
+    /// The printed statement is not read back as the same one.
+    Printed,
     /// The engine panicked.
     Panic,
     /// The scenario itself is not understood.
@@ -105,6 +107,7 @@ impl<'a> Trial<'a> {
                 Ok(())
             }
             Action::Query(text) => {
+                comes_back(text)?;
                 self.before = self.graph.contents().map_err(refused)?;
                 self.outcome = Some(self.graph.run(text, &self.params));
                 Ok(())
@@ -131,6 +134,7 @@ impl<'a> Trial<'a> {
     }
 
     fn setup(&self, text: &str) -> Judged {
+        comes_back(text)?;
         match self.graph.run(text, &self.params) {
             Ok(_) => Ok(()),
             Err(error) => Err((Failure::Refused, format!("in the setup: {error}"))),
@@ -228,6 +232,19 @@ impl<'a> Trial<'a> {
             error.detail
         );
         Err((Failure::WrongError, message))
+    }
+}
+
+/// `parse(print(parse(q))) = parse(q)` for whatever can be read.
+fn comes_back(text: &str) -> Judged {
+    let Ok(tree) = geode_gql::parse(text, Dialect::Cypher) else {
+        return Ok(());
+    };
+    let printed = tree.to_string();
+    match geode_gql::parse(&printed, Dialect::Cypher) {
+        Ok(again) if again == tree => Ok(()),
+        Ok(_) => Err((Failure::Printed, format!("printed {printed}"))),
+        Err(error) => Err((Failure::Printed, format!("printed {printed}: {error}"))),
     }
 }
 

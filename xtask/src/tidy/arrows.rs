@@ -92,7 +92,23 @@ const ARROWS: &[(&str, Option<&[&str]>)] = &[
     ("geode-tests", None),
     (
         "geode-tck",
-        Some(&["geode-graph", "geode-query", "geode-store", "geode-types"]),
+        Some(&[
+            "geode-gql",
+            "geode-graph",
+            "geode-query",
+            "geode-store",
+            "geode-types",
+        ]),
+    ),
+    (
+        "geode-fuzz",
+        Some(&[
+            "geode-gql",
+            "geode-graph",
+            "geode-query",
+            "geode-types",
+            "geode-wire",
+        ]),
     ),
     (
         "geode-benches",

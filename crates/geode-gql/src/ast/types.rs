@@ -84,14 +84,26 @@ impl fmt::Display for ValueType {
             Self::Node => f.write_str("NODE"),
             Self::Edge => f.write_str("EDGE"),
             Self::Path => f.write_str("PATH"),
-            Self::NotNull(inner) => write!(f, "{inner} NOT NULL"),
+            Self::NotNull(inner) => write!(f, "{} NOT NULL", Single(inner)),
             Self::Union(types) => {
                 for (at, member) in types.iter().enumerate() {
                     let bar = if at == 0 { "" } else { " | " };
-                    write!(f, "{bar}{member}")?;
+                    write!(f, "{bar}{}", Single(member))?;
                 }
                 Ok(())
             }
+        }
+    }
+}
+
+/// A type where only one can stand: several are put into `ANY<…>`.
+struct Single<'a>(&'a ValueType);
+
+impl fmt::Display for Single<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            several @ ValueType::Union(_) => write!(f, "ANY<{several}>"),
+            one => write!(f, "{one}"),
         }
     }
 }

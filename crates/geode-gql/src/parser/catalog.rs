@@ -144,14 +144,20 @@ impl Parser<'_> {
         Err(self.not_supported(self.span(), "SHARD BY", instead))
     }
 
+    fn refuse_colocation(&mut self) -> Parsed<()> {
+        if !self.at_keyword("COLOCATE") {
+            return Ok(());
+        }
+        let instead = "every member has all nodes of a graph; leave COLOCATE ON away";
+        Err(self.not_supported(self.span(), "COLOCATE ON", instead))
+    }
+
     fn create_graph_type(&mut self, if_there: IfThere) -> Parsed<CatalogCommand> {
         let name = self.catalog_name("the name of a graph type")?;
-        if self.at_symbol(Sym::LParen) {
-            let instead = "write element types in braces: CREATE GRAPH TYPE t {(:User {id STRING})}";
-            return Err(self.not_supported(self.span(), "a graph type in parentheses", instead));
-        }
         self.eat_keyword("AS");
-        let source = if self.eat_keywords("COPY", "OF") {
+        let source = if self.at_symbol(Sym::LParen) {
+            GraphTypeSource::Closed(self.node_types_in_parentheses()?)
+        } else if self.eat_keywords("COPY", "OF") {
             GraphTypeSource::Named(self.catalog_name("the name of a graph type")?)
         } else if self.eat_keyword("LIKE") {
             GraphTypeSource::Like(self.graph_reference()?)
@@ -160,6 +166,7 @@ impl Parser<'_> {
         } else {
             return self.missing("'{' and element types");
         };
+        self.refuse_colocation()?;
         Ok(CatalogCommand::CreateGraphType {
             name,
             if_there,

@@ -11,7 +11,6 @@ const REFUSED: &[(&str, &str)] = &[
         "read the file in the client and pass its rows as a parameter: UNWIND $rows AS row",
     ),
     ("DROP", "to remove nodes and edges use MATCH … DETACH DELETE"),
-    ("ALTER", "how a cluster replicates is said in its GeodeCluster"),
 ];
 
 impl Parser<'_> {
@@ -65,6 +64,7 @@ impl Parser<'_> {
             }));
         }
         if self.eat_keyword("FOREACH") {
+            self.extension(start, "FOREACH", "");
             return self.in_subquery(Self::foreach).map(Some);
         }
         if self.eat_keyword("FINISH") {
@@ -159,11 +159,10 @@ impl Parser<'_> {
         self.expect_keyword("IN")?;
         let list = self.expression()?;
         let first = i64::from(self.keyword_at(1, "ORDINALITY"));
+        // `WITH offset AS o` and `WITH offset RETURN …` are clauses of their own.
         let counted = self.at_keyword("WITH")
             && (self.keyword_at(1, "ORDINALITY") || self.keyword_at(1, "OFFSET"))
-            && self
-                .word_at(2)
-                .is_some_and(|word| !word.eq_ignore_ascii_case("AS"));
+            && self.variable_at(2);
         if !counted {
             self.expect_note(Expected::Keyword("WITH"));
             return Ok(ClauseKind::For {

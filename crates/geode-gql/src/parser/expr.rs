@@ -12,6 +12,9 @@ use crate::token::{Sym, TokenKind};
 use crate::{Span, literal};
 use geode_types::QueryError;
 
+/// What the flagger calls it.
+pub(super) const PREDICATE_IN: &str = "the predicate IN";
+
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Level {
     Or,
@@ -201,10 +204,7 @@ impl Parser<'_> {
         let mut rest = Vec::new();
         while let Some((Infix::Compare(op), _)) = self.infix() {
             if self.at_symbol(Sym::BangEqual) {
-                let message = "found !=, expected an operator";
-                return Err(self
-                    .error(self.span(), "UnexpectedSyntax", message)
-                    .hint("write <> for \"not equal\""));
+                self.extension(self.span(), "the operator !=", "<>");
             }
             self.advance();
             rest.push((op, self.operand(Level::Predicate)?));
@@ -254,7 +254,7 @@ impl Parser<'_> {
             let kind = if self.at_keyword("IS") {
                 self.is_predicate(left)?
             } else if self.at_keyword("IN") {
-                self.extension(self.span(), "the predicate IN", "");
+                self.extension(self.span(), PREDICATE_IN, "");
                 self.advance();
                 ExprKind::In(Box::new(left), Box::new(self.operand(Level::Sum)?))
             } else {

@@ -31,6 +31,33 @@ impl Parser<'_> {
         Ok(body)
     }
 
+    /// `(User LABEL (id STRING), …)`: node types as the guides write them, each with the label that it is called.
+    pub(super) fn node_types_in_parentheses(&mut self) -> Parsed<GraphTypeBody> {
+        let start = self.expect_symbol(Sym::LParen)?;
+        self.extension(
+            start,
+            "a graph type in parentheses",
+            "CREATE GRAPH TYPE t {(:User {id STRING})}",
+        );
+        let nodes = self.comma_list(|parser| {
+            let start = parser.span();
+            let label = parser.any_name("a label")?;
+            parser.expect_keyword("LABEL")?;
+            Ok(NodeType {
+                name: None,
+                alias: None,
+                labels: vec![label],
+                properties: parser.property_list(Sym::LParen, Sym::RParen)?,
+                span: parser.since(start),
+            })
+        })?;
+        self.expect_symbol(Sym::RParen)?;
+        Ok(GraphTypeBody {
+            nodes,
+            edges: Vec::new(),
+        })
+    }
+
     fn element_type(&mut self, body: &mut GraphTypeBody) -> Parsed<()> {
         let start = self.span();
         if self.at_keyword("UNDIRECTED") {
@@ -264,8 +291,13 @@ impl Parser<'_> {
 
     /// `{name [::] type [NOT NULL], …}`; none when there is no brace.
     fn property_definitions(&mut self) -> Parsed<Vec<PropertyDefinition>> {
+        self.property_list(Sym::LBrace, Sym::RBrace)
+    }
+
+    /// The same between other signs.
+    fn property_list(&mut self, open: Sym, close: Sym) -> Parsed<Vec<PropertyDefinition>> {
         let mut properties: Vec<PropertyDefinition> = Vec::new();
-        if !self.eat_symbol(Sym::LBrace) || self.eat_symbol(Sym::RBrace) {
+        if !self.eat_symbol(open) || self.eat_symbol(close) {
             return Ok(properties);
         }
         loop {
@@ -286,7 +318,7 @@ impl Parser<'_> {
                 break;
             }
         }
-        self.expect_symbol(Sym::RBrace)?;
+        self.expect_symbol(close)?;
         Ok(properties)
     }
 }

@@ -14,6 +14,7 @@ impl Parser<'_> {
     /// Behind the variable, at the brace.
     pub(super) fn map_projection(&mut self, base: Expr) -> Parsed<Expr> {
         let start = base.span;
+        self.extension(start, "a map projection", "a record: {name: n.name}");
         self.advance();
         let (mut all, mut entries) = (false, Vec::new());
         if !self.eat_symbol(Sym::RBrace) {

@@ -13,6 +13,7 @@ mod path;
 mod pattern;
 mod primary;
 mod projection;
+mod refused;
 mod schema;
 mod session;
 mod special;
@@ -264,9 +265,13 @@ impl<'a> Parser<'a> {
 
     /// Whether a variable's name comes next.
     fn at_variable(&self) -> bool {
-        match self.token().kind {
+        self.variable_at(0)
+    }
+
+    fn variable_at(&self, ahead: usize) -> bool {
+        match self.peek(ahead).kind {
             TokenKind::QuotedName => true,
-            TokenKind::Word => !self.word_at(0).is_some_and(words::is_reserved),
+            TokenKind::Word => !self.word_at(ahead).is_some_and(words::is_reserved),
             _ => false,
         }
     }

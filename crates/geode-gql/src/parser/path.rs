@@ -165,6 +165,11 @@ impl Parser<'_> {
     }
 
     pub(super) fn shortest_path(&mut self, search: PathSearch) -> Parsed<PathPattern> {
+        let (function, instead) = match search {
+            PathSearch::Shortest(_) => ("the function shortestPath()", "ANY SHORTEST (a)-[…]->*(b)"),
+            _ => ("the function allShortestPaths()", "ALL SHORTEST (a)-[…]->*(b)"),
+        };
+        self.extension(self.span(), function, instead);
         self.advance();
         self.advance();
         let elements = self.path_elements()?;

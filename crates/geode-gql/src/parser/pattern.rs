@@ -100,7 +100,8 @@ impl Parser<'_> {
                 self.expect_symbol(Sym::Minus)?;
             }
         } else if self.at_symbol(Sym::Minus) || self.at_symbol(Sym::Tilde) {
-            // `--`, `~~` is not GQL; the abbreviated GQL forms `-`, `->`, `<-` have no second dash.
+            // The abbreviated GQL forms `-`, `->`, `<-` have no second dash.
+            self.extension(start, "an edge of two dashes", "-, ->, <-");
             self.advance();
         }
         let right = self.eat_symbol(Sym::Greater);
@@ -137,6 +138,7 @@ impl Parser<'_> {
         let first = self.label_alternatives()?;
         let mut parts = vec![first];
         while self.at_symbol(Sym::Colon) {
+            self.extension(self.span(), "labels with colons between them", ":A&B");
             self.advance();
             parts.push(self.label_alternatives()?);
         }
@@ -149,6 +151,7 @@ impl Parser<'_> {
             self.advance();
             // Cypher's older form `:A|:B`.
             if self.at_symbol(Sym::Colon) {
+                self.extension(self.span(), "a colon behind a bar", ":A|B");
                 self.advance();
             }
             parts.push(self.label_conjunction()?);
@@ -189,6 +192,11 @@ impl Parser<'_> {
     /// `*`, `*2`, `*1..3`, `*..3`, `*1..` within the brackets.
     fn star_quantifier(&mut self) -> Parsed<Quantifier> {
         let start = self.advance().span;
+        self.extension(
+            start,
+            "a quantifier within brackets",
+            "behind the edge: -[:T]->{1,3}",
+        );
         let min = self.bound()?;
         if !self.eat_symbol(Sym::DotDot) {
             return Ok(Quantifier {

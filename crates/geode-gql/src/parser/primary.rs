@@ -1,10 +1,12 @@
 //! What stands between operators: literals, variables, calls, CASE, lists, maps, and access to their parts.
 
+use super::expr::PREDICATE_IN;
 use super::{Expected, Parsed, Parser};
 use crate::ast::{AccessStep, Expr, ExprKind, Literal, Name, Quantification};
+use crate::extension::Extension;
 use crate::token::{Sym, TokenKind};
 use crate::{Span, literal};
-use geode_types::QueryError;
+use geode_types::{QueryError, Temporal};
 
 const QUANTIFICATIONS: &[(&str, Quantification)] = &[
     ("ALL", Quantification::All),
@@ -25,6 +27,7 @@ impl Parser<'_> {
 
     fn labelled(&mut self, element: Expr) -> Parsed<Expr> {
         let start = element.span;
+        self.extension(self.span(), "labels as a condition", "n IS LABELED A");
         let labels = self.label_part()?;
         Ok(Expr {
             kind: ExprKind::IsLabeled(Box::new(element), labels, false),
@@ -117,7 +120,9 @@ impl Parser<'_> {
             TokenKind::Text => ExprKind::Literal(Literal::String(literal::text(self.source, token.span)?)),
             TokenKind::Bytes => ExprKind::Literal(Literal::Bytes(literal::bytes(self.source, token.span)?)),
             TokenKind::Param => ExprKind::Parameter(self.parameter_name(token.span)?),
-            TokenKind::MalformedNumber => return Err(self.malformed_number(token.span)),
+            TokenKind::MalformedNumber => {
+                ExprKind::Literal(Literal::Temporal(self.amount_of_time(token.span)?))
+            }
             _ => return self.missing("an expression"),
         };
         self.advance();
@@ -125,6 +130,15 @@ impl Parser<'_> {
             kind,
             span: token.span,
         })
+    }
+
+    /// `10s`, `500ms`: a number with a unit of time, as the guides write durations. ISO/IEC 39075 writes `DURATION 'PT10S'`.
+    fn amount_of_time(&mut self, span: Span) -> Parsed<Temporal> {
+        let Some(duration) = literal::amount_of_time(self.source.slice(span)) else {
+            return Err(self.malformed_number(span));
+        };
+        self.extension(span, "a duration such as 10s", "DURATION 'PT10S'");
+        Ok(duration.into())
     }
 
     fn malformed_number(&self, span: Span) -> QueryError {
@@ -217,6 +231,13 @@ impl Parser<'_> {
 
     /// `WHERE … | …]` behind `[x IN list`.
     fn comprehension(&mut self, variable: Name, list: Box<Expr>) -> Parsed<ExprKind> {
+        // Its IN has been noted as the predicate, before what stands in the list.
+        let is_in =
+            |known: &Extension| known.span.start >= variable.span.end && known.construct == PREDICATE_IN;
+        if let Some(at) = self.extensions.iter().position(is_in) {
+            self.extensions.remove(at);
+        }
+        self.extension(variable.span, "a list comprehension", "");
         let condition = if self.eat_keyword("WHERE") {
             Some(Box::new(self.expression()?))
         } else {
@@ -426,6 +447,7 @@ impl Parser<'_> {
     }
 
     fn quantified(&mut self, kind: Quantification) -> Parsed<ExprKind> {
+        self.extension(self.span(), "all, any, none and single", "");
         let variable = self.variable_name("a variable")?;
         self.expect_keyword("IN")?;
         let list = Box::new(self.expression()?);

@@ -44,6 +44,7 @@ impl Parser<'_> {
     }
 
     fn reduce(&mut self) -> Parsed<ExprKind> {
+        self.extension(self.span(), "the function reduce()", "");
         let total = self.variable_name("a variable")?;
         self.expect_symbol(Sym::Equal)?;
         let initial = self.expression()?;

@@ -9,6 +9,7 @@ use crate::token::{Sym, TokenKind};
 
 impl Parser<'_> {
     pub(super) fn statement(&mut self) -> Parsed<Statement> {
+        self.refuse_known_statement()?;
         let statement = if let Some(statement) = self.session_statement()? {
             statement
         } else if let Some(statement) = self.catalog_statement()? {

@@ -17,6 +17,7 @@ const SUBQUERIES: &[SubqueryKind] = &[
 
 impl Parser<'_> {
     pub(super) fn pattern_expression(&mut self) -> Parsed<Expr> {
+        self.extension(self.span(), "a pattern as a condition", "EXISTS {(a)-[:T]->(b)}");
         let pattern = self.in_subquery(Self::path_elements)?;
         Ok(Expr {
             span: pattern.span,
@@ -26,6 +27,11 @@ impl Parser<'_> {
 
     /// `[p = (a)-->(b) WHERE … | …]` behind its bracket.
     pub(super) fn pattern_comprehension(&mut self, start: Span) -> Parsed<Expr> {
+        self.extension(
+            start,
+            "a pattern comprehension",
+            "VALUE {MATCH … RETURN collect_list(…)}",
+        );
         let pattern = self.path_pattern()?;
         let condition = if self.eat_keyword("WHERE") {
             Some(self.expression()?)
@@ -78,6 +84,13 @@ impl Parser<'_> {
     /// `EXISTS { … }` and its kin: a query, or as an abbreviation the patterns of one MATCH.
     pub(super) fn subquery(&mut self, kind: SubqueryKind) -> Parsed<Expr> {
         let start = self.advance().span;
+        if matches!(kind, SubqueryKind::Count | SubqueryKind::Collect) {
+            self.extension(
+                start,
+                format!("{} {{ … }}", kind.text()),
+                "VALUE {MATCH … RETURN count(*)}",
+            );
+        }
         let close = if self.eat_symbol(Sym::LParen) {
             Sym::RParen
         } else {

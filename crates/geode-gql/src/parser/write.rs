@@ -40,8 +40,8 @@ impl Parser<'_> {
     }
 
     fn refuse_schema_statement(&mut self) -> Parsed<()> {
-        const OBJECTS: [&str; 9] = [
-            "GRAPH", "SCHEMA", "USER", "ROLE", "PROPERTY", "OR", "UNIQUE", "VECTOR", "FULLTEXT",
+        const OBJECTS: [&str; 7] = [
+            "GRAPH", "SCHEMA", "PROPERTY", "OR", "UNIQUE", "VECTOR", "FULLTEXT",
         ];
         match self.word_at(0) {
             Some(word)
@@ -67,6 +67,10 @@ impl Parser<'_> {
     }
 
     fn merge(&mut self) -> Parsed<ClauseKind> {
+        // The guides' `MERGE ON (n …) ON MATCH SET …` says no more than MERGE.
+        if self.symbol_at(1, Sym::LParen) {
+            self.eat_keyword("ON");
+        }
         let pattern = self.path_pattern()?;
         let (mut on_create, mut on_match) = (Vec::new(), Vec::new());
         while self.eat_keyword("ON") {

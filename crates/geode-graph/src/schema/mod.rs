@@ -15,6 +15,7 @@ pub(crate) use entries::{
 };
 pub use range::{KeyRange, Last, Probe};
 pub use rule::{Broken, MAX_RULE_KEYS, PropertyType, Rule, RuleId, RuleKind, RuleState};
+pub use value_key::index_key;
 
 use crate::error::{GraphError, Result};
 use crate::keys::{self, HEAD, Key, RULES};

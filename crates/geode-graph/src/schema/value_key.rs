@@ -65,6 +65,13 @@ pub(crate) fn put(value: &Value, room: usize, out: &mut Vec<u8>) {
     }
 }
 
+/// The bytes of a value in an index of one property.
+pub fn index_key(value: &Value) -> Vec<u8> {
+    let mut out = Vec::new();
+    put(value, room(1), &mut out);
+    out
+}
+
 /// Appends the beginning of all values that are in no order with this one: those that equal it, those that begin like it when it is too long
 /// for its place, and those of the same moment elsewhere.
 pub(super) fn put_beginning(value: &Value, room: usize, out: &mut Vec<u8>) {
@@ -280,9 +287,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn key(value: &Value) -> Vec<u8> {
-        let mut out = Vec::new();
-        put(value, room(1), &mut out);
-        out
+        index_key(value)
     }
 
     #[test]

@@ -99,6 +99,7 @@ fn step_operator<'p>(step: &'p Step, widths: &[usize]) -> Box<dyn Operator + 'p>
             input: None,
             at: 0,
             items: None,
+            held: 0,
         }),
         Step::Aggregate { keys, calls, segment } => Box::new(Group::new(keys, calls, width(segment), None)),
         Step::Distinct(slots) => Box::new(Distinct::new(slots)),

@@ -4,7 +4,7 @@ use super::Cx;
 use super::chain::{Input, Operator, Output};
 use super::columns::Wanted;
 use super::eval::eval;
-use super::rows::{BATCH_ROWS, Rows};
+use super::rows::{BATCH_ROWS, KEY_BYTES, Rows};
 use super::seen::{IdHasher, Seen};
 use crate::aggregate::{Accumulator, AggregateCall};
 use crate::datum::Datum;
@@ -84,6 +84,7 @@ impl<'p> Group<'p> {
             .map(|cell| size_of::<Datum>() + cell.heap_bytes())
             .sum::<usize>()
             + size_of::<GroupState>()
+            + KEY_BYTES
             + self.calls.len() * size_of::<Accumulator>();
         self.hold(1, bytes, cx)?;
         let at = self.groups.len();
@@ -222,10 +223,7 @@ impl Operator for Distinct<'_> {
         let mut keep = Vec::with_capacity(rows.len());
         for row in rows.iter() {
             let key: Box<[Datum]> = self.slots.iter().map(|slot| row[*slot].clone()).collect();
-            let bytes = key
-                .iter()
-                .map(|cell| size_of::<Datum>() + cell.heap_bytes())
-                .sum::<usize>();
+            let bytes = Seen::bytes_of(&key);
             let new = self.seen.insert_all(key);
             if new {
                 self.held = (self.held.0 + 1, self.held.1 + bytes);

@@ -3,7 +3,7 @@
 use super::Cx;
 use super::build::build;
 use super::chain::Chain;
-use super::rows::{Rows, row_bytes};
+use super::rows::{KEY_BYTES, Rows, row_bytes};
 use crate::datum::Datum;
 use crate::plan::physical::LoweredQuery;
 use crate::semantics::Key;
@@ -126,7 +126,7 @@ impl<'p> Composite<'p> {
     }
 
     fn hold(&mut self, row: &[Datum], cx: &mut Cx<'_>) -> Result<(), QueryError> {
-        let bytes = row_bytes(row);
+        let bytes = row_bytes(row) + KEY_BYTES;
         self.held = (self.held.0 + 1, self.held.1 + bytes);
         cx.hold(1, bytes)
     }

@@ -19,6 +19,9 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Instant;
 
+/// After so much work the limits are looked at: well below a millisecond.
+const STEPS_BETWEEN_CHECKS: usize = 1024;
+
 /// The state of a running statement.
 pub(crate) struct Cx<'a> {
     pub graph: &'a mut dyn Graph,
@@ -39,6 +42,8 @@ pub(crate) struct Cx<'a> {
     /// Properties that were read for the batch under way.
     pub(super) columns: Columns,
     memory: usize,
+    /// Work since the limits were looked at.
+    steps: usize,
     /// Whether plans are made without indexes.
     pub without_indexes: bool,
     /// What runs now, for messages.
@@ -82,6 +87,7 @@ impl<'a> Cx<'a> {
             profile: None,
             columns: Columns::default(),
             memory: 0,
+            steps: 0,
             operator: "",
             without_indexes: false,
             buffered_rows: 0,
@@ -129,6 +135,16 @@ impl<'a> Cx<'a> {
         self.context.check()
     }
 
+    /// Counts work that no batch bounds: elements of lists, calls with long arguments. Once in a while it is looked whether to stop.
+    pub(crate) fn worked(&mut self, steps: usize) -> Result<(), QueryError> {
+        self.steps += steps;
+        if self.steps < STEPS_BETWEEN_CHECKS {
+            return Ok(());
+        }
+        self.steps = 0;
+        self.check()
+    }
+
     /// The number of a graph that the plan names.
     pub(crate) fn graph_of(&self, choice: &GraphChoice) -> Result<GraphId, QueryError> {
         let session = self.context.session;
@@ -148,13 +164,19 @@ impl<'a> Cx<'a> {
             let message = format!("a value nests deeper than {MAX_VALUE_DEPTH} lists and records");
             return Err(error::limit("ValueTooDeep", message));
         }
+        self.admit_bytes(value.heap_bytes())?;
+        Ok(value)
+    }
+
+    /// Refuses a value of so many bytes before it is made, when the statement may not need that much.
+    pub(crate) fn admit_bytes(&self, bytes: usize) -> Result<(), QueryError> {
         let limit = self.context.limits.max_memory_bytes;
-        if value.heap_bytes() > limit {
+        if bytes > limit {
             let message =
-                format!("a single value takes more than {limit} bytes of memory (max_memory_bytes)");
+                format!("a single value takes more than {limit} bytes of memory (max_query_memory)");
             return Err(error::limit("OutOfMemory", message));
         }
-        Ok(value)
+        Ok(())
     }
 
     /// Accounts for rows that an operator holds back.

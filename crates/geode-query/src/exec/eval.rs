@@ -15,6 +15,9 @@ use std::sync::Arc;
 
 type Evaluated = Result<Datum, QueryError>;
 
+/// A call that looks at so many bytes counts as one more step of work.
+const BYTES_OF_A_STEP: usize = 4096;
+
 /// The value of an expression.
 pub(crate) fn eval(expr: &Expr, row: &[Datum], cx: &mut Cx<'_>) -> Evaluated {
     match expr {
@@ -59,8 +62,11 @@ pub(crate) fn eval(expr: &Expr, row: &[Datum], cx: &mut Cx<'_>) -> Evaluated {
         } => case(operand.as_deref(), branches, otherwise.as_deref(), row, cx),
         Expr::Call(called, arguments, span) => {
             let arguments = all(arguments, row, cx)?;
+            let bytes: usize = arguments.iter().map(Datum::heap_bytes).sum();
+            cx.worked(1 + bytes / BYTES_OF_A_STEP)?;
+            let called = called.call(cx, &arguments);
             called
-                .call(cx, &arguments)
+                .and_then(|value| cx.admit(value))
                 .map_err(|error| cx.placed(error, *span))
         }
         Expr::Cast(operand, target, span) => {
@@ -123,6 +129,12 @@ fn chain(first: &Expr, rest: &[(BinaryOp, Expr, Span)], row: &[Datum], cx: &mut 
     let mut left = eval(first, row, cx)?;
     for (op, operand, span) in rest {
         let right = eval(operand, row, cx)?;
+        if matches!(op, BinaryOp::Add | BinaryOp::Concat) {
+            // Before both are put together, not behind.
+            let bytes = left.heap_bytes().saturating_add(right.heap_bytes());
+            cx.admit_bytes(bytes)?;
+            cx.worked(bytes / BYTES_OF_A_STEP)?;
+        }
         left = arithmetic::binary(*op, &left, &right).map_err(|error| cx.placed(error, *span))?;
     }
     cx.admit(left)
@@ -368,8 +380,8 @@ fn quantified(
         return Ok(Datum::Null);
     };
     let (mut yes, mut unknown) = (0usize, 0usize);
-    for (at, item) in items.iter().enumerate() {
-        check_sometimes(at, cx)?;
+    for item in items.iter() {
+        cx.worked(1)?;
         match with_local(item, cx, |cx| truth(&eval(condition, row, cx)?, "a quantifier"))? {
             Some(true) => yes += 1,
             Some(false) => {}
@@ -395,16 +407,11 @@ fn reduce(initial: &Expr, list: &Expr, next: &Expr, row: &[Datum], cx: &mut Cx<'
     let Some(items) = items(list, row, cx)? else {
         return Ok(Datum::Null);
     };
-    for (at, item) in items.iter().enumerate() {
-        check_sometimes(at, cx)?;
+    for item in items.iter() {
+        cx.worked(1)?;
         total = with_local(&total, cx, |cx| with_local(item, cx, |cx| eval(next, row, cx)))?;
     }
     Ok(total)
-}
-
-/// Long lists are left when the statement is cancelled or has run for too long.
-fn check_sometimes(at: usize, cx: &Cx<'_>) -> Result<(), QueryError> {
-    if at % 4096 == 4095 { cx.check() } else { Ok(()) }
 }
 
 fn comprehension(
@@ -418,8 +425,8 @@ fn comprehension(
         return Ok(Datum::Null);
     };
     let mut out = Vec::new();
-    for (at, item) in items.iter().enumerate() {
-        check_sometimes(at, cx)?;
+    for item in items.iter() {
+        cx.worked(1)?;
         let mapped = with_local(item, cx, |cx| {
             if let Some(condition) = condition
                 && !holds(condition, row, cx)?

@@ -59,14 +59,18 @@ impl<'p> Expansion<'p> {
         let types = cx.types(self.spec.types)?;
         let direction = self.spec.direction.of_graph();
         for source in &sources.ids {
-            self.starts.push(self.adjacent.len());
+            let before = self.adjacent.len();
+            self.starts.push(before);
             cx.graph
                 .expand(*source, direction, types.as_deref(), &mut self.adjacent)?;
+            let found = self.adjacent.len() - before;
+            self.held += found * size_of::<Adjacent>();
+            cx.hold(0, found * size_of::<Adjacent>())?;
+            cx.worked(found)?;
         }
         self.starts.push(self.adjacent.len());
         self.places = sources.places;
-        self.held = self.adjacent.len() * size_of::<Adjacent>();
-        cx.hold(0, self.held)
+        Ok(())
     }
 
     fn forget(&mut self, cx: &mut Cx<'_>) {

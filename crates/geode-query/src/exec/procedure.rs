@@ -40,7 +40,8 @@ pub(super) fn procedure<'p>(spec: &'p Procedure) -> Box<dyn Operator + 'p> {
 fn call(spec: &Procedure, row: &[Datum], cx: &mut Cx<'_>) -> Result<Vec<Vec<Value>>, QueryError> {
     let mut arguments = Vec::with_capacity(spec.arguments.len());
     for (argument, wanted) in &spec.arguments {
-        let value = to_value(&eval(argument, row, cx)?, cx)?;
+        let value = eval(argument, row, cx)?;
+        let value = to_value(&value, cx)?;
         arguments.push(passed(value, *wanted, &spec.name)?);
     }
     cx.context.system.call(&spec.name, &arguments)

@@ -5,7 +5,7 @@ use super::chain::{Input, Operator, Output};
 use super::composite::Composite;
 use super::eval::eval;
 use super::expand::{is_taken, node_of};
-use super::rows::{BATCH_ROWS, Rows, row_bytes};
+use super::rows::{Rows, row_bytes};
 use crate::datum::{Datum, EdgeDatum};
 use crate::plan::physical::RepeatPath as Spec;
 use geode_types::{EdgeId, NodeId, QueryError};
@@ -94,7 +94,7 @@ impl<'p> RepeatPath<'p> {
         cx: &mut Cx<'_>,
     ) -> Result<bool, QueryError> {
         while let Some(level) = search.levels.last_mut() {
-            if out.len() >= BATCH_ROWS {
+            if out.is_full() {
                 return Ok(false);
             }
             cx.check()?;
@@ -172,6 +172,8 @@ impl<'p> RepeatPath<'p> {
 
     fn emit(&self, search: &Search, row: &[Datum], out: &mut Rows) {
         let chosen: Vec<&Repetition> = search.levels.iter().filter_map(Level::taken).collect();
+        let lists = 1 + self.spec.group.variables.len();
+        out.add_weight(chosen.len() * lists * size_of::<Datum>());
         let target = out.push(row);
         let edges = chosen.iter().flat_map(|repetition| &repetition.edges);
         target[self.spec.expand.edge] = Datum::list(edges.copied().map(Datum::Edge).collect());
@@ -220,7 +222,7 @@ impl Operator for RepeatPath<'_> {
             return Ok(Output::NeedInput);
         };
         let mut out = Rows::new(rows.width());
-        while self.at < rows.len() && out.len() < BATCH_ROWS {
+        while self.at < rows.len() && !out.is_full() {
             let row = rows.row(self.at);
             let search = match self.search.take() {
                 Some(search) => Some(search),

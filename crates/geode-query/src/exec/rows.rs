@@ -5,12 +5,24 @@ use crate::datum::Datum;
 /// How many rows an operator hands on at a time.
 pub(crate) const BATCH_ROWS: usize = 1024;
 
+/// How many bytes of new values make a batch full before it has that many rows: chains of edges can be long.
+pub(crate) const BATCH_BYTES: usize = 4 << 20;
+
+/// About what an allocation costs besides what is in it: the allocator's own bytes, and the vector that points to it.
+pub(crate) const ALLOCATION_BYTES: usize = 16 + size_of::<Vec<Datum>>();
+
+/// About what a key in a hash table costs besides its values: an allocation, and a place in a table that is half empty and twice there while
+/// it grows.
+pub(crate) const KEY_BYTES: usize = 96;
+
 /// Rows of equal width.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rows {
     width: usize,
     count: usize,
     cells: Vec<Datum>,
+    /// Bytes of values that nothing else has.
+    weight: usize,
 }
 
 impl Rows {
@@ -19,6 +31,30 @@ impl Rows {
             width,
             count: 0,
             cells: Vec::new(),
+            weight: 0,
+        }
+    }
+
+    /// Says that a row has so many bytes that nothing else has.
+    pub(crate) fn add_weight(&mut self, bytes: usize) {
+        self.weight += bytes;
+    }
+
+    /// Whether whoever fills the batch shall hand it on.
+    pub(crate) fn is_full(&self) -> bool {
+        self.count >= BATCH_ROWS || self.weight >= BATCH_BYTES
+    }
+
+    /// Cuts off the rows from a place on.
+    pub(crate) fn split_off(&mut self, at: usize) -> Self {
+        let cells = self.cells.split_off(at * self.width);
+        let count = self.count - at;
+        self.count = at;
+        Self {
+            width: self.width,
+            count,
+            cells,
+            weight: 0,
         }
     }
 

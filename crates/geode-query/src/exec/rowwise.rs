@@ -4,7 +4,7 @@ use super::Cx;
 use super::chain::{Input, Operator, Output};
 use super::columns::{SlotNodes, Wanted};
 use super::eval::{eval, has_labels, holds, label_test};
-use super::rows::{BATCH_ROWS, Rows};
+use super::rows::{BATCH_BYTES, BATCH_ROWS, Rows};
 use crate::datum::{Datum, List};
 use crate::error;
 use crate::expr::{Expr, LabelTest};
@@ -95,17 +95,49 @@ pub(super) fn check_node<'p>(slot: usize) -> Box<dyn Operator + 'p> {
 /// Computes cells.
 pub(super) fn extend<'p>(cells: &'p [(usize, Expr)]) -> Box<dyn Operator + 'p> {
     let wanted = Wanted::of(cells.iter().map(|(_, expr)| expr)).without(cells.iter().map(|(slot, _)| *slot));
-    Box::new(RowWise(move |mut rows: Rows, cx: &mut Cx<'_>| {
-        wanted.load(&rows, cx)?;
+    Box::new(Extend {
+        cells,
+        wanted,
+        input: None,
+    })
+}
+
+struct Extend<'p> {
+    cells: &'p [(usize, Expr)],
+    wanted: Wanted,
+    /// Rows of a batch that was full with what was computed before them.
+    input: Option<Rows>,
+}
+
+impl Operator for Extend<'_> {
+    fn run(&mut self, input: Input, cx: &mut Cx<'_>) -> Result<Output, QueryError> {
+        match input {
+            Input::Rows(rows) => self.input = Some(rows),
+            Input::Pull => {}
+            Input::End => return Ok(Output::End),
+        }
+        let Some(mut rows) = self.input.take() else {
+            return Ok(Output::NeedInput);
+        };
+        self.wanted.load(&rows, cx)?;
+        let mut bytes = 0;
         for at in 0..rows.len() {
-            for (slot, expr) in cells {
+            for (slot, expr) in self.cells {
                 let value = eval(expr, rows.row(at), cx)?;
+                bytes += value.own_bytes();
                 rows.row_mut(at)[*slot] = value;
+                if bytes > BATCH_BYTES {
+                    cx.admit_bytes(cx.memory() + bytes)?;
+                }
+            }
+            if bytes > BATCH_BYTES && at + 1 < rows.len() {
+                self.input = Some(rows.split_off(at + 1));
+                break;
             }
         }
         cx.forget_columns();
-        Ok(rows)
-    }))
+        Ok(Output::Rows(rows))
+    }
 }
 
 /// Takes over these cells into a new layout.
@@ -139,6 +171,19 @@ pub(super) struct Unwind<'p> {
     pub at: usize,
     /// Its list and the next element.
     pub items: Option<(Arc<List>, usize)>,
+    /// Bytes of the list when nobody else has it.
+    pub held: usize,
+}
+
+impl Unwind<'_> {
+    /// The list of a row, which is kept until all of its elements are rows.
+    fn begin(&mut self, row: &[Datum], cx: &mut Cx<'_>) -> Result<(), QueryError> {
+        let value = eval(self.list, row, cx)?;
+        self.held = value.own_bytes();
+        cx.hold(0, self.held)?;
+        self.items = Some((elements(value), 0));
+        Ok(())
+    }
 }
 
 impl Operator for Unwind<'_> {
@@ -148,18 +193,20 @@ impl Operator for Unwind<'_> {
             Input::Pull => {}
             Input::End => return Ok(Output::End),
         }
-        let Some(rows) = &self.input else {
+        let Some(rows) = self.input.take() else {
             return Ok(Output::NeedInput);
         };
         let mut out = Rows::new(rows.width());
         while self.at < rows.len() {
             let row = rows.row(self.at);
-            let (items, next) = match &mut self.items {
-                Some(items) => items,
-                none => none.insert((elements(eval(self.list, row, cx)?), 0)),
-            };
-            while *next < items.len() {
+            if self.items.is_none() {
+                self.begin(row, cx)?;
+            }
+            while let Some((items, next)) = &mut self.items
+                && *next < items.len()
+            {
                 if out.len() >= BATCH_ROWS {
+                    self.input = Some(rows);
                     return Ok(Output::Rows(out));
                 }
                 let target = out.push(row);
@@ -171,8 +218,8 @@ impl Operator for Unwind<'_> {
             }
             self.at += 1;
             self.items = None;
+            cx.release(0, std::mem::take(&mut self.held));
         }
-        self.input = None;
         Ok(if out.is_empty() {
             Output::NeedInput
         } else {

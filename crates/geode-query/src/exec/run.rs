@@ -2,7 +2,7 @@
 
 use super::composite::Composite;
 use super::cx::Cx;
-use super::output::to_value;
+use super::output::Output;
 use super::profile::{Counted, Profile};
 use super::{Context, Params};
 use crate::bind::Param;
@@ -113,24 +113,21 @@ fn pull(
     sink: &mut dyn FnMut(Vec<Vec<Value>>) -> ControlFlow<()>,
 ) -> Result<(), QueryError> {
     let mut composite = Composite::new(query, None);
+    let mut output = Output::default();
     while let Some(rows) = composite.next(cx)? {
-        let values = rows.iter().map(|row| {
-            row.iter()
-                .map(|cell| to_value(cell, cx))
-                .collect::<Result<Vec<_>, _>>()
-        });
-        let values = values.collect::<Result<Vec<_>, _>>()?;
-        if sink(values).is_break() {
-            let message = "the receiver of the rows has gone";
-            return Err(QueryError::runtime(
-                ErrorClass::UnavailableError,
-                "Cancelled",
-                "5GC01",
-                message,
-            ));
+        for (at, row) in rows.iter().enumerate() {
+            let is_full = output.push(row, cx)?;
+            if (is_full || at + 1 == rows.len()) && output.hand_on(sink, cx).is_break() {
+                return Err(receiver_has_gone());
+            }
         }
     }
     Ok(())
+}
+
+fn receiver_has_gone() -> QueryError {
+    let message = "the receiver of the rows has gone";
+    QueryError::runtime(ErrorClass::UnavailableError, "Cancelled", "5GC01", message)
 }
 
 fn lower_subqueries<'p>(plan: &'p Plan, cx: &mut Cx<'_>) -> Result<Vec<LoweredQuery<'p>>, QueryError> {

@@ -1,5 +1,6 @@
 //! What has been seen already: nodes by their numbers, anything else by equivalence.
 
+use super::rows::{KEY_BYTES, row_bytes};
 use crate::datum::Datum;
 use crate::semantics::Key;
 use std::collections::HashSet;
@@ -13,6 +14,14 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
+    /// About what a set needs for these values.
+    pub(crate) fn bytes_of(values: &[Datum]) -> usize {
+        match values {
+            [Datum::Node(_)] => size_of::<Datum>(),
+            _ => row_bytes(values) + KEY_BYTES,
+        }
+    }
+
     /// Whether the value was not there before. A node is equivalent to nothing but itself.
     pub(crate) fn insert(&mut self, value: &Datum) -> bool {
         match value {

@@ -7,7 +7,7 @@
 use super::Cx;
 use super::chain::{Input, Operator, Output};
 use super::repeat::Follow;
-use super::rows::{BATCH_ROWS, Rows};
+use super::rows::{ALLOCATION_BYTES, KEY_BYTES, Rows};
 use crate::plan::logical::EdgeDirection;
 use crate::plan::physical::Repeat;
 use geode_gql::ast::PathSearch;
@@ -60,7 +60,7 @@ impl Operator for Shortest<'_> {
             if let Some((follow, found)) = &mut self.found {
                 while let Some((edges, end)) = found.pop_front() {
                     follow.emit(&edges, end, row, &mut out);
-                    if out.len() >= BATCH_ROWS {
+                    if out.is_full() {
                         return Ok(Output::Rows(out));
                     }
                 }
@@ -181,7 +181,8 @@ impl Levels {
                 for edge in follow.edges(node, depth - 1, cx)? {
                     match self.reached.get_mut(&edge.other) {
                         None => {
-                            held.add(size_of::<Reached>() + size_of::<(NodeId, Adjacent)>() * 2, cx)?;
+                            let bytes = size_of::<Reached>() + size_of::<(NodeId, Adjacent)>() * 2;
+                            held.add(bytes + KEY_BYTES, cx)?;
                             let by = vec![(node, edge)];
                             self.reached.insert(edge.other, Reached { depth, by });
                             order.push(edge.other);
@@ -235,7 +236,10 @@ impl Levels {
             *next += 1;
             edges.push(edge);
             if before == start {
-                held.add(edges.len() * size_of::<Adjacent>() + size_of::<Found>(), cx)?;
+                held.add(
+                    size_of_val(edges.as_slice()) + ALLOCATION_BYTES + size_of::<Found>(),
+                    cx,
+                )?;
                 cx.check()?;
                 found.push_back((edges.iter().rev().copied().collect(), end));
                 edges.pop();
@@ -299,7 +303,10 @@ impl Trails {
                     next.push((Some(trail), edge.other));
                     if depth >= min && wanted(edge.other) && self.takes(edge.other, depth) {
                         let edges = self.edges(trail);
-                        held.add(edges.len() * size_of::<Adjacent>() + size_of::<Found>(), cx)?;
+                        held.add(
+                            size_of_val(edges.as_slice()) + ALLOCATION_BYTES + size_of::<Found>(),
+                            cx,
+                        )?;
                         found.push_back((edges, edge.other));
                     }
                 }

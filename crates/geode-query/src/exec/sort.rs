@@ -4,7 +4,7 @@ use super::Cx;
 use super::chain::{Input, Operator, Output};
 use super::columns::Wanted;
 use super::eval::eval;
-use super::rows::{BATCH_ROWS, Rows, row_bytes};
+use super::rows::{ALLOCATION_BYTES, Rows, row_bytes};
 use crate::datum::Datum;
 use crate::error;
 use crate::expr::Expr;
@@ -12,6 +12,8 @@ use crate::plan::logical::SortKey;
 use crate::semantics::total_order;
 use geode_types::{ErrorClass, QueryError};
 use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 
 /// With a page, rows are sorted and cut when there are so many at least.
 const LEAST_CUT: usize = 64;
@@ -24,11 +26,19 @@ pub(super) struct Sort<'p> {
     wanted: Option<usize>,
     /// The keys of the last row that the page can show as yet: what is not less cannot be on it.
     bound: Option<Vec<Datum>>,
-    rows: Vec<(Vec<Datum>, Vec<Datum>)>,
+    rows: Vec<Sorted>,
+    /// Without a page: what was sorted before, run by run, so that no single sort takes long.
+    runs: Vec<Vec<Sorted>>,
     width: usize,
     held: (usize, usize),
-    sorted: Option<std::vec::IntoIter<(Vec<Datum>, Vec<Datum>)>>,
+    merged: Option<Merge<'p>>,
 }
+
+/// A row and the values that it is sorted by.
+type Sorted = (Vec<Datum>, Vec<Datum>);
+
+/// How many rows are sorted at once.
+const RUN_ROWS: usize = 16 << 10;
 
 impl<'p> Sort<'p> {
     pub(super) fn new(keys: &'p [SortKey], page: Option<(Option<&'p Expr>, &'p Expr)>) -> Self {
@@ -38,9 +48,10 @@ impl<'p> Sort<'p> {
             wanted: None,
             bound: None,
             rows: Vec::new(),
+            runs: Vec::new(),
             width: 0,
             held: (0, 0),
-            sorted: None,
+            merged: None,
         }
     }
 
@@ -63,14 +74,20 @@ impl<'p> Sort<'p> {
             {
                 continue;
             }
-            let bytes = row_bytes(row) + row_bytes(&keys);
+            let bytes = held_bytes(row, &keys);
             self.held = (self.held.0 + 1, self.held.1 + bytes);
             cx.hold(1, bytes)?;
-            self.rows.push((std::mem::take(&mut keys), row.to_vec()));
-            if let Some(wanted) = self.wanted
-                && self.rows.len() >= wanted.saturating_mul(2).max(LEAST_CUT)
-            {
-                self.cut(wanted, cx);
+            let keys = std::mem::replace(&mut keys, Vec::with_capacity(self.keys.len()));
+            self.rows.push((keys, row.to_vec()));
+            match self.wanted {
+                Some(wanted) if self.rows.len() >= wanted.saturating_mul(2).max(LEAST_CUT) => {
+                    self.cut(wanted, cx);
+                }
+                None if self.rows.len() >= RUN_ROWS => {
+                    self.order();
+                    self.runs.push(std::mem::take(&mut self.rows));
+                }
+                _ => {}
             }
         }
         cx.forget_columns();
@@ -81,7 +98,7 @@ impl<'p> Sort<'p> {
     fn cut(&mut self, wanted: usize, cx: &mut Cx<'_>) {
         self.order();
         for (keys, row) in self.rows.drain(wanted.min(self.rows.len())..) {
-            let bytes = row_bytes(&row) + row_bytes(&keys);
+            let bytes = held_bytes(&row, &keys);
             self.held = (self.held.0.saturating_sub(1), self.held.1.saturating_sub(bytes));
             cx.release(1, bytes);
         }
@@ -93,6 +110,66 @@ impl<'p> Sort<'p> {
         self.rows.sort_by(|left, right| compare(keys, &left.0, &right.0));
     }
 }
+
+/// What a row costs while it waits: two allocations, and its place among the others, which is there twice while they are sorted.
+fn held_bytes(row: &[Datum], keys: &[Datum]) -> usize {
+    row_bytes(row) + row_bytes(keys) + 2 * ALLOCATION_BYTES + size_of::<Sorted>()
+}
+
+/// Sorted runs as one: the least of their first rows comes next, of equal ones that of the earlier run.
+struct Merge<'p> {
+    runs: Vec<std::vec::IntoIter<Sorted>>,
+    heads: BinaryHeap<Head<'p>>,
+}
+
+/// The first row of a run that is not handed out.
+struct Head<'p> {
+    keys: &'p [SortKey],
+    sorted: Sorted,
+    run: usize,
+}
+
+impl<'p> Merge<'p> {
+    fn new(keys: &'p [SortKey], runs: Vec<Vec<Sorted>>) -> Self {
+        let mut runs: Vec<_> = runs.into_iter().map(Vec::into_iter).collect();
+        let heads = runs.iter_mut().enumerate().filter_map(|(run, rows)| {
+            let sorted = rows.next()?;
+            Some(Head { keys, sorted, run })
+        });
+        let heads = heads.collect();
+        Self { runs, heads }
+    }
+
+    fn next(&mut self) -> Option<Vec<Datum>> {
+        let mut head = self.heads.peek_mut()?;
+        match self.runs.get_mut(head.run).and_then(Iterator::next) {
+            Some(next) => Some(std::mem::replace(&mut head.sorted, next).1),
+            None => Some(PeekMut::pop(head).sorted.1),
+        }
+    }
+}
+
+/// A heap has the greatest on top, so the least row is the greatest head.
+impl Ord for Head<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let order = compare(self.keys, &other.sorted.0, &self.sorted.0);
+        order.then_with(|| other.run.cmp(&self.run))
+    }
+}
+
+impl PartialOrd for Head<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Head<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Head<'_> {}
 
 /// The order of two rows by their keys.
 fn compare(keys: &[SortKey], left: &[Datum], right: &[Datum]) -> Ordering {
@@ -132,16 +209,20 @@ impl Operator for Sort<'_> {
                 self.take(&rows, cx)?;
                 return Ok(Output::NeedInput);
             }
-            Input::Pull if self.sorted.is_none() => return Ok(Output::NeedInput),
+            Input::Pull if self.merged.is_none() => return Ok(Output::NeedInput),
             Input::Pull => {}
             Input::End => {
                 self.order();
-                self.sorted = Some(std::mem::take(&mut self.rows).into_iter());
+                self.runs.push(std::mem::take(&mut self.rows));
+                self.merged = Some(Merge::new(self.keys, std::mem::take(&mut self.runs)));
             }
         }
         let mut out = Rows::new(self.width);
-        for (_, row) in self.sorted.iter_mut().flatten().take(BATCH_ROWS) {
+        while let Some(row) = self.merged.as_mut().and_then(Merge::next) {
             out.push(&row);
+            if out.is_full() {
+                break;
+            }
         }
         if out.is_empty() {
             cx.release(self.held.0, self.held.1);

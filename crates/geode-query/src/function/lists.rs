@@ -3,6 +3,7 @@
 use super::{Function, Run, any_type, element_type, first_type, function, int_type, wrong_type};
 use crate::datum::Datum;
 use crate::error;
+use crate::exec::Cx;
 use crate::semantics::equals;
 use crate::types::{Type, TypeSet};
 use geode_types::QueryError;
@@ -31,7 +32,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Run::Pure(reverse),
     ),
     // Its arguments are looked at when it runs: the kit wants a wrong type to be an error of that moment.
-    function("range", &[ANY, ANY, ANY], ints_type, Run::Pure(range)).optional(2),
+    function("range", &[ANY, ANY, ANY], ints_type, Run::Graph(range)).optional(2),
     function(
         "coalesce",
         &[ANY],
@@ -96,7 +97,7 @@ fn reverse(arguments: &[Datum]) -> Result<Datum, QueryError> {
     }
 }
 
-fn range(arguments: &[Datum]) -> Result<Datum, QueryError> {
+fn range(cx: &mut Cx<'_>, arguments: &[Datum]) -> Result<Datum, QueryError> {
     let number = |at: usize| match arguments.get(at) {
         None => Ok(1),
         Some(Datum::Int(number)) => Ok(*number),
@@ -122,6 +123,7 @@ fn range(arguments: &[Datum]) -> Result<Datum, QueryError> {
             format!("range() would make {count} elements; at most {MAX_RANGE} are made"),
         ));
     }
+    cx.admit_bytes(count as usize * size_of::<Datum>())?;
     let element = |at: u64| Datum::Int(start.wrapping_add(step.wrapping_mul(at as i64)));
     Ok(Datum::list((0..count).map(element).collect()))
 }

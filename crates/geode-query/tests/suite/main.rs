@@ -6,6 +6,8 @@ mod chains;
 mod clock;
 mod indexes;
 mod limits;
+mod memory;
 mod paths;
 mod scenarios;
+mod stop;
 mod support;

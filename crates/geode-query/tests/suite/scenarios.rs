@@ -7,14 +7,16 @@
 //! --- params                        JSON object
 //! --- query                         the statement under test
 //! --- rows | --- rows in order      one line of column names, then one line of JSON values per row, separated by " | "
+//! --- count                         how many rows
 //! --- error                         class detail gqlstatus line:column, then text that the message or hint must contain
 //! --- stats                         JSON object
-//! --- after                         a second query, with rows of its own behind it
+//! --- kind                          what the query needs from its session, where it does not carry it out here
+//! --- after                         a further query, with rows of its own behind it; `--- query` may come again, too
 //! --- accepted | --- refused        statements, one a line: each must run, or fail because of what it says
 //! ```
 
-use crate::support::{Answer, Db};
-use geode_query::{Dialect, Params};
+use crate::support::{Answer, Db, Tables};
+use geode_query::{Dialect, Params, prepare};
 use geode_types::{QueryError, from_json, to_json};
 
 /// A scenario's name, dialect and sections.
@@ -29,7 +31,11 @@ fn every_scenario_gives_the_promised_answer() {
     let mut failures = Vec::new();
     let mut count = 0;
     // Relative to the package, where Cargo runs tests: a path of compile time would be another checkout's when builds are shared.
-    let folders = ["tests/scenarios", "../geode-gql/conformance"];
+    let folders = [
+        "tests/scenarios",
+        "tests/scenarios/guides",
+        "../geode-gql/conformance",
+    ];
     let entries = folders.map(|folder| std::fs::read_dir(folder).expect("a folder of scenarios"));
     for entry in entries.into_iter().flatten() {
         let path = entry.expect("a folder entry").path();
@@ -80,84 +86,137 @@ fn parse(text: &str) -> Vec<Scenario> {
 }
 
 fn check(scenario: &Scenario) -> Result<(), String> {
-    let db = Db::new(scenario.dialect);
-    let mut params = Params::new();
-    let mut outcome = None;
+    let mut run = Run {
+        db: Db::new(scenario.dialect),
+        params: Params::new(),
+        text: "",
+        outcome: Ok(Answer::default()),
+        judged: true,
+    };
     for (section, body) in &scenario.sections {
-        let body = body.trim_end();
-        match section.as_str() {
-            "setup" => {
-                for statement in body
-                    .split_terminator(";\n")
-                    .map(|text| text.trim_end_matches(';'))
-                {
-                    db.run(statement, &params)
-                        .map_err(|error| format!("setup: {error}\n{statement}"))?;
-                }
+        run.section(section, body.trim_end())?;
+    }
+    run.unless_judged()
+}
+
+/// A scenario under way.
+struct Run<'s> {
+    db: Db,
+    params: Params,
+    /// The last statement, what came of it, and whether a section has said what should.
+    text: &'s str,
+    outcome: Result<Answer, QueryError>,
+    judged: bool,
+}
+
+impl<'s> Run<'s> {
+    fn section(&mut self, section: &str, body: &'s str) -> Result<(), String> {
+        match section {
+            "setup" => self.setup(body)?,
+            "params" => self.set_params(body)?,
+            "query" | "after" => {
+                self.unless_judged()?;
+                (self.text, self.outcome, self.judged) = (body, self.db.run(body, &self.params), false);
+                return Ok(());
             }
-            "params" => {
-                let json: serde_json::Value =
-                    serde_json::from_str(body).map_err(|error| error.to_string())?;
-                for (name, value) in json.as_object().into_iter().flatten() {
-                    params.insert(name.clone(), from_json(value).map_err(|error| error.to_string())?);
+            "rows" | "rows in order" => compare(self.answer()?, body, section == "rows in order")?,
+            "count" => {
+                let rows = self.answer()?.rows.len().to_string();
+                if rows != body {
+                    return Err(format!("wanted {body} rows, got {rows}"));
                 }
-            }
-            "query" | "after" => outcome = Some(db.run(body, &params)),
-            "rows" | "rows in order" => {
-                let answer = outcome
-                    .as_ref()
-                    .ok_or("no query")?
-                    .as_ref()
-                    .map_err(|error| format!("failed: {error}"))?;
-                compare(answer, body, section == "rows in order")?;
             }
             "stats" => {
-                let answer = outcome
-                    .as_ref()
-                    .ok_or("no query")?
-                    .as_ref()
-                    .map_err(|error| format!("failed: {error}"))?;
-                let stats = serde_json::to_value(answer.summary)
+                let stats = serde_json::to_value(self.answer()?.summary)
                     .map_err(|error| error.to_string())?
                     .to_string();
                 if stats != body {
                     return Err(format!("wanted stats {body}\n   got stats {stats}"));
                 }
             }
-            "error" => match outcome.as_ref().ok_or("no query")? {
-                Ok(answer) => {
-                    return Err(format!(
-                        "wanted the error {body}\n   got {}",
-                        table(answer, true).join("\n")
-                    ));
+            "kind" => {
+                let prepared = prepare(self.text, self.db.dialect, &Tables);
+                let kind = prepared.map(|prepared| format!("{:?}", prepared.kind()));
+                if kind.as_deref() != Ok(body) {
+                    return Err(format!("wanted the kind {body}, got {kind:?}"));
                 }
-                Err(error) => {
-                    let place = error
-                        .position
-                        .map_or_else(|| "-".to_owned(), |at| format!("{}:{}", at.line, at.column));
-                    let head = format!("{:?} {} {} {place}", error.class, error.detail, error.gqlstatus);
-                    let (wanted, text) = body.split_once('\n').unwrap_or((body, ""));
-                    let said = format!("{}\n{}", error.message, error.hint.as_deref().unwrap_or_default());
-                    if head != wanted || !text.lines().all(|line| said.contains(line)) {
-                        return Err(format!("wanted {body}\n   got {head}\n{said}"));
-                    }
-                }
-            },
+            }
+            "error" => self.failed_with(body)?,
             "accepted" => {
                 for statement in body.lines().filter(|line| !line.is_empty()) {
-                    db.run(statement, &params)
+                    self.db
+                        .run(statement, &self.params)
                         .map_err(|error| format!("not accepted: {statement}\n{error}"))?;
                 }
             }
             "refused" => {
                 for statement in body.lines().filter(|line| !line.is_empty()) {
-                    refused(statement, db.run(statement, &params))?;
+                    refused(statement, self.db.run(statement, &self.params))?;
                 }
             }
+            // What the query is made of where a guide prints a template; `cargo xtask guides` compares it.
+            "source" => return Ok(()),
             other => return Err(format!("unknown section {other}")),
         }
+        self.judged = true;
+        Ok(())
     }
-    Ok(())
+
+    fn setup(&self, body: &str) -> Result<(), String> {
+        for statement in statements(body) {
+            self.db
+                .run(statement, &self.params)
+                .map_err(|error| format!("setup: {error}\n{statement}"))?;
+        }
+        Ok(())
+    }
+
+    fn set_params(&mut self, body: &str) -> Result<(), String> {
+        let json: serde_json::Value = serde_json::from_str(body).map_err(|error| error.to_string())?;
+        for (name, value) in json.as_object().into_iter().flatten() {
+            let value = from_json(value).map_err(|error| error.to_string())?;
+            self.params.insert(name.clone(), value);
+        }
+        Ok(())
+    }
+
+    /// A statement of which nothing is said has to run.
+    fn unless_judged(&self) -> Result<(), String> {
+        match &self.outcome {
+            Err(error) if !self.judged => Err(format!("failed: {error}\n{}", self.text)),
+            _ => Ok(()),
+        }
+    }
+
+    fn answer(&self) -> Result<&Answer, String> {
+        self.outcome.as_ref().map_err(|error| format!("failed: {error}"))
+    }
+
+    fn failed_with(&self, body: &str) -> Result<(), String> {
+        let error = match &self.outcome {
+            Ok(answer) => {
+                let got = table(answer, true).join("\n");
+                return Err(format!("wanted the error {body}\n   got {got}"));
+            }
+            Err(error) => error,
+        };
+        let place = error
+            .position
+            .map_or_else(|| "-".to_owned(), |at| format!("{}:{}", at.line, at.column));
+        let head = format!("{:?} {} {} {place}", error.class, error.detail, error.gqlstatus);
+        let (wanted, text) = body.split_once('\n').unwrap_or((body, ""));
+        let said = format!("{}\n{}", error.message, error.hint.as_deref().unwrap_or_default());
+        if head != wanted || !text.lines().all(|line| said.contains(line)) {
+            return Err(format!("wanted {body}\n   got {head}\n{said}"));
+        }
+        Ok(())
+    }
+}
+
+/// The statements of a setup.
+fn statements(body: &str) -> impl Iterator<Item = &str> {
+    body.split_terminator(";\n")
+        .map(|text| text.trim_end_matches(';'))
 }
 
 /// A refusal says what is wrong with the statement; that a limit was reached, or that Geode is broken, is none.

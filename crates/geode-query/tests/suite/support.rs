@@ -7,7 +7,8 @@ use geode_query::{
     prepare, savepoint, session_change,
 };
 use geode_store::{MemStore, Store, WriteTxn};
-use geode_types::{ErrorClass, LogIndex, QueryError, Summary, Term, Value};
+use geode_types::temporal::{Duration, TimeZone};
+use geode_types::{ErrorClass, LogIndex, QueryError, Summary, Temporal, TemporalKind, Term, Value};
 use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -20,26 +21,167 @@ pub(crate) struct Answer {
     pub(crate) summary: Summary,
 }
 
-/// One system table, as a server would offer it.
+/// System tables, with the columns of a server's that the guides ask for.
 pub(crate) struct Tables;
+
+const TABLES: [(&str, &[&str]); 6] = [
+    (
+        "system.cluster_nodes",
+        &["node_id", "role", "lag_ms", "status", "lag", "last_heartbeat"],
+    ),
+    ("system.checkpoints", &["name", "timestamp", "wal_position"]),
+    (
+        "system.wal_archiving_status",
+        &[
+            "current_wal_file",
+            "last_archived_file",
+            "archive_lag_bytes",
+            "archive_lag_seconds",
+            "failed_archive_count",
+            "archive_failures_24h",
+        ],
+    ),
+    (
+        "system.backup_status",
+        &[
+            "backup_type",
+            "last_backup_time",
+            "last_backup_size_mb",
+            "last_backup_duration_seconds",
+            "backup_count_24h",
+            "oldest_backup_time",
+        ],
+    ),
+    (
+        "system.cluster_metrics",
+        &[
+            "timestamp",
+            "node_id",
+            "cpu_utilization",
+            "memory_utilization",
+            "disk_utilization",
+            "query_latency_p99",
+        ],
+    ),
+    (
+        "system.queries",
+        &[
+            "id",
+            "query",
+            "user",
+            "state",
+            "duration",
+            "memory_bytes",
+            "graph",
+        ],
+    ),
+];
 
 impl SystemTables for Tables {
     fn names(&self) -> Vec<String> {
-        vec!["system.cluster_nodes".to_owned()]
+        TABLES.iter().map(|(name, _)| (*name).to_owned()).collect()
     }
 
     fn columns(&self, name: &str) -> Option<Vec<String>> {
-        (name == "system.cluster_nodes")
-            .then(|| vec!["node_id".to_owned(), "role".to_owned(), "lag_ms".to_owned()])
+        let (_, columns) = TABLES.iter().find(|(known, _)| *known == name)?;
+        Some(columns.iter().map(|column| (*column).to_owned()).collect())
     }
 
-    fn rows(&self, _name: &str) -> Vec<Vec<Value>> {
-        vec![
-            vec![1.into(), "leader".into(), 0.into()],
-            vec![2.into(), "follower".into(), 3.into()],
-            vec![3.into(), "follower".into(), Value::Null],
-        ]
+    fn rows(&self, name: &str) -> Vec<Vec<Value>> {
+        match name {
+            "system.cluster_nodes" => cluster_nodes(),
+            "system.checkpoints" => vec![
+                vec!["nightly".into(), days(-1), "0/7".into()],
+                vec!["pre-migration-checkpoint".into(), days(0), "0/12".into()],
+            ],
+            "system.wal_archiving_status" => vec![vec![
+                "00000000000000000009.open".into(),
+                "00000000000000000001-00000000000000000008.seg".into(),
+                4096.into(),
+                12.into(),
+                1.into(),
+                0.into(),
+            ]],
+            "system.backup_status" => vec![vec![
+                "full".into(),
+                days(-1),
+                12.5.into(),
+                847.0.into(),
+                1.into(),
+                days(-31),
+            ]],
+            "system.cluster_metrics" => cluster_metrics(),
+            _ => queries(),
+        }
     }
+}
+
+/// So many days after 1970, which is when tests run.
+fn days(days: i64) -> Value {
+    let micros = days * 86_400_000_000;
+    let at = Temporal::now(TemporalKind::DateTime, micros, TimeZone::UTC);
+    Value::Temporal(at.expect("a time"))
+}
+
+fn seconds(seconds: i64) -> Value {
+    let amount = Duration::new(0, 0, seconds, 0).expect("a duration");
+    Value::Temporal(amount.into())
+}
+
+fn cluster_nodes() -> Vec<Vec<Value>> {
+    let node = |id: i64, role: &str, lag: Option<i64>| {
+        let status = if lag.is_some() { "healthy" } else { "unreachable" };
+        vec![
+            id.into(),
+            role.into(),
+            lag.map_or(Value::Null, Value::from),
+            status.into(),
+            lag.map_or(Value::Null, |_| seconds(0)),
+            lag.map_or(Value::Null, |_| days(0)),
+        ]
+    };
+    vec![
+        node(1, "leader", Some(0)),
+        node(2, "follower", Some(3)),
+        node(3, "follower", None),
+    ]
+}
+
+fn cluster_metrics() -> Vec<Vec<Value>> {
+    let sample = |at: i64, cpu: f64, memory: f64, disk: f64, p99: Option<f64>| {
+        let p99 = p99.map_or(Value::Null, Value::from);
+        vec![
+            days(at),
+            "geode-0".into(),
+            cpu.into(),
+            memory.into(),
+            disk.into(),
+            p99,
+        ]
+    };
+    vec![
+        sample(-30, 99.0, 29.0, 19.0, Some(1.0)),
+        sample(0, 71.5, 31.0, 20.5, Some(12.5)),
+        sample(-6, 40.0, 30.0, 20.0, None),
+    ]
+}
+
+fn queries() -> Vec<Vec<Value>> {
+    let query = |id: &str, text: &str, took: i64| {
+        vec![
+            id.into(),
+            text.into(),
+            "admin".into(),
+            "running".into(),
+            seconds(took),
+            1_048_576.into(),
+            Value::Null,
+        ]
+    };
+    vec![
+        query("7f3a-2", "MATCH (a), (b), (c) RETURN count(*)", 25),
+        query("7f3a-9", "MATCH (n) RETURN n LIMIT 10", 0),
+    ]
 }
 
 pub(crate) struct Db {
@@ -110,6 +252,14 @@ impl Db {
         let answer = Self::execute(&prepared, &mut transaction, params, context)?;
         self.commit(transaction);
         Ok(answer)
+    }
+
+    /// Runs a statement that only reads, and drops its rows as they come.
+    pub(crate) fn run_unseen(&self, text: &str, context: &Context<'_>) -> Result<(), QueryError> {
+        let prepared = prepare(text, self.dialect, &Tables)?;
+        let mut transaction = self.begin_read_only();
+        let sink = &mut |_rows| ControlFlow::Continue(());
+        execute(&prepared, &mut transaction, &Params::new(), context, sink).map(|_| ())
     }
 
     fn control(&self, command: &TransactionCommand, open: &mut Option<Open>) -> Result<(), QueryError> {
