@@ -4,7 +4,7 @@ use super::Cx;
 use super::chain::{Input, Operator, Output};
 use super::composite::Composite;
 use super::eval::eval;
-use super::rows::{BATCH_ROWS, Rows};
+use super::rows::Rows;
 use crate::plan::logical::Apply as Spec;
 use crate::plan::physical::LoweredQuery;
 use geode_types::QueryError;
@@ -103,7 +103,7 @@ impl Operator for Apply<'_> {
         }
         while let Some(rows) = self.batches.pop_front() {
             let mut out = Rows::new(rows.width());
-            while self.at < rows.len() && out.len() < BATCH_ROWS {
+            while self.at < rows.len() && out.len() < cx.batch_rows {
                 if self.advance(rows.row(self.at), &mut out, cx)? {
                     self.at += 1;
                 }

@@ -4,7 +4,7 @@ use super::Cx;
 use super::chain::{Input, Operator, Output};
 use super::columns::Wanted;
 use super::eval::eval;
-use super::rows::{BATCH_ROWS, Rows};
+use super::rows::Rows;
 use super::seen::{IdHasher, Seen};
 use crate::aggregate::{Accumulator, AggregateCall};
 use crate::datum::Datum;
@@ -176,7 +176,7 @@ impl Operator for Group<'_> {
             Input::End => self.results = Some(self.finish()),
         }
         let mut out = Rows::new(self.width);
-        for group in self.results.iter_mut().flatten().take(BATCH_ROWS) {
+        for group in self.results.iter_mut().flatten().take(cx.batch_rows) {
             let target = out.push_nulls();
             let (keys, results) = target.split_at_mut(group.key.0.len());
             keys.clone_from_slice(&group.key.0);

@@ -39,6 +39,8 @@ pub(crate) struct Cx<'a> {
     /// Properties that were read for the batch under way.
     pub(super) columns: Columns,
     memory: usize,
+    /// How many rows an operator hands on at a time.
+    pub(super) batch_rows: usize,
     /// Whether plans are made without indexes.
     pub without_indexes: bool,
     /// What runs now, for messages.
@@ -83,6 +85,7 @@ impl<'a> Cx<'a> {
             columns: Columns::default(),
             memory: 0,
             operator: "",
+            batch_rows: context.limits.batch_rows.max(1),
             without_indexes: false,
             buffered_rows: 0,
             random: RandomState::new().build_hasher().finish(),

@@ -4,7 +4,7 @@ use super::Cx;
 use super::chain::{Input, Operator, Output};
 use super::eval::{has_labels, holds};
 use super::expand::{edge_datum, is_taken, node_of};
-use super::rows::{BATCH_ROWS, Rows};
+use super::rows::Rows;
 use super::rowwise::RowWise;
 use super::rowwise::keep;
 use super::shortest::Shortest;
@@ -316,7 +316,7 @@ impl<'p> Search<'p> {
     fn run(&mut self, row: &[Datum], out: &mut Rows, cx: &mut Cx<'_>) -> Result<bool, QueryError> {
         let (min, max) = self.follow.lengths();
         while let Some((edges, next)) = self.levels.last_mut() {
-            if out.len() >= BATCH_ROWS {
+            if out.len() >= cx.batch_rows {
                 return Ok(false);
             }
             let Some(edge) = edges.get(*next).copied() else {
@@ -385,7 +385,7 @@ impl Operator for Trails<'_> {
                 self.search = None;
                 self.at += 1;
             }
-            if out.len() >= BATCH_ROWS {
+            if out.len() >= cx.batch_rows {
                 return Ok(Output::Rows(out));
             }
         }

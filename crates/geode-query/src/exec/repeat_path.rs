@@ -5,7 +5,7 @@ use super::chain::{Input, Operator, Output};
 use super::composite::Composite;
 use super::eval::eval;
 use super::expand::{is_taken, node_of};
-use super::rows::{BATCH_ROWS, Rows, row_bytes};
+use super::rows::{Rows, row_bytes};
 use crate::datum::{Datum, EdgeDatum};
 use crate::plan::physical::RepeatPath as Spec;
 use geode_types::{EdgeId, NodeId, QueryError};
@@ -94,7 +94,7 @@ impl<'p> RepeatPath<'p> {
         cx: &mut Cx<'_>,
     ) -> Result<bool, QueryError> {
         while let Some(level) = search.levels.last_mut() {
-            if out.len() >= BATCH_ROWS {
+            if out.len() >= cx.batch_rows {
                 return Ok(false);
             }
             cx.check()?;
@@ -220,7 +220,7 @@ impl Operator for RepeatPath<'_> {
             return Ok(Output::NeedInput);
         };
         let mut out = Rows::new(rows.width());
-        while self.at < rows.len() && out.len() < BATCH_ROWS {
+        while self.at < rows.len() && out.len() < cx.batch_rows {
             let row = rows.row(self.at);
             let search = match self.search.take() {
                 Some(search) => Some(search),

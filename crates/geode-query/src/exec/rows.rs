@@ -2,9 +2,6 @@
 
 use crate::datum::Datum;
 
-/// How many rows an operator hands on at a time.
-pub(crate) const BATCH_ROWS: usize = 1024;
-
 /// Rows of equal width.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rows {

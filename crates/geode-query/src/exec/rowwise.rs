@@ -4,7 +4,7 @@ use super::Cx;
 use super::chain::{Input, Operator, Output};
 use super::columns::{SlotNodes, Wanted};
 use super::eval::{eval, has_labels, holds, label_test};
-use super::rows::{BATCH_ROWS, Rows};
+use super::rows::Rows;
 use crate::datum::{Datum, List};
 use crate::error;
 use crate::expr::{Expr, LabelTest};
@@ -159,7 +159,7 @@ impl Operator for Unwind<'_> {
                 none => none.insert((elements(eval(self.list, row, cx)?), 0)),
             };
             while *next < items.len() {
-                if out.len() >= BATCH_ROWS {
+                if out.len() >= cx.batch_rows {
                     return Ok(Output::Rows(out));
                 }
                 let target = out.push(row);

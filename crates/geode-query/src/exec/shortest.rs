@@ -7,7 +7,7 @@
 use super::Cx;
 use super::chain::{Input, Operator, Output};
 use super::repeat::Follow;
-use super::rows::{BATCH_ROWS, Rows};
+use super::rows::Rows;
 use crate::plan::logical::EdgeDirection;
 use crate::plan::physical::Repeat;
 use geode_gql::ast::PathSearch;
@@ -60,7 +60,7 @@ impl Operator for Shortest<'_> {
             if let Some((follow, found)) = &mut self.found {
                 while let Some((edges, end)) = found.pop_front() {
                     follow.emit(&edges, end, row, &mut out);
-                    if out.len() >= BATCH_ROWS {
+                    if out.len() >= cx.batch_rows {
                         return Ok(Output::Rows(out));
                     }
                 }

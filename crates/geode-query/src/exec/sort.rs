@@ -4,7 +4,7 @@ use super::Cx;
 use super::chain::{Input, Operator, Output};
 use super::columns::Wanted;
 use super::eval::eval;
-use super::rows::{BATCH_ROWS, Rows, row_bytes};
+use super::rows::{Rows, row_bytes};
 use crate::datum::Datum;
 use crate::error;
 use crate::expr::Expr;
@@ -140,7 +140,7 @@ impl Operator for Sort<'_> {
             }
         }
         let mut out = Rows::new(self.width);
-        for (_, row) in self.sorted.iter_mut().flatten().take(BATCH_ROWS) {
+        for (_, row) in self.sorted.iter_mut().flatten().take(cx.batch_rows) {
             out.push(&row);
         }
         if out.is_empty() {
