@@ -16,6 +16,7 @@ mod faults;
 mod generate;
 mod images;
 mod mutants;
+mod oracle;
 mod paths;
 mod peers;
 mod prerequisites;
@@ -71,6 +72,8 @@ enum Task {
     },
     /// The openCypher kit: how many of its scenarios pass.
     Tck(Arguments),
+    /// Random statements and mixes of transactions: the query engine beside a naive evaluator.
+    Oracle(Arguments),
     /// Break something on purpose, one thing at a time, and see which test notices.
     Mutants {
         /// Only this one.
@@ -119,6 +122,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Faults => faults::run(),
         Task::Bench { name, arguments } => bench::run(&name, &arguments),
         Task::Tck(with) => tck::run(&with.arguments),
+        Task::Oracle(with) => oracle::run(&with.arguments),
         Task::Mutants { name } => mutants::run(name.as_deref()),
         Task::Images => images::run(),
         Task::Cluster(command) => cluster::run(command),
