@@ -77,7 +77,10 @@ impl Evaluator {
 
     /// Runs a query on one row without variables.
     pub(crate) fn run(&mut self, query: &Query) -> Outcome<Table> {
-        self.query(query, vec![Row::new()])
+        let mut table = self.query(query, vec![Row::new()])?;
+        // Without RETURN rows exist only for those who count them: EXISTS and COUNT.
+        table.rows.retain(|row| !row.is_empty());
+        Ok(table)
     }
 
     fn spend(&mut self, rows: usize) -> Outcome<()> {

@@ -13,7 +13,7 @@ impl Generator<'_> {
         if self.chance(25) {
             patterns.push(self.path(&before));
         }
-        let condition = self.perhaps_where(depth, 60);
+        let condition = self.perhaps_where(depth, 40);
         format!("{}{condition}", patterns.join(", "))
     }
 
@@ -62,7 +62,7 @@ impl Generator<'_> {
     }
 
     fn node(&mut self, before: &[(String, Kind)]) -> String {
-        let known = if self.chance(40) {
+        let known = if self.chance(22) {
             self.variable(Kind::Node)
         } else {
             None
@@ -72,12 +72,12 @@ impl Generator<'_> {
             None if self.chance(75) => (self.fresh("n"), true),
             None => (String::new(), false),
         };
-        let labels = if self.chance(45) {
+        let labels = if self.chance(30) {
             self.one(&[":A", ":B", ":C", ":A:B", ":A|B", ":A&C", ":!A", ":%", ":(A|B)&!C"])
         } else {
             ""
         };
-        let properties = self.asked_properties(before, 18);
+        let properties = self.asked_properties(before, 10);
         if is_new {
             self.scope.push((name.clone(), Kind::Node));
         }
@@ -128,7 +128,7 @@ impl Generator<'_> {
             82..=90 => (self.one(&["*1..2", "*2", "*0..1", "*..2", "*"]), ""),
             _ => ("", self.one(&["{1,2}", "{0,2}", "?", "+"])),
         };
-        let properties = self.asked_properties(before, 8);
+        let properties = self.asked_properties(before, 4);
         let condition = self.own_condition(&name, Kind::Edge, 6);
         if !name.is_empty() && postfix != "?" {
             let kind = if repeat <= 81 { Kind::Edge } else { Kind::Elements };

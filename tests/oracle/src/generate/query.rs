@@ -28,7 +28,7 @@ impl Generator<'_> {
 
     fn linear(&mut self, kinds: Option<&[Kind]>) -> String {
         let mut clauses = vec![self.first_clause()];
-        while clauses.len() < 4 && self.chance(45) {
+        while clauses.len() < 4 && self.chance(38) {
             clauses.push(self.reading_clause());
         }
         let result = match kinds {
