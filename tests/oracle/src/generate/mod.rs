@@ -117,14 +117,14 @@ impl<'c> Generator<'c> {
     fn setup(&mut self) -> String {
         let mut parts = Vec::new();
         let mut nodes = 0;
-        while nodes == 0 || (nodes < 7 && self.chance(85)) {
+        while nodes == 0 || (nodes < 7 && self.chance(92)) {
             let labels = self.one(&[":A", ":B", ":A:B", ":C", ":A:C", ""]);
             let properties = self.properties(nodes);
             parts.push(format!("(n{nodes}{labels} {properties})"));
             nodes += 1;
         }
         let mut edges = 0;
-        while edges < 10 && self.chance(88) {
+        while edges < 10 && self.chance(94) {
             let (from, to, kind) = (self.below(nodes), self.below(nodes), self.one(&["R", "S"]));
             let properties = self.properties(100 + edges);
             parts.push(format!("(n{from})-[:{kind} {properties}]->(n{to})"));

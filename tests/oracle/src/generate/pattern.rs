@@ -72,7 +72,7 @@ impl Generator<'_> {
             None if self.chance(75) => (self.fresh("n"), true),
             None => (String::new(), false),
         };
-        let labels = if self.chance(30) {
+        let labels = if self.chance(22) {
             self.one(&[":A", ":B", ":C", ":A:B", ":A|B", ":A&C", ":!A", ":%", ":(A|B)&!C"])
         } else {
             ""
@@ -112,7 +112,7 @@ impl Generator<'_> {
         if self.chance(5) {
             return self.group();
         }
-        let types = if self.chance(50) {
+        let types = if self.chance(35) {
             self.one(&[":R", ":S", ":R|S", ":!R"])
         } else {
             ""
