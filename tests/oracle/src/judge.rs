@@ -79,7 +79,9 @@ fn agreed(mut answers: Vec<Vec<String>>, ordered: bool) -> Answer {
     if ordered && equal(&answers) {
         return answers.pop().map_or(Answer::Open, Answer::List);
     }
-    answers.iter_mut().for_each(|rows| rows.sort());
+    for rows in &mut answers {
+        rows.sort();
+    }
     if equal(&answers) {
         answers.pop().map_or(Answer::Open, Answer::Bag)
     } else {

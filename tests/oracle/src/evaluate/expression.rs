@@ -4,8 +4,8 @@ use super::matching::satisfies;
 use super::{Evaluator, Outcome, Row, error, unknown, with};
 use crate::value::{Val, any, compare, equals, every};
 use geode_gql::ast::{
-    AccessStep, BinaryOp, CompareOp, Expr, ExprKind, LabelExpr, Literal, LogicalOp, Quantification, StringOp,
-    SubqueryKind, UnaryOp,
+    AccessStep, BinaryOp, CompareOp, Expr, ExprKind, LabelExpr, Literal, LogicalOp, Quantification, Query,
+    StringOp, SubqueryKind, UnaryOp,
 };
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -105,17 +105,19 @@ impl Evaluator {
                 self.call(&name.text, &arguments)?
             }
             ExprKind::CountStar => self.count_rows()?,
-            ExprKind::Subquery(kind, query) => {
-                let mut rows = self.query(query, vec![row.clone()])?.rows;
-                match kind {
-                    SubqueryKind::Exists => Val::Bool(!rows.is_empty()),
-                    SubqueryKind::Count => Val::Int(rows.len() as i64),
-                    SubqueryKind::Collect => Val::List(rows.into_iter().flatten().collect()),
-                    SubqueryKind::Value if rows.len() > 1 => return error("VALUE has more than one row"),
-                    SubqueryKind::Value => rows.pop().and_then(|mut row| row.pop()).unwrap_or(Val::Null),
-                }
-            }
+            ExprKind::Subquery(kind, query) => self.subquery(*kind, query, row)?,
             _ => self.predicate(expr, row)?,
+        })
+    }
+
+    fn subquery(&mut self, kind: SubqueryKind, query: &Query, row: &Row) -> Outcome<Val> {
+        let mut rows = self.query(query, vec![row.clone()])?.rows;
+        Ok(match kind {
+            SubqueryKind::Exists => Val::Bool(!rows.is_empty()),
+            SubqueryKind::Count => Val::Int(rows.len() as i64),
+            SubqueryKind::Collect => Val::List(rows.into_iter().flatten().collect()),
+            SubqueryKind::Value if rows.len() > 1 => return error("VALUE has more than one row"),
+            SubqueryKind::Value => rows.pop().and_then(|mut row| row.pop()).unwrap_or(Val::Null),
         })
     }
 

@@ -119,8 +119,8 @@ impl Evaluator {
 
     /// Groups by every column without an aggregate. Without such a column there is one group, also of no rows.
     fn grouped(&mut self, items: &[(String, Option<&Expr>)], rows: Vec<Row>) -> Outcome<Vec<Projected>> {
-        let is_key = |expr: &Option<&Expr>| !expr.is_some_and(aggregates);
-        let keys: Vec<_> = items.iter().filter(|(_, expr)| is_key(expr)).cloned().collect();
+        let is_key = |expr: Option<&Expr>| !expr.is_some_and(aggregates);
+        let keys: Vec<_> = items.iter().filter(|(_, expr)| is_key(*expr)).cloned().collect();
         let mut groups: Vec<(Vec<Val>, Vec<Row>)> = Vec::new();
         if keys.is_empty() {
             groups.push((Vec::new(), Vec::new()));

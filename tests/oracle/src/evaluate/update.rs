@@ -23,6 +23,11 @@ fn texts(names: &[Name]) -> Vec<String> {
     names.iter().map(|name| name.text.clone()).collect()
 }
 
+fn variable(name: &Name, row: &Row) -> Outcome<Val> {
+    row.get(&name.text)
+        .map_or_else(|| unknown(&name.text), |value| Ok(value.clone()))
+}
+
 impl Evaluator {
     pub(super) fn update(&mut self, clause: &Clause, mut rows: Vec<Row>) -> Outcome<Vec<Row>> {
         match &clause.kind {
@@ -75,7 +80,7 @@ impl Evaluator {
                                 Change::Property(self.value(target, row)?, key.text.clone(), Val::Null)
                             }
                             RemoveItem::Labels { target, labels } => {
-                                Change::Labels(self.variable(target, row)?, texts(labels), false)
+                                Change::Labels(variable(target, row)?, texts(labels), false)
                             }
                         });
                     }
@@ -103,11 +108,6 @@ impl Evaluator {
             }
             other => unknown(&format!("{other:?}")),
         }
-    }
-
-    fn variable(&self, name: &Name, row: &Row) -> Outcome<Val> {
-        row.get(&name.text)
-            .map_or_else(|| unknown(&name.text), |value| Ok(value.clone()))
     }
 
     /// Creates what of a pattern is not bound, and binds it.
@@ -230,7 +230,7 @@ impl Evaluator {
                         }
                     }
                     SetItem::Properties { target, value, merge } => {
-                        let target = self.variable(target, row)?;
+                        let target = variable(target, row)?;
                         if target == Val::Null {
                             continue;
                         }
@@ -245,7 +245,7 @@ impl Evaluator {
                         }
                     }
                     SetItem::Labels { target, labels } => {
-                        changes.push(Change::Labels(self.variable(target, row)?, texts(labels), true));
+                        changes.push(Change::Labels(variable(target, row)?, texts(labels), true));
                     }
                 }
             }

@@ -114,44 +114,36 @@ impl Generator<'_> {
         text
     }
 
+    /// A node by its properties, or an edge from a known node to another one or to a node of its own.
     fn merge(&mut self) -> String {
-        let new = self.fresh("m");
         let value = if self.chance(70) {
             self.below(4).to_string()
         } else {
             self.int(1)
         };
-        let text = match self.variable(Kind::Node) {
+        let new = self.fresh("m");
+        match self.variable(Kind::Node) {
             Some(known) if self.chance(60) => {
                 let (left, right) = [("-", "->"), ("<-", "-"), ("-", "-")][self.below(3)];
-                let kind = self.one(&["R", "S"]);
+                let edge = format!("{left}[:{}]{right}", self.one(&["R", "S"]));
                 match self.variable(Kind::Node) {
-                    Some(other) if self.chance(50) => {
-                        format!("MERGE ({known}){left}[:{kind}]{right}({other})")
-                    }
+                    Some(other) if self.chance(50) => format!("MERGE ({known}){edge}({other})"),
                     _ => {
-                        let text = format!("MERGE ({known}){left}[:{kind}]{right}({new}:A {{i: {value}}})");
-                        self.scope.push((new, Kind::Node));
-                        text
+                        self.scope.push((new.clone(), Kind::Node));
+                        format!("MERGE ({known}){edge}({new}:A {{i: {value}}})")
                     }
                 }
             }
             _ => {
-                let text = format!("MERGE ({new}:{} {{i: {value}}})", self.one(&["A", "B", "C"]));
+                let mut text = format!("MERGE ({new}:{} {{i: {value}}})", self.one(&["A", "B", "C"]));
                 self.scope.push((new.clone(), Kind::Node));
-                let (created, matched) = (
-                    self.one(&["", " ON CREATE SET "]),
-                    self.one(&["", " ON MATCH SET "]),
-                );
-                let mut text = text;
-                for keyword in [created, matched] {
-                    if !keyword.is_empty() {
-                        text.push_str(&format!("{keyword}{new}.{}", self.assignment(" = ", 1)));
+                for event in ["CREATE", "MATCH"] {
+                    if self.chance(50) {
+                        text.push_str(&format!(" ON {event} SET {new}.{}", self.assignment(" = ", 1)));
                     }
                 }
                 text
             }
-        };
-        text
+        }
     }
 }
