@@ -49,7 +49,7 @@ pub(crate) struct Table {
 }
 
 /// How many rows and bindings a statement may make.
-const FUEL: usize = 60_000;
+const FUEL: usize = 20_000;
 
 /// A graph and one statement on it.
 #[derive(Debug)]
