@@ -62,6 +62,7 @@ pub(crate) fn judge(graph: &Graph, text: &str, dialect: Dialect) -> Judged {
                 graphs.push(evaluator.graph);
             }
             Err(Fault::Error(message)) => faults.push(message),
+            Err(Fault::Open) => return Judged::Known(Answer::Open, None),
             Err(Fault::TooMuch) => return Judged::TooMuch,
             Err(Fault::Unknown(what)) => return Judged::NotUnderstood(what),
         }

@@ -24,6 +24,8 @@ pub(crate) type Row = BTreeMap<String, Val>;
 pub(crate) enum Fault {
     /// The statement fails, by the rules.
     Error(String),
+    /// The rules leave the outcome open.
+    Open,
     /// More rows than a naive evaluator should look at.
     TooMuch,
     /// The evaluator does not know this construct.

@@ -2,7 +2,7 @@
 //!
 //! A SET computes all values before it changes anything (ISO/IEC 39075, 13.3); a MERGE goes row by row and sees what it made (openCypher 9, "MERGE").
 
-use super::{Evaluator, Outcome, Row, error, unknown, with};
+use super::{Evaluator, Fault, Outcome, Row, error, unknown, with};
 use crate::graph::{Edge, Node};
 use crate::value::Val;
 use geode_gql::ast::{
@@ -254,7 +254,21 @@ impl Evaluator {
     }
 
     fn apply(&mut self, changes: Vec<Change>) -> Outcome<()> {
+        let mut decided: Vec<(Val, String, Val)> = Vec::new();
         for change in changes {
+            // Which of two values for one property stays depends on the order of rows.
+            let value = match &change {
+                Change::Property(target, key, value) => (target.clone(), key.clone(), value.clone()),
+                Change::Replace(target, map) => (target.clone(), "*".to_owned(), Val::Map(map.clone())),
+                Change::Labels(..) => (Val::Null, String::new(), Val::Null),
+            };
+            if decided
+                .iter()
+                .any(|other| other.0 == value.0 && other.1 == value.1 && other.2 != value.2)
+            {
+                return Err(Fault::Open);
+            }
+            decided.push(value);
             match change {
                 Change::Property(Val::Null, ..) | Change::Labels(Val::Null, ..) => {}
                 Change::Property(target, key, value) => {
