@@ -18,6 +18,7 @@ mod generate;
 mod guides;
 mod images;
 mod mutants;
+mod oracle;
 mod paths;
 mod peers;
 mod prerequisites;
@@ -80,6 +81,8 @@ enum Task {
     },
     /// Feed parser, binder, wire values and keys with bent input, from a committed corpus.
     Fuzz(Arguments),
+    /// Random statements and mixes of transactions: the query engine beside a naive evaluator.
+    Oracle(Arguments),
     /// Break something on purpose, one thing at a time, and see which test notices.
     Mutants {
         /// Only this one.
@@ -130,6 +133,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Tck(with) => tck::run(&with.arguments),
         Task::Guides { guides } => guides::run(&guides),
         Task::Fuzz(with) => fuzz::run(&with.arguments),
+        Task::Oracle(with) => oracle::run(&with.arguments),
         Task::Mutants { name } => mutants::run(name.as_deref()),
         Task::Images => images::run(),
         Task::Cluster(command) => cluster::run(command),

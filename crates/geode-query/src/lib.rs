@@ -22,7 +22,8 @@ mod system;
 mod types;
 
 pub use exec::{
-    Cancel, Context, DEFAULT_MAX_MEMORY_BYTES, DEFAULT_MAX_ROWS_BUFFERED, Limits, Meter, Params, killed,
+    Cancel, Context, DEFAULT_BATCH_ROWS, DEFAULT_MAX_MEMORY_BYTES, DEFAULT_MAX_ROWS_BUFFERED, Limits, Meter,
+    Params, killed,
 };
 pub use geode_gql::Dialect;
 pub use geode_gql::ast::{SessionReset, TransactionCommand};

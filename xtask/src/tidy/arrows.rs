@@ -111,6 +111,16 @@ const ARROWS: &[(&str, Option<&[&str]>)] = &[
         ]),
     ),
     (
+        "geode-oracle",
+        Some(&[
+            "geode-gql",
+            "geode-graph",
+            "geode-query",
+            "geode-store",
+            "geode-types",
+        ]),
+    ),
+    (
         "geode-benches",
         Some(&["geode-client", "geode-tests", "geode-types", "geode-wire"]),
     ),

@@ -98,7 +98,7 @@ impl Parser<'_> {
             Sym::RBrace
         };
         let query = self.in_subquery(|parser| {
-            if parser.at_symbol(Sym::LParen) || (parser.at_variable() && parser.symbol_at(1, Sym::Equal)) {
+            if parser.at_graph_pattern() {
                 parser.only_match()
             } else {
                 parser.query()
@@ -109,6 +109,25 @@ impl Parser<'_> {
             kind: ExprKind::Subquery(kind, Box::new(query)),
             span: self.since(start),
         })
+    }
+
+    /// Whether a graph pattern begins here and not a clause (ISO/IEC 39075, 19.4): with a node, with the variable of a path, or with a word
+    /// that says which paths or matches are meant, none of which begins a clause.
+    fn at_graph_pattern(&mut self) -> bool {
+        const WORDS: [&str; 9] = [
+            "WALK",
+            "TRAIL",
+            "SIMPLE",
+            "ACYCLIC",
+            "ANY",
+            "ALL",
+            "SHORTEST",
+            "REPEATABLE",
+            "DIFFERENT",
+        ];
+        self.at_symbol(Sym::LParen)
+            || (self.at_variable() && self.symbol_at(1, Sym::Equal))
+            || WORDS.iter().any(|word| self.at_keyword(word))
     }
 
     /// The patterns and the condition of a MATCH whose keyword is left away.

@@ -162,7 +162,8 @@ impl Binder<'_> {
         Placed { slot, ty }
     }
 
-    fn extend(&mut self, cells: Vec<(usize, Expr)>) {
+    /// Computes cells, if there are any.
+    pub(super) fn extend(&mut self, cells: Vec<(usize, Expr)>) {
         if !cells.is_empty() {
             self.step(Step::Extend(cells));
         }

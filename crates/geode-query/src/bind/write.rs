@@ -19,6 +19,7 @@ impl Binder<'_> {
             self.refuse_search(pattern)?;
             self.created_path(pattern, None, &mut elements)?;
         }
+        self.look_before(&mut elements);
         // Neighbouring INSERTs read nothing of each other but their variables, so they are one step.
         if let Some(Step::Insert(before)) = self.plan.steps.last_mut() {
             before.extend(elements);
@@ -26,6 +27,22 @@ impl Binder<'_> {
             self.step(Step::Insert(elements));
         }
         Ok(())
+    }
+
+    /// A clause does not see what it writes itself (openCypher 9, "Updating the graph"): values that look into the graph are computed for all
+    /// rows before the first element is made. Those that name an element of the same clause have to wait for it.
+    fn look_before(&mut self, elements: &mut [CreateElement]) {
+        let made: Vec<usize> = elements.iter().map(CreateElement::slot).collect();
+        let mut cells = Vec::new();
+        for value in elements.iter_mut().flat_map(CreateElement::values_mut) {
+            let mut looks = false;
+            value.visit(&mut |part| looks |= matches!(part, Expr::Subquery(_)));
+            if looks && !value.slots().iter().any(|slot| made.contains(slot)) {
+                let slot = self.new_slot();
+                cells.push((slot, std::mem::replace(value, Expr::Slot(slot))));
+            }
+        }
+        self.extend(cells);
     }
 
     /// What a path creates. In a MERGE (`merged` holds the variables bound before it) the slots exist already.

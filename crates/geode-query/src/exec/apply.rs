@@ -103,7 +103,7 @@ impl Operator for Apply<'_> {
         }
         while let Some(rows) = self.batches.pop_front() {
             let mut out = Rows::new(rows.width());
-            while self.at < rows.len() && !out.is_full() {
+            while self.at < rows.len() && !out.is_full(cx.batch_rows) {
                 if self.advance(rows.row(self.at), &mut out, cx)? {
                     self.at += 1;
                 }

@@ -4,7 +4,7 @@ use super::Cx;
 use super::chain::{Input, Operator, Output};
 use super::columns::Wanted;
 use super::eval::eval;
-use super::rows::{BATCH_ROWS, KEY_BYTES, Rows};
+use super::rows::{KEY_BYTES, Rows};
 use super::seen::{IdHasher, Seen};
 use crate::aggregate::{Accumulator, AggregateCall};
 use crate::datum::Datum;
@@ -177,7 +177,7 @@ impl Operator for Group<'_> {
             Input::End => self.results = Some(self.finish()),
         }
         let mut out = Rows::new(self.width);
-        for group in self.results.iter_mut().flatten().take(BATCH_ROWS) {
+        for group in self.results.iter_mut().flatten().take(cx.batch_rows) {
             let target = out.push_nulls();
             let (keys, results) = target.split_at_mut(group.key.0.len());
             keys.clone_from_slice(&group.key.0);

@@ -44,6 +44,8 @@ pub(crate) struct Cx<'a> {
     memory: usize,
     /// Work since the limits were looked at.
     steps: usize,
+    /// How many rows an operator hands on at a time.
+    pub(super) batch_rows: usize,
     /// Whether plans are made without indexes.
     pub without_indexes: bool,
     /// What runs now, for messages.
@@ -89,6 +91,7 @@ impl<'a> Cx<'a> {
             memory: 0,
             steps: 0,
             operator: "",
+            batch_rows: context.limits.batch_rows.max(1),
             without_indexes: false,
             buffered_rows: 0,
             random: RandomState::new().build_hasher().finish(),

@@ -4,7 +4,7 @@ use super::Cx;
 use super::chain::{Input, Operator, Output};
 use super::columns::SlotNodes;
 use super::eval::has_labels;
-use super::rows::{BATCH_ROWS, Rows};
+use super::rows::Rows;
 use super::rowwise::RowWise;
 use crate::datum::{Datum, EdgeDatum};
 use crate::error;
@@ -113,7 +113,7 @@ impl Operator for Expansion<'_> {
                 None => 0..0,
             };
             while range.start + self.next < range.end {
-                if out.len() >= BATCH_ROWS {
+                if out.len() >= cx.batch_rows {
                     self.input = Some(rows);
                     return Ok(Output::Rows(out));
                 }

@@ -3,7 +3,7 @@
 use super::Cx;
 use super::chain::{Input, Operator, Output};
 use super::eval::eval;
-use super::rows::{BATCH_ROWS, Rows};
+use super::rows::Rows;
 use crate::datum::Datum;
 use crate::plan::access::{LastKey, Seek};
 use geode_graph::{IndexCursor, KeyRange, Last, Probe};
@@ -81,7 +81,7 @@ impl Operator for IndexSeek<'_> {
                 out.push(row)[self.slot] = Datum::Node(*node);
             }
         }
-        self.page_rows = BATCH_ROWS.min(self.page_rows * 2);
+        self.page_rows = cx.batch_rows.min(self.page_rows * 2);
         if self.at < rows.len() {
             self.input = Some(rows);
         }

@@ -4,7 +4,7 @@
 use super::Cx;
 use super::chain::{Input, Operator, Output};
 use super::expand::{edge_datum, fits_edge, node_of};
-use super::rows::{BATCH_ROWS, Rows};
+use super::rows::Rows;
 use super::seen::IdHasher;
 use crate::datum::Datum;
 use crate::plan::physical::{Arm, Intersect};
@@ -98,7 +98,7 @@ impl Operator for Intersection<'_> {
                     target[self.spec.right.edge] = edge_datum(&pair.1);
                     target[self.spec.to] = Datum::Node(pair.0.other);
                 }
-                if out.len() >= BATCH_ROWS {
+                if out.len() >= cx.batch_rows {
                     self.input = Some(rows);
                     return Ok(Output::Rows(out));
                 }

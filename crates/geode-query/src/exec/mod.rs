@@ -56,6 +56,9 @@ pub const DEFAULT_MAX_ROWS_BUFFERED: usize = 10_000_000;
 /// Memory for rows held back, unless [`Limits`] says otherwise.
 pub const DEFAULT_MAX_MEMORY_BYTES: usize = 512 * 1024 * 1024;
 
+/// Rows in a batch, unless [`Limits`] says otherwise.
+pub const DEFAULT_BATCH_ROWS: usize = 1024;
+
 /// What one statement may use.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -65,6 +68,8 @@ pub struct Limits {
     pub max_memory_bytes: usize,
     /// When the statement must have ended.
     pub deadline: Option<Instant>,
+    /// How many rows an operator hands on at a time: it changes no answer, only how soon its parts come.
+    pub batch_rows: usize,
 }
 
 impl Default for Limits {
@@ -73,6 +78,7 @@ impl Default for Limits {
             max_rows_buffered: DEFAULT_MAX_ROWS_BUFFERED,
             max_memory_bytes: DEFAULT_MAX_MEMORY_BYTES,
             deadline: None,
+            batch_rows: DEFAULT_BATCH_ROWS,
         }
     }
 }

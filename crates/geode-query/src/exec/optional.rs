@@ -3,7 +3,7 @@
 use super::Cx;
 use super::build::build;
 use super::chain::{Chain, Input, Operator, Output};
-use super::rows::{BATCH_ROWS, Rows};
+use super::rows::Rows;
 use crate::datum::Datum;
 use crate::plan::physical::Op;
 use geode_types::QueryError;
@@ -69,7 +69,7 @@ impl Operator for Optional<'_> {
             batch.chain = None;
         }
         let mut out = Rows::new(batch.rows.width());
-        while batch.next < batch.rows.len() && out.len() < BATCH_ROWS {
+        while batch.next < batch.rows.len() && out.len() < cx.batch_rows {
             if !batch.matched[batch.next] {
                 out.push(batch.rows.row(batch.next));
             }

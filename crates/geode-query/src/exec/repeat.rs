@@ -317,7 +317,7 @@ impl<'p> Search<'p> {
     fn run(&mut self, row: &[Datum], out: &mut Rows, cx: &mut Cx<'_>) -> Result<bool, QueryError> {
         let (min, max) = self.follow.lengths();
         while let Some((edges, next)) = self.levels.last_mut() {
-            if out.is_full() {
+            if out.is_full(cx.batch_rows) {
                 return Ok(false);
             }
             let Some(edge) = edges.get(*next).copied() else {
@@ -386,7 +386,7 @@ impl Operator for Trails<'_> {
                 self.search = None;
                 self.at += 1;
             }
-            if out.is_full() {
+            if out.is_full(cx.batch_rows) {
                 return Ok(Output::Rows(out));
             }
         }

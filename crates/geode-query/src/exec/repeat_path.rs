@@ -94,7 +94,7 @@ impl<'p> RepeatPath<'p> {
         cx: &mut Cx<'_>,
     ) -> Result<bool, QueryError> {
         while let Some(level) = search.levels.last_mut() {
-            if out.is_full() {
+            if out.is_full(cx.batch_rows) {
                 return Ok(false);
             }
             cx.check()?;
@@ -222,7 +222,7 @@ impl Operator for RepeatPath<'_> {
             return Ok(Output::NeedInput);
         };
         let mut out = Rows::new(rows.width());
-        while self.at < rows.len() && !out.is_full() {
+        while self.at < rows.len() && !out.is_full(cx.batch_rows) {
             let row = rows.row(self.at);
             let search = match self.search.take() {
                 Some(search) => Some(search),

@@ -2,10 +2,7 @@
 
 use crate::datum::Datum;
 
-/// How many rows an operator hands on at a time.
-pub(crate) const BATCH_ROWS: usize = 1024;
-
-/// How many bytes of new values make a batch full before it has that many rows: chains of edges can be long.
+/// How many bytes of new values make a batch full before it has the rows of one: chains of edges can be long.
 pub(crate) const BATCH_BYTES: usize = 4 << 20;
 
 /// About what an allocation costs besides what is in it: the allocator's own bytes, and the vector that points to it.
@@ -41,8 +38,8 @@ impl Rows {
     }
 
     /// Whether whoever fills the batch shall hand it on.
-    pub(crate) fn is_full(&self) -> bool {
-        self.count >= BATCH_ROWS || self.weight >= BATCH_BYTES
+    pub(crate) fn is_full(&self, batch_rows: usize) -> bool {
+        self.count >= batch_rows || self.weight >= BATCH_BYTES
     }
 
     /// Cuts off the rows from a place on.

@@ -4,7 +4,7 @@ use super::Cx;
 use super::chain::{Input, Operator, Output};
 use super::columns::{SlotNodes, Wanted};
 use super::eval::{eval, has_labels, holds, label_test};
-use super::rows::{BATCH_BYTES, BATCH_ROWS, Rows};
+use super::rows::{BATCH_BYTES, Rows};
 use crate::datum::{Datum, List};
 use crate::error;
 use crate::expr::{Expr, LabelTest};
@@ -205,7 +205,7 @@ impl Operator for Unwind<'_> {
             while let Some((items, next)) = &mut self.items
                 && *next < items.len()
             {
-                if out.len() >= BATCH_ROWS {
+                if out.len() >= cx.batch_rows {
                     self.input = Some(rows);
                     return Ok(Output::Rows(out));
                 }

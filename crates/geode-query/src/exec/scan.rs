@@ -3,7 +3,7 @@
 use super::Cx;
 use super::chain::{Input, Operator, Output};
 use super::eval::eval;
-use super::rows::{BATCH_ROWS, Rows};
+use super::rows::Rows;
 use super::rowwise::RowWise;
 use crate::datum::Datum;
 use crate::expr::Expr;
@@ -52,9 +52,9 @@ impl Scan {
             loop {
                 let before = ids.len();
                 cx.graph
-                    .scan_nodes(label, ids.last().copied(), BATCH_ROWS, &mut ids)?;
+                    .scan_nodes(label, ids.last().copied(), cx.batch_rows, &mut ids)?;
                 cx.hold(0, (ids.len() - before) * size_of::<NodeId>())?;
-                if ids.len() - before < BATCH_ROWS {
+                if ids.len() - before < cx.batch_rows {
                     break;
                 }
                 cx.check()?;
@@ -115,7 +115,7 @@ impl Operator for Scan {
                 (self.after, self.kept_at) = (None, 0);
             }
         }
-        self.page_rows = BATCH_ROWS.min(self.page_rows * 2);
+        self.page_rows = cx.batch_rows.min(self.page_rows * 2);
         if self.at < rows.len() {
             self.input = Some(rows);
         }

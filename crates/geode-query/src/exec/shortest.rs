@@ -60,7 +60,7 @@ impl Operator for Shortest<'_> {
             if let Some((follow, found)) = &mut self.found {
                 while let Some((edges, end)) = found.pop_front() {
                     follow.emit(&edges, end, row, &mut out);
-                    if out.is_full() {
+                    if out.is_full(cx.batch_rows) {
                         return Ok(Output::Rows(out));
                     }
                 }

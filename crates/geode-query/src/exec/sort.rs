@@ -220,7 +220,7 @@ impl Operator for Sort<'_> {
         let mut out = Rows::new(self.width);
         while let Some(row) = self.merged.as_mut().and_then(Merge::next) {
             out.push(&row);
-            if out.is_full() {
+            if out.is_full(cx.batch_rows) {
                 break;
             }
         }

@@ -2,7 +2,7 @@
 
 use super::Cx;
 use super::chain::{Input, Operator, Output};
-use super::rows::{BATCH_ROWS, Rows};
+use super::rows::Rows;
 use crate::catalog;
 use crate::datum::Datum;
 use crate::schema;
@@ -69,7 +69,7 @@ impl Operator for Table<'_> {
             }
         };
         let mut rows = Rows::new(self.width);
-        for values in source.by_ref().take(BATCH_ROWS) {
+        for values in source.by_ref().take(cx.batch_rows) {
             if values.len() > self.width || (columns != 0 && values.len() != columns) {
                 let message = format!("the table {} delivered a row of the wrong width", self.name);
                 return Err(QueryError::runtime(

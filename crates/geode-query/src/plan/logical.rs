@@ -302,6 +302,28 @@ pub(crate) enum CreateElement {
     },
 }
 
+impl CreateElement {
+    /// The cell that it fills.
+    pub(crate) fn slot(&self) -> usize {
+        match self {
+            Self::Node { slot, .. } | Self::Edge { slot, .. } | Self::Path { slot, .. } => *slot,
+        }
+    }
+
+    /// What its properties are computed from.
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut Expr> {
+        let (entries, map) = match self {
+            Self::Node { properties, .. } | Self::Edge { properties, .. } => match properties {
+                Properties::Entries(entries) => (Some(entries), None),
+                Properties::Dynamic(map) => (None, Some(map)),
+            },
+            Self::Path { .. } => (None, None),
+        };
+        let entries = entries.into_iter().flatten().map(|(_, value)| value);
+        entries.chain(map)
+    }
+}
+
 /// MERGE.
 #[derive(Debug)]
 pub(crate) struct Merge {
