@@ -65,7 +65,7 @@ fn computes_after_kill(statement: &'static str) -> Duration {
         let limits = Limits {
             max_memory_bytes: usize::MAX / 2,
             max_rows_buffered: usize::MAX / 2,
-            deadline: None,
+            ..Limits::default()
         };
         let context = Context {
             limits,
