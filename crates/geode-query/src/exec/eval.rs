@@ -16,7 +16,7 @@ use std::sync::Arc;
 type Evaluated = Result<Datum, QueryError>;
 
 /// A call that looks at so many bytes counts as one more step of work.
-const BYTES_OF_A_STEP: usize = 4096;
+const BYTES_OF_A_STEP: usize = 512;
 
 /// The value of an expression.
 pub(crate) fn eval(expr: &Expr, row: &[Datum], cx: &mut Cx<'_>) -> Evaluated {
