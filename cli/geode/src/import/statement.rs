@@ -48,12 +48,8 @@ impl Target {
     pub(super) fn write(&self, key: &str, rows: Vec<Row>, mark: &Mark<'_>) -> Result<Statement, String> {
         let write = match self {
             Self::Nodes(file) => {
-                let labels: String = file
-                    .labels
-                    .iter()
-                    .map(|label| format!(":{}", name(label)))
-                    .collect();
-                format!("CREATE (n{labels}) SET n = row")
+                let labels: Vec<String> = file.labels.iter().map(|label| name(label)).collect();
+                format!("CREATE (n:{}) SET n = row", labels.join(":"))
             }
             Self::Edges(file) => format!(
                 "{} CREATE (a)-[e:{}]->(b) SET e = row.properties",
