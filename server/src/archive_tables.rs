@@ -170,11 +170,11 @@ mod tests {
         assert_eq!(
             some[1..],
             [
-                "1970-01-01T00:00:00Z".into(),
+                time_value(0),
                 Value::Float(1.5),
                 Value::Float(2.5),
                 2.into(),
-                "1970-01-01T00:00:00Z".into()
+                time_value(0)
             ]
         );
     }
