@@ -79,6 +79,8 @@ impl<R: Replication> Clone for Listener<R> {
 struct Counter {
     open: AtomicUsize,
     handshakes: AtomicUsize,
+    /// Served now; idle ones end when the server is shutting down.
+    sessions: AtomicUsize,
     max: usize,
 }
 
@@ -123,6 +125,7 @@ impl<R: Replication> Listener<R> {
         let connections = Counter {
             open: 0.into(),
             handshakes: 0.into(),
+            sessions: 0.into(),
             max: max_connections as usize,
         };
         let listener = Self {
@@ -146,7 +149,7 @@ impl<R: Replication> Listener<R> {
     pub(crate) async fn drain(&self, grace: Duration) {
         self.endpoint.set_server_config(None);
         let quiet = async {
-            while self.service.busy.load(Ordering::Relaxed) > 0 {
+            while self.connections.sessions.load(Ordering::Relaxed) > 0 {
                 tokio::time::sleep(DRAIN_POLL).await;
             }
         };
@@ -251,13 +254,12 @@ impl<R: Replication> Listener<R> {
         let mut sessions = JoinSet::new();
         // Ends when the connection does; sessions are then stopped wherever they are.
         while let Ok((send, recv)) = connection.accept_bi().await {
-            sessions.spawn(serve(
-                self.service.clone(),
-                connection.clone(),
-                user.clone(),
-                send,
-                recv,
-            ));
+            let (counter, service) = (self.connections.clone(), self.service.clone());
+            let (connection, user) = (connection.clone(), user.clone());
+            sessions.spawn(async move {
+                let _served = Counted::new(&counter.sessions);
+                serve(service, connection, user, send, recv).await;
+            });
             while sessions.try_join_next().is_some() {}
         }
     }

@@ -26,7 +26,6 @@ use geode_wire::client::MemberAddress;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -37,6 +36,9 @@ const DRAIN_GRACE: Duration = Duration::from_secs(10);
 
 /// How long another process that uses the data directory may take to end.
 const PREDECESSOR_GRACE: Duration = Duration::from_secs(10);
+/// How long a server that has shut down waits for the last of its tasks, and how often it looks.
+const RELEASE_MAX: Duration = Duration::from_secs(5);
+const RELEASE_POLL: Duration = Duration::from_millis(5);
 
 /// How a server is started.
 #[derive(Clone, Debug, Default)]
@@ -195,7 +197,6 @@ impl Server {
             member: cluster,
             metrics: sessions,
             closing: closed.clone(),
-            busy: AtomicUsize::new(0),
         });
         let listener = Listener::open(&config.server.listen, tls, service, config.server.max_connections)?;
         if !config.server.metrics_listen.is_empty() {
@@ -250,6 +251,17 @@ impl Server {
         self.member.raft.shutdown().await;
         if let Some(transport) = &self.transport {
             transport.close();
+        }
+        let data = Arc::downgrade(&self.member.data);
+        drop(self);
+        // Tasks of connections end after them, and they hold the directory, which the next server may open at once.
+        let given_back = async {
+            while data.strong_count() > 0 {
+                tokio::time::sleep(RELEASE_POLL).await;
+            }
+        };
+        if tokio::time::timeout(RELEASE_MAX, given_back).await.is_err() {
+            tracing::warn!(waited = ?RELEASE_MAX, "the data directory is given back only with the end of the process");
         }
     }
 }

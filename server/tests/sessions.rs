@@ -524,15 +524,17 @@ async fn connections_beyond_the_limit_are_told_that_the_server_is_busy() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shutdown_lets_the_running_statement_end() {
     let running = start(|_| {}).await;
-    let client = running.client();
-    client.query("RETURN 1 AS one").await.unwrap();
+    let (client, other) = (running.client(), running.client());
     let slow = tokio::spawn(async move {
         client
             .query("FOR a IN range(1, 4000) FOR b IN range(1, 1000) RETURN count(*) AS n")
             .await
     });
-    // Long enough to be under way on a busy machine, and not to be over on an idle one.
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let under_way = "SELECT id FROM system.queries WHERE query STARTS WITH 'FOR a'";
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while other.query(under_way).await.unwrap().rows.is_empty() {
+        assert!(Instant::now() < deadline, "the statement does not begin");
+    }
     assert!(!slow.is_finished(), "the statement is too short for this test");
     running.server.shutdown().await;
     assert_eq!(slow.await.unwrap().unwrap().rows, [[Value::Int(4_000_000)]]);

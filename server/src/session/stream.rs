@@ -13,7 +13,6 @@ use quinn::{Connection, RecvStream, SendStream, VarInt};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc::error::TryRecvError;
@@ -23,6 +22,8 @@ use tokio::sync::{mpsc, watch};
 const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a frame may wait for a client that does not read.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a server that shuts down waits for a client to have its last answer: some round trips.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Pieces of an answer that are there at the same time are sent together, up to this size.
 const TOGETHER_BYTES: usize = 32 << 10;
@@ -60,24 +61,6 @@ pub(crate) struct Service<R: Replication> {
     pub metrics: SessionMetrics,
     /// True once the server is shutting down.
     pub closing: watch::Receiver<bool>,
-    /// Statements that run now, and transactions that are open.
-    pub busy: AtomicUsize,
-}
-
-/// Counts as busy while it lives.
-struct Busy<'a>(&'a AtomicUsize);
-
-impl<'a> Busy<'a> {
-    fn begin(counter: &'a AtomicUsize) -> Self {
-        counter.fetch_add(1, Ordering::Relaxed);
-        Self(counter)
-    }
-}
-
-impl Drop for Busy<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// Why a session's connection has to be closed.
@@ -87,7 +70,7 @@ pub(crate) struct Offence {
     pub(crate) reason: String,
 }
 
-/// Serves a session until its peer ends it.
+/// Serves a session until its peer ends it, or until it is idle and the server is shutting down.
 pub(crate) async fn serve<R: Replication>(
     service: Arc<Service<R>>,
     connection: Connection,
@@ -101,9 +84,13 @@ pub(crate) async fn serve<R: Replication>(
         user: &user,
         send,
         recv,
-        held_open: None,
     };
-    if let Err(offence) = stream.run().await {
+    let ended = stream.run().await;
+    if *service.closing.borrow() && stream.send.finish().is_ok() {
+        // A connection that is closed forgets what its peer has not read yet.
+        let _ = tokio::time::timeout(FAREWELL_TIMEOUT, stream.send.stopped()).await;
+    }
+    if let Err(offence) = ended {
         tracing::info!(peer = %connection.remote_address(), user = user.name, reason = offence.reason, "a connection is closed");
         connection.close(VarInt::from_u32(offence.code), offence.reason.as_bytes());
     }
@@ -115,8 +102,6 @@ struct Stream<'a, R: Replication> {
     user: &'a UserRecord,
     send: SendStream,
     recv: RecvStream,
-    /// A transaction is open, so the session is busy between its statements too.
-    held_open: Option<Busy<'a>>,
 }
 
 impl<R: Replication> Stream<'_, R> {
@@ -178,13 +163,11 @@ impl<R: Replication> Stream<'_, R> {
             self.service.metrics.transaction(ended.began.elapsed());
         }
         self.session.expire();
-        self.held_open = None;
     }
 
     /// Runs a statement; false when the peer is gone or has closed the session.
     async fn execute(&mut self, execute: Execute) -> Result<bool, Offence> {
         let start = Instant::now();
-        let _busy = Busy::begin(&self.service.busy);
         let before = self.session.transaction();
         let (out, mut pieces) = mpsc::channel(FRAMES_WAITING);
         let gone = self.send.stopped();
@@ -230,8 +213,6 @@ impl<R: Replication> Stream<'_, R> {
         if !matches!(ended, Err(Refusal::NotLeader(_))) {
             self.service.metrics.statement(start.elapsed(), ended.is_ok());
         }
-        let in_transaction = self.session.in_transaction();
-        self.held_open = in_transaction.then(|| Busy::begin(&self.service.busy));
         if let (Some(ended), None) = (before, self.session.transaction()) {
             self.service.metrics.transaction(ended.began.elapsed());
         }
