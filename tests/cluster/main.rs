@@ -8,6 +8,7 @@ mod disks;
 mod fences;
 mod kills;
 mod ledger;
+mod levels;
 mod network;
 mod pauses;
 mod usage;

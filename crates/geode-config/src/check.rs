@@ -1,7 +1,7 @@
 //! From text to a valid [`Config`], or to problems that say what is wrong, where, and what is right.
 
 use crate::Config;
-use geode_types::nearest;
+use geode_types::{FeatureLevel, nearest};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::path::Path;
@@ -290,6 +290,12 @@ fn limits(config: &Config, problems: &mut Vec<Problem>) {
         !config.cluster.node.id.is_empty(),
         "cluster.node.id",
         "must not be empty",
+    );
+    let levels = FeatureLevel::FIRST..=FeatureLevel::NEWEST;
+    require(
+        levels.contains(&config.cluster.feature_level_max),
+        "cluster.feature_level_max",
+        &format!("must be between {} and {}", levels.start(), levels.end()),
     );
     require(
         (1..=100_000).contains(&config.server.max_connections),

@@ -1,7 +1,7 @@
 //! The keys, their types and defaults. A key that is not here is not a key.
 
 use crate::{Bytes, Duration};
-use geode_types::Compression;
+use geode_types::{Compression, FeatureLevel};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -53,6 +53,8 @@ section!(
         internal_address: String = String::new(),
         /// Timing profile of elections.
         timing: Timing = Timing::Default,
+        /// This member announces no higher feature level than this, so that the cluster stays where an older version can come back to it.
+        feature_level_max: FeatureLevel = FeatureLevel::NEWEST,
         /// How other members are found.
         discovery: Discovery = Discovery::default(),
     }

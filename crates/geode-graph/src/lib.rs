@@ -22,6 +22,7 @@ mod graphs;
 mod hash;
 mod ids;
 mod keys;
+mod level;
 mod position;
 mod readset;
 mod record;
@@ -48,6 +49,7 @@ pub use graphs::{
 };
 pub use hash::state_hash;
 pub use ids::IdAllocator;
+pub use level::{highest as highest_level, level};
 pub use position::{LogPosition, Position, meta, position, put_meta};
 pub use readset::{MAX_POINT_READS, ReadSet, Touch, WriteSet};
 pub use record::{EdgeRecord, EdgeRef, Labels, NodeRecord, NodeView, PropertyList};

@@ -43,6 +43,9 @@ pub struct Hello {
     pub member: MemberId,
     /// Drawn at random when its process began.
     pub run: u64,
+    /// The highest feature level that it understands.
+    #[serde(default)]
+    pub level: FeatureLevel,
 }
 
 /// What members, sidecars and the operator ask of a server.
@@ -84,6 +87,9 @@ pub enum InternalRequest {
     Join {
         /// Who asks.
         member: MemberAddress,
+        /// The highest feature level that it understands.
+        #[serde(default)]
+        level: FeatureLevel,
     },
     /// Sealed and committed segments that end after this index, oldest first, at most a page. Answered by `Segments`.
     Segments {

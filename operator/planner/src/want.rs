@@ -400,8 +400,12 @@ fn resolve(s3: &S3Spec, names: &Names) -> Bucket {
 }
 
 /// Keys of `geode.yaml` that follow from the manifest; `spec.config` may not contradict them.
-const OWNED_KEYS: [(&str, &str); 14] = [
-    ("cluster", "the name of the GeodeCluster and spec.timing"),
+const OWNED_KEYS: [(&str, &str); 18] = [
+    ("cluster.name", "the name of the GeodeCluster"),
+    ("cluster.node", "the operator"),
+    ("cluster.internal_address", "the operator"),
+    ("cluster.timing", "spec.timing"),
+    ("cluster.discovery", "the operator"),
     ("server.listen", "the operator"),
     ("server.internal_listen", "the operator"),
     ("server.metrics_listen", "the operator"),

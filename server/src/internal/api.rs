@@ -63,7 +63,10 @@ async fn answer(member: &Arc<Member>, request: InternalRequest) -> Result<Intern
             raft.remove_learners(members, expected).await?;
         }
         InternalRequest::TransferLeader { to } => member.hand_over(to).await?,
-        InternalRequest::Join { member: joiner } => member.join(joiner).await?,
+        InternalRequest::Join {
+            member: joiner,
+            level,
+        } => member.join(joiner, level).await?,
         InternalRequest::Segments { after } => return Ok(InternalReply::Segments(segments(member, after))),
         InternalRequest::ArchiveReport(report) => {
             return Ok(InternalReply::Tasks(take_report(member, report)));
