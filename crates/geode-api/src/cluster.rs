@@ -347,6 +347,10 @@ pub struct RestoreSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 500))]
     pub target_checkpoint: Option<String>,
+    /// Only these graphs are kept, by their paths: `social` or `/schema/social`; the graph without a name is `HOME_GRAPH`. All of them when absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 500)))]
+    pub graphs: Vec<String>,
 }
 
 /// What happens to the volumes and the admin's password when the cluster is deleted.

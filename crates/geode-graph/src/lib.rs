@@ -44,8 +44,8 @@ pub use command::{Command, Commit, Effect};
 pub use error::{GraphError, Result};
 pub use fsck::{MAX_PROBLEMS, Report, fsck};
 pub use graphs::{
-    EdgeTypeRecord, GraphId, GraphRecord, GraphType, NodeTypeRecord, Object, ObjectKind, PropertyRecord,
-    ValueType, dropped_graphs, object, objects,
+    EdgeTypeRecord, GraphId, GraphRecord, GraphType, KeepError, NodeTypeRecord, Object, ObjectKind,
+    PropertyRecord, ValueType, dropped_graphs, keep_graphs, object, objects,
 };
 pub use hash::state_hash;
 pub use ids::IdAllocator;

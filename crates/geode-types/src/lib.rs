@@ -25,7 +25,7 @@ pub use ids::{
 pub use level::FeatureLevel;
 pub use nearest::nearest;
 pub use restore::{
-    Checkpoint, FetchedBackup, FetchedBase, FetchedSegment, RESTORE_FILE, RESTORE_FORMAT,
+    Checkpoint, FetchedBackup, FetchedBase, FetchedSegment, GraphSelection, RESTORE_FILE, RESTORE_FORMAT,
     RESTORE_PROGRESS_FILE, RestoreGoal, RestoreTarget,
 };
 pub use restore_test::{

@@ -7,8 +7,8 @@
 
 use crate::client::MemberAddress;
 use geode_types::{
-    BackupKind, Checkpoint, CleanedUp, ClusterId, Incarnation, LogIndex, MemberId, RestoreGoal, Retention,
-    Role,
+    BackupKind, Checkpoint, CleanedUp, ClusterId, FeatureLevel, GraphSelection, Incarnation, LogIndex,
+    MemberId, RestoreGoal, Retention, Role,
 };
 use serde::{Deserialize, Serialize};
 
@@ -346,6 +346,9 @@ pub enum TaskKind {
         goal: RestoreGoal,
         /// Identity of the cluster to start.
         cluster_id: ClusterId,
+        /// The graphs that it keeps.
+        #[serde(default)]
+        graphs: GraphSelection,
     },
     /// Look what a restore would take, and touch nothing. Any member's sidecar can.
     PlanRestore {

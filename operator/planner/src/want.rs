@@ -148,6 +148,8 @@ pub struct Restore {
     pub goal: RestoreGoal,
     /// Begin with an empty graph when nothing is archived there.
     pub if_exists: bool,
+    /// The graphs that are kept; all of them when empty.
+    pub graphs: Vec<String>,
 }
 
 /// The manifest asks for something that cannot be.
@@ -256,6 +258,7 @@ fn restore(spec: &GeodeClusterSpec) -> Result<Option<Restore>, Invalid> {
         source: restore.source.clone(),
         goal,
         if_exists: restore.if_exists,
+        graphs: restore.graphs.clone(),
     }))
 }
 

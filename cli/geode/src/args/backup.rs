@@ -2,7 +2,7 @@
 
 use super::Format;
 use clap::{Args, Subcommand};
-use geode_types::{BackupKind, Compression};
+use geode_types::{BackupKind, Compression, GraphSelection};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -186,6 +186,17 @@ pub(crate) struct RestoreArgs {
     /// Go on from an earlier restore. Refused, with what to write instead: a restore begins with the full backup.
     #[arg(long, hide = true)]
     pub(crate) incremental: bool,
+    /// Only these graphs are restored; the graph without a name is HOME_GRAPH.
+    #[arg(long, visible_alias = "graphs", value_name = "NAME,…", value_delimiter = ',')]
+    pub(crate) include_graphs: Vec<String>,
+    /// All graphs but these are restored.
+    #[arg(
+        long,
+        value_name = "NAME,…",
+        value_delimiter = ',',
+        conflicts_with = "include_graphs"
+    )]
+    pub(crate) exclude_graphs: Vec<String>,
     /// Objects that are read at the same time.
     #[arg(long, value_name = "N", default_value_t = RESTORE_PARALLEL, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) parallel: u16,
@@ -195,6 +206,18 @@ pub(crate) struct RestoreArgs {
 }
 
 impl RestoreArgs {
+    /// The graphs that are kept.
+    pub(crate) fn graphs(&self) -> GraphSelection {
+        let names = |given: &[String]| given.iter().map(|name| name.trim().to_owned()).collect();
+        if !self.include_graphs.is_empty() {
+            GraphSelection::Only(names(&self.include_graphs))
+        } else if !self.exclude_graphs.is_empty() {
+            GraphSelection::Without(names(&self.exclude_graphs))
+        } else {
+            GraphSelection::All
+        }
+    }
+
     /// The restore that another command is: everything of an archive up to a goal into a directory, and nothing else said.
     pub(crate) fn of(
         source: String,
@@ -216,6 +239,8 @@ impl RestoreArgs {
             restore_chain: true,
             include_incrementals: false,
             incremental: false,
+            include_graphs: Vec::new(),
+            exclude_graphs: Vec::new(),
             parallel: RESTORE_PARALLEL,
             format,
         }
