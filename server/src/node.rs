@@ -348,7 +348,7 @@ async fn open_raft(
         },
         snapshot_directory: config.storage.data_dir.join(SNAPSHOT_FOLDER),
         wal_directory: config.wal_dir(),
-        archive_configured: config.archive.s3.is_some(),
+        archive_configured: config.archive.is_configured(),
         level: config.cluster.feature_level_max,
     };
     let identity = {

@@ -26,6 +26,7 @@ impl StoreArgs {
             endpoint: self.endpoint.clone(),
             region: Some(self.region.clone()),
             credentials_dir: None,
+            account: self.account.clone(),
             keys: self.encryption_key_file.clone(),
             ..Access::default()
         }

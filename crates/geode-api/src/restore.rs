@@ -42,10 +42,10 @@ pub struct GeodeRestoreSpec {
     /// Name of a GeodeCluster in this namespace. It must have an archive.
     #[schemars(length(min = 1, max = 40))]
     pub cluster: String,
-    /// `s3://bucket/prefix` of an archive, read with the endpoint and the credentials of the cluster's own; the present database in the cluster's own
+    /// `s3://bucket/prefix` (`gs://`, `az://`) of an archive, read with the endpoint and the credentials of the cluster's own; the present database in the cluster's own
     /// archive when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^s3://[^/]+(/.*)?$"), length(max = 1024))]
+    #[schemars(regex(pattern = r"^(s3|gs|az)://[^/]+(/.*)?$"), length(max = 1024))]
     pub source: Option<String>,
     /// How far to go; everything that is archived when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -9,12 +9,15 @@ use std::path::PathBuf;
 /// How an object store is reached, and the keys of what is sealed there.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct StoreArgs {
-    /// Endpoint of the S3 service, when it is not AWS.
+    /// Endpoint of the object store, when it is not the service's own.
     #[arg(long, env = "GEODE_S3_ENDPOINT", value_name = "URL")]
     pub(crate) endpoint: Option<String>,
     /// Region of the bucket.
     #[arg(long, env = "AWS_REGION", value_name = "NAME", default_value = "us-east-1")]
     pub(crate) region: String,
+    /// Storage account of an archive in Azure.
+    #[arg(long, env = "AZURE_STORAGE_ACCOUNT_NAME", value_name = "NAME")]
+    pub(crate) account: Option<String>,
     /// Keys of a sealed archive: a file with a line a key, 64 hexadecimal digits, the first one seals; or a directory with a file a key.
     #[arg(
         long,
@@ -44,7 +47,7 @@ pub(crate) struct LocalServerArgs {
 /// Where an archive is.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ArchiveArgs {
-    /// The archive: s3://bucket/prefix, file:///directory or a directory; of a cluster, of one incarnation of it, or down to one backup.
+    /// The archive: s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, file:///directory or a directory; of a cluster, of one incarnation of it, or down to one backup.
     #[arg(long, visible_aliases = ["input", "dest", "file"], value_name = "URL")]
     pub(crate) source: Option<String>,
     /// The backup that is meant, by its name (`id` in lists), when the archive is not written down to it.
