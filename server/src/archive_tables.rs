@@ -48,7 +48,7 @@ pub(crate) fn wal_archiving_status(member: &Member) -> Vec<Vec<Value>> {
     let next = || LogIndex(member.raft.status().last_log.0 + 1);
     let first = member.raft.unsealed().map_or_else(next, |(first, _)| first);
     let open = SegmentName::Open(first).to_string();
-    let archive = member.config.archive.s3.is_some().then(|| {
+    let archive = member.config.archive.is_configured().then(|| {
         let waiting = waiting(member);
         let folder = member.config.wal_dir().join(group_directory(GroupId(0)));
         let oldest = waiting.first();

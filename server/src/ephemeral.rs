@@ -3,7 +3,7 @@
 use crate::auth::ADMIN_ROLE;
 use crate::gate::WriteGate;
 use crate::pipeline::{
-    Decided, FRAMES_WAITING, Limits, NotNow, Output, Pipeline, Refusal, Replication, SubmitError,
+    Announced, Decided, FRAMES_WAITING, Limits, NotNow, Output, Pipeline, Refusal, Replication, SubmitError,
 };
 use crate::session::Session;
 use futures::FutureExt;
@@ -209,6 +209,10 @@ impl Replication for Alone {
             .apply(command)
             .map_err(|error| SubmitError::Refused(error.to_string()));
         std::future::ready(decided)
+    }
+
+    fn announced(&self) -> Vec<Announced> {
+        Vec::new()
     }
 
     fn doubt(&self) -> impl Future<Output = ()> + Send + 'static + use<> {

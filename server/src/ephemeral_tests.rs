@@ -181,6 +181,10 @@ impl Replication for Late {
         }
     }
 
+    fn announced(&self) -> Vec<Announced> {
+        self.alone.announced()
+    }
+
     fn doubt(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
         let in_doubt = self.in_doubt.load(Relaxed);
         async move {

@@ -68,7 +68,7 @@ fn loss(me: MemberId, status: &RaftStatus) -> Option<String> {
 }
 
 async fn bring_archive_up_to_date(member: &Member) {
-    if member.config.archive.s3.is_none() || member.raft.leader_term().is_none() {
+    if !member.config.archive.is_configured() || member.raft.leader_term().is_none() {
         return;
     }
     let archived = || member.board.archive().filter(|report| report.failing.is_none());

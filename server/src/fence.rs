@@ -66,7 +66,13 @@ impl Held {
         wait_for_predecessor(&data_dir).await;
         let identity = DataDir::open(&data_dir, rand::random)?.identity().clone();
         let tls = certificates(&config)?.watch()?;
-        let transport = Transport::bind(&config.server.internal_listen, identity.member, tls).await?;
+        let transport = Transport::bind(
+            &config.server.internal_listen,
+            identity.member,
+            config.cluster.feature_level_max,
+            tls,
+        )
+        .await?;
         let (tell, lifted) = watch::channel(false);
         let api = HeldApi(Arc::new(Account {
             status: status(&config, &identity),

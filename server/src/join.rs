@@ -51,6 +51,7 @@ async fn ask(member: &Member, target: &str, tls: &TlsWatch) -> Result<(), Refusa
         .map_err(|error| reason(&error))?;
     let request = InternalRequest::Join {
         member: member.raft.address().clone(),
+        level: member.raft.level(),
     };
     match client.call(&request).await {
         Ok(_) => Ok(()),

@@ -67,7 +67,7 @@ impl Keeper {
             if let Err(refusal) = self.pipeline.purge_graphs(now + TICK).await {
                 tracing::warn!(?refusal, "what is left of dropped graphs goes later");
             }
-            if self.member.config.archive.s3.is_some() {
+            if self.member.config.archive.is_configured() {
                 self.cut(&mut cutter, term, now).await;
             }
         }
@@ -112,7 +112,7 @@ impl Keeper {
     /// An archive that cannot keep up slows writers and then closes the gate before the log fills its volume; nothing is ever dropped.
     fn watch_backlog(&self) {
         let archive = &self.member.config.archive;
-        if archive.s3.is_none() {
+        if !archive.is_configured() {
             return;
         }
         let backlog = archive_tables::backlog(&self.member);

@@ -9,7 +9,7 @@ use crate::pipeline::switched_on;
 use crate::raft::{MembershipError, Raft, RaftStatus};
 use geode_config::Config;
 use geode_store::{LmdbStore, Store};
-use geode_types::{ClusterId, Incarnation, LogIndex, MemberId, Role};
+use geode_types::{ClusterId, FeatureLevel, Incarnation, LogIndex, MemberId, Role};
 use geode_wire::client::MemberAddress;
 use geode_wire::internal::{MemberState, MemberStatus, Membership};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -110,8 +110,19 @@ impl Member {
 
     /// Adds a member as a learner and gives it a vote when it has caught up. Who had its address before it leaves then: that member's
     /// volumes are gone, and it would count as one that is away for ever. Leader only.
-    pub(crate) async fn join(self: &Arc<Self>, member: MemberAddress) -> Result<(), MembershipError> {
+    pub(crate) async fn join(
+        self: &Arc<Self>,
+        member: MemberAddress,
+        level: FeatureLevel,
+    ) -> Result<(), MembershipError> {
         let status = self.raft.status();
+        let cluster = self.level().map_err(MembershipError::Failed)?;
+        if level < cluster {
+            return Err(MembershipError::Failed(format!(
+                "{} understands feature level {level}, and this cluster is at level {cluster}, which is never lowered: start it with the version of the other members",
+                member.name
+            )));
+        }
         if status.membership.voters.contains(&member.id) {
             return Ok(());
         }
@@ -128,6 +139,12 @@ impl Member {
             }
         });
         Ok(())
+    }
+
+    /// The cluster's feature level, as far as this member has applied it.
+    fn level(&self) -> Result<FeatureLevel, String> {
+        let read = self.raft.store().read().map_err(|error| error.to_string())?;
+        geode_graph::level(&read).map_err(|error| error.to_string())
     }
 
     async fn promote(&self, id: MemberId) {

@@ -144,7 +144,15 @@ impl Server {
         let transport = if is_alone {
             None
         } else {
-            Some(Transport::bind(&config.server.internal_listen, me, tls.clone()).await?)
+            Some(
+                Transport::bind(
+                    &config.server.internal_listen,
+                    me,
+                    config.cluster.feature_level_max,
+                    tls.clone(),
+                )
+                .await?,
+            )
         };
         let data = Arc::new(Mutex::new(data));
         let raft = open_raft(&config, &data, store, transport.as_ref()).await?;
@@ -352,7 +360,8 @@ async fn open_raft(
         },
         snapshot_directory: config.storage.data_dir.join(SNAPSHOT_FOLDER),
         wal_directory: config.wal_dir(),
-        archive_configured: config.archive.s3.is_some(),
+        archive_configured: config.archive.is_configured(),
+        level: config.cluster.feature_level_max,
     };
     let identity = {
         let held = data.lock().unwrap_or_else(PoisonError::into_inner);

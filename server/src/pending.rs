@@ -3,7 +3,7 @@
 
 use crate::restore::{ReplayOptions, RestoreError, replay};
 use geode_config::Config;
-use geode_types::{ClusterId, RESTORE_PROGRESS_FILE};
+use geode_types::{ClusterId, GraphSelection, RESTORE_PROGRESS_FILE};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -29,6 +29,9 @@ pub(crate) struct Order {
     pub(crate) from: PathBuf,
     /// The cluster that begins with it.
     pub(crate) cluster: ClusterId,
+    /// The graphs that it keeps.
+    #[serde(default)]
+    pub(crate) graphs: GraphSelection,
 }
 
 /// Leaves an order, durably.
@@ -53,6 +56,7 @@ pub(crate) fn take_up(config: &Config) -> Result<(), PendingError> {
         wal_dir: &config.wal_dir(),
         map_size: config.storage.map_size.0,
         cluster_id: order.cluster,
+        graphs: &order.graphs,
         name: &config.cluster.node.id,
         client_address: &config.cluster.node.address,
         internal_address: &config.internal_address(),
@@ -109,6 +113,7 @@ mod tests {
         let order = Order {
             from: dir.path().join("restore"),
             cluster: ClusterId(uuid::Uuid::from_u128(7)),
+            graphs: GraphSelection::Only(vec!["social".to_owned()]),
         };
         assert_eq!(waiting(dir.path()).unwrap(), None);
         leave(dir.path(), &order).unwrap();

@@ -7,6 +7,7 @@ mod answer;
 mod building;
 mod in_flight;
 mod leading;
+mod level;
 mod limits;
 mod output;
 mod pace;
@@ -19,6 +20,7 @@ mod run;
 
 use answer::outcome;
 pub(crate) use answer::{lsn_of, told};
+pub(crate) use level::Announced;
 pub(crate) use limits::Limits;
 pub(crate) use output::{FRAMES_WAITING, Output, OutputSender};
 pub(crate) use pace::Plan;
@@ -32,7 +34,7 @@ use crate::gate::WriteGate;
 use crate::queries::{Queries, WithQueries};
 use geode_graph::UserRecord;
 use geode_graph::{
-    Command, Commit, Finished, IdAllocator, RequestState, Transaction, position, request_state,
+    Command, Commit, Finished, IdAllocator, RequestState, Transaction, highest_level, position, request_state,
 };
 use geode_query::{Dialect, Kind, Prepared, SystemTables};
 use geode_store::Store;
@@ -367,6 +369,7 @@ impl<R: Replication> Pipeline<R> {
         ticket: &mut Option<Ticket>,
     ) -> Result<Done, Refusal> {
         let summary = told(finished.summary);
+        self.reach(highest_level(&finished.effects)).await?;
         let (submitted, term, sequence) = self.certify_and_submit(finished, id)?;
         let doubt = self.replication.doubt();
         let (ticket_held, leading) = (ticket.take(), self.leading.clone());

@@ -1,6 +1,6 @@
 //! Raft as the pipeline's replication.
 
-use crate::pipeline::{Decided, NotNow, Replication, SubmitError};
+use crate::pipeline::{Announced, Decided, NotNow, Replication, SubmitError};
 use crate::raft::{ProposeError, Raft, ReadError};
 use geode_graph::Command;
 use geode_store::Store;
@@ -56,6 +56,16 @@ impl<S: Store> Replication for Raft<S> {
                 Err(ProposeError::Unavailable(reason)) => Err(SubmitError::Refused(reason)),
             }
         }
+    }
+
+    fn announced(&self) -> Vec<Announced> {
+        let members = self.levels().into_iter();
+        members
+            .map(|(member, level)| Announced {
+                name: member.name,
+                level,
+            })
+            .collect()
     }
 
     fn doubt(&self) -> impl Future<Output = ()> + Send + 'static + use<S> {

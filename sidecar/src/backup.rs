@@ -34,7 +34,7 @@ pub(crate) async fn run(
     retention: Option<Retention>,
 ) -> Result<TaskResult, String> {
     let store = context.archive.as_ref().ok_or(
-        "the cluster has no archive; set archive.s3 (on Kubernetes spec.archive.s3) and file the backup again",
+        "the cluster has no archive; set archive.s3, archive.gcs or archive.azure (on Kubernetes spec.archive) and file the backup again",
     )?;
     let mut backoff = tasks::backoff();
     loop {

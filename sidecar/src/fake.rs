@@ -12,6 +12,7 @@ use geode_wire::internal::{
 };
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
 /// Entries a page.
 const PAGE: usize = 2;
@@ -33,6 +34,8 @@ pub(crate) struct State {
     /// The last sealed entry is not applied yet.
     pub(crate) behind: bool,
     pub(crate) down: bool,
+    /// How long it needs to say how it is.
+    pub(crate) late: Duration,
 }
 
 impl FakeServer {
@@ -53,7 +56,14 @@ impl FakeServer {
 
 impl Server for FakeServer {
     fn status(&self) -> Reply<'_, MemberStatus> {
-        self.answer(|_| status())
+        let late = self.state().late;
+        let answer = self.answer(|_| status());
+        Box::pin(async move {
+            if !late.is_zero() {
+                tokio::time::sleep(late).await;
+            }
+            answer.await
+        })
     }
 
     fn segments(&self, after: LogIndex) -> Reply<'_, Vec<SegmentInfo>> {

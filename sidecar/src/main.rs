@@ -20,8 +20,8 @@ use anyhow::Context as _;
 use archive::Archiver;
 use clap::Parser;
 use copy::CopyLoop;
-use geode_archive::{Access, Codec, ObjectStore, S3Options, S3Store};
-use geode_config::{Config, LogFormat, S3};
+use geode_archive::{Access, Codec, Location, ObjectStore, Service};
+use geode_config::{Azure, Config, Gcs, LogFormat, S3};
 use geode_log::segment::group_directory;
 use geode_telemetry::http::{Answer, Pages};
 use geode_types::GroupId;
@@ -82,8 +82,9 @@ async fn run(config: Config) -> anyhow::Result<()> {
         seen_sender,
         config.storage.data_dir.clone(),
     ));
-    let archive = open(config.archive.s3.as_ref()).await;
-    let copy = open(config.archive.copy.as_ref()).await;
+    let place = Place::of_archive(&config);
+    let copy_place = config.archive.copy.as_ref().map(Place::s3);
+    let (archive, copy) = (open(place.as_ref()).await, open(copy_place.as_ref()).await);
     if let Some(store) = &archive {
         let wal_dir = config.wal_dir().join(group_directory(GroupId(0)));
         let archiver = Archiver::new(
@@ -106,11 +107,14 @@ async fn run(config: Config) -> anyhow::Result<()> {
         server,
         archive,
         copy,
-        copy_access: copy_access(&config),
+        copy_access: place
+            .as_ref()
+            .zip(copy_place)
+            .map(|(place, copy)| (place.url(), (copy.url(), copy.access))),
         codec: codec(&config),
         access: Access {
             keys: codec(&config).keys,
-            ..access(config.archive.s3.as_ref())
+            ..place.map(|place| place.access).unwrap_or_default()
         },
         data_dir: config.storage.data_dir.clone(),
         metrics: metrics.clone(),
@@ -206,30 +210,78 @@ fn own_certificates(directory: &Path) -> CertificateFiles {
     }
 }
 
-/// The archive's own place, and how its copy is reached.
-fn copy_access(config: &Config) -> Option<(String, (String, Access))> {
-    let (s3, copy) = (config.archive.s3.as_ref()?, config.archive.copy.as_ref()?);
-    let url = |s3: &S3| format!("s3://{}/{}", s3.bucket, s3.prefix.trim_matches('/'));
-    Some((url(s3), (url(copy), access(Some(copy)))))
+/// A prefix of a bucket, and how it is reached.
+struct Place {
+    service: Service,
+    bucket: String,
+    prefix: String,
+    access: Access,
 }
 
-async fn open(s3: Option<&S3>) -> Option<Arc<dyn ObjectStore>> {
-    let s3 = s3?;
-    let mut options = S3Options::new(&s3.bucket, &s3.prefix);
-    options.endpoint = non_empty(&s3.endpoint);
-    options.region.clone_from(&s3.region);
-    options.credentials_dir.clone_from(&s3.credentials_dir);
-    options.storage_class = non_empty(&s3.storage_class);
-    Some(Arc::new(S3Store::new(options).await))
+impl Place {
+    fn url(&self) -> String {
+        let prefix = self.prefix.trim_matches('/');
+        format!("{}://{}/{prefix}", self.service.scheme(), self.bucket)
+    }
+
+    async fn open(&self) -> Arc<dyn ObjectStore> {
+        let location = Location::of_bucket(self.service, &self.bucket, &self.prefix);
+        location.open(&self.access).await
+    }
+
+    fn s3(s3: &S3) -> Self {
+        Self {
+            service: Service::S3,
+            bucket: s3.bucket.clone(),
+            prefix: s3.prefix.clone(),
+            access: Access {
+                endpoint: non_empty(&s3.endpoint),
+                region: non_empty(&s3.region),
+                credentials_dir: s3.credentials_dir.clone(),
+                storage_class: non_empty(&s3.storage_class),
+                ..Access::default()
+            },
+        }
+    }
+
+    fn google(gcs: &Gcs) -> Self {
+        Self {
+            service: Service::Google,
+            bucket: gcs.bucket.clone(),
+            prefix: gcs.prefix.clone(),
+            access: Access {
+                endpoint: non_empty(&gcs.endpoint),
+                credentials_dir: gcs.credentials_file.clone(),
+                ..Access::default()
+            },
+        }
+    }
+
+    fn azure(azure: &Azure) -> Self {
+        Self {
+            service: Service::Azure,
+            bucket: azure.container.clone(),
+            prefix: azure.prefix.clone(),
+            access: Access {
+                endpoint: non_empty(&azure.endpoint),
+                credentials_dir: azure.credentials_dir.clone(),
+                account: non_empty(&azure.account),
+                ..Access::default()
+            },
+        }
+    }
+
+    /// Where the log is archived.
+    fn of_archive(config: &Config) -> Option<Self> {
+        let archive = &config.archive;
+        let cloud = archive.gcs.as_ref().map(Self::google);
+        let cloud = cloud.or_else(|| archive.azure.as_ref().map(Self::azure));
+        cloud.or_else(|| archive.s3.as_ref().map(Self::s3))
+    }
 }
 
-fn access(s3: Option<&S3>) -> Access {
-    s3.map_or_else(Access::default, |s3| Access {
-        endpoint: non_empty(&s3.endpoint),
-        region: non_empty(&s3.region),
-        credentials_dir: s3.credentials_dir.clone(),
-        ..Access::default()
-    })
+async fn open(place: Option<&Place>) -> Option<Arc<dyn ObjectStore>> {
+    Some(place?.open().await)
 }
 
 fn codec(config: &Config) -> Codec {

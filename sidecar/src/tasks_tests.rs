@@ -3,7 +3,9 @@ use crate::fake::{FakeServer, cluster_id, seal, status};
 use geode_archive::{
     DirectoryStore, FailingStore, Fault, Lineage, MemoryStore, Operation, SoundSegment, bases, upload_segment,
 };
-use geode_types::{CleanedUp, Incarnation, LogIndex, RESTORE_FILE, RestoreGoal, RestoreTarget, Retention};
+use geode_types::{
+    CleanedUp, GraphSelection, Incarnation, LogIndex, RESTORE_FILE, RestoreGoal, RestoreTarget, Retention,
+};
 use std::path::Path;
 
 fn task(name: &str, kind: TaskKind) -> Task {
@@ -367,6 +369,7 @@ async fn a_restore_task_leaves_a_whole_backup_in_the_data_directory() {
         source: source.clone(),
         goal,
         cluster_id: cluster_id(),
+        graphs: GraphSelection::All,
     };
     server
         .state()
@@ -405,6 +408,7 @@ async fn a_restore_waits_for_a_store_that_is_down() {
         source: "s3://bucket/prefix".to_owned(),
         goal: RestoreTarget::Latest.into(),
         cluster_id: cluster_id(),
+        graphs: GraphSelection::All,
     };
     server.state().tasks.push(task("r", kind));
     let mut worker = worker(&server, None, dir.path());

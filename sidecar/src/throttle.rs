@@ -109,6 +109,64 @@ impl<R: AsyncRead + Unpin> AsyncRead for Throttled<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fake::FakeServer;
+    use tokio::io::AsyncReadExt;
+    use tokio::time::Sleep;
+
+    const PIECES: u64 = 4;
+    const WORK: Duration = Duration::from_millis(20);
+    const LATE: Duration = Duration::from_millis(100);
+
+    /// A snapshot that takes [`WORK`] for each piece.
+    struct Slow {
+        read: u64,
+        work: Pin<Box<Sleep>>,
+    }
+
+    impl AsyncRead for Slow {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Poller<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            if self.read == PIECES * PIECE {
+                return Poll::Ready(Ok(()));
+            }
+            ready!(self.work.as_mut().poll(cx));
+            let rest = PIECE - self.read % PIECE;
+            let length = buf.remaining().min(rest as usize);
+            buf.put_slice(&vec![7; length]);
+            self.read += length as u64;
+            if self.read.is_multiple_of(PIECE) {
+                self.work = Box::pin(tokio::time::sleep(WORK));
+            }
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// How long a backup reads from a member that needs so long for an answer.
+    async fn time_to_read(answer: Duration) -> Duration {
+        let server = Arc::new(FakeServer::default());
+        server.state().late = answer;
+        let source = Slow {
+            read: 0,
+            work: Box::pin(tokio::time::sleep(WORK)),
+        };
+        let mut throttled = Throttled::new(source, server, Throttle::new(QUICK));
+        let begin = Instant::now();
+        let mut all = Vec::new();
+        throttled.read_to_end(&mut all).await.unwrap();
+        assert_eq!(all, vec![7; (PIECES * PIECE) as usize]);
+        begin.elapsed()
+    }
+
+    #[tokio::test]
+    async fn a_backup_is_held_back_while_the_member_answers_later_and_nothing_of_it_is_lost() {
+        let (usual, late) = (time_to_read(Duration::ZERO).await, time_to_read(LATE).await);
+        let pauses = WORK.mul_f64(PAUSE_FACTOR_MAX) * PIECES as u32;
+        assert!(late >= pauses + (WORK + LATE) * PIECES as u32, "{late:?}");
+        assert!(usual < late, "{usual:?} {late:?}");
+    }
 
     #[test]
     fn a_member_that_answers_as_usual_holds_nothing_back_and_a_late_one_does_within_bounds() {

@@ -9,6 +9,7 @@ mod fences;
 mod imports;
 mod kills;
 mod ledger;
+mod levels;
 mod network;
 mod pauses;
 mod usage;

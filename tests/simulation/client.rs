@@ -238,7 +238,7 @@ async fn attempt(
         Ok(committed) => match committed.applied {
             Applied::Committed(_) | Applied::AlreadyCommitted { .. } => Attempt::Done,
             Applied::Fenced => Attempt::Refused,
-            Applied::RequestTooOld | Applied::Cut | Applied::Stepped(_) => Attempt::Unknown,
+            Applied::RequestTooOld | Applied::Cut | Applied::Stepped(_) | Applied::Raised => Attempt::Unknown,
         },
         Err(ProposeError::Unknown) => Attempt::Unknown,
         Err(ProposeError::NotLeader(_) | ProposeError::Unavailable(_)) => Attempt::Refused,

@@ -6,7 +6,7 @@ use geode_log::Disk;
 use geode_log::disk::{Fault, MemoryDisk};
 use geode_server::raft::{Blocking, Environment, Limits, Raft, RaftIdentity, RaftSettings, Runtime, Timing};
 use geode_store::{Loader, MemStore, Reader, Store};
-use geode_types::{ClusterId, Incarnation, MemberId, Term};
+use geode_types::{ClusterId, FeatureLevel, Incarnation, MemberId, Term};
 use geode_wire::client::MemberAddress;
 use openraft_rt_sim::SimRuntime;
 use std::path::PathBuf;
@@ -184,6 +184,7 @@ fn settings() -> RaftSettings {
         snapshot_directory: PathBuf::from("/data/snapshots"),
         wal_directory: PathBuf::from("/wal"),
         archive_configured: false,
+        level: FeatureLevel::NEWEST,
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use geode_server::raft::{
     BoxFuture, Lane, PeerTransport, RaftService, Runtime, SnapshotBody, TransportError,
 };
-use geode_types::MemberId;
+use geode_types::{FeatureLevel, MemberId};
 use geode_wire::client::MemberAddress;
 use openraft_rt_sim::SimRuntime;
 use rand::rngs::StdRng;
@@ -242,6 +242,10 @@ impl PeerTransport for End {
         let receive = move |service: Arc<dyn RaftService>| service.handle(message);
         let answer = deliver(self.network.clone(), (self.me, to), fate, receive);
         Box::pin(within(timeout, answer))
+    }
+
+    fn level(&self, _: MemberId) -> Option<FeatureLevel> {
+        Some(FeatureLevel::NEWEST)
     }
 
     fn send_snapshot(

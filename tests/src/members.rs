@@ -56,6 +56,8 @@ pub struct Plan {
     pub small_volumes: Option<u32>,
     /// The member whose log lies on a disk of its own, for [`Members::freeze`].
     pub disk: Option<usize>,
+    /// `cluster.feature_level_max` of all of them; a line of its own in each one's configuration.
+    pub feature_level_max: Option<u8>,
     /// Further lines of each one's configuration.
     pub more: String,
 }
@@ -68,6 +70,7 @@ impl Default for Plan {
             network: None,
             small_volumes: None,
             disk: None,
+            feature_level_max: None,
             more: String::new(),
         }
     }
@@ -529,12 +532,18 @@ fn volumes(plan: &Plan, number: usize, data: PathBuf, wal: PathBuf) -> Volumes {
 }
 
 /// `ports`: for clients, for members, and the one by which other members reach it.
+/// The line of [`Plan::feature_level_max`].
+pub fn feature_level_line(level: u8) -> String {
+    format!("  feature_level_max: {level}\n")
+}
+
 fn config(root: &Path, number: usize, plan: &Plan, ports: [u16; 3]) -> String {
     let ([client, internal, reached], timing) = (ports, plan.timing);
     let (data, wal) = (data_folder(root, number), wal_folder(root, number));
     let (data, wal, root) = (data.display(), wal.display(), root.display());
+    let level = plan.feature_level_max.map(feature_level_line).unwrap_or_default();
     format!(
-        "cluster:\n  name: test\n  timing: {timing}\n  internal_address: 127.0.0.1:{reached}\n  node:\n    id: node-{number}\n    address: 127.0.0.1:{client}\n\
+        "cluster:\n{level}  name: test\n  timing: {timing}\n  internal_address: 127.0.0.1:{reached}\n  node:\n    id: node-{number}\n    address: 127.0.0.1:{client}\n\
          server:\n  listen: 127.0.0.1:{client}\n  internal_listen: 127.0.0.1:{internal}\n  metrics_listen: \"\"\n  tls:\n    \
          cert_file: {root}/tls.crt\n    key_file: {root}/tls.key\n    client_ca: {root}/ca.crt\n\
          auth:\n  admin_password_file: {root}/password\n\

@@ -7,7 +7,7 @@ use geode_archive::{
 };
 use geode_config::Config;
 use geode_server::restore::{ReplayOptions, Restored, VerifyReport, replay, verify as check};
-use geode_types::{ClusterId, LogIndex, Lsn, RestoreGoal, RestoreTarget};
+use geode_types::{ClusterId, GraphSelection, LogIndex, Lsn, RestoreGoal, RestoreTarget};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -26,6 +26,7 @@ impl StoreArgs {
             endpoint: self.endpoint.clone(),
             region: Some(self.region.clone()),
             credentials_dir: None,
+            account: self.account.clone(),
             keys: self.encryption_key_file.clone(),
             ..Access::default()
         }
@@ -88,7 +89,7 @@ pub(crate) async fn restore(args: RestoreArgs) -> Result<(), Failure> {
         Some(name) => goal_of(&args.goal, &args.archive, name, args.include_incrementals).await?,
         None => goal(&args.goal)?,
     };
-    let restored = restore_into(&args.archive, &goal, usize::from(args.parallel), &args.target).await?;
+    let restored = restore_into(&args, &goal).await?;
     report_restored(&restored, &args.target, args.format);
     Ok(())
 }
@@ -133,14 +134,10 @@ fn same_archive(backup: &str, log: &str) -> Result<(), Failure> {
 }
 
 /// Fetches and replays into a new data directory.
-pub(crate) async fn restore_into(
-    archive: &ArchiveArgs,
-    goal: &RestoreGoal,
-    parallel: usize,
-    target: &Path,
-) -> Result<Restored, Failure> {
+async fn restore_into(args: &RestoreArgs, goal: &RestoreGoal) -> Result<Restored, Failure> {
+    let (archive, target) = (&args.archive, &args.target);
     let access = Access {
-        parallel: Some(parallel),
+        parallel: Some(usize::from(args.parallel)),
         ..archive.access()
     };
     let fetched = beside(target)?;
@@ -154,8 +151,8 @@ pub(crate) async fn restore_into(
         backup.segments.len(),
         backup.cluster_id
     );
-    let (from, data_dir) = (fetched.clone(), target.to_owned());
-    let replayed = tokio::task::spawn_blocking(move || run_replay(&from, &data_dir)).await;
+    let (from, data_dir, graphs) = (fetched.clone(), target.clone(), args.graphs());
+    let replayed = tokio::task::spawn_blocking(move || run_replay(&from, &data_dir, &graphs)).await;
     let restored = replayed.map_err(|error| Failure::Message(format!("the replay broke: {error}")))??;
     remove(&fetched)?;
     Ok(restored)
@@ -211,7 +208,7 @@ pub(crate) async fn verify(args: VerifyArgs) -> Result<(), Failure> {
     }
 }
 
-fn run_replay(from: &Path, data_dir: &Path) -> Result<Restored, Failure> {
+fn run_replay(from: &Path, data_dir: &Path, graphs: &GraphSelection) -> Result<Restored, Failure> {
     let config = config_of(data_dir);
     let options = ReplayOptions {
         from,
@@ -219,6 +216,7 @@ fn run_replay(from: &Path, data_dir: &Path) -> Result<Restored, Failure> {
         wal_dir: &config.wal_dir(),
         map_size: config.storage.map_size.0,
         cluster_id: ClusterId(Uuid::new_v4()),
+        graphs,
         name: &config.cluster.node.id,
         client_address: &config.cluster.node.address,
         internal_address: &config.internal_address(),

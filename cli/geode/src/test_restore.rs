@@ -18,7 +18,8 @@ use geode_config::Config;
 use geode_server::restore::{ReplayOptions, Restored, VerifyReport, replay, verify};
 use geode_server::{ServeOptions, Server};
 use geode_types::{
-    ClusterId, RESTORE_CHECKS_MAX, RestoreCheck, RestoreGoal, RestoreTestReport, RestoreTestStep,
+    ClusterId, GraphSelection, RESTORE_CHECKS_MAX, RestoreCheck, RestoreGoal, RestoreTestReport,
+    RestoreTestStep,
 };
 use jiff::Timestamp;
 use std::fmt::Display;
@@ -243,6 +244,7 @@ impl Test {
                 wal_dir: &config.wal_dir(),
                 map_size: config.storage.map_size.0,
                 cluster_id: ClusterId(Uuid::new_v4()),
+                graphs: &GraphSelection::All,
                 name: &config.cluster.node.id,
                 client_address: &config.cluster.node.address,
                 internal_address: &config.internal_address(),

@@ -151,6 +151,9 @@ pub(crate) struct RestoreArgs {
     /// s3://bucket/prefix of an archive; the cluster's own and its present database when absent.
     #[arg(long, value_name = "URL")]
     pub(crate) source: Option<String>,
+    /// Only these graphs are kept; the graph without a name is HOME_GRAPH.
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub(crate) graphs: Vec<String>,
     /// Says what would be restored, and touches nothing.
     #[arg(long)]
     pub(crate) preview: bool,

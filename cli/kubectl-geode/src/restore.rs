@@ -74,6 +74,9 @@ fn manifest(cluster: &str, args: &RestoreArgs) -> Value {
     if let Some(source) = &args.source {
         spec["source"] = source.as_str().into();
     }
+    if !args.graphs.is_empty() {
+        spec["graphs"] = json!(args.graphs);
+    }
     for (field, given) in [
         ("time", &args.to_time),
         ("lsn", &args.to_lsn),
@@ -146,6 +149,10 @@ mod tests {
             (
                 "kubectl-geode restore a --to-lsn 0/5 --source s3://b/x --preview",
                 json!({"cluster": "a", "preview": true, "source": "s3://b/x", "target": {"lsn": "0/5"}}),
+            ),
+            (
+                "kubectl-geode restore a --graphs social,/old/news",
+                json!({"cluster": "a", "preview": false, "graphs": ["social", "/old/news"]}),
             ),
         ] {
             let Verb::Restore(args) = Cli::try_parse_from(line.split(' ')).unwrap().verb else {

@@ -205,12 +205,22 @@ pub enum TlsMode {
 }
 
 /// Where the write-ahead log and backups go.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("[has(self.s3), has(self.gcs), has(self.azure)].filter(given, given).size() == 1").message("give one of archive.s3, archive.gcs and archive.azure"),
+)]
 pub struct ArchiveSpec {
     /// An S3 bucket, or one of a server that speaks the same protocol.
-    pub s3: S3Spec,
-    /// A second bucket, best in another region: everything that is archived goes there too, and a restore in place reads it for what is missing or damaged
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub s3: Option<S3Spec>,
+    /// A bucket of Google Cloud Storage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gcs: Option<GcsSpec>,
+    /// A container of Azure Blob Storage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub azure: Option<AzureSpec>,
+    /// A second bucket, in S3, best in another region: everything that is archived goes there too, and a restore in place reads it for what is missing or damaged
     /// in the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dr_copy: Option<S3Spec>,
@@ -271,11 +281,54 @@ pub struct S3Spec {
     pub credentials: Option<CredentialsRef>,
 }
 
+/// A bucket of Google Cloud Storage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GcsSpec {
+    /// Bucket; it must exist.
+    #[schemars(length(min = 1, max = 255))]
+    pub bucket: String,
+    /// Prefix of all objects of this cluster. `NAMESPACE/NAME` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub prefix: Option<String>,
+    /// `http(s)://host:port`; Google when absent or empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^(https?://.{1,500})?$"))]
+    pub endpoint: Option<String>,
+    /// A Secret with the key `credentials.json`: the key of a service account. The pod's own identity when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<CredentialsRef>,
+}
+
+/// A container of Azure Blob Storage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AzureSpec {
+    /// Container; it must exist.
+    #[schemars(length(min = 1, max = 63))]
+    pub container: String,
+    /// Prefix of all objects of this cluster. `NAMESPACE/NAME` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub prefix: Option<String>,
+    /// Storage account.
+    #[schemars(length(min = 1, max = 63))]
+    pub account: String,
+    /// `http(s)://host:port`; Azure when absent or empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^(https?://.{1,500})?$"))]
+    pub endpoint: Option<String>,
+    /// A Secret with the key `account-key` or `connection-string`. The pod's own identity when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<CredentialsRef>,
+}
+
 fn default_region() -> String {
     "us-east-1".to_owned()
 }
 
-/// A Secret with the keys `access-key` and `secret-key`.
+/// A Secret with credentials; of S3 the keys `access-key` and `secret-key`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CredentialsRef {
@@ -328,8 +381,8 @@ pub struct BootstrapSpec {
     validation = Rule::new("!self.ifExists || !(has(self.targetTime) || has(self.targetLsn) || has(self.targetCheckpoint))").message("ifExists restores the newest state: it goes with no targetTime, targetLsn or targetCheckpoint"),
 )]
 pub struct RestoreSpec {
-    /// `s3://bucket/prefix` of the archive of the cluster that is to be restored.
-    #[schemars(regex(pattern = r"^s3://[^/]+(/.*)?$"), length(max = 1024))]
+    /// `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix` of the archive of the cluster that is to be restored.
+    #[schemars(regex(pattern = r"^(s3|gs|az)://[^/]+(/.*)?$"), length(max = 1024))]
     pub source: String,
     /// When nothing is archived there, begin with an empty graph. Otherwise restore the newest state of the life that archived last; an archive that cannot
     /// be read is waited for. With the cluster's own archive as the source, the same manifest brings a cluster back that was deleted with its volumes.
@@ -347,6 +400,10 @@ pub struct RestoreSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 500))]
     pub target_checkpoint: Option<String>,
+    /// Only these graphs are kept, by their paths: `social` or `/schema/social`; the graph without a name is `HOME_GRAPH`. All of them when absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 500)))]
+    pub graphs: Vec<String>,
 }
 
 /// What happens to the volumes and the admin's password when the cluster is deleted.

@@ -22,9 +22,9 @@ pub use backup::{
     BackupPhase, CleanedUpStatus, GeodeBackup, GeodeBackupSpec, GeodeBackupStatus, RetentionSpec,
 };
 pub use cluster::{
-    ArchiveEncryptionSpec, ArchiveSpec, BootstrapSpec, CredentialsRef, DeletionPolicy, GeodeCluster,
-    GeodeClusterSpec, OBSERVERS_MAX, ObserversSpec, ReadServiceSpec, RestoreSpec, S3Spec, ServiceType,
-    ServicesSpec, StorageSpec, Timing, TlsMode, TlsSpec, WalSpec,
+    ArchiveEncryptionSpec, ArchiveSpec, AzureSpec, BootstrapSpec, CredentialsRef, DeletionPolicy, GcsSpec,
+    GeodeCluster, GeodeClusterSpec, OBSERVERS_MAX, ObserversSpec, ReadServiceSpec, RestoreSpec, S3Spec,
+    ServiceType, ServicesSpec, StorageSpec, Timing, TlsMode, TlsSpec, WalSpec,
 };
 pub use condition::{ConditionType, Reason, runbook};
 pub use crd::{Crd, crds};

@@ -56,6 +56,9 @@ pub struct RestoreOrder {
     /// How far to go.
     #[serde(default)]
     pub target: RestoreTargetSpec,
+    /// The graphs that are kept; all of them when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub graphs: Vec<String>,
     /// The life that it took the place of.
     #[schemars(extend("format" = "int32"))]
     pub previous: u32,

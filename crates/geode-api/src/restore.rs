@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("!has(self.target) || [has(self.target.time), has(self.target.lsn), has(self.target.checkpoint)].filter(given, given).size() <= 1").message("give one of target.time, target.lsn and target.checkpoint"),
-    validation = Rule::new("self.cluster == oldSelf.cluster && has(self.source) == has(oldSelf.source) && (!has(self.source) || self.source == oldSelf.source) && has(self.target) == has(oldSelf.target) && (!has(self.target) || self.target == oldSelf.target)").message("a GeodeRestore is carried out once: only spec.preview, spec.undo and spec.release can change; create another one"),
+    validation = Rule::new("self.cluster == oldSelf.cluster && has(self.source) == has(oldSelf.source) && (!has(self.source) || self.source == oldSelf.source) && has(self.target) == has(oldSelf.target) && (!has(self.target) || self.target == oldSelf.target) && has(self.graphs) == has(oldSelf.graphs) && (!has(self.graphs) || self.graphs == oldSelf.graphs)").message("a GeodeRestore is carried out once: only spec.preview, spec.undo and spec.release can change; create another one"),
     validation = Rule::new("!self.preview || oldSelf.preview").message("a restore that was asked for does not become a preview; create another GeodeRestore"),
     validation = Rule::new("!oldSelf.release || self.release").message("volumes that were released are deleted; spec.release cannot be taken back"),
     validation = Rule::new("!self.release || self.undo == oldSelf.undo").message("spec.undo cannot change together with spec.release or after it: release deletes the volumes that it would lead back to"),
@@ -42,14 +42,18 @@ pub struct GeodeRestoreSpec {
     /// Name of a GeodeCluster in this namespace. It must have an archive.
     #[schemars(length(min = 1, max = 40))]
     pub cluster: String,
-    /// `s3://bucket/prefix` of an archive, read with the endpoint and the credentials of the cluster's own; the present database in the cluster's own
+    /// `s3://bucket/prefix` (`gs://`, `az://`) of an archive, read with the endpoint and the credentials of the cluster's own; the present database in the cluster's own
     /// archive when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^s3://[^/]+(/.*)?$"), length(max = 1024))]
+    #[schemars(regex(pattern = r"^(s3|gs|az)://[^/]+(/.*)?$"), length(max = 1024))]
     pub source: Option<String>,
     /// How far to go; everything that is archived when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<RestoreTargetSpec>,
+    /// Only these graphs are kept, by their paths: `social` or `/schema/social`; the graph without a name is `HOME_GRAPH`. All of them when absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 500)))]
+    pub graphs: Vec<String>,
     /// Only says in the status what would be restored. Set to false later, it is carried out.
     #[serde(default)]
     pub preview: bool,

@@ -1,6 +1,7 @@
 //! The archive: log segments and base backups in an object store, and the way back.
 //!
-//! * [`ObjectStore`]: the seam to S3, a directory, memory; the only code that names the AWS SDK is below `store/s3`.
+//! * [`ObjectStore`]: the seam to S3, Google and Azure, a directory, memory; the only code that names the AWS SDK is below `store/s3`, and `object_store` below
+//!   `store/cloud`.
 //! * [`layout`]: what stands where.
 //! * [`archive_plan`], [`restore_plan`], [`cleanup_plan`]: pure decisions about listings.
 //! * [`Codec`]: how objects are compressed and sealed.
@@ -48,7 +49,7 @@ pub use inventory::{
 pub use keys::KeyError;
 pub use layout::{Lineage, SegmentRange};
 pub use lives::find_history;
-pub use location::{Access, LineageError, Location, LocationError, split_backup};
+pub use location::{Access, LineageError, Location, LocationError, Service, split_backup};
 pub use object::{Codec, DecodeError, Decoder};
 pub use plan::{
     ArchivePlan, CLOCK_SKEW_MICROS, RestoreGap, RestorePlan, advance, archive_plan, archived_until, describe,
@@ -58,9 +59,9 @@ pub use preview::{Preview, preview};
 pub use retention::{CleanupPlan, clean_up, cleanup_plan};
 pub use segment::SoundSegment;
 pub use store::{
-    Answer, DirectoryStore, ErrorKind, FailingStore, Fault, LIST_PAGE, Listed, MemoryStore, ObjectError,
-    ObjectInfo, ObjectStore, Operation, PairedStore, Put, ReadOnlyStore, Reader, S3Options, S3Store, Stored,
-    get_small, list_all,
+    Answer, Cloud, CloudOptions, CloudStore, DirectoryStore, ErrorKind, FailingStore, Fault, LIST_PAGE,
+    Listed, MemoryStore, ObjectError, ObjectInfo, ObjectStore, Operation, PairedStore, Put, ReadOnlyStore,
+    Reader, S3Options, S3Store, Stored, get_small, list_all,
 };
 pub use upload::{UploadError, upload_segment, verify_segment};
 pub use verify::{ArchiveReport, Checks, verify_archive};

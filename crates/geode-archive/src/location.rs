@@ -1,9 +1,12 @@
-//! Where an archive is, as people write it: `s3://bucket/prefix`, `file:///directory`, optionally down to a cluster and an incarnation.
+//! Where an archive is, as people write it: `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`, `file:///directory`, optionally down
+//! to a cluster and an incarnation.
 
 use crate::inventory::{bases, clusters, newest_lineage};
 use crate::layout::{Lineage, cluster_folder, incarnation_folder};
 use crate::object::Codec;
-use crate::store::{DirectoryStore, ObjectError, ObjectStore, S3Options, S3Store};
+use crate::store::{
+    Cloud, CloudOptions, CloudStore, DirectoryStore, ObjectError, ObjectStore, S3Options, S3Store,
+};
 use geode_types::{ClusterId, Incarnation};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,19 +21,51 @@ pub struct Location {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Place {
-    S3 { bucket: String, prefix: String },
+    Bucket {
+        service: Service,
+        bucket: String,
+        prefix: String,
+    },
     Directory(PathBuf),
+}
+
+/// What a bucket is in. An Azure container is a bucket too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// S3, or what speaks its protocol.
+    S3,
+    /// Google Cloud Storage.
+    Google,
+    /// Azure Blob Storage.
+    Azure,
+}
+
+impl Service {
+    const ALL: [Self; 3] = [Self::S3, Self::Google, Self::Azure];
+
+    /// How its URLs begin.
+    pub fn scheme(self) -> &'static str {
+        match self {
+            Self::S3 => "s3",
+            Self::Google => "gs",
+            Self::Azure => "az",
+        }
+    }
 }
 
 /// How the object store of a location is reached, and with which keys it is read.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
-    /// `http(s)://host:port`; AWS when absent.
+    /// `http(s)://host:port`; that of the service when absent.
     pub endpoint: Option<String>,
     /// Region; `us-east-1` when absent.
     pub region: Option<String>,
-    /// See [`S3Options::credentials_dir`].
+    /// See [`S3Options::credentials_dir`] and [`CloudOptions::credentials`].
     pub credentials_dir: Option<PathBuf>,
+    /// See [`S3Options::storage_class`]; for S3 alone.
+    pub storage_class: Option<String>,
+    /// See [`Cloud::Azure`].
+    pub account: Option<String>,
     /// See [`Codec::keys`].
     pub keys: Option<PathBuf>,
     /// Segments downloaded at the same time; [`PARALLEL`](crate::PARALLEL) when absent.
@@ -51,7 +86,9 @@ impl Access {
 
 /// The text is not the URL of an archive.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{0:?} is not the location of an archive: {1}; write s3://bucket/prefix or file:///directory")]
+#[error(
+    "{0:?} is not the location of an archive: {1}; write s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or file:///directory"
+)]
 pub struct LocationError(String, &'static str);
 
 /// Which history a location means could not be found out.
@@ -118,22 +155,26 @@ impl Location {
         if cluster_id.is_some() {
             parts.pop();
         }
-        let place = match scheme {
-            "s3" => {
+        let service = Service::ALL
+            .into_iter()
+            .find(|service| service.scheme() == scheme);
+        let place = match (service, scheme) {
+            (Some(service), _) => {
                 let (bucket, prefix) = parts.split_first().ok_or_else(|| wrong("it names no bucket"))?;
                 if bucket.is_empty() {
                     return Err(wrong("it names no bucket"));
                 }
-                Place::S3 {
+                Place::Bucket {
+                    service,
                     bucket: (*bucket).to_owned(),
                     prefix: prefix.join("/"),
                 }
             }
-            "file" if path.starts_with('/') => {
+            (None, "file") if path.starts_with('/') => {
                 Place::Directory(Path::new("/").join(parts.join("/").trim_start_matches('/')))
             }
-            "file" => return Err(wrong("its directory is not absolute")),
-            _ => return Err(wrong("its scheme is neither s3 nor file")),
+            (None, "file") => return Err(wrong("its directory is not absolute")),
+            (None, _) => return Err(wrong("its scheme is none of s3, gs, az and file")),
         };
         Ok(Self {
             place,
@@ -142,20 +183,49 @@ impl Location {
         })
     }
 
+    /// A prefix of a bucket, as it stands: no part of it is taken for a cluster.
+    pub fn of_bucket(service: Service, bucket: &str, prefix: &str) -> Self {
+        Self {
+            place: Place::Bucket {
+                service,
+                bucket: bucket.to_owned(),
+                prefix: prefix.trim_matches('/').to_owned(),
+            },
+            cluster_id: None,
+            incarnation: None,
+        }
+    }
+
     /// The store at the archive's prefix.
     pub async fn open(&self, access: &Access) -> Arc<dyn ObjectStore> {
-        match &self.place {
-            Place::Directory(path) => Arc::new(DirectoryStore::new(path)),
-            Place::S3 { bucket, prefix } => {
+        let (service, bucket, prefix) = match &self.place {
+            Place::Directory(path) => return Arc::new(DirectoryStore::new(path)),
+            Place::Bucket {
+                service,
+                bucket,
+                prefix,
+            } => (service, bucket, prefix),
+        };
+        let cloud = match service {
+            Service::S3 => {
                 let mut options = S3Options::new(bucket, prefix);
                 options.endpoint.clone_from(&access.endpoint);
                 options.credentials_dir.clone_from(&access.credentials_dir);
+                options.storage_class.clone_from(&access.storage_class);
                 if let Some(region) = &access.region {
                     options.region.clone_from(region);
                 }
-                Arc::new(S3Store::new(options).await)
+                return Arc::new(S3Store::new(options).await);
             }
-        }
+            Service::Google => Cloud::Google,
+            Service::Azure => Cloud::Azure {
+                account: access.account.clone(),
+            },
+        };
+        let mut options = CloudOptions::new(cloud, bucket, prefix);
+        options.endpoint.clone_from(&access.endpoint);
+        options.credentials.clone_from(&access.credentials_dir);
+        Arc::new(CloudStore::new(options))
     }
 
     /// Which history is meant: the one that the URL names, else the newest of the only cluster that is there. With several clusters nobody
@@ -216,15 +286,24 @@ mod tests {
 
     #[test]
     fn a_location_may_go_down_to_cluster_and_incarnation() {
-        let s3 = |prefix: &str| Place::S3 {
+        let bucket = |service, prefix: &str| Place::Bucket {
+            service,
             bucket: "wal".into(),
             prefix: prefix.into(),
         };
+        let s3 = |prefix: &str| bucket(Service::S3, prefix);
         let cluster = Some(ClusterId(ID.parse().unwrap()));
         for (url, place, cluster_id, incarnation) in [
             ("s3://wal".to_owned(), s3(""), None, None),
             ("s3://wal/a/b/".to_owned(), s3("a/b"), None, None),
             (format!("s3://wal/a/{ID}"), s3("a"), cluster, None),
+            ("gs://wal/a".to_owned(), bucket(Service::Google, "a"), None, None),
+            (
+                format!("az://wal/{ID}/00000003"),
+                bucket(Service::Azure, ""),
+                cluster,
+                Some(Incarnation(3)),
+            ),
             (
                 format!("s3://wal/{ID}/00000002"),
                 s3(""),
@@ -251,7 +330,8 @@ mod tests {
         for bad in [
             "wal/a",
             "s3://",
-            "gs://wal/a",
+            "gs://",
+            "http://wal/a",
             "file://x",
             &format!("s3://wal/{ID}/wal"),
         ] {

@@ -1,7 +1,8 @@
 //! From text to a valid [`Config`], or to problems that say what is wrong, where, and what is right.
 
 use crate::Config;
-use geode_types::nearest;
+use crate::archive;
+use geode_types::{FeatureLevel, nearest};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::path::Path;
@@ -136,6 +137,8 @@ fn check(tree: Value, mut problems: Vec<Problem>) -> Result<Config, Vec<Problem>
 fn complete(schema: &mut Value) {
     schema["server"]["tls"] = sample(&crate::Tls::default());
     schema["archive"]["s3"] = sample(&crate::S3::default());
+    schema["archive"]["gcs"] = sample(&crate::Gcs::default());
+    schema["archive"]["azure"] = sample(&crate::Azure::default());
     schema["archive"]["copy"] = sample(&crate::S3::default());
     schema["archive"]["encryption"] = sample(&crate::Encryption::default());
 }
@@ -291,6 +294,12 @@ fn limits(config: &Config, problems: &mut Vec<Problem>) {
         "cluster.node.id",
         "must not be empty",
     );
+    let levels = FeatureLevel::FIRST..=FeatureLevel::NEWEST;
+    require(
+        levels.contains(&config.cluster.feature_level_max),
+        "cluster.feature_level_max",
+        &format!("must be between {} and {}", levels.start(), levels.end()),
+    );
     require(
         (1..=100_000).contains(&config.server.max_connections),
         "server.max_connections",
@@ -331,37 +340,7 @@ fn limits(config: &Config, problems: &mut Vec<Problem>) {
         "performance.transaction_timeout",
         "must be longer than zero",
     );
-    archive_limits(&config.archive, require);
-}
-
-fn archive_limits(archive: &crate::Archive, mut require: impl FnMut(bool, &str, &str)) {
-    require(
-        archive
-            .encryption
-            .as_ref()
-            .is_none_or(|sealed| !sealed.keys.as_os_str().is_empty()),
-        "archive.encryption.keys",
-        "must name a directory or a file of keys",
-    );
-    require(
-        archive.copy.is_none() || archive.s3.is_some(),
-        "archive.copy",
-        "is a copy of archive.s3, which is missing",
-    );
-    for (s3, bucket, endpoint) in [
-        (&archive.s3, "archive.s3.bucket", "archive.s3.endpoint"),
-        (&archive.copy, "archive.copy.bucket", "archive.copy.endpoint"),
-    ] {
-        let Some(s3) = s3 else { continue };
-        require(!s3.bucket.is_empty(), bucket, "must name a bucket");
-        require(
-            s3.endpoint.is_empty()
-                || s3.endpoint.starts_with("http://")
-                || s3.endpoint.starts_with("https://"),
-            endpoint,
-            "must begin with http:// or https://, or be empty for AWS",
-        );
-    }
+    archive::limits(&config.archive, require);
 }
 
 #[cfg(test)]
@@ -440,7 +419,19 @@ mod tests {
             ),
             (
                 "archive: {copy: {bucket: b}}",
-                "archive.copy: is a copy of archive.s3",
+                "archive.copy: is a copy of an archive",
+            ),
+            (
+                "archive: {s3: {bucket: b}, gcs: {bucket: b}}",
+                "archive: goes to one place",
+            ),
+            (
+                "archive: {gcs: {prefix: p}}",
+                "archive.gcs.bucket: must name a bucket",
+            ),
+            (
+                "archive: {azure: {container: c}}",
+                "archive.azure.account: must name a storage account",
             ),
             ("archive: {compression: bzip2}", "zstd"),
             ("archive: {encryption: {}}", "archive.encryption.keys: must name"),

@@ -1,7 +1,7 @@
 //! The keys, their types and defaults. A key that is not here is not a key.
 
 use crate::{Bytes, Duration};
-use geode_types::Compression;
+use geode_types::{Compression, FeatureLevel};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -53,6 +53,8 @@ section!(
         internal_address: String = String::new(),
         /// Timing profile of elections.
         timing: Timing = Timing::Default,
+        /// This member announces no higher feature level than this, so that the cluster stays where an older version can come back to it.
+        feature_level_max: FeatureLevel = FeatureLevel::NEWEST,
         /// How other members are found.
         discovery: Discovery = Discovery::default(),
     }
@@ -185,8 +187,12 @@ section!(
 section!(
     /// `archive:`
     Archive {
-        /// The bucket; no archive when absent.
+        /// A bucket of S3 or of what speaks its protocol. No archive when this, `gcs` and `azure` are absent.
         s3: Option<S3> = None,
+        /// A bucket of Google Cloud Storage, in place of `s3`.
+        gcs: Option<Gcs> = None,
+        /// A container of Azure Blob Storage, in place of `s3`.
+        azure: Option<Azure> = None,
         /// A second bucket: everything that is archived goes there too, and a restore reads it for what is missing or damaged in the first.
         copy: Option<S3> = None,
         /// How what is archived is made smaller. When absent base backups are compressed with zstd, and segments are stored as they are.
@@ -216,6 +222,36 @@ section!(
         /// Storage class of what is stored, for example STANDARD_IA; the bucket's own when empty.
         storage_class: String = String::new(),
         /// Directory with the files `access-key` and `secret-key`; the SDK's default chain when absent.
+        credentials_dir: Option<PathBuf> = None,
+    }
+);
+
+section!(
+    /// `archive.gcs:`
+    Gcs {
+        /// Bucket.
+        bucket: String = String::new(),
+        /// Prefix of all objects of this cluster.
+        prefix: String = String::new(),
+        /// `http(s)://host:port`; Google when empty.
+        endpoint: String = String::new(),
+        /// The key of a service account, or a directory with it as `credentials.json`; the machine's or pod's own identity when absent.
+        credentials_file: Option<PathBuf> = None,
+    }
+);
+
+section!(
+    /// `archive.azure:`
+    Azure {
+        /// Container.
+        container: String = String::new(),
+        /// Prefix of all objects of this cluster.
+        prefix: String = String::new(),
+        /// The storage account.
+        account: String = String::new(),
+        /// `http(s)://host:port`; Azure when empty.
+        endpoint: String = String::new(),
+        /// Directory with the file `account-key` or `connection-string`; the machine's or pod's own identity when absent.
         credentials_dir: Option<PathBuf> = None,
     }
 );

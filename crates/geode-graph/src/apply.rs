@@ -13,6 +13,7 @@ use crate::edges::EdgeWriter;
 use crate::error::{GraphError, Result};
 use crate::graphs::{self, GraphId};
 use crate::keys::{self, MAX_ID};
+use crate::level;
 use crate::position::{LogPosition, position, put_position};
 use crate::record::{EdgeRecord, Labels, NodeRecord, PropertyList, take_labels};
 use crate::schema::{self, IndexStatistics, Rule, RuleId, RuleState};
@@ -46,6 +47,8 @@ pub enum Applied {
     Cut,
     /// A step of building or dropping an index; whether it was the next one.
     Stepped(bool),
+    /// The feature level is at least what the command says.
+    Raised,
 }
 
 /// Applies a command. On an error the write transaction must be dropped.
@@ -65,6 +68,10 @@ pub fn apply(tx: &mut impl WriteTxn, at: LogPosition, command: &Command) -> Resu
     let applied = match command {
         Command::Cut { .. } => Applied::Cut,
         Command::Step { rule, after, limit } => Applied::Stepped(schema::step(tx, *rule, *after, *limit)?),
+        Command::Raise { to } => {
+            level::raise(tx, *to)?;
+            Applied::Raised
+        }
         Command::Commit(commit) => {
             let void = commit.certified_term != at.term || commit.sequence <= now.sequence;
             let known = commit

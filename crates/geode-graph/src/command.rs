@@ -13,7 +13,7 @@ use crate::record::{EdgeRecord, NodeRecord, PropertyList, put_properties, take_p
 use crate::schema::{Rule, RuleId};
 use crate::summary::CommitSummary;
 use crate::users::UserRecord;
-use geode_types::{EdgeId, NodeId, RequestId, Term};
+use geode_types::{EdgeId, FeatureLevel, NodeId, RequestId, Term};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
@@ -22,6 +22,7 @@ const VERSION: u8 = 1;
 const COMMIT: u8 = 1;
 const CUT: u8 = 2;
 const STEP: u8 = 3;
+const RAISE: u8 = 4;
 
 const CREATE_NODE: u8 = 1;
 const UPDATE_NODE: u8 = 2;
@@ -58,6 +59,11 @@ pub enum Command {
         after: NodeId,
         /// The most nodes or entries to take.
         limit: u32,
+    },
+    /// From here on there may be commands of a level: the leader has seen that all members understand it.
+    Raise {
+        /// The level.
+        to: FeatureLevel,
     },
 }
 
@@ -192,6 +198,7 @@ impl Command {
                 put_u64(after.0, &mut out);
                 put_u64(u64::from(*limit), &mut out);
             }
+            Self::Raise { to } => out.extend_from_slice(&[RAISE, to.0]),
         }
         out
     }
@@ -212,6 +219,9 @@ impl Command {
                 rule: RuleId(take_u32(&mut input)?),
                 after: NodeId(take_u64(&mut input)?),
                 limit: take_u32(&mut input)?,
+            },
+            RAISE => Self::Raise {
+                to: FeatureLevel(take_u8(&mut input)?),
             },
             other => return Err(DecodeError::UnknownTag(other)),
         };

@@ -88,6 +88,8 @@ fn the_format_stays_what_it_is() {
         Command::Cut { at_micros: 1_000_000 }.encode(),
         unhex("01 02 80897a")
     );
+    let raise = Command::Raise { to: FeatureLevel(2) };
+    assert_eq!(raise.encode(), unhex("01 04 02"));
     let expected = concat!(
         "0101",                                   // version 1, commit
         "0100000000000000000000000000000102ac02", // request: session, 300
@@ -115,7 +117,10 @@ fn the_format_stays_what_it_is() {
 
 #[test]
 fn every_command_survives_its_bytes_and_serde() {
-    for command in [sample(), Command::Cut { at_micros: i64::MIN }] {
+    let raise = Command::Raise {
+        to: FeatureLevel(200),
+    };
+    for command in [sample(), raise, Command::Cut { at_micros: i64::MIN }] {
         let bytes = command.encode();
         assert_eq!(Command::decode(&bytes), Ok(command.clone()));
         for length in 0..bytes.len() {

@@ -191,9 +191,13 @@ pub(crate) fn graphs(read: &impl Reader) -> Result<Vec<(GraphId, Sizes)>> {
     Ok(all)
 }
 
-/// The labels that nodes of a graph have, which is not the home graph.
+/// The labels that nodes of a graph have.
 pub(crate) fn labels_of(read: &impl Reader, graph: GraphId) -> Result<Vec<u32>> {
-    let start = graph_key(OF_GRAPH_BY_LABEL, graph);
+    let start = if graph.is_home() {
+        Key::new(COUNTERS).u8(BY_LABEL)
+    } else {
+        graph_key(OF_GRAPH_BY_LABEL, graph)
+    };
     let mut labels = Vec::new();
     for entry in read.range(&start, Some(&start.end()))? {
         let (key, _) = entry?;
@@ -203,12 +207,14 @@ pub(crate) fn labels_of(read: &impl Reader, graph: GraphId) -> Result<Vec<u32>> 
     Ok(labels)
 }
 
-/// Where the counters of a graph stand, which is not the home graph.
+/// Where the counters of a graph stand; of the home graph those in [`Totals`] are not among them, and those of its indexes are.
 pub(crate) fn ranges_of(graph: GraphId) -> [(Key, Key); 3] {
-    [OF_GRAPH_BY_TYPE, OF_GRAPH_BY_LABEL, OF_GRAPH].map(|what| {
-        let start = graph_key(what, graph);
-        (start, start.end())
-    })
+    let starts = if graph.is_home() {
+        [BY_RULE, BY_TYPE, BY_LABEL].map(|what| Key::new(COUNTERS).u8(what))
+    } else {
+        [OF_GRAPH_BY_TYPE, OF_GRAPH_BY_LABEL, OF_GRAPH].map(|what| graph_key(what, graph))
+    };
+    starts.map(|start| (start, start.end()))
 }
 
 fn key_of(graph: GraphId, kind: TokenKind, id: u32) -> Key {

@@ -4,7 +4,7 @@ use crate::codec::DecodeError;
 use crate::graphs::ObjectKind;
 use crate::schema::Broken;
 use geode_store::StoreError;
-use geode_types::{EdgeId, ErrorClass, LogIndex, NodeId, QueryError};
+use geode_types::{EdgeId, ErrorClass, FeatureLevel, LogIndex, NodeId, QueryError};
 
 /// Why an operation on the graph failed.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +27,15 @@ pub enum GraphError {
         index: LogIndex,
         /// What does not fit.
         what: String,
+    },
+    /// The log or a snapshot is of a level that this version does not understand.
+    #[error(
+        "the cluster has feature level {level}, and this version understands level {newest}: run a newer version of geode on this member; a level is never lowered",
+        newest = FeatureLevel::NEWEST
+    )]
+    LevelTooNew {
+        /// The level.
+        level: FeatureLevel,
     },
     /// A write in a read-only transaction.
     #[error("the transaction is read-only")]
@@ -153,6 +162,7 @@ impl From<GraphError> for QueryError {
             GraphError::Store(_) => runtime(Class::InternalError, "StoreFailed", "5GI01"),
             GraphError::Corrupt { .. } => runtime(Class::InternalError, "GraphDamaged", "5GI02"),
             GraphError::InvalidCommand { .. } => runtime(Class::InternalError, "InvalidCommand", "5GI03"),
+            GraphError::LevelTooNew { .. } => runtime(Class::UnavailableError, "FeatureLevel", "5GU05"),
             GraphError::ReadOnly => runtime(Class::SemanticError, "ReadOnlyTransaction", "25G03"),
             GraphError::NodeNotFound(_) | GraphError::EdgeNotFound(_) => {
                 runtime(Class::EntityNotFound, "DeletedEntityAccess", "22G12")

@@ -22,6 +22,8 @@ pub(crate) const SESSION_AGES: u8 = 0x15;
 pub(crate) const REQUESTS: u8 = 0x16;
 pub(crate) const CHECKPOINTS: u8 = 0x17;
 pub(crate) const RULES: u8 = 0x18;
+/// The feature level.
+pub(crate) const LEVEL: u8 = 0x19;
 /// Schemas, graphs and graph types.
 pub(crate) const OBJECTS: u8 = 0x1c;
 /// Graphs that are to be emptied.

@@ -22,6 +22,7 @@ mod graphs;
 mod hash;
 mod ids;
 mod keys;
+mod level;
 mod position;
 mod readset;
 mod record;
@@ -43,11 +44,12 @@ pub use command::{Command, Commit, Effect};
 pub use error::{GraphError, Result};
 pub use fsck::{MAX_PROBLEMS, Report, fsck};
 pub use graphs::{
-    EdgeTypeRecord, GraphId, GraphRecord, GraphType, NodeTypeRecord, Object, ObjectKind, PropertyRecord,
-    ValueType, dropped_graphs, object, objects,
+    EdgeTypeRecord, GraphId, GraphRecord, GraphType, KeepError, NodeTypeRecord, Object, ObjectKind,
+    PropertyRecord, ValueType, dropped_graphs, keep_graphs, object, objects,
 };
 pub use hash::state_hash;
 pub use ids::IdAllocator;
+pub use level::{highest as highest_level, level};
 pub use position::{LogPosition, Position, meta, position, put_meta};
 pub use readset::{MAX_POINT_READS, ReadSet, Touch, WriteSet};
 pub use record::{EdgeRecord, EdgeRef, Labels, NodeRecord, NodeView, PropertyList};

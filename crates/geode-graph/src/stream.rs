@@ -8,6 +8,7 @@
 use crate::codec::{DecodeError, Decoded, end_of, put_bytes, take_array, take_bytes};
 use crate::error::GraphError;
 use crate::keys::{FIRST_HASHED, Key, LAST_SPACE, META, POSITION, named};
+use crate::level;
 use crate::position::{Position, position};
 use geode_store::{Loader, Reader, Store, StoreError};
 use geode_types::{ClusterId, GroupId};
@@ -243,8 +244,8 @@ pub fn check(source: &mut impl Read) -> Result<SnapshotHeader> {
     while source.chunk(number, &mut chunk)? {
         let mut rest = chunk.as_slice();
         while !rest.is_empty() {
-            take_bytes(&mut rest)?;
-            take_bytes(&mut rest)?;
+            let (key, value) = (take_bytes(&mut rest)?, take_bytes(&mut rest)?);
+            level::admit(key, value)?;
             entries += 1;
         }
         number += 1;
@@ -405,6 +406,7 @@ impl<L: Loader> Loading<'_, L> {
                 end_of(value)?;
             }
             FIRST_HASHED..=LAST_SPACE => {
+                level::admit(key, value)?;
                 self.put_blobs()?;
                 self.loader.put(key, value)?;
             }

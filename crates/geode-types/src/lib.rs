@@ -7,6 +7,7 @@ mod compression;
 mod error;
 mod hex;
 mod ids;
+mod level;
 mod nearest;
 mod restore;
 mod restore_test;
@@ -21,9 +22,10 @@ pub use hex::hex;
 pub use ids::{
     ClusterId, EdgeId, GroupId, Incarnation, LogIndex, Lsn, LsnError, MemberId, NodeId, RequestId, Role, Term,
 };
+pub use level::FeatureLevel;
 pub use nearest::nearest;
 pub use restore::{
-    Checkpoint, FetchedBackup, FetchedBase, FetchedSegment, RESTORE_FILE, RESTORE_FORMAT,
+    Checkpoint, FetchedBackup, FetchedBase, FetchedSegment, GraphSelection, RESTORE_FILE, RESTORE_FORMAT,
     RESTORE_PROGRESS_FILE, RestoreGoal, RestoreTarget,
 };
 pub use restore_test::{

@@ -34,6 +34,38 @@ pub enum RestoreGoal {
     Checkpoint(String),
 }
 
+/// Which graphs of a database a restore keeps; the home graph is called `HOME_GRAPH`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GraphSelection {
+    /// All of them.
+    #[default]
+    All,
+    /// Those with these names.
+    Only(Vec<String>),
+    /// Those without these names.
+    Without(Vec<String>),
+}
+
+impl GraphSelection {
+    /// The graphs that are named.
+    pub fn names(&self) -> &[String] {
+        match self {
+            Self::All => &[],
+            Self::Only(names) | Self::Without(names) => names,
+        }
+    }
+
+    /// Whether a graph is kept that is named, or is not.
+    pub fn keeps(&self, is_named: bool) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(_) => is_named,
+            Self::Without(_) => !is_named,
+        }
+    }
+}
+
 impl From<RestoreTarget> for RestoreGoal {
     fn from(target: RestoreTarget) -> Self {
         Self::Target(target)

@@ -7,8 +7,8 @@
 
 use crate::client::MemberAddress;
 use geode_types::{
-    BackupKind, Checkpoint, CleanedUp, ClusterId, Incarnation, LogIndex, MemberId, RestoreGoal, Retention,
-    Role,
+    BackupKind, Checkpoint, CleanedUp, ClusterId, FeatureLevel, GraphSelection, Incarnation, LogIndex,
+    MemberId, RestoreGoal, Retention, Role,
 };
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,9 @@ pub struct Hello {
     pub member: MemberId,
     /// Drawn at random when its process began.
     pub run: u64,
+    /// The highest feature level that it understands.
+    #[serde(default)]
+    pub level: FeatureLevel,
 }
 
 /// What members, sidecars and the operator ask of a server.
@@ -84,6 +87,9 @@ pub enum InternalRequest {
     Join {
         /// Who asks.
         member: MemberAddress,
+        /// The highest feature level that it understands.
+        #[serde(default)]
+        level: FeatureLevel,
     },
     /// Sealed and committed segments that end after this index, oldest first, at most a page. Answered by `Segments`.
     Segments {
@@ -340,6 +346,9 @@ pub enum TaskKind {
         goal: RestoreGoal,
         /// Identity of the cluster to start.
         cluster_id: ClusterId,
+        /// The graphs that it keeps.
+        #[serde(default)]
+        graphs: GraphSelection,
     },
     /// Look what a restore would take, and touch nothing. Any member's sidecar can.
     PlanRestore {

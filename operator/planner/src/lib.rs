@@ -5,6 +5,7 @@
 //! [`keep_schedule`] does the same for schedules of backups, [`keep_restore_test`] for tests of restores.
 //! All are functions of their arguments, so that every decision can be shown by a table of tests, and repeated.
 
+mod archive;
 pub mod build;
 mod check;
 mod lives;
@@ -20,6 +21,7 @@ mod schedule;
 mod status;
 mod want;
 
+pub use archive::{Archive, ArchiveService};
 pub use check::{Violation, check};
 pub use lives::{Divided, divide};
 pub use maintenance::{Maintenance, Pause};
@@ -40,4 +42,4 @@ pub use schedule::{
     failed_schedule_status, joint_retention, keep_schedule,
 };
 pub use status::{Report, cluster_status, invalid_status};
-pub use want::{Archive, Defaults, Invalid, Memory, Restore, Want, validate};
+pub use want::{Defaults, Invalid, Memory, Restore, Want, validate};

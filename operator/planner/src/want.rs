@@ -1,11 +1,12 @@
 //! `Want`: a manifest after validation. Past this point nothing reads the raw spec. What the API server's CEL rules already refuse is
 //! checked again only where a wrong value would do harm.
 
+use crate::archive::{self, Archive};
 use crate::maintenance::{self, Maintenance};
 use crate::names::{Group, Names};
 use geode_api::{
     BootstrapStatus, DeletionPolicy, GeodeCluster, GeodeClusterSpec, ImagesStatus, LivesStatus,
-    OBSERVERS_MAX, RestoreTargetSpec, S3Spec, ServiceType, Timing, upgrade_path,
+    OBSERVERS_MAX, RestoreTargetSpec, ServiceType, Timing, upgrade_path,
 };
 use geode_types::{ClusterId, Lsn, RestoreGoal, RestoreTarget};
 use k8s_openapi::api::core::v1::ResourceRequirements;
@@ -86,68 +87,17 @@ pub struct Want {
     pub memory: Memory,
 }
 
-/// A resolved archive.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Archive {
-    /// Bucket.
-    pub bucket: String,
-    /// Prefix.
-    pub prefix: String,
-    /// Endpoint; empty for AWS.
-    pub endpoint: String,
-    /// Region.
-    pub region: String,
-    /// Secret with the keys.
-    pub credentials: Option<String>,
-    /// Storage class; the bucket's own when absent.
-    pub storage_class: Option<String>,
-    /// A second bucket with the same objects.
-    pub copy: Option<Bucket>,
-    /// How what is stored is made smaller.
-    pub compression: Option<String>,
-    /// Secret with the keys that seal what is stored.
-    pub encryption: Option<String>,
-    /// Longest wait of a write.
-    pub max_lag: String,
-}
-
-/// A resolved bucket.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Bucket {
-    /// Its name.
-    pub bucket: String,
-    /// Prefix.
-    pub prefix: String,
-    /// Endpoint; empty for AWS.
-    pub endpoint: String,
-    /// Region.
-    pub region: String,
-    /// Secret with the keys.
-    pub credentials: Option<String>,
-    /// Storage class; the bucket's own when absent.
-    pub storage_class: Option<String>,
-}
-
-impl Archive {
-    /// Where the history of a database of this cluster is.
-    pub fn history(&self, database: ClusterId) -> String {
-        format!(
-            "s3://{}/{}/{database}",
-            self.bucket,
-            self.prefix.trim_matches('/')
-        )
-    }
-}
-
 /// Where the first data comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restore {
-    /// `s3://bucket/prefix`.
+    /// `s3://bucket/prefix`, or of another service.
     pub source: String,
     /// How far to go.
     pub goal: RestoreGoal,
     /// Begin with an empty graph when nothing is archived there.
     pub if_exists: bool,
+    /// The graphs that are kept; all of them when empty.
+    pub graphs: Vec<String>,
 }
 
 /// The manifest asks for something that cannot be.
@@ -226,7 +176,7 @@ pub fn validate(cluster: &GeodeCluster, defaults: &Defaults) -> Result<Want, Inv
         resources: spec.resources.clone(),
         images,
         images_unnamed,
-        archive: archive(spec, &names),
+        archive: archive::resolve(spec, &names),
         read_service: spec.services.read.service_type,
         config: spec.config.clone(),
         restore: restore(spec)?,
@@ -256,6 +206,7 @@ fn restore(spec: &GeodeClusterSpec) -> Result<Option<Restore>, Invalid> {
         source: restore.source.clone(),
         goal,
         if_exists: restore.if_exists,
+        graphs: restore.graphs.clone(),
     }))
 }
 
@@ -357,51 +308,13 @@ fn beside(image: &str) -> String {
     }
 }
 
-fn archive(spec: &GeodeClusterSpec, names: &Names) -> Option<Archive> {
-    let archive = spec.archive.as_ref()?;
-    let Bucket {
-        bucket,
-        prefix,
-        endpoint,
-        region,
-        credentials,
-        storage_class,
-    } = resolve(&archive.s3, names);
-    Some(Archive {
-        bucket,
-        prefix,
-        endpoint,
-        region,
-        credentials,
-        storage_class,
-        copy: archive.dr_copy.as_ref().map(|copy| resolve(copy, names)),
-        compression: archive.compression.clone(),
-        encryption: archive
-            .encryption
-            .as_ref()
-            .map(|sealed| sealed.secret_name.clone()),
-        max_lag: archive.max_lag.clone(),
-    })
-}
-
-fn resolve(s3: &S3Spec, names: &Names) -> Bucket {
-    let prefix = s3.prefix.clone().filter(|prefix| !prefix.is_empty());
-    Bucket {
-        bucket: s3.bucket.clone(),
-        prefix: prefix.unwrap_or_else(|| format!("{}/{}", names.namespace, names.cluster)),
-        endpoint: s3.endpoint.clone().unwrap_or_default(),
-        region: s3.region.clone(),
-        storage_class: s3.storage_class.clone(),
-        credentials: s3
-            .credentials
-            .as_ref()
-            .map(|credentials| credentials.secret_name.clone()),
-    }
-}
-
 /// Keys of `geode.yaml` that follow from the manifest; `spec.config` may not contradict them.
-const OWNED_KEYS: [(&str, &str); 14] = [
-    ("cluster", "the name of the GeodeCluster and spec.timing"),
+const OWNED_KEYS: [(&str, &str); 20] = [
+    ("cluster.name", "the name of the GeodeCluster"),
+    ("cluster.node", "the operator"),
+    ("cluster.internal_address", "the operator"),
+    ("cluster.timing", "spec.timing"),
+    ("cluster.discovery", "the operator"),
     ("server.listen", "the operator"),
     ("server.internal_listen", "the operator"),
     ("server.metrics_listen", "the operator"),
@@ -411,6 +324,8 @@ const OWNED_KEYS: [(&str, &str); 14] = [
     ("storage.wal_dir", "the operator"),
     ("sidecar", "the operator"),
     ("archive.s3", "spec.archive.s3"),
+    ("archive.gcs", "spec.archive.gcs"),
+    ("archive.azure", "spec.archive.azure"),
     ("archive.copy", "spec.archive.drCopy"),
     ("archive.compression", "spec.archive.compression"),
     ("archive.encryption", "spec.archive.encryption"),

@@ -85,6 +85,42 @@ fn config_keys_are_known_and_not_the_operators() {
         };
         assert!(message.contains(said), "{message}");
     }
-    let fine = json!({"config": {"performance": {"query_timeout": "30s"}}});
-    assert!(validate(&cluster(fine, json!(null)), &defaults()).is_ok());
+    for fine in [
+        json!({"performance": {"query_timeout": "30s"}}),
+        json!({"cluster": {"feature_level_max": 1}}),
+    ] {
+        assert!(validate(&cluster(json!({"config": fine}), json!(null)), &defaults()).is_ok());
+    }
+}
+
+#[test]
+fn an_archive_in_any_of_three_services_is_what_geode_yaml_says_and_where_its_history_is() {
+    for (archive, section, history) in [
+        (
+            json!({"gcs": {"bucket": "b", "credentials": {"secretName": "key"}}}),
+            json!({"gcs": {"bucket": "b", "prefix": "db/a", "endpoint": "", "credentials_file": "/etc/geode/s3"}, "max_lag": "5s"}),
+            "gs://b/db/a/",
+        ),
+        (
+            json!({"azure": {"container": "c", "account": "backups", "prefix": "p", "credentials": {"secretName": "key"}}}),
+            json!({
+                "azure": {"container": "c", "prefix": "p", "account": "backups", "endpoint": "", "credentials_dir": "/etc/geode/s3"},
+                "max_lag": "5s",
+            }),
+            "az://c/p/",
+        ),
+        (
+            json!({"s3": {"bucket": "b", "endpoint": "https://s3.example.com"}, "maxLag": "2s"}),
+            json!({
+                "s3": {"bucket": "b", "prefix": "db/a", "endpoint": "https://s3.example.com", "region": "us-east-1"}, "max_lag": "2s",
+            }),
+            "s3://b/db/a/",
+        ),
+    ] {
+        let want = validate(&cluster(json!({"archive": archive}), json!(null)), &defaults()).unwrap();
+        let yaml: Value = serde_saphyr::from_str(&crate::build::geode_yaml(&want)).unwrap();
+        assert_eq!(yaml["archive"], section);
+        let id = want.cluster_id().unwrap();
+        assert_eq!(want.archive.unwrap().history(id), format!("{history}{id}"));
+    }
 }

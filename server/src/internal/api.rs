@@ -63,7 +63,10 @@ async fn answer(member: &Arc<Member>, request: InternalRequest) -> Result<Intern
             raft.remove_learners(members, expected).await?;
         }
         InternalRequest::TransferLeader { to } => member.hand_over(to).await?,
-        InternalRequest::Join { member: joiner } => member.join(joiner).await?,
+        InternalRequest::Join {
+            member: joiner,
+            level,
+        } => member.join(joiner, level).await?,
         InternalRequest::Segments { after } => return Ok(InternalReply::Segments(segments(member, after))),
         InternalRequest::ArchiveReport(report) => {
             return Ok(InternalReply::Tasks(take_report(member, report)));
@@ -105,13 +108,18 @@ fn file(member: &Member, task: Task) -> Result<(), MembershipError> {
 
 /// A fetched backup is left for the next process, which replays it before anything is open.
 fn report_task(member: &Member, report: TaskReport) -> Result<(), MembershipError> {
-    if let (TaskKind::Restore { cluster_id, .. }, TaskState::Done(result)) =
-        (&report.task.kind, &report.state)
+    if let (
+        TaskKind::Restore {
+            cluster_id, graphs, ..
+        },
+        TaskState::Done(result),
+    ) = (&report.task.kind, &report.state)
     {
         let data_dir = &member.config.storage.data_dir;
         let order = Order {
             from: result.location.clone().into(),
             cluster: *cluster_id,
+            graphs: graphs.clone(),
         };
         pending::leave(data_dir, &order).map_err(|error| MembershipError::Failed(error.to_string()))?;
         let free = space(data_dir).map_or(0, |space| space.free) >> 20;

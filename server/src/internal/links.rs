@@ -10,7 +10,7 @@ use super::transport::{dial_config, finish};
 use crate::raft::Lane;
 use crate::tls::TlsWatch;
 use futures::future::{BoxFuture, FutureExt, Shared};
-use geode_types::MemberId;
+use geode_types::{FeatureLevel, MemberId};
 use geode_wire::client::MemberAddress;
 use geode_wire::internal::{Hello, StreamKind};
 use geode_wire::{WireError, close_code, encode, write_frame};
@@ -51,16 +51,19 @@ struct State {
     open: HashMap<(MemberId, Lane), Link>,
     /// What peers said of themselves, and from where.
     heard: HashMap<MemberId, (Hello, SocketAddr)>,
+    /// What they understand. Unlike an address, it stays true while a peer is not reached.
+    levels: HashMap<MemberId, FeatureLevel>,
 }
 
 impl Links {
-    pub(super) fn new(endpoint: Endpoint, tls: TlsWatch, me: MemberId) -> Self {
+    pub(super) fn new(endpoint: Endpoint, tls: TlsWatch, me: MemberId, level: FeatureLevel) -> Self {
         Self {
             endpoint,
             tls,
             hello: Hello {
                 member: me,
                 run: rand::random(),
+                level,
             },
             state: Arc::default(),
             changed: Arc::default(),
@@ -74,6 +77,7 @@ impl Links {
         let is_peer = |id: MemberId| peers.iter().any(|peer| peer.id == id);
         state.open.retain(|(id, _), _| is_peer(*id));
         state.heard.retain(|id, _| is_peer(*id));
+        state.levels.retain(|id, _| is_peer(*id));
         state.peers = peers;
         drop(state);
         self.changed.notify_one();
@@ -105,6 +109,7 @@ impl Links {
         if is_full || state.heard.insert(hello.member, news) == Some(news) {
             return;
         }
+        state.levels.insert(hello.member, hello.level);
         for lane in [Lane::Heartbeat, Lane::Append, Lane::Snapshot] {
             let former = state.open.remove(&(hello.member, lane));
             if let Some(Ok(line)) = former.as_ref().and_then(outcome) {
@@ -114,6 +119,11 @@ impl Links {
         }
         drop(state);
         self.changed.notify_one();
+    }
+
+    /// The highest feature level that a member understands, as it said last.
+    pub(super) fn level(&self, member: MemberId) -> Option<FeatureLevel> {
+        self.lock().levels.get(&member).copied()
     }
 
     fn link(&self, peer: &MemberAddress, lane: Lane) -> Link {

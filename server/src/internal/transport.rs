@@ -9,7 +9,7 @@ use crate::raft::{BoxFuture, Lane, PeerTransport, RaftService, SnapshotBody, Tra
 use crate::tls::{CertificateError, TlsMaterial, TlsWatch, internal_listener};
 use bytes::Bytes;
 use geode_client::tls::{Trust, client_config};
-use geode_types::MemberId;
+use geode_types::{FeatureLevel, MemberId};
 use geode_wire::client::MemberAddress;
 use geode_wire::internal::{InternalRequest, StreamKind};
 use geode_wire::{FRAME_BYTES_MAX, INTERNAL_ALPN, WireError, close_code, decode, read_frame, write_frame};
@@ -67,7 +67,12 @@ pub(crate) struct Transport {
 
 impl Transport {
     /// Opens the socket; nothing is answered before [`Transport::serve`].
-    pub(crate) async fn bind(listen: &str, me: MemberId, tls: TlsWatch) -> Result<Self, TransportError> {
+    pub(crate) async fn bind(
+        listen: &str,
+        me: MemberId,
+        level: FeatureLevel,
+        tls: TlsWatch,
+    ) -> Result<Self, TransportError> {
         let failed = |source| TransportError::Listen {
             address: listen.to_owned(),
             source,
@@ -76,7 +81,7 @@ impl Transport {
         let config = server_config(&tls.borrow())?;
         let endpoint = Endpoint::server(config, address).map_err(failed)?;
         Ok(Self {
-            links: Links::new(endpoint.clone(), tls.clone(), me),
+            links: Links::new(endpoint.clone(), tls.clone(), me, level),
             endpoint,
             tls,
         })
@@ -173,6 +178,10 @@ impl PeerTransport for Transport {
             })
             .await
         })
+    }
+
+    fn level(&self, peer: MemberId) -> Option<FeatureLevel> {
+        self.links.level(peer)
     }
 }
 
@@ -406,6 +415,10 @@ impl PeerTransport for NoPeers {
     ) -> BoxFuture<'_, Result<Bytes, PeerError>> {
         let refusal = no_internal_port(peer);
         Box::pin(async move { Err(refusal) })
+    }
+
+    fn level(&self, _: MemberId) -> Option<FeatureLevel> {
+        None
     }
 }
 

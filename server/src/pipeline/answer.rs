@@ -50,6 +50,8 @@ pub(super) fn outcome(index: LogIndex, applied: Applied, summary: Summary) -> Re
             Err(transaction_over("LeaderChanged", "the leader changed while it was committed").into())
         }
         Applied::RequestTooOld => Err(refusal::too_old().into()),
-        Applied::Cut | Applied::Stepped(_) => Err(internal("a commit was taken for another command").into()),
+        Applied::Cut | Applied::Stepped(_) | Applied::Raised => {
+            Err(internal("a commit was taken for another command").into())
+        }
     }
 }

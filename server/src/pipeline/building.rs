@@ -14,6 +14,7 @@ impl<R: Replication> Pipeline<R> {
             let Some(command) = next_step(&self.snapshot()?)? else {
                 return Ok(());
             };
+            self.reach(command.level()).await?;
             let step = self.replication.submit(&command);
             if !matches!(tokio::time::timeout_at(until.into(), step).await, Ok(Ok(_))) {
                 return Ok(());

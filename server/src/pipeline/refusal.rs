@@ -1,6 +1,7 @@
 //! How a statement ends when it does not end well.
 
-use geode_types::{ErrorClass, Outcome, QueryError};
+use super::Announced;
+use geode_types::{ErrorClass, FeatureLevel, Outcome, QueryError};
 use geode_wire::client::MemberAddress;
 
 /// Detail of the error while nobody leads or the leader has no quorum.
@@ -9,6 +10,8 @@ const NO_LEADER: &str = "NoLeader";
 const READ_ONLY: &str = "ReadOnly";
 /// Detail of the error when a position is not applied in time.
 const LSN_NOT_REACHED: &str = "LsnNotReached";
+/// Detail of the error for what an older member would not understand.
+const FEATURE_LEVEL: &str = "FeatureLevel";
 /// Detail of the error when nobody knows yet whether a write was committed.
 const COMMIT_UNKNOWN: &str = "CommitUnknown";
 /// Detail of the error for COMMIT and ROLLBACK outside a transaction.
@@ -66,6 +69,22 @@ pub(crate) fn read_only(reason: &str) -> QueryError {
 pub(crate) fn lsn_not_reached(wanted: geode_types::LogIndex) -> QueryError {
     unavailable(LSN_NOT_REACHED, "5GU04", format!("this member has not applied index {wanted} in time"))
         .hint("check that the LSN is one of this cluster and that the member keeps up (geode cluster lag), or read from the leader")
+}
+
+/// A statement would write what a member does not understand yet. It can be sent again when that member has been upgraded.
+pub(crate) fn behind(needed: FeatureLevel, member: &Announced) -> QueryError {
+    let name = &member.name;
+    let why = match member.level {
+        Some(level) => format!("{name} understands level {level}"),
+        None => format!("{name} has not been heard since this leader started"),
+    };
+    unavailable(
+        FEATURE_LEVEL,
+        "5GU05",
+        format!("the statement needs feature level {needed}, and {why}"),
+    )
+    .hint("finish the upgrade, or take that member out of the cluster, and run the statement again")
+    .outcome(Outcome::Failed)
 }
 
 pub(crate) fn commit_unknown(reason: impl std::fmt::Display) -> QueryError {

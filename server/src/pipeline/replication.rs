@@ -1,5 +1,6 @@
 //! The seam between the pipeline and replication: Raft on a server, nobody else in a throw-away shell.
 
+use super::Announced;
 use geode_graph::{Applied, Command};
 use geode_store::Store;
 use geode_types::{LogIndex, Term};
@@ -71,6 +72,9 @@ pub(crate) trait Replication: Send + Sync + 'static {
         &self,
         command: &Command,
     ) -> impl Future<Output = Result<Decided, SubmitError>> + Send + 'static + use<Self>;
+
+    /// All members and the highest feature level that each of them understands. Nobody, where nothing is replicated.
+    fn announced(&self) -> Vec<Announced>;
 
     /// Ends when this member has not led with a quorum for a while, so that nobody waits any longer for what was submitted.
     fn doubt(&self) -> impl Future<Output = ()> + Send + 'static + use<Self>;

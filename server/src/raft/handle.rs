@@ -3,6 +3,7 @@
 use super::blocking::Blocking;
 use super::contact::Contact;
 use super::inbound::{Belonging, RaftService};
+use super::network::PeerTransport;
 use super::settings::{Limits, Timing};
 use super::stall::Stall;
 use super::state_machine::{Progress, StateMachine};
@@ -12,7 +13,7 @@ use super::upkeep;
 use geode_log::{LogReader, Writer};
 use geode_mutation::{Mutation, is_on};
 use geode_store::Store;
-use geode_types::{ClusterId, LogIndex, MemberId, Term};
+use geode_types::{ClusterId, FeatureLevel, LogIndex, MemberId, Term};
 use geode_wire::client::MemberAddress;
 use geode_wire::internal::SegmentInfo;
 use openraft::alias::WatchReceiverOf;
@@ -48,6 +49,8 @@ pub(super) struct Inner<S: Store, R: AsyncRuntime> {
     pub(super) address: MemberAddress,
     pub(super) timing: Timing,
     pub(super) limits: Limits,
+    pub(super) level: FeatureLevel,
+    pub(super) transport: Arc<dyn PeerTransport>,
     pub(super) belonging: Arc<Belonging>,
     pub(super) contact: Arc<Contact<R>>,
     pub(super) service: Arc<dyn RaftService>,
@@ -167,6 +170,25 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
     /// The cluster it belongs to.
     pub fn cluster(&self) -> Option<ClusterId> {
         self.0.belonging.cluster.get().copied()
+    }
+
+    /// The highest feature level that this member understands.
+    pub fn level(&self) -> FeatureLevel {
+        self.0.level
+    }
+
+    /// All members, voters and learners, each with the highest feature level that it understands as far as it was heard.
+    pub fn levels(&self) -> Vec<(MemberAddress, Option<FeatureLevel>)> {
+        let members = self.status().membership.members.into_iter();
+        let with_level = members.map(|member| {
+            let level = if member.id == self.member() {
+                Some(self.0.level)
+            } else {
+                self.0.transport.level(member.id)
+            };
+            (member, level)
+        });
+        with_level.collect()
     }
 
     /// The store that committed entries are applied to.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use geode_log::{Disk, DiskFile};
 use geode_store::{ReadTxn, Store};
-use geode_types::{ClusterId, Incarnation, MemberId};
+use geode_types::{ClusterId, FeatureLevel, Incarnation, MemberId};
 use geode_wire::client::MemberAddress;
 use openraft::alias::{SnapshotOf, VoteOf};
 use openraft::async_runtime::Select2;
@@ -87,6 +87,9 @@ pub trait PeerTransport: Send + Sync + 'static {
         body: SnapshotBody,
         idle: Duration,
     ) -> BoxFuture<'_, Result<Bytes, TransportError>>;
+
+    /// The highest feature level that a peer understands, as it said last; nothing when it was never heard.
+    fn level(&self, peer: MemberId) -> Option<FeatureLevel>;
 }
 
 /// The content of a snapshot, chunk by chunk.

@@ -17,7 +17,7 @@ use geode_log::disk::{Activity, WatchedDisk};
 use geode_log::segment::group_directory;
 use geode_log::{Disk, Log, LogError, LogOptions, RealDisk, Step, Worker, Writer};
 use geode_store::{Store, StoreError};
-use geode_types::{ClusterId, GroupId, Incarnation};
+use geode_types::{ClusterId, FeatureLevel, GroupId, Incarnation};
 use openraft::AsyncRuntime;
 use openraft::async_runtime::WatchReceiver;
 use openraft::type_config::TypeConfigExt;
@@ -61,6 +61,19 @@ pub enum OpenError {
     /// The store.
     #[error("the store cannot be opened: {0}")]
     Store(#[from] StoreError),
+    /// What is stored needs a level that this member does not announce.
+    #[error(
+        "this member understands feature level {mine}, and its cluster is at level {stored}, which is never lowered: run the version that it ran before or a newer one, and set no lower cluster.feature_level_max"
+    )]
+    Level {
+        /// What is stored.
+        stored: FeatureLevel,
+        /// What it announces.
+        mine: FeatureLevel,
+    },
+    /// The feature level cannot be read.
+    #[error(transparent)]
+    Graph(#[from] geode_graph::GraphError),
     /// A directory.
     #[error("cannot {act}: {source}")]
     Io {
@@ -95,6 +108,11 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
             act: "clear the snapshot directory",
             source,
         })?;
+        let stored = geode_graph::level(&store.read()?)?;
+        let mine = settings.level;
+        if stored > mine {
+            return Err(OpenError::Level { stored, mine });
+        }
         // What is applied now counts as a snapshot point, so it must be durable.
         store.sync()?;
         let (writer, activity) = open_log::<R>(&settings, &identity, &disk, blocking)?;
@@ -118,7 +136,7 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
             apply_entries: settings.limits.apply_entries,
         };
         let context = NetworkContext {
-            transport,
+            transport: transport.clone(),
             me: identity.member,
             cluster,
             incarnation,
@@ -156,6 +174,8 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
             address: identity.address,
             timing: settings.timing,
             limits: settings.limits,
+            level: settings.level,
+            transport,
             belonging,
             contact,
             service,

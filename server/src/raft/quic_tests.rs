@@ -6,7 +6,7 @@ use crate::internal::{ApiService, Transport};
 use crate::tls::{TlsMaterial, TlsWatch};
 use geode_client::tls::Identity;
 use geode_store::LmdbStore;
-use geode_types::{Incarnation, MemberId, Role};
+use geode_types::{FeatureLevel, Incarnation, MemberId, Role};
 use geode_wire::client::MemberAddress;
 use geode_wire::internal::InternalRequest;
 use geode_wire::{INTERNAL_DNS_NAME, WireError};
@@ -75,9 +75,14 @@ struct Node {
 
 impl Node {
     async fn start(authority: &Authority, directory: &Path, id: u64) -> Self {
-        let transport = Transport::bind("127.0.0.1:0", MemberId(id), authority.watched())
-            .await
-            .unwrap();
+        let transport = Transport::bind(
+            "127.0.0.1:0",
+            MemberId(id),
+            FeatureLevel::NEWEST,
+            authority.watched(),
+        )
+        .await
+        .unwrap();
         let address = MemberAddress {
             id: MemberId(id),
             name: format!("m{id}"),
@@ -168,7 +173,9 @@ async fn a_certificate_without_the_internal_name_or_of_another_authority_is_refu
     let client = authority.material(&["127.0.0.1"]);
     for material in [stranger, client] {
         let (_, tls) = watch::channel(Arc::new(material));
-        let transport = Transport::bind("127.0.0.1:0", MemberId(9), tls).await.unwrap();
+        let transport = Transport::bind("127.0.0.1:0", MemberId(9), FeatureLevel::NEWEST, tls)
+            .await
+            .unwrap();
         let message = bytes::Bytes::from_static(b"hello");
         let answer = transport
             .call(one.raft.address(), Lane::Heartbeat, message, SOON)
@@ -180,7 +187,14 @@ async fn a_certificate_without_the_internal_name_or_of_another_authority_is_refu
 /// A socket that was closed is free when its last connection has said so.
 async fn bind_soon(authority: &Authority, address: &MemberAddress) -> Transport {
     for _ in 0..100 {
-        match Transport::bind(&address.internal, address.id, authority.watched()).await {
+        match Transport::bind(
+            &address.internal,
+            address.id,
+            FeatureLevel::NEWEST,
+            authority.watched(),
+        )
+        .await
+        {
             Ok(transport) => return transport,
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }

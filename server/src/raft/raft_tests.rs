@@ -4,7 +4,7 @@ use super::*;
 use bytes::Bytes;
 use geode_graph::{Applied, Command, Commit, CommitSummary, Effect, NodeRecord};
 use geode_store::{LmdbOptions, LmdbStore, Store};
-use geode_types::{ClusterId, Incarnation, LogIndex, MemberId, NodeId, Role, Term};
+use geode_types::{ClusterId, FeatureLevel, Incarnation, LogIndex, MemberId, NodeId, Role, Term};
 use geode_wire::client::MemberAddress;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -91,6 +91,10 @@ impl PeerTransport for End {
             Ok(receiver.finish().await)
         })
     }
+
+    fn level(&self, _: MemberId) -> Option<FeatureLevel> {
+        Some(FeatureLevel::NEWEST)
+    }
 }
 
 pub(super) fn address(id: u64) -> MemberAddress {
@@ -140,6 +144,7 @@ async fn open_timed(
         snapshot_directory: home.join("snapshots"),
         wal_directory: home.join("wal"),
         archive_configured: false,
+        level: FeatureLevel::NEWEST,
     };
     let identity = RaftIdentity {
         member: address.id,

@@ -1,6 +1,6 @@
 //! What a member's consensus is configured with.
 
-use geode_types::{ClusterId, Incarnation, MemberId};
+use geode_types::{ClusterId, FeatureLevel, Incarnation, MemberId};
 use geode_wire::client::MemberAddress;
 use openraft::{Config, SnapshotPolicy, StepDownPolicy};
 use std::io;
@@ -124,6 +124,8 @@ pub struct RaftSettings {
     pub wal_directory: PathBuf,
     /// Whether purging waits for [`super::Raft::set_archived`].
     pub archive_configured: bool,
+    /// The highest feature level that this member announces.
+    pub level: FeatureLevel,
 }
 
 /// Tells the identity file that this member now belongs to a cluster. Must be durable when it returns.

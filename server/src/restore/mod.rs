@@ -11,7 +11,7 @@ mod verify;
 pub use replay::{ReplayOptions, Restored, replay};
 pub use verify::{VerifyError, VerifyReport, verify};
 
-use geode_graph::{GraphError, StreamError};
+use geode_graph::{GraphError, KeepError, StreamError};
 use geode_log::{LogError, segment::SegmentError};
 use geode_store::StoreError;
 use geode_types::{ClusterId, LogIndex};
@@ -106,6 +106,9 @@ pub enum RestoreError {
         /// Why.
         reason: String,
     },
+    /// Graphs were asked for that are not there, or could not be kept alone.
+    #[error("{0}")]
+    Graphs(#[from] KeepError),
     /// The target lies where the archive has nothing.
     #[error("{0}")]
     Target(String),

@@ -8,13 +8,13 @@ use super::segments::Chain;
 use crate::identity::DataDir;
 use crate::node::GRAPH_FOLDER;
 use crate::raft::found_with_one_voter;
-use geode_graph::{Command, LogPosition, SnapshotInfo, import, position, state_hash};
+use geode_graph::{Command, LogPosition, SnapshotInfo, import, keep_graphs, position};
 use geode_log::segment::group_directory;
 use geode_log::{Log, LogOptions, Position, RealDisk, Record, RecordKind, Vote};
 use geode_store::{LmdbOptions, LmdbStore, Store, WriteTxn};
 use geode_types::{
-    ClusterId, FetchedBackup, FetchedBase, GroupId, Incarnation, LogIndex, MemberId, RESTORE_FILE,
-    RESTORE_FORMAT, RestoreTarget, Term,
+    ClusterId, FetchedBackup, FetchedBase, GraphSelection, GroupId, Incarnation, LogIndex, MemberId,
+    RESTORE_FILE, RESTORE_FORMAT, RestoreTarget, Term,
 };
 use geode_wire::client::MemberAddress;
 use std::fs::{self, File};
@@ -42,6 +42,8 @@ pub struct ReplayOptions<'a> {
     pub map_size: u64,
     /// The cluster that begins with it.
     pub cluster_id: ClusterId,
+    /// The graphs that it keeps.
+    pub graphs: &'a GraphSelection,
     /// Name of the member (`cluster.node.id`).
     pub name: &'a str,
     /// `host:port` of its client port.
@@ -122,13 +124,23 @@ pub fn replay(options: &ReplayOptions<'_>) -> Result<Restored, RestoreError> {
     store.sync()?;
     begin_log(log, options.cluster_id, member, end)?;
     let incarnation = Incarnation(fetched.incarnation.0 + 1);
-    let hash = hash(&store)?;
-    if let Some(expected) = fetched.state_hash.as_ref().filter(|expected| **expected != hash) {
+    let mut state_hash = hash(&store)?;
+    if let Some(expected) = fetched
+        .state_hash
+        .as_ref()
+        .filter(|expected| **expected != state_hash)
+    {
         return Err(RestoreError::WrongEnd {
             index: end.index,
-            found: hash,
+            found: state_hash,
             expected: expected.clone(),
         });
+    }
+    if *options.graphs != GraphSelection::All {
+        (options.progress)("keeping the selected graphs".to_owned());
+        keep_graphs(&store, options.graphs)?;
+        store.sync()?;
+        state_hash = hash(&store)?;
     }
     data.join(options.cluster_id, incarnation)?;
     Ok(Restored {
@@ -137,7 +149,7 @@ pub fn replay(options: &ReplayOptions<'_>) -> Result<Restored, RestoreError> {
         member,
         index: end.index,
         term: end.term,
-        state_hash: hash,
+        state_hash,
         last_commit_micros,
     })
 }
@@ -262,7 +274,7 @@ impl<R: io::Read> io::Read for Counted<'_, R> {
 }
 
 fn hash(store: &LmdbStore) -> Result<String, RestoreError> {
-    Ok(geode_types::hex(&state_hash(&store.read()?)?))
+    Ok(geode_types::hex(&geode_graph::state_hash(&store.read()?)?))
 }
 
 /// The new cluster's log: empty, after `end`. The vote says that the term of `end` is over, so that the next one is higher.
@@ -412,7 +424,7 @@ fn commit_time(record: &Record) -> Result<Option<i64>, RestoreError> {
     }
     Ok(match decode(record)? {
         Command::Commit(commit) => Some(commit.at_micros),
-        Command::Cut { .. } | Command::Step { .. } => None,
+        Command::Cut { .. } | Command::Step { .. } | Command::Raise { .. } => None,
     })
 }
 

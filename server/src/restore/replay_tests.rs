@@ -2,7 +2,7 @@ use super::*;
 use crate::node::{ServeOptions, Server};
 use crate::restore::{VerifyError, verify};
 use bytes::Bytes;
-use geode_graph::{Commit, CommitSummary, EdgeRecord, Effect, NodeRecord, TokenKind, export};
+use geode_graph::{Commit, CommitSummary, EdgeRecord, Effect, NodeRecord, TokenKind, export, state_hash};
 use geode_log::SegmentName;
 use geode_log::segment::{Footer, Header};
 use geode_store::MemStore;
@@ -150,6 +150,7 @@ struct Scene {
     from: tempfile::TempDir,
     data: tempfile::TempDir,
     fetched: FetchedBackup,
+    graphs: GraphSelection,
 }
 
 impl Scene {
@@ -192,7 +193,12 @@ impl Scene {
             hole: None,
             state_hash: None,
         };
-        Self { from, data, fetched }
+        Self {
+            from,
+            data,
+            fetched,
+            graphs: GraphSelection::All,
+        }
     }
 
     fn wal_dir(&self) -> PathBuf {
@@ -211,6 +217,7 @@ impl Scene {
             wal_dir: &self.wal_dir(),
             map_size: MAP_SIZE,
             cluster_id: target(),
+            graphs: &self.graphs,
             name: "geode-0",
             client_address: "localhost:3141",
             internal_address: "localhost:3142",
@@ -224,6 +231,20 @@ impl Scene {
         change(&mut bytes);
         fs::write(path, bytes).unwrap();
     }
+}
+
+#[test]
+fn a_restore_keeps_the_graphs_that_were_asked_for_and_refuses_others_before_it_is_a_database() {
+    let mut scene = Scene::new(Some(14), 10);
+    scene.graphs = GraphSelection::Only(vec!["social".to_owned()]);
+    let refused = scene.replay().unwrap_err().to_string();
+    assert_eq!(refused, "there is no graph /social; there are HOME_GRAPH");
+    scene.graphs = GraphSelection::Without(vec!["HOME_GRAPH".to_owned()]);
+    let restored = scene.replay().unwrap();
+    assert_ne!(restored.state_hash, hash_at(LAST));
+    let report = verify(scene.data.path(), &scene.wal_dir(), MAP_SIZE).unwrap();
+    assert!(report.is_clean(), "{report:?}");
+    assert_eq!(report.identity.cluster, Some(target()));
 }
 
 #[test]

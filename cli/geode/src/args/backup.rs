@@ -2,19 +2,22 @@
 
 use super::Format;
 use clap::{Args, Subcommand};
-use geode_types::{BackupKind, Compression};
+use geode_types::{BackupKind, Compression, GraphSelection};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// How an object store is reached, and the keys of what is sealed there.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct StoreArgs {
-    /// Endpoint of the S3 service, when it is not AWS.
+    /// Endpoint of the object store, when it is not the service's own.
     #[arg(long, env = "GEODE_S3_ENDPOINT", value_name = "URL")]
     pub(crate) endpoint: Option<String>,
     /// Region of the bucket.
     #[arg(long, env = "AWS_REGION", value_name = "NAME", default_value = "us-east-1")]
     pub(crate) region: String,
+    /// Storage account of an archive in Azure.
+    #[arg(long, env = "AZURE_STORAGE_ACCOUNT_NAME", value_name = "NAME")]
+    pub(crate) account: Option<String>,
     /// Keys of a sealed archive: a file with a line a key, 64 hexadecimal digits, the first one seals; or a directory with a file a key.
     #[arg(
         long,
@@ -44,7 +47,7 @@ pub(crate) struct LocalServerArgs {
 /// Where an archive is.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ArchiveArgs {
-    /// The archive: s3://bucket/prefix, file:///directory or a directory; of a cluster, of one incarnation of it, or down to one backup.
+    /// The archive: s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, file:///directory or a directory; of a cluster, of one incarnation of it, or down to one backup.
     #[arg(long, visible_aliases = ["input", "dest", "file"], value_name = "URL")]
     pub(crate) source: Option<String>,
     /// The backup that is meant, by its name (`id` in lists), when the archive is not written down to it.
@@ -186,6 +189,17 @@ pub(crate) struct RestoreArgs {
     /// Go on from an earlier restore. Refused, with what to write instead: a restore begins with the full backup.
     #[arg(long, hide = true)]
     pub(crate) incremental: bool,
+    /// Only these graphs are restored; the graph without a name is HOME_GRAPH.
+    #[arg(long, visible_alias = "graphs", value_name = "NAME,…", value_delimiter = ',')]
+    pub(crate) include_graphs: Vec<String>,
+    /// All graphs but these are restored.
+    #[arg(
+        long,
+        value_name = "NAME,…",
+        value_delimiter = ',',
+        conflicts_with = "include_graphs"
+    )]
+    pub(crate) exclude_graphs: Vec<String>,
     /// Objects that are read at the same time.
     #[arg(long, value_name = "N", default_value_t = RESTORE_PARALLEL, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) parallel: u16,
@@ -195,6 +209,18 @@ pub(crate) struct RestoreArgs {
 }
 
 impl RestoreArgs {
+    /// The graphs that are kept.
+    pub(crate) fn graphs(&self) -> GraphSelection {
+        let names = |given: &[String]| given.iter().map(|name| name.trim().to_owned()).collect();
+        if !self.include_graphs.is_empty() {
+            GraphSelection::Only(names(&self.include_graphs))
+        } else if !self.exclude_graphs.is_empty() {
+            GraphSelection::Without(names(&self.exclude_graphs))
+        } else {
+            GraphSelection::All
+        }
+    }
+
     /// The restore that another command is: everything of an archive up to a goal into a directory, and nothing else said.
     pub(crate) fn of(
         source: String,
@@ -216,6 +242,8 @@ impl RestoreArgs {
             restore_chain: true,
             include_incrementals: false,
             incremental: false,
+            include_graphs: Vec::new(),
+            exclude_graphs: Vec::new(),
             parallel: RESTORE_PARALLEL,
             format,
         }

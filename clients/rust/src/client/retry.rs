@@ -8,7 +8,7 @@ const PAUSE_MAX: Duration = Duration::from_millis(400);
 /// Being sent from one server to another costs no pause this many times in a row.
 const FREE_HOPS: u32 = 2;
 /// `UnavailableError`s that no other attempt will cure soon: the cluster answers, and means it.
-const LASTING: [&str; 3] = ["ReadOnly", "LsnNotReached", "NotSupported"];
+const LASTING: [&str; 4] = ["ReadOnly", "LsnNotReached", "NotSupported", "FeatureLevel"];
 
 /// How often and how fast failed attempts are repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! The seam to object stores: what the archive needs of one, and the words for what went wrong.
 //!
-//! Five implementations pass one suite (`tests/archive/stores.rs`): [`S3Store`], [`DirectoryStore`], [`MemoryStore`], [`FailingStore`] around
+//! Six implementations pass one suite (`tests/archive/stores.rs`): [`S3Store`], [`CloudStore`], [`DirectoryStore`], [`MemoryStore`], [`FailingStore`] around
 //! any of them, and [`PairedStore`] around two. Keys are relative to the store's root (bucket and prefix, or a directory). A store knows nothing of clusters or segments.
 
+mod cloud;
 mod directory;
 mod failing;
 mod memory;
@@ -10,6 +11,7 @@ mod paired;
 mod read_only;
 mod s3;
 
+pub use cloud::{Cloud, CloudOptions, CloudStore};
 pub use directory::DirectoryStore;
 pub use failing::{FailingStore, Fault, Operation};
 pub use memory::MemoryStore;

@@ -5,7 +5,9 @@
     reason = "helpers of tests fail like tests"
 )]
 
+mod clouds;
 mod history;
+mod http;
 mod journeys;
 mod line;
 mod s3;

@@ -31,7 +31,7 @@ async fn keys(store: &dyn ObjectStore, prefix: &str, after: &str) -> Vec<String>
 }
 
 /// Every promise of the trait. `store` is empty.
-async fn conforms(store: &dyn ObjectStore) {
+pub(crate) async fn conforms(store: &dyn ObjectStore) {
     an_object_is_stored_once_and_never_replaced(store).await;
     a_file_is_stored_like_its_bytes(store).await;
     what_is_not_there_is_said(store).await;

@@ -5,10 +5,12 @@
 //! index are one range of keys each, and the home graph, number 0, is stored as if there were no other.
 
 mod graph_type;
+mod keep;
 mod object;
 mod purge;
 
 pub use graph_type::{EdgeTypeRecord, GraphType, NodeTypeRecord, PropertyRecord, ValueType};
+pub use keep::{KeepError, keep_graphs};
 pub use object::{GraphRecord, Object, ObjectKind, object, objects};
 pub use purge::dropped_graphs;
 

@@ -4,7 +4,7 @@
 use super::GraphId;
 use crate::counters;
 use crate::error::{GraphError, Result};
-use crate::keys::{self, ADJACENCY, DROPPED_GRAPHS, HEAD, Key, NODES};
+use crate::keys::{self, ADJACENCY, DROPPED_GRAPHS, HEAD, INDEX, Key, NODES};
 use geode_store::{Reader, WriteTxn};
 
 /// Keys that one effect removes.
@@ -44,18 +44,35 @@ pub(crate) fn purge(tx: &mut impl WriteTxn, graph: GraphId) -> Result<()> {
     if !is_dropped(tx, graph)? {
         return Ok(());
     }
-    // The counters come last: they say in which label indexes nodes of the graph may be.
+    let ranges = ranges_of(tx, graph)?;
+    if remove_next(tx, &ranges)? {
+        tx.delete(&mark_key(graph))?;
+    }
+    Ok(())
+}
+
+/// Where the keys of a graph are. The counters come last: they say in which label indexes nodes of the graph may be.
+pub(super) fn ranges_of(read: &impl Reader, graph: GraphId) -> Result<Vec<(Key, Key)>> {
     let mut ranges: Vec<(Key, Key)> = Vec::new();
-    for label in counters::labels_of(tx, graph)? {
+    for label in counters::labels_of(read, graph)? {
         ranges.push(graph.node_keys(keys::labelled(label)));
+    }
+    if graph.is_home() {
+        // Indexes are about the home graph alone.
+        ranges.push((Key::new(INDEX), Key::new(INDEX).end()));
     }
     ranges.push(graph.node_keys(Key::new(ADJACENCY)));
     ranges.push(graph.edge_keys());
     ranges.push(graph.node_keys(Key::new(NODES)));
     ranges.extend(counters::ranges_of(graph));
+    Ok(ranges)
+}
+
+/// Removes the next keys of some ranges; whether none is left.
+pub(super) fn remove_next(tx: &mut impl WriteTxn, ranges: &[(Key, Key)]) -> Result<bool> {
     let mut batch: Vec<Vec<u8>> = Vec::new();
     for (start, end) in ranges {
-        for entry in tx.range(&start, Some(&end))? {
+        for entry in tx.range(start, Some(end))? {
             if batch.len() == BATCH_KEYS {
                 break;
             }
@@ -65,8 +82,5 @@ pub(crate) fn purge(tx: &mut impl WriteTxn, graph: GraphId) -> Result<()> {
     for key in &batch {
         tx.delete(key)?;
     }
-    if batch.len() < BATCH_KEYS {
-        tx.delete(&mark_key(graph))?;
-    }
-    Ok(())
+    Ok(batch.len() < BATCH_KEYS)
 }

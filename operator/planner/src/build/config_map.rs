@@ -1,5 +1,6 @@
 //! `geode.yaml`: what the manifest says, then `spec.config` on top. Every member reads the same text; `${GEODE_NODE_ID}` makes the difference.
 
+use crate::archive::{Archive, ArchiveService};
 use crate::build::metadata;
 use crate::object::{Kind, Object};
 use crate::want::Want;
@@ -59,16 +60,8 @@ fn from_manifest(want: &Want) -> Value {
         "logging": { "level": "info", "format": "json" },
     });
     if let Some(archive) = &want.archive {
-        config["archive"] = json!({
-            "s3": { "bucket": archive.bucket, "prefix": archive.prefix, "endpoint": archive.endpoint, "region": archive.region },
-            "max_lag": archive.max_lag,
-        });
-        if archive.credentials.is_some() {
-            config["archive"]["s3"]["credentials_dir"] = CREDENTIALS.into();
-        }
-        if let Some(class) = &archive.storage_class {
-            config["archive"]["s3"]["storage_class"] = class.as_str().into();
-        }
+        let (service, place) = place(archive);
+        config["archive"] = json!({ service: place, "max_lag": archive.max_lag });
         if let Some(copy) = &archive.copy {
             config["archive"]["copy"] = json!({
                 "bucket": copy.bucket, "prefix": copy.prefix, "endpoint": copy.endpoint, "region": copy.region,
@@ -88,6 +81,35 @@ fn from_manifest(want: &Want) -> Value {
         }
     }
     config
+}
+
+/// The section of an archive's place, and its name.
+fn place(archive: &Archive) -> (&'static str, Value) {
+    let (service, mut place) = match &archive.service {
+        ArchiveService::S3 => (
+            "s3",
+            json!({ "bucket": archive.bucket, "prefix": archive.prefix, "endpoint": archive.endpoint, "region": archive.region }),
+        ),
+        ArchiveService::Google => (
+            "gcs",
+            json!({ "bucket": archive.bucket, "prefix": archive.prefix, "endpoint": archive.endpoint }),
+        ),
+        ArchiveService::Azure { account } => (
+            "azure",
+            json!({ "container": archive.bucket, "prefix": archive.prefix, "account": account, "endpoint": archive.endpoint }),
+        ),
+    };
+    if archive.credentials.is_some() {
+        let key = match archive.service {
+            ArchiveService::Google => "credentials_file",
+            ArchiveService::S3 | ArchiveService::Azure { .. } => "credentials_dir",
+        };
+        place[key] = CREDENTIALS.into();
+    }
+    if let Some(class) = &archive.storage_class {
+        place["storage_class"] = class.as_str().into();
+    }
+    (service, place)
 }
 
 /// Maps are merged key by key; anything else on top replaces what is below.

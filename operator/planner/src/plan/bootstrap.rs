@@ -9,7 +9,7 @@ use crate::plan::{Action, Step, trouble};
 use crate::status::whole_second;
 use crate::want::{Memory, Want, goal};
 use geode_api::{BootstrapMethod, BootstrapStatus, Reason};
-use geode_types::ClusterId;
+use geode_types::{ClusterId, GraphSelection};
 use geode_wire::internal::{MemberState, Task, TaskKind, TaskState};
 use k8s_openapi::jiff::Timestamp;
 use uuid::Uuid;
@@ -202,11 +202,11 @@ fn restore(
         .bootstrap
         .as_ref()
         .and_then(|bootstrap| bootstrap.source.clone());
-    let (source, goal) = match (want.order(), &want.restore) {
-        (Some(order), _) => (order.source.clone(), goal(&order.target)),
+    let (source, goal, graphs) = match (want.order(), &want.restore) {
+        (Some(order), _) => (order.source.clone(), goal(&order.target), &order.graphs),
         (None, Some(restore)) => {
             let source = recorded.or(found).unwrap_or_else(|| restore.source.clone());
-            (source, Ok(restore.goal.clone()))
+            (source, Ok(restore.goal.clone()), &restore.graphs)
         }
         (None, None) => {
             let message = "the database was to be restored, and nothing says from where any more";
@@ -222,6 +222,10 @@ fn restore(
         source,
         goal,
         cluster_id,
+        graphs: match graphs.as_slice() {
+            [] => GraphSelection::All,
+            names => GraphSelection::Only(names.to_vec()),
+        },
     };
     actions.push(Action::FileTask {
         pod: first,

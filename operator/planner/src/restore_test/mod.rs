@@ -8,9 +8,10 @@ mod result;
 pub use pod::test_pod;
 pub use result::RecordedHash;
 
+use crate::archive::Archive;
 use crate::schedule::{News, Timetable};
 use crate::status::{condition, whole_second};
-use crate::want::{Archive, Invalid};
+use crate::want::Invalid;
 use geode_api::{
     ConditionType, GeodeRestoreTestSpec, GeodeRestoreTestStatus, Reason, RestoreTestPhase, RestoreTestRun,
 };

@@ -2,6 +2,7 @@
 //! cluster and has none of the labels by which the cluster's Services, budget and StatefulSets find their pods. Pod security: the
 //! "restricted" standard.
 
+use crate::archive::ArchiveService;
 use crate::build::{ARCHIVE_KEYS, CREDENTIALS};
 use crate::restore_test::{RestoreTestView, TestedCluster, seconds};
 use geode_api::{
@@ -105,7 +106,11 @@ fn container(view: &RestoreTestView, run: &RestoreTestRun, cluster: &TestedClust
 fn command(run: &RestoreTestRun, cluster: &TestedCluster) -> Vec<String> {
     let archive = &cluster.archive;
     let mut command = vec!["/geode", "backup", "test-restore", "--source", &run.source];
-    command.extend(["--region", &archive.region]);
+    match &archive.service {
+        ArchiveService::S3 => command.extend(["--region", &archive.region]),
+        ArchiveService::Google => {}
+        ArchiveService::Azure { account } => command.extend(["--account", account]),
+    }
     if !archive.endpoint.is_empty() {
         command.extend(["--endpoint", &archive.endpoint]);
     }

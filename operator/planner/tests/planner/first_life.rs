@@ -3,6 +3,7 @@
 use crate::model::{Model, UID};
 use geode_api::{BootstrapMethod, Reason};
 use geode_planner::{Action, Plan, Progress, plan};
+use geode_types::GraphSelection;
 use geode_wire::internal::{TaskKind, TaskResult, TaskState};
 use serde_json::json;
 
@@ -18,7 +19,7 @@ fn said(plan: &Plan) -> Vec<String> {
 
 fn spec() -> serde_json::Value {
     json!({
-        "archive": {"s3": {"bucket": "b"}}, "bootstrap": {"restore": {"source": "s3://b/old", "ifExists": true}},
+        "archive": {"s3": {"bucket": "b"}}, "bootstrap": {"restore": {"source": "s3://b/old", "ifExists": true, "graphs": ["social"]}},
     })
 }
 
@@ -83,7 +84,10 @@ fn what_is_archived_is_restored_and_from_the_history_that_was_found() {
         (BootstrapMethod::Restore, Some(HISTORY))
     );
     let restore = task.clone();
-    assert!(matches!(&restore.kind, TaskKind::Restore { source, .. } if source == HISTORY));
+    let social = GraphSelection::Only(vec!["social".to_owned()]);
+    assert!(
+        matches!(&restore.kind, TaskKind::Restore { source, graphs, .. } if source == HISTORY && *graphs == social)
+    );
     // The member forgets everything; what was found is restored, whatever is there by now.
     model.tasks.clear();
     let again = next(&model).actions;

@@ -7,8 +7,8 @@ use geode_api::{
     GeodeRestoreTestSpec, GeodeRestoreTestStatus, LABEL_CLUSTER, Reason, RestoreTestPhase, RestoreTestResult,
 };
 use geode_planner::{
-    Archive, News, PodEnd, RecordedHash, RestoreTestDeed, RestoreTestStep, RestoreTestView, TestPod,
-    TestTarget, TestedCluster, keep_restore_test, test_pod,
+    Archive, ArchiveService, News, PodEnd, RecordedHash, RestoreTestDeed, RestoreTestStep, RestoreTestView,
+    TestPod, TestTarget, TestedCluster, keep_restore_test, test_pod,
 };
 use geode_types::{LogIndex, RestoreCheckResult, RestoreTestReport, RestoreTestStep as Step};
 use k8s_openapi::api::core::v1::Pod;
@@ -41,6 +41,7 @@ fn cluster() -> TestedCluster {
         namespace: "db".into(),
         source: SOURCE.into(),
         archive: Archive {
+            service: ArchiveService::S3,
             bucket: "wal".into(),
             prefix: "db/g".into(),
             endpoint: "http://s3:1".into(),

@@ -110,6 +110,7 @@ fn order(want: &Want, seen: &Observed, restore: &RestoreView) -> Result<(Restore
         uid: restore.uid.clone(),
         source,
         target: spec,
+        graphs: restore.spec.graphs.clone(),
         previous: seen.life,
     };
     Ok((order, task))

@@ -1,0 +1,41 @@
+//! The crate's errors in the words of [`ErrorKind`].
+
+use crate::store::ErrorKind;
+use std::error::Error;
+
+/// What an answer means.
+pub(super) fn kind(error: &object_store::Error, detail: &str) -> ErrorKind {
+    match error {
+        // A bucket that is missing may be created later; it is not an object that is missing.
+        object_store::Error::NotFound { .. } if is_about_the_bucket(detail) => ErrorKind::Unavailable,
+        object_store::Error::NotFound { .. } => ErrorKind::NotFound,
+        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+            ErrorKind::Denied
+        }
+        // The object ends before what was asked for.
+        _ if detail.contains("416 Range Not Satisfiable") => ErrorKind::Corrupt,
+        // Listings and tokens have no kind of their own for it.
+        _ if detail.contains("401 Unauthorized") || detail.contains("403 Forbidden") => ErrorKind::Denied,
+        _ => ErrorKind::Unavailable,
+    }
+}
+
+fn is_about_the_bucket(detail: &str) -> bool {
+    ["NoSuchBucket", "ContainerNotFound"]
+        .iter()
+        .any(|code| detail.contains(code))
+}
+
+/// An error and its causes, each once.
+pub(super) fn detail(error: &object_store::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let said = next.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = next.source();
+    }
+    text
+}
