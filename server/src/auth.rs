@@ -6,7 +6,6 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use geode_graph::UserRecord;
 use geode_store::Store;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -44,7 +43,7 @@ pub enum Refused {
 /// The user, if the password is right. Waits before it refuses.
 pub(crate) async fn check<S: Store>(store: &S, user: &str, password: &str) -> Result<UserRecord, Refused> {
     let found = look_up(store, user)?;
-    let hash: Arc<str> = found.as_ref().map_or(DECOY, |record| &record.hash).into();
+    let hash = found.as_ref().map_or(DECOY, |record| &record.hash);
     let is_right = matches(hash, password).await;
     match found {
         Some(record) if is_right => Ok(record),
@@ -55,11 +54,11 @@ pub(crate) async fn check<S: Store>(store: &S, user: &str, password: &str) -> Re
     }
 }
 
-async fn matches(hash: Arc<str>, password: &str) -> bool {
+async fn matches(hash: &str, password: &str) -> bool {
     if password.len() > MAX_PASSWORD_BYTES {
         return false;
     }
-    let password = password.to_owned();
+    let (hash, password) = (hash.to_owned(), password.to_owned());
     in_turn(move || verify_password(&hash, &password))
         .await
         .unwrap_or(false)

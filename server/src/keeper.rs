@@ -136,11 +136,12 @@ impl Keeper {
                 return false;
             }
         };
-        let (file, known_hash) = (
-            self.password_file.clone(),
-            known.as_ref().map(|user| user.hash.clone()),
-        );
-        let fresh = in_turn(move || fresh_hash(&file, known_hash.as_deref())).await;
+        let known_hash = known.as_ref().map(|user| user.hash.clone());
+        // Read before the turn: a mount that hangs holds nobody's login up.
+        let fresh = match read_password(&self.password_file).await {
+            Ok(password) => in_turn(move || fresh_hash(&password, known_hash.as_deref())).await,
+            Err(error) => Some(Err(error)),
+        };
         let hash = match fresh {
             Some(Ok(Some(hash))) => hash,
             Some(Ok(None)) => return true,
@@ -192,11 +193,14 @@ impl Keeper {
     }
 }
 
-/// A hash of the file's password, unless the known one fits it.
-fn fresh_hash(file: &Path, known: Option<&str>) -> Result<Option<String>, String> {
-    let text =
-        std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-    let password = text.trim_end_matches(['\r', '\n']);
+async fn read_password(file: &Path) -> Result<String, String> {
+    let text = tokio::fs::read_to_string(file).await;
+    let text = text.map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// A hash of the password, unless the known one fits it.
+fn fresh_hash(password: &str, known: Option<&str>) -> Result<Option<String>, String> {
     if known.is_some_and(|known| verify_password(known, password)) {
         return Ok(None);
     }
@@ -209,20 +213,17 @@ fn fresh_hash(file: &Path, known: Option<&str>) -> Result<Option<String>, String
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_administrator_gets_a_new_hash_only_when_the_file_has_another_password() {
+    #[tokio::test]
+    async fn an_administrator_gets_a_new_hash_only_when_the_file_has_another_password() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("password");
         std::fs::write(&file, "opensesame\n").unwrap();
-        let hash = fresh_hash(&file, None).unwrap().unwrap();
-        assert_eq!(fresh_hash(&file, Some(&hash)), Ok(None));
-        std::fs::write(&file, "another").unwrap();
-        let changed = fresh_hash(&file, Some(&hash)).unwrap().unwrap();
+        let password = read_password(&file).await.unwrap();
+        let hash = fresh_hash(&password, None).unwrap().unwrap();
+        assert_eq!(fresh_hash(&password, Some(&hash)), Ok(None));
+        let changed = fresh_hash("another", Some(&hash)).unwrap().unwrap();
         assert!(verify_password(&changed, "another"));
-        assert!(
-            fresh_hash(&folder.path().join("absent"), None)
-                .unwrap_err()
-                .contains("absent")
-        );
+        let absent = read_password(&folder.path().join("absent")).await;
+        assert!(absent.unwrap_err().contains("absent"));
     }
 }

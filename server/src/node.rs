@@ -14,14 +14,14 @@ use crate::raft::{self, Environment, MembershipError, OpenError, Raft, RaftIdent
 use crate::session::{Service, SessionMetrics};
 use crate::surroundings::Surroundings;
 use crate::system::{ClusterMember, ClusterTables};
-use crate::tls::{CertificateError, TlsFiles, own_certificates, write_private};
+use crate::tls::{CertificateError, TlsFiles, TlsWatch, own_certificates, write_private};
 use crate::{farewell, join, pending};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use geode_config::{Config, Timing};
 use geode_store::{LmdbOptions, LmdbStore, StoreError};
 use geode_telemetry::http::Pages;
-use geode_types::ClusterId;
+use geode_types::{ClusterId, MemberId};
 use geode_wire::client::MemberAddress;
 use std::io;
 use std::net::SocketAddr;
@@ -139,21 +139,7 @@ impl Server {
         let mut tasks = Vec::new();
 
         let store = Arc::new(open_store(&config)?);
-        let is_alone = config.server.internal_listen.is_empty();
-        let me = data.identity().member;
-        let transport = if is_alone {
-            None
-        } else {
-            Some(
-                Transport::bind(
-                    &config.server.internal_listen,
-                    me,
-                    config.cluster.feature_level_max,
-                    tls.clone(),
-                )
-                .await?,
-            )
-        };
+        let transport = open_transport(&config, data.identity().member, &tls).await?;
         let data = Arc::new(Mutex::new(data));
         let raft = open_raft(&config, &data, store, transport.as_ref()).await?;
         let (restart, _) = watch::channel(false);
@@ -171,7 +157,7 @@ impl Server {
         if let Some(transport) = &transport {
             tasks.push(tokio::spawn(serve_peers(transport.clone(), member.clone())));
         }
-        if (is_alone || cluster_init) && member.place().0.is_none() {
+        if (transport.is_none() || cluster_init) && member.place().0.is_none() {
             member.initialize(ClusterId(uuid::Uuid::new_v4())).await?;
         }
         if let Some(seed) = join.filter(|_| !member.raft.status().initialized) {
@@ -272,6 +258,20 @@ impl Server {
             tracing::warn!(waited = ?RELEASE_MAX, "the data directory is given back only with the end of the process");
         }
     }
+}
+
+/// The port for other members; none for a server that stays alone.
+async fn open_transport(
+    config: &Config,
+    me: MemberId,
+    tls: &TlsWatch,
+) -> Result<Option<Transport>, StartError> {
+    let address = &config.server.internal_listen;
+    if address.is_empty() {
+        return Ok(None);
+    }
+    let level = config.cluster.feature_level_max;
+    Ok(Some(Transport::bind(address, me, level, tls.clone()).await?))
 }
 
 /// After a forced deletion Kubernetes starts a pod while the container before it is still ending.

@@ -104,17 +104,7 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
             .config()
             .validate()
             .map_err(|error| OpenError::Settings(error.to_string()))?;
-        snapshot::clear_directory(&*disk, &settings.snapshot_directory).map_err(|source| OpenError::Io {
-            act: "clear the snapshot directory",
-            source,
-        })?;
-        let stored = geode_graph::level(&store.read()?)?;
-        let mine = settings.level;
-        if stored > mine {
-            return Err(OpenError::Level { stored, mine });
-        }
-        // What is applied now counts as a snapshot point, so it must be durable.
-        store.sync()?;
+        prepare(&settings, &*store, &*disk)?;
         let (writer, activity) = open_log::<R>(&settings, &identity, &disk, blocking)?;
         let (cluster, incarnation) = place(&identity);
         let progress = Arc::new(Progress::<R>::new());
@@ -195,6 +185,22 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
         prepare_elections(&inner).await?;
         Ok(Self(inner))
     }
+}
+
+/// Whether this member may take part with what is stored, and that made fit for it.
+fn prepare(settings: &RaftSettings, store: &impl Store, disk: &dyn Disk) -> Result<(), OpenError> {
+    let stored = geode_graph::level(&store.read()?)?;
+    let mine = settings.level;
+    if stored > mine {
+        return Err(OpenError::Level { stored, mine });
+    }
+    snapshot::clear_directory(disk, &settings.snapshot_directory).map_err(|source| OpenError::Io {
+        act: "clear the snapshot directory",
+        source,
+    })?;
+    // What is applied now counts as a snapshot point, so it must be durable.
+    store.sync()?;
+    Ok(())
 }
 
 /// The cluster that a member belongs to, and its incarnation; neither is set on an empty one.

@@ -89,8 +89,7 @@ pub struct CloudStore {
 
 impl CloudStore {
     /// Prepares access; the first request shows whether it works.
-    pub fn new(mut options: CloudOptions) -> Self {
-        options.prefix = options.prefix.trim_matches('/').to_owned();
+    pub fn new(options: CloudOptions) -> Self {
         Self {
             options,
             clients: Clients::default(),
