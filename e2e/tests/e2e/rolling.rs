@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// A transfer of leadership takes less than half a second on its own.
-const GAP_MAX: Duration = Duration::from_secs(1);
+pub(crate) const GAP_MAX: Duration = Duration::from_secs(1);
 /// Where members end without a word there may be an election, on a shared machine.
 const GAP_WITH_ELECTION_MAX: Duration = Duration::from_secs(5);
 /// The operator may be restarting a follower when the leader is killed: then two of three are away, until a pod has started.

@@ -2,7 +2,7 @@
 //! itself becomes a newer one.
 
 use crate::faults::kill_operator;
-use crate::rolling::{GAP_WITHOUT_MAJORITY_MAX, PATIENCE, begin, images, replaced, spec, uids};
+use crate::rolling::{GAP_MAX, GAP_WITHOUT_MAJORITY_MAX, PATIENCE, begin, images, replaced, spec, uids};
 use anyhow::{Context, Result, ensure};
 use geode_e2e::{Cluster, environment, kubectl, wait_for};
 use serde_json::{Value, json};
@@ -49,6 +49,58 @@ fn an_upgrade_goes_on_when_the_operator_dies_after_every_step() -> Result<()> {
         "{images:?} instead of {version}"
     );
     account.ensure_gap_below(GAP_WITHOUT_MAJORITY_MAX)?;
+    account.check(&cluster)
+}
+
+#[test]
+#[ignore = "long: `cargo xtask e2e --all` runs it"]
+fn while_members_of_two_versions_serve_nothing_is_written_that_the_older_ones_do_not_understand() -> Result<()>
+{
+    let cluster = Cluster::alone("mixed")?;
+    // What members of the version before announce.
+    cluster.apply(&spec(&json!({"config": {"cluster": {"feature_level_max": 1}}})))?;
+    cluster.wait_ready()?;
+    let (leader, ledger, before) = begin(&cluster)?;
+    let create = || cluster.query("CREATE INDEX people FOR (n:Person) ON (n.name)", &[]);
+    let mut refused = 0;
+    let mut try_to_create = || -> Result<()> {
+        let created = create();
+        let is_mixed = uids(&cluster)?
+            .iter()
+            .any(|(pod, uid)| before.get(pod) == Some(uid));
+        match created {
+            Ok(_) => ensure!(
+                !is_mixed,
+                "an index was created beside a member that does not know it"
+            ),
+            Err(error) if format!("{error:#}").contains("understands level 1") => refused += 1,
+            // Nobody leads for a moment.
+            Err(error) => println!("not now: {error:#}"),
+        }
+        Ok(())
+    };
+    try_to_create()?;
+    cluster.apply(&spec(&json!({"version": environment("GEODE_NEXT_VERSION")?})))?;
+    let order = replaced(&cluster, &before, |order| {
+        if order.len() < before.len() {
+            try_to_create()
+        } else {
+            Ok(())
+        }
+    })?;
+    cluster.wait_ready()?;
+    let (_, took) = wait_for("the new level", Duration::from_secs(30), || Ok(create().ok()))?;
+    let account = ledger.finish()?;
+    println!(
+        "two versions: {order:?}, {refused} times refused, created {:.1} s after the last member, longest gap {:.2} s",
+        took.as_secs_f64(),
+        account.longest_gap.as_secs_f64()
+    );
+    ensure!(
+        refused >= 2 && order.last() == Some(&leader),
+        "{refused} {order:?}"
+    );
+    account.ensure_gap_below(GAP_MAX)?;
     account.check(&cluster)
 }
 
