@@ -117,10 +117,11 @@ mod tests {
     const WORK: Duration = Duration::from_millis(20);
     const LATE: Duration = Duration::from_millis(100);
 
-    /// A snapshot that takes [`WORK`] for each piece.
+    /// A snapshot that takes [`WORK`] for each piece, from when it is asked for it.
+    #[derive(Default)]
     struct Slow {
         read: u64,
-        work: Pin<Box<Sleep>>,
+        work: Option<Pin<Box<Sleep>>>,
     }
 
     impl AsyncRead for Slow {
@@ -132,13 +133,16 @@ mod tests {
             if self.read == PIECES * PIECE {
                 return Poll::Ready(Ok(()));
             }
-            ready!(self.work.as_mut().poll(cx));
+            let work = self
+                .work
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep(WORK)));
+            ready!(work.as_mut().poll(cx));
             let rest = PIECE - self.read % PIECE;
             let length = buf.remaining().min(rest as usize);
             buf.put_slice(&vec![7; length]);
             self.read += length as u64;
             if self.read.is_multiple_of(PIECE) {
-                self.work = Box::pin(tokio::time::sleep(WORK));
+                self.work = None;
             }
             Poll::Ready(Ok(()))
         }
@@ -148,11 +152,7 @@ mod tests {
     async fn time_to_read(answer: Duration) -> Duration {
         let server = Arc::new(FakeServer::default());
         server.state().late = answer;
-        let source = Slow {
-            read: 0,
-            work: Box::pin(tokio::time::sleep(WORK)),
-        };
-        let mut throttled = Throttled::new(source, server, Throttle::new(QUICK));
+        let mut throttled = Throttled::new(Slow::default(), server, Throttle::new(QUICK));
         let begin = Instant::now();
         let mut all = Vec::new();
         throttled.read_to_end(&mut all).await.unwrap();
