@@ -1,11 +1,15 @@
 //! Who may enter. A password is checked against the argon2id hash in the replicated user table; an unknown user costs as much time as
-//! a wrong password, every refusal waits, and one hash is computed at a time, so that guessing is slow and cannot starve the server.
+//! a wrong password, every refusal waits, and one hash is computed at a time, so that guessing is slow and cannot starve the server. When
+//! another member leads all clients come to it at once: a password that was right before is known again without a hash.
 
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use geode_graph::UserRecord;
 use geode_store::Store;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -20,6 +24,9 @@ const DECOY: &str =
 
 /// One hash at a time in a process: what argon2id fills, 19 MiB, would be the largest piece of an idle server.
 static TURN: Semaphore = Semaphore::const_new(1);
+
+/// Passwords that were right since this process began.
+static KNOWN: LazyLock<Known> = LazyLock::new(Known::default);
 
 /// The role that may do everything.
 pub const ADMIN_ROLE: &str = "admin";
@@ -58,10 +65,66 @@ async fn matches(hash: &str, password: &str) -> bool {
     if password.len() > MAX_PASSWORD_BYTES {
         return false;
     }
+    if KNOWN.has(hash, password) {
+        return true;
+    }
     let (hash, password) = (hash.to_owned(), password.to_owned());
-    in_turn(move || verify_password(&hash, &password))
-        .await
-        .unwrap_or(false)
+    in_turn(move || {
+        let is_right = verify_password(&hash, &password);
+        if is_right {
+            KNOWN.keep(&hash, &password);
+        }
+        is_right
+    })
+    .await
+    .unwrap_or(false)
+}
+
+/// For each hash of the user table a quick digest of the password that fits it. The digests have a key that is made by the process and never
+/// leaves its memory, so they are worth nothing elsewhere; a changed password has another hash, and the old one is not asked for any more.
+struct Known {
+    key: [u8; 32],
+    digests: Mutex<HashMap<String, [u8; 32]>>,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self {
+            key: rand::random(),
+            digests: Mutex::default(),
+        }
+    }
+}
+
+impl Known {
+    /// So many are kept; when there are more, all are forgotten and hashed again.
+    const MAX: usize = 10_000;
+
+    fn digest(&self, hash: &str, password: &str) -> [u8; 32] {
+        // A hash in PHC form has no zero in it.
+        let parts = [&self.key, hash.as_bytes(), &[0], password.as_bytes()];
+        parts
+            .iter()
+            .fold(Sha256::new(), |digest, part| digest.chain_update(part))
+            .finalize()
+            .into()
+    }
+
+    fn has(&self, hash: &str, password: &str) -> bool {
+        let digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        digests
+            .get(hash)
+            .is_some_and(|known| *known == self.digest(hash, password))
+    }
+
+    fn keep(&self, hash: &str, password: &str) {
+        let digest = self.digest(hash, password);
+        let mut digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        if digests.len() >= Self::MAX {
+            digests.clear();
+        }
+        digests.insert(hash.to_owned(), digest);
+    }
 }
 
 /// Runs work that computes hashes on a thread that may block, when it is its turn. `None` when it panicked.
@@ -160,6 +223,22 @@ mod tests {
             assert!(check(&store, user, password).await.is_err(), "{user} {password}");
             assert!(start.elapsed() >= REFUSAL_DELAY, "{user} {password}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_comes_back_enters_while_others_are_hashed_and_a_wrong_password_never_does() {
+        let store = store_with("grace", "compiler");
+        check(&store, "grace", "compiler").await.unwrap();
+        let turn = TURN.acquire().await.unwrap();
+        let again = tokio::time::timeout(Duration::from_secs(20), check(&store, "grace", "compiler"));
+        again.await.expect("no turn is needed").unwrap();
+        let wrong = tokio::time::timeout(REFUSAL_DELAY, check(&store, "grace", "computer"));
+        assert!(wrong.await.is_err(), "a wrong one waits for its turn");
+        drop(turn);
+        assert!(check(&store, "grace", "computer").await.is_err());
+        // Another password, another hash: the old one is not known any more.
+        let changed = store_with("grace", "linker");
+        assert!(check(&changed, "grace", "compiler").await.is_err());
     }
 
     #[tokio::test]

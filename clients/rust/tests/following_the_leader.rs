@@ -134,6 +134,22 @@ async fn a_silent_leader_is_left_as_soon_as_another_one_is_elected() {
 }
 
 #[tokio::test]
+async fn a_silent_leader_is_left_also_when_a_login_at_the_others_takes_its_time() {
+    let cluster = FakeCluster::start(3);
+    cluster.elect(0);
+    let client = cluster.builder(&[0]).build().unwrap();
+    client.query(INSERT).await.unwrap();
+    cluster.servers[0].then([Step::Hang]);
+    cluster.slow_logins(Duration::from_millis(900));
+    cluster.elect(2);
+    tokio::time::timeout(Duration::from_secs(8), client.query(INSERT))
+        .await
+        .expect("another member leads")
+        .unwrap();
+    assert_eq!(cluster.servers[2].seen().len(), 1);
+}
+
+#[tokio::test]
 async fn a_slow_leader_that_still_leads_is_waited_for() {
     let cluster = FakeCluster::start(2);
     cluster.elect(0);

@@ -221,23 +221,23 @@ impl Client {
         }
     }
 
-    /// Asks another candidate who leads; takes in what it says.
+    /// Asks another candidate who leads, and waits a little for what it says. A login may take longer where all clients come at once: it goes
+    /// on, and its answer counts whenever it is there.
     async fn ask_another(&self, address: &str, turn: usize) {
         let mut others = self.routing().candidates();
         others.retain(|other| other != address);
-        let Some(other) = others.get(turn % others.len().max(1)) else {
+        let Some(other) = others.get(turn % others.len().max(1)).cloned() else {
             return;
         };
-        let view = async {
-            let link = self.inner.connections.get(other).await.ok()?;
-            match link.ask(&ClientRequest::Cluster).await {
-                Ok(Answer::Cluster(view)) => Some(view),
-                _ => None,
+        let client = self.clone();
+        let asking = tokio::spawn(async move {
+            let link = client.inner.connections.get(&other).await.ok()?;
+            if let Ok(Answer::Cluster(view)) = link.ask(&ClientRequest::Cluster).await {
+                client.routing().learn(&view);
             }
-        };
-        if let Ok(Some(view)) = tokio::time::timeout(WATCH_TIMEOUT, view).await {
-            self.routing().learn(&view);
-        }
+            Some(())
+        });
+        let _ = tokio::time::timeout(WATCH_TIMEOUT, asking).await;
     }
 }
 

@@ -15,6 +15,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 pub(crate) const PASSWORD: &str = "right";
 
@@ -43,6 +44,8 @@ pub(crate) struct Shared {
     leader: Option<usize>,
     term: u64,
     addresses: Vec<MemberAddress>,
+    /// How long a login takes.
+    login: Duration,
 }
 
 /// Several scripted servers that share what was committed.
@@ -110,6 +113,11 @@ impl FakeCluster {
         let mut shared = self.shared.lock().unwrap();
         shared.leader = Some(leader);
         shared.term += 1;
+    }
+
+    /// From now on a login takes so long.
+    pub(crate) fn slow_logins(&self, login: Duration) {
+        self.shared.lock().unwrap().login = login;
     }
 
     pub(crate) fn committed(&self) -> usize {
@@ -183,6 +191,8 @@ async fn serve(
     while let Ok(Some(frame)) = read_frame(&mut recv, FRAME_BYTES_MAX).await {
         let replies = match decode::<ClientRequest>(&frame).unwrap() {
             ClientRequest::Hello(hello) if hello.password == PASSWORD => {
+                let login = shared.lock().unwrap().login;
+                tokio::time::sleep(login).await;
                 vec![ClientReply::Welcome(view(&shared, me))]
             }
             ClientRequest::Hello(_) => {
