@@ -105,7 +105,7 @@ impl Known {
         let parts = [&self.key, hash.as_bytes(), &[0], password.as_bytes()];
         parts
             .iter()
-            .fold(Sha256::new(), |digest, part| digest.chain_update(part))
+            .fold(Sha256::new(), Digest::chain_update)
             .finalize()
             .into()
     }
