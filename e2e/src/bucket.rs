@@ -8,6 +8,8 @@ use std::process::{Command, Stdio};
 impl S3 {
     /// The keys below a prefix, at most a thousand.
     pub fn keys(&self, prefix: &str) -> Result<Vec<String>> {
+        // What curl signs has to be written as it is signed.
+        let prefix = prefix.replace('/', "%2F");
         let list = self.curl(&[], &format!("?list-type=2&prefix={prefix}"))?;
         let list = String::from_utf8_lossy(&list).into_owned();
         let keys = list
@@ -33,12 +35,7 @@ impl S3 {
 
     fn upload(&self, file: &Path, key: &str) -> Result<()> {
         let file = file.display().to_string();
-        let unsigned = "x-amz-content-sha256: UNSIGNED-PAYLOAD";
-        self.curl(
-            &["--upload-file", &file, "--header", unsigned],
-            &format!("/{key}"),
-        )
-        .map(drop)
+        self.curl(&["--upload-file", &file], &format!("/{key}")).map(drop)
     }
 
     /// Deletes an object.
@@ -49,6 +46,7 @@ impl S3 {
     fn curl(&self, arguments: &[&str], of_bucket: &str) -> Result<Vec<u8>> {
         let output = Command::new("curl")
             .args(["--silent", "--show-error", "--fail", "--header", "Expect:"])
+            .args(["--header", "x-amz-content-sha256: UNSIGNED-PAYLOAD"])
             .args(["--aws-sigv4", "aws:amz:us-east-1:s3"])
             .args(["--user", &format!("{}:{}", self.access_key, self.secret_key)])
             .args(arguments)
