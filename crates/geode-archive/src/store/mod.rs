@@ -228,3 +228,30 @@ pub(crate) async fn same_content(
     };
     Ok(Some(sha256 == content.sha256()))
 }
+
+/// What it means that a key was taken when `content` was to be stored under it.
+async fn taken(store: &dyn ObjectStore, key: &str, content: &Content) -> Result<Put, ObjectError> {
+    match same_content(store, key, content).await? {
+        Some(true) => Ok(Put::SameContent),
+        Some(false) => Ok(Put::Conflict),
+        None => Err(ObjectError::new(
+            ErrorKind::Unavailable,
+            format!("write {}", store.url(key)),
+            "the key was taken and then free again: does something delete objects of the archive?",
+        )),
+    }
+}
+
+/// An error and its causes, each once.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let said = next.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = next.source();
+    }
+    text
+}

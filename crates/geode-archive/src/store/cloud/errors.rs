@@ -1,7 +1,6 @@
 //! The crate's errors in the words of [`ErrorKind`].
 
 use crate::store::ErrorKind;
-use std::error::Error;
 
 /// What an answer means.
 pub(super) fn kind(error: &object_store::Error, detail: &str) -> ErrorKind {
@@ -24,18 +23,4 @@ fn is_about_the_bucket(detail: &str) -> bool {
     ["NoSuchBucket", "ContainerNotFound"]
         .iter()
         .any(|code| detail.contains(code))
-}
-
-/// An error and its causes, each once.
-pub(super) fn detail(error: &object_store::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let said = next.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = next.source();
-    }
-    text
 }

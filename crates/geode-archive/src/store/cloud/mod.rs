@@ -7,13 +7,13 @@ mod client;
 mod errors;
 
 use super::{
-    Answer, ErrorKind, LIST_PAGE, Listed, ObjectError, ObjectInfo, ObjectStore, Put, Reader, Stored,
-    same_content,
+    Answer, ErrorKind, LIST_PAGE, Listed, ObjectError, ObjectInfo, ObjectStore, Put, Reader, Stored, chain,
+    taken,
 };
 use crate::content::{Content, HashingReader, Source};
 use bytes::Bytes;
 use client::{Client, Clients};
-use errors::{detail, kind};
+use errors::kind;
 use futures::TryStreamExt;
 use jiff::Timestamp;
 use object_store::list::PaginatedListOptions;
@@ -164,7 +164,7 @@ impl Act<'_> {
     }
 
     fn refused(&self, error: &object_store::Error) -> ObjectError {
-        let detail = detail(error);
+        let detail = chain(error);
         self.error(kind(error, &detail), detail)
     }
 
@@ -256,14 +256,7 @@ impl ObjectStore for CloudStore {
             if act.within(upload_time(content.bytes()), put).await? {
                 return Ok(Put::Created);
             }
-            match same_content(self, key, content).await? {
-                Some(true) => Ok(Put::SameContent),
-                Some(false) => Ok(Put::Conflict),
-                None => {
-                    let detail = "the key was taken and then free again: does something delete objects of the archive?";
-                    Err(act.error(ErrorKind::Unavailable, detail))
-                }
-            }
+            taken(self, key, content).await
         })
     }
 

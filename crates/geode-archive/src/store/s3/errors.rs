@@ -1,7 +1,7 @@
 //! The SDK's errors in the words of [`ObjectError`].
 
 use super::Act;
-use crate::store::{ErrorKind, ObjectError};
+use crate::store::{ErrorKind, ObjectError, chain};
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use std::error::Error;
@@ -59,20 +59,6 @@ pub(super) fn classify(status: Option<u16>, code: &str) -> ErrorKind {
         }
         _ => ErrorKind::Unavailable,
     }
-}
-
-/// An error and its causes, each once.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let said = next.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = next.source();
-    }
-    text
 }
 
 #[cfg(test)]

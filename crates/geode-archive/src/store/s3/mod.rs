@@ -8,8 +8,7 @@ mod errors;
 mod multipart;
 
 use super::{
-    Answer, ErrorKind, LIST_PAGE, Listed, ObjectError, ObjectInfo, ObjectStore, Put, Reader, Stored,
-    same_content,
+    Answer, ErrorKind, LIST_PAGE, Listed, ObjectError, ObjectInfo, ObjectStore, Put, Reader, Stored, taken,
 };
 use crate::content::{CHUNK, Content, Sha256, Source};
 use aws_sdk_s3::primitives::{ByteStream, Length};
@@ -187,14 +186,7 @@ impl ObjectStore for S3Store {
             if Box::pin(self.put_once(key, content, body)).await?.is_some() {
                 return Ok(Put::Created);
             }
-            match same_content(self, key, content).await? {
-                Some(true) => Ok(Put::SameContent),
-                Some(false) => Ok(Put::Conflict),
-                None => {
-                    let detail = "the key was taken and then free again: does something delete objects of the archive?";
-                    Err(self.act("write", key).error(ErrorKind::Unavailable, detail))
-                }
-            }
+            taken(self, key, content).await
         })
     }
 
