@@ -252,3 +252,63 @@ fn a_process_killed_while_loading_leaves_one_whole_state() {
     }
     assert!(seen > 0, "no load ever finished: the test shows nothing");
 }
+
+/// Set in the process that has a small volume of its own.
+const SMALL_VOLUME: &str = "GEODE_TEST_SMALL_VOLUME";
+
+#[test]
+fn a_volume_that_fills_in_the_middle_of_a_commit_is_full_and_what_was_committed_stays() {
+    if let Ok(volume) = std::env::var(SMALL_VOLUME) {
+        return fill_again_and_again(std::path::Path::new(&volume));
+    }
+    let volume = tempfile::tempdir().unwrap();
+    let name = "a_volume_that_fills_in_the_middle_of_a_commit_is_full_and_what_was_committed_stays";
+    let mounted = format!(
+        "mount -t tmpfs -o size=4m tmpfs '{0}' && exec \"$0\" --exact {name}",
+        volume.path().display()
+    );
+    let status = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", &mounted])
+        .arg(std::env::current_exe().unwrap())
+        .env(SMALL_VOLUME, volume.path())
+        .status()
+        .unwrap();
+    assert!(status.success(), "{status}");
+}
+
+/// Commits of many sizes, so that some of them break off within a page.
+fn fill_again_and_again(volume: &std::path::Path) {
+    for round in 0..12u8 {
+        let directory = volume.join(round.to_string());
+        let store = open(&directory);
+        let mut committed = 0u32;
+        loop {
+            let mut tx = store.write().unwrap();
+            let mut put = || -> geode_store::Result<()> {
+                for part in 0..30 + u32::from(round) {
+                    let key = [&committed.to_be_bytes()[..], &part.to_be_bytes()].concat();
+                    tx.put(&key, &vec![round; 700 + 13 * usize::from(round)])?;
+                }
+                Ok(())
+            };
+            match put().and_then(|()| tx.commit()) {
+                Ok(()) => committed += 1,
+                Err(error) => {
+                    assert!(error.is_full(), "round {round}, commit {committed}: {error}");
+                    break;
+                }
+            }
+        }
+        let read = store.read().unwrap();
+        for commit in 0..committed {
+            let key = [&commit.to_be_bytes()[..], &0u32.to_be_bytes()].concat();
+            assert!(
+                read.get(&key).unwrap().is_some(),
+                "round {round}, commit {commit}"
+            );
+        }
+        drop(read);
+        drop(store);
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+}

@@ -30,6 +30,8 @@ const LAYOUT_NOW: &[u8] = b"2";
 /// Two key spaces and the control table.
 const DATABASES: u32 = 2 * TREES as u32 + 1;
 const MAP_GRANULE: u64 = 1 << 20;
+/// A volume with less room is full: no commit of a few pages is sure to fit.
+const ROOM_MIN_BYTES: u64 = 1 << 20;
 
 type Table = Database<'static, Bytes, Bytes>;
 type Txn = RoTxn<'static, WithoutTls>;
@@ -69,6 +71,7 @@ pub struct LmdbRead {
 
 /// The writer of an [`LmdbStore`].
 pub struct LmdbWrite<'a> {
+    store: &'a LmdbStore,
     txn: RwTxn<'a>,
     live: Space,
     ends: Ends,
@@ -222,6 +225,31 @@ fn sync_directory(directory: &Path) -> std::io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
+impl LmdbStore {
+    /// Why a change failed. A part of a page that still fitted is an I/O error to LMDB (`mdb_page_flush`), and only the volume says that it is full.
+    fn failed(&self, act: &'static str, error: heed::Error) -> StoreError {
+        let error = StoreError::from_heed(act, error);
+        match &error {
+            StoreError::Io { source, .. } if is_short_write(source) && is_full(self.env.path()) => {
+                StoreError::Full {
+                    act,
+                    detail: "the volume".to_owned(),
+                }
+            }
+            _ => error,
+        }
+    }
+}
+
+fn is_short_write(error: &std::io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
+}
+
+fn is_full(directory: &Path) -> bool {
+    rustix::fs::statvfs(directory)
+        .is_ok_and(|volume| volume.f_bavail.saturating_mul(volume.f_frsize) < ROOM_MIN_BYTES)
+}
+
 impl Store for LmdbStore {
     type Read = LmdbRead;
     type Write<'a> = LmdbWrite<'a>;
@@ -241,6 +269,7 @@ impl Store for LmdbStore {
             let txn = self.env.write_txn()?;
             let live = self.spaces[self.live(&txn)?];
             Ok(LmdbWrite {
+                store: self,
                 txn,
                 live,
                 ends: Ends::default(),
@@ -326,20 +355,19 @@ impl WriteTxn for LmdbWrite<'_> {
         check_key(key)?;
         self.ends
             .put(&self.live, &mut self.txn, key, value)
-            .map_err(|error| StoreError::from_heed("write a key", error))
+            .map_err(|error| self.store.failed("write a key", error))
     }
 
     fn delete(&mut self, key: &[u8]) -> Result<bool> {
         check_key(key)?;
         self.ends
             .delete(&self.live, &mut self.txn, key)
-            .map_err(|error| StoreError::from_heed("delete a key", error))
+            .map_err(|error| self.store.failed("delete a key", error))
     }
 
     fn commit(self) -> Result<()> {
-        self.txn
-            .commit()
-            .map_err(|error| StoreError::from_heed("commit", error))
+        let committed = self.txn.commit();
+        committed.map_err(|error| self.store.failed("commit", error))
     }
 }
 
@@ -376,12 +404,13 @@ impl LmdbLoader<'_> {
 impl Loader for LmdbLoader<'_> {
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         check_key(key)?;
-        self.put_entry(key, value)
-            .map_err(|error| StoreError::from_heed("load an entry", error))
+        let put = self.put_entry(key, value);
+        put.map_err(|error| self.store.failed("load an entry", error))
     }
 
     fn finish(self) -> Result<()> {
-        self.switch()
-            .map_err(|error| StoreError::from_heed("switch to the loaded content", error))
+        let store = self.store;
+        let switched = self.switch();
+        switched.map_err(|error| store.failed("switch to the loaded content", error))
     }
 }
