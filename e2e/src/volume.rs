@@ -56,11 +56,11 @@ fn fsfreeze(verb: &str, path: &Path) -> Result<()> {
 pub struct Ballast(PathBuf);
 
 impl Ballast {
-    /// Leaves a tenth of the claim's volume free.
-    pub fn new(cluster: &Cluster, claim: &str) -> Result<Self> {
+    /// Leaves this part of the claim's volume free.
+    pub fn leaving(part: f64, cluster: &Cluster, claim: &str) -> Result<Self> {
         let path = path(cluster, claim)?;
         let stat = Command::new("stat")
-            .args(["--file-system", "--format", "%a %b %S"])
+            .args(["--file-system", "--format", "%f %b %S"])
             .arg(&path)
             .output()?;
         let text = String::from_utf8_lossy(&stat.stdout).into_owned();
@@ -72,7 +72,8 @@ impl Ballast {
             anyhow::bail!("stat of {} says {text:?}", path.display())
         };
         let ballast = Self(path.join(BALLAST));
-        let length = free.saturating_sub(all / 10) * block;
+        let left = (all as f64 * part) as u64;
+        let length = free.saturating_sub(left) * block;
         let made = Command::new("fallocate")
             .args(["--length", &length.to_string()])
             .arg(&ballast.0)

@@ -49,7 +49,6 @@ impl Keeper {
             let status = self.member.status();
             self.metrics.update(&status, now);
             self.keep_chronicle(&status, now);
-            self.metrics.note_log_stall(self.member.raft.log_stall());
             self.watch_volumes();
             self.watch_backlog();
             if self.tls.has_changed().is_ok_and(|changed| changed) {

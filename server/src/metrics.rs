@@ -1,9 +1,13 @@
 //! The member's place in its cluster as metrics, under the guides' names. Everything is read off [`MemberStatus`], the same account that
 //! the operator reads; the metrics of statements and connections are with the sessions.
 
+use crate::raft::Stalls;
 use geode_types::{MemberId, Role};
 use geode_wire::internal::MemberStatus;
-use prometheus::{IntCounter, IntGauge, Registry};
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{Gauge, IntCounter, IntGauge, Registry};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Gauges and counters, and what is remembered between two looks.
@@ -11,14 +15,13 @@ pub(crate) struct ClusterMetrics {
     cluster_size: IntGauge,
     node_healthy: IntGauge,
     lag_ms: IntGauge,
-    lag_seconds: prometheus::Gauge,
+    lag_seconds: Gauge,
     elections: IntCounter,
     leader_changes: IntCounter,
     split_brain: IntGauge,
     quorum_lost: IntGauge,
     read_only: IntGauge,
     applied: IntGauge,
-    log_stall: prometheus::Gauge,
     seen: Seen,
 }
 
@@ -26,6 +29,7 @@ pub(crate) struct ClusterMetrics {
 struct Seen {
     term: u64,
     leader: Option<MemberId>,
+    leader_of_term: Option<MemberId>,
     behind_since: Option<Instant>,
 }
 
@@ -45,18 +49,12 @@ impl ClusterMetrics {
             registry.register(Box::new(counter.clone()))?;
             Ok(counter)
         };
-        let lag_seconds = prometheus::Gauge::new(
+        let lag_seconds = Gauge::new(
             "geode_replication_lag_seconds",
             "Seconds for which this member has had committed entries that it has not applied.",
         )?;
         registry.register(Box::new(lag_seconds.clone()))?;
-        let log_stall = prometheus::Gauge::new(
-            "geode_log_stall_seconds",
-            "Seconds for which the disk of this member's log has not finished a write; 0 while it answers.",
-        )?;
-        registry.register(Box::new(log_stall.clone()))?;
         Ok(Self {
-            log_stall,
             cluster_size: gauge(
                 "geode_cluster_size",
                 "Members of the cluster, voters and observers.",
@@ -119,19 +117,16 @@ impl ClusterMetrics {
         self.watch_leader(status);
     }
 
-    /// Takes a look at the disk of the log.
-    pub(crate) fn note_log_stall(&self, stall: Duration) {
-        self.log_stall.set(stall.as_secs_f64());
-    }
-
     fn watch_leader(&mut self, status: &MemberStatus) {
         if status.term > self.seen.term {
             if self.seen.term > 0 {
                 self.elections.inc_by(status.term - self.seen.term);
             }
             self.seen.term = status.term;
-        } else if let (Some(before), Some(now)) = (self.seen.leader, status.leader)
-            && before != now
+            self.seen.leader_of_term = None;
+        }
+        if let Some(leader) = status.leader
+            && *self.seen.leader_of_term.get_or_insert(leader) != leader
         {
             self.split_brain.set(1);
         }
@@ -141,6 +136,42 @@ impl ClusterMetrics {
             }
             self.seen.leader = status.leader;
         }
+    }
+}
+
+/// The stalls of the member's disks. Looked at when somebody asks, as all that renews other metrics may be waiting for such a disk.
+pub(crate) struct StallMetrics {
+    stalls: Arc<Stalls>,
+    log: Gauge,
+    data: Gauge,
+}
+
+impl StallMetrics {
+    /// Registers the metrics.
+    pub(crate) fn register(registry: &Registry, stalls: Arc<Stalls>) -> Result<(), prometheus::Error> {
+        registry.register(Box::new(Self {
+            stalls,
+            log: Gauge::new(
+                "geode_log_stall_seconds",
+                "Seconds for which the disk of this member's log has not finished a write; 0 while it answers.",
+            )?,
+            data: Gauge::new(
+                "geode_data_stall_seconds",
+                "Seconds for which the disk of this member's graph has not got on with an entry or a read; 0 while it answers.",
+            )?,
+        }))
+    }
+}
+
+impl Collector for StallMetrics {
+    fn desc(&self) -> Vec<&Desc> {
+        [self.log.desc(), self.data.desc()].concat()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.log.set(self.stalls.log().as_secs_f64());
+        self.data.set(self.stalls.data().as_secs_f64());
+        [self.log.collect(), self.data.collect()].concat()
     }
 }
 
@@ -211,6 +242,15 @@ mod tests {
             ),
             (0, 0, 0)
         );
+    }
+
+    #[test]
+    fn a_term_that_is_seen_before_its_leader_is_no_split_brain() {
+        let mut metrics = ClusterMetrics::register(&Registry::new()).unwrap();
+        for (term, leader) in [(3, Some(1)), (4, None), (4, Some(2))] {
+            metrics.update(&status(term, leader, 0, 0), Instant::now());
+        }
+        assert_eq!((metrics.split_brain.get(), metrics.leader_changes.get()), (0, 1));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::internal::{Api, NoPeers, Transport, TransportError};
 use crate::keeper::Keeper;
 use crate::listener::{ListenError, Listener};
 use crate::member::Member;
-use crate::metrics::ClusterMetrics;
+use crate::metrics::{ClusterMetrics, StallMetrics};
 use crate::pending::PendingError;
 use crate::pipeline::{Limits, Pipeline};
 use crate::raft::{self, Environment, MembershipError, OpenError, Raft, RaftIdentity, RaftSettings};
@@ -174,6 +174,7 @@ impl Server {
             Limits::from(&config.performance),
         ));
         let metrics = ClusterMetrics::register(&registry)?;
+        StallMetrics::register(&registry, member.raft.stalls())?;
         let surroundings = Surroundings::register(&registry)?;
         let sessions = SessionMetrics::register(&registry)?;
         let keeper = Keeper {
@@ -194,7 +195,7 @@ impl Server {
         });
         let listener = Listener::open(&config.server.listen, tls, service, config.server.max_connections)?;
         if !config.server.metrics_listen.is_empty() {
-            tasks.push(serve_metrics(&config.server.metrics_listen, registry, closed).await?);
+            serve_metrics(&config.server.metrics_listen, registry, closed)?;
         }
         tracing::info!(member = %member.raft.member(), listen = %config.server.listen, data = %data_dir.display(), "the server is up");
         Ok(Self {
@@ -356,6 +357,7 @@ async fn open_raft(
             snapshot_entries: config.storage.snapshot_entries,
             stall_hand_over: config.storage.wal.stall_hand_over.into(),
             stall_max: config.storage.wal.stall_max.into(),
+            data_stall_hand_over: config.storage.stall_hand_over.into(),
             ..raft::Limits::default()
         },
         snapshot_directory: config.storage.data_dir.join(SNAPSHOT_FOLDER),
@@ -410,25 +412,35 @@ async fn serve_peers(transport: Transport, member: Arc<Member>) {
     tokio::join!(answers, keeps);
 }
 
-async fn serve_metrics(
+/// On a thread of its own: a disk that hangs holds up whatever touches the graph, and then the metrics are what tells of it.
+fn serve_metrics(
     listen: &str,
     registry: prometheus::Registry,
     mut closed: watch::Receiver<bool>,
-) -> Result<tokio::task::JoinHandle<()>, StartError> {
-    let listener = TcpListener::bind(listen).await.map_err(|source| StartError::Io {
+) -> Result<(), StartError> {
+    let failed = |source| StartError::Io {
         act: format!("listen on {listen} (server.metrics_listen)"),
         source,
-    })?;
-    Ok(tokio::spawn(async move {
+    };
+    let listener = std::net::TcpListener::bind(listen).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(failed)?;
+    let serve = async move {
         let shutdown = async move {
             let _ = closed.wait_for(|closed| *closed).await;
         };
-        if let Err(error) = Pages::default()
-            .with_metrics(registry)
-            .serve(listener, shutdown)
-            .await
-        {
+        let listener = TcpListener::from_std(listener)?;
+        let pages = Pages::default().with_metrics(registry);
+        pages.serve(listener, shutdown).await
+    };
+    let work = move || {
+        if let Err(error) = runtime.block_on(serve) {
             tracing::error!(%error, "the metrics are not served any more");
         }
-    }))
+    };
+    let thread = std::thread::Builder::new().name("geode-metrics".to_owned());
+    thread.spawn(work).map(drop).map_err(failed)
 }

@@ -73,10 +73,11 @@ fn not_after(pem: &[u8]) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::ClusterMetrics;
+    use crate::metrics::{ClusterMetrics, StallMetrics};
     use crate::session::SessionMetrics;
     use crate::tls::own_certificates;
     use geode_telemetry::{metric_names, render};
+    use std::sync::Arc;
 
     #[test]
     fn a_certificate_says_when_it_ends() {
@@ -91,6 +92,7 @@ mod tests {
     fn every_metric_that_an_alert_asks_of_the_server_is_exported() {
         let registry = Registry::new();
         let _cluster = ClusterMetrics::register(&registry).unwrap();
+        StallMetrics::register(&registry, Arc::default()).unwrap();
         let _sessions = SessionMetrics::register(&registry).unwrap();
         let surroundings = Surroundings::register(&registry).unwrap();
         surroundings.note_volume("data", Space { free: 1, total: 2 });

@@ -2,17 +2,17 @@
 
 use crate::GEODE;
 use crate::ledger::{Writer, wait_equal};
-use geode_tests::members::{Members, Plan, wait_for};
+use geode_tests::members::{Members, OwnDisk, Plan, wait_for};
 use std::time::{Duration, Instant};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Three members, of which one has its log on a disk of its own; the first leads.
-fn with_a_disk(member: usize, more: &str) -> Members {
+/// Three members, of which one has a disk of its own; the first leads.
+fn with_a_disk(disk: OwnDisk, more: &str) -> Members {
     let members = Members::planned(
         GEODE,
         &Plan {
-            disk: Some(member),
+            disk: Some(disk),
             more: more.to_owned(),
             ..Plan::default()
         },
@@ -38,7 +38,7 @@ fn leader_changes(members: &Members, slow: usize, time: Duration) -> usize {
 
 #[test]
 fn a_leader_whose_log_is_slow_goes_on_with_at_most_one_election() {
-    let members = with_a_disk(0, "");
+    let members = with_a_disk(OwnDisk::Log(0), "");
     let (term, _) = members.term(1);
     let writer = Writer::start(&members, &[0, 1, 2]);
     writer.wait(20);
@@ -56,7 +56,7 @@ fn a_leader_whose_log_is_slow_goes_on_with_at_most_one_election() {
 
 #[test]
 fn a_leader_whose_disk_stalls_gives_way_and_ends_when_it_lasts() {
-    let mut members = with_a_disk(0, "  wal:\n    stall_max: 8s\n");
+    let mut members = with_a_disk(OwnDisk::Log(0), "  wal:\n    stall_max: 8s\n");
     let writer = Writer::start(&members, &[0, 1, 2]);
     writer.wait(20);
     let frozen = members.freeze(0);
@@ -87,7 +87,7 @@ fn a_leader_whose_disk_stalls_gives_way_and_ends_when_it_lasts() {
 
 #[test]
 fn a_leader_whose_disk_stalls_for_seconds_comes_back_clean() {
-    let mut members = with_a_disk(0, "");
+    let mut members = with_a_disk(OwnDisk::Log(0), "");
     let writer = Writer::start(&members, &[0, 1, 2]);
     writer.wait(20);
     let frozen = members.freeze(0);
@@ -107,7 +107,7 @@ fn a_leader_whose_disk_stalls_for_seconds_comes_back_clean() {
 
 #[test]
 fn a_follower_whose_disk_is_slow_delays_nobody() {
-    let members = with_a_disk(1, "");
+    let members = with_a_disk(OwnDisk::Log(1), "");
     let (term, leader) = members.term(0);
     let writer = Writer::start(&members, &[leader]);
     writer.wait(20);
@@ -144,5 +144,31 @@ fn a_leader_with_a_tenth_of_a_core_is_followed_or_replaced_once() {
     drop(throttled);
     assert!(changes <= 1, "the leader changed {changes} times");
     writer.finish().check(&members, leader);
+    wait_equal(&members, &[0, 1, 2]);
+}
+
+#[test]
+fn a_leader_whose_data_disk_hangs_says_so_and_another_leads_until_it_has_caught_up() {
+    let members = with_a_disk(OwnDisk::Data(0), "");
+    let writer = Writer::start(&members, &[0, 1, 2]);
+    writer.wait(20);
+    let frozen = members.freeze(0);
+    wait_for("another member leads", Duration::from_secs(30), || {
+        members.leader_seen_by(1).is_some_and(|leader| leader != 0)
+    });
+    writer.wait(20);
+    wait_for("its metrics tell of the disk", Duration::from_secs(30), || {
+        members
+            .metric(0, "geode_data_stall_seconds")
+            .is_ok_and(|stall| stall > 5.0)
+    });
+    drop(frozen);
+    wait_for("the disk gets on", Duration::from_secs(30), || {
+        members
+            .metric(0, "geode_data_stall_seconds")
+            .is_ok_and(|stall| stall == 0.0)
+    });
+    writer.wait(5);
+    writer.finish().check(&members, 0);
     wait_equal(&members, &[0, 1, 2]);
 }

@@ -38,6 +38,7 @@ const LIMITS: Limits = Limits {
     // Its disks fail, but answer.
     stall_hand_over: Duration::MAX,
     stall_max: Duration::MAX,
+    data_stall_hand_over: Duration::from_secs(5),
 };
 
 /// The certifier and the ids of the term in which a member leads.

@@ -24,14 +24,14 @@ pub(crate) enum Volumes {
     Shared,
     /// Small ones, in memory. Any user may do that.
     Small { folders: Vec<PathBuf>, mebibytes: u32 },
-    /// The log on a disk of its own.
-    Disk { wal: PathBuf, image: PathBuf },
+    /// A folder on a disk of its own.
+    Disk { folder: PathBuf, image: PathBuf },
 }
 
 impl Volumes {
-    /// A new, empty disk for a log.
-    pub(crate) fn on_a_disk(wal: PathBuf) -> Self {
-        let image = wal.with_extension("image");
+    /// A new, empty disk for a folder.
+    pub(crate) fn on_a_disk(folder: PathBuf) -> Self {
+        let image = folder.with_extension("image");
         let file = std::fs::File::create(&image).expect("an image");
         file.set_len(DISK_BYTES).expect("an image");
         let made = Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image).status();
@@ -39,7 +39,7 @@ impl Volumes {
             made.is_ok_and(|status| status.success()),
             "mkfs.ext4; this test needs root, mkfs.ext4 and loop devices"
         );
-        Self::Disk { wal, image }
+        Self::Disk { folder, image }
     }
 
     /// A program that sees these volumes.
@@ -52,9 +52,9 @@ impl Volumes {
                 let mounts = folders.iter().map(|folder| (folder, mount.clone())).collect();
                 (&["--user", "--map-root-user", "--mount"], mounts)
             }
-            Self::Disk { wal, image } => {
+            Self::Disk { folder, image } => {
                 let mount = format!("mount -o loop '{}'", image.display());
-                (&["--mount"], vec![(wal, mount)])
+                (&["--mount"], vec![(folder, mount)])
             }
         };
         for (folder, mount) in mounts {

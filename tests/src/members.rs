@@ -43,6 +43,15 @@ struct Member {
     volumes: Volumes,
 }
 
+/// A disk of its own for one member, for [`Members::freeze`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnDisk {
+    /// This member's log lies on it.
+    Log(usize),
+    /// This member's data directory lies on it.
+    Data(usize),
+}
+
 /// A cluster that is to be started; the default is three members as a user has them.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -54,8 +63,8 @@ pub struct Plan {
     pub network: Option<u64>,
     /// The size of data and WAL volumes of member 0, MiB, when they are small volumes of its own.
     pub small_volumes: Option<u32>,
-    /// The member whose log lies on a disk of its own, for [`Members::freeze`].
-    pub disk: Option<usize>,
+    /// What lies on a disk of its own.
+    pub disk: Option<OwnDisk>,
     /// `cluster.feature_level_max` of all of them; a line of its own in each one's configuration.
     pub feature_level_max: Option<u8>,
     /// Further lines of each one's configuration.
@@ -250,9 +259,18 @@ impl Members {
         self.signal(member, "-CONT");
     }
 
-    /// Every write to the disk of this member's log waits until the guard is dropped.
+    /// Every write to this member's own disk waits until the guard is dropped.
     pub fn freeze(&self, member: usize) -> Frozen {
-        Frozen::new(&self.seen_by(member, &self.wal(member)))
+        let Volumes::Disk { folder, .. } = &self.members[member].volumes else {
+            panic!("member {member} has no disk of its own");
+        };
+        Frozen::new(&self.seen_by(member, folder))
+    }
+
+    /// The sum of a metric's series on this member's page; an error when the page does not come.
+    pub fn metric(&self, member: usize, name: &str) -> std::io::Result<f64> {
+        let page = crate::scrape::page(&self.members[member].address)?;
+        Ok(crate::scrape::sum(&page, name))
     }
 
     /// The member has a tenth of a core until the guard is dropped.
@@ -519,8 +537,10 @@ fn log_file(data: &Path) -> PathBuf {
 }
 
 fn volumes(plan: &Plan, number: usize, data: PathBuf, wal: PathBuf) -> Volumes {
-    if plan.disk == Some(number) {
-        return Volumes::on_a_disk(wal);
+    match plan.disk {
+        Some(OwnDisk::Log(member)) if member == number => return Volumes::on_a_disk(wal),
+        Some(OwnDisk::Data(member)) if member == number => return Volumes::on_a_disk(data),
+        _ => {}
     }
     match plan.small_volumes.filter(|_| number == 0) {
         Some(mebibytes) => Volumes::Small {
@@ -544,7 +564,7 @@ fn config(root: &Path, number: usize, plan: &Plan, ports: [u16; 3]) -> String {
     let level = plan.feature_level_max.map(feature_level_line).unwrap_or_default();
     format!(
         "cluster:\n{level}  name: test\n  timing: {timing}\n  internal_address: 127.0.0.1:{reached}\n  node:\n    id: node-{number}\n    address: 127.0.0.1:{client}\n\
-         server:\n  listen: 127.0.0.1:{client}\n  internal_listen: 127.0.0.1:{internal}\n  metrics_listen: \"\"\n  tls:\n    \
+         server:\n  listen: 127.0.0.1:{client}\n  internal_listen: 127.0.0.1:{internal}\n  metrics_listen: 127.0.0.1:{client}\n  tls:\n    \
          cert_file: {root}/tls.crt\n    key_file: {root}/tls.key\n    client_ca: {root}/ca.crt\n\
          auth:\n  admin_password_file: {root}/password\n\
          storage:\n  data_dir: {data}\n  wal_dir: {wal}\n{}",

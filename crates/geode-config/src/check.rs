@@ -315,11 +315,13 @@ fn limits(config: &Config, problems: &mut Vec<Problem>) {
         "storage.wal.segment_bytes",
         "must be at least 1Mi",
     );
-    require(
-        config.storage.wal.stall_hand_over.0 >= std::time::Duration::from_millis(500),
-        "storage.wal.stall_hand_over",
-        "must be at least 500ms",
-    );
+    for (key, stall) in [
+        ("storage.stall_hand_over", config.storage.stall_hand_over),
+        ("storage.wal.stall_hand_over", config.storage.wal.stall_hand_over),
+    ] {
+        let long_enough = stall.0 >= std::time::Duration::from_millis(500);
+        require(long_enough, key, "must be at least 500ms");
+    }
     require(
         config.storage.wal.stall_max > config.storage.wal.stall_hand_over,
         "storage.wal.stall_max",

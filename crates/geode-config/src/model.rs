@@ -161,6 +161,8 @@ section!(
         map_size: Bytes = Bytes::mebi(64 * 1024),
         /// A snapshot is taken after this many entries, so that the log can be purged.
         snapshot_entries: u64 = 20_000,
+        /// A leader hands over when the disk of its graph has not got on with what is to be applied for this time.
+        stall_hand_over: Duration = Duration::seconds(5),
     }
 );
 

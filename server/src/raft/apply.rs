@@ -92,10 +92,11 @@ pub(super) fn item<R: AsyncRuntime>(entry: EntryOf<Types<R>>) -> io::Result<Item
     Ok(Item { position, bytes, act })
 }
 
-/// Applies all of `items` or nothing.
+/// Applies all of `items` or nothing; calls `step` after each.
 pub(super) fn apply_batch<R: AsyncRuntime, S: Store>(
     store: &S,
     items: &[Item],
+    step: impl Fn(),
 ) -> Result<Vec<Reply>, ApplyError> {
     let Some(first) = items.first() else {
         return Ok(Vec::new());
@@ -132,6 +133,7 @@ pub(super) fn apply_batch<R: AsyncRuntime, S: Store>(
             }
         };
         replies.push(Reply(applied));
+        step();
     }
     tx.commit().map_err(|error| ApplyError::store(begin, error))?;
     Ok(replies)

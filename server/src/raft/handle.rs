@@ -5,7 +5,7 @@ use super::contact::Contact;
 use super::inbound::{Belonging, RaftService};
 use super::network::PeerTransport;
 use super::settings::{Limits, Timing};
-use super::stall::Stall;
+use super::stall::Stalls;
 use super::state_machine::{Progress, StateMachine};
 use super::status::{RaftStatus, status};
 use super::types::Types;
@@ -56,7 +56,7 @@ pub(super) struct Inner<S: Store, R: AsyncRuntime> {
     pub(super) service: Arc<dyn RaftService>,
     pub(super) writer: Writer,
     pub(super) log: LogReader,
-    pub(super) stall: Arc<Stall>,
+    pub(super) stalls: Arc<Stalls>,
     pub(super) blocking: Blocking,
     pub(super) progress: Arc<Progress<R>>,
     pub(super) applied: WatchReceiverOf<Types<R>, u64>,
@@ -216,9 +216,9 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
         self.0.applied()
     }
 
-    /// For how long the disk of the log has not finished a write.
-    pub fn log_stall(&self) -> Duration {
-        self.0.stall.time()
+    /// For how long the disks have not got on.
+    pub fn stalls(&self) -> Arc<Stalls> {
+        self.0.stalls.clone()
     }
 
     /// How consensus stands now.

@@ -38,6 +38,7 @@ pub use open::{Environment, OpenError};
 pub use openraft::AsyncRuntime as Runtime;
 pub use propose::{Committed, ProposeError, ReadError};
 pub use settings::{Limits, RaftIdentity, RaftSettings, Timing};
+pub use stall::Stalls;
 pub use status::RaftStatus;
 
 #[cfg(test)]

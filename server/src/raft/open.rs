@@ -8,7 +8,7 @@ use super::log_store::LogStore;
 use super::network::{NetworkContext, NetworkFactory, PeerTransport};
 use super::settings::{RaftIdentity, RaftSettings};
 use super::snapshot;
-use super::stall::{self, Stall};
+use super::stall::{self, Stalls, Watched};
 use super::state_machine::{Progress, StateMachine};
 use super::status::status;
 use super::types::Types;
@@ -157,7 +157,8 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
         });
         let first = status::<R>(&raft.metrics().borrow_watched(), identity.member, 0, None);
         let fatal = watch::Sender::new(None);
-        let stall = watch_disk(&settings, activity, blocking, &fatal)?;
+        let watched = Watched::new(activity, &progress.applying);
+        let stalls = watch_disks(&settings, &store, watched, blocking, &fatal)?;
         let inner = Arc::new(Inner {
             raft: raft.clone(),
             store,
@@ -170,7 +171,7 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
             contact,
             service,
             log: writer.reader(),
-            stall,
+            stalls,
             writer,
             blocking,
             applied: progress.applied(),
@@ -247,22 +248,23 @@ async fn prepare_elections<S: Store, R: AsyncRuntime>(inner: &Arc<Inner<S, R>>) 
     Ok(())
 }
 
-/// Has somebody look at the log's disk. A simulation's never stalls.
-fn watch_disk(
+/// Has somebody look at the disks. A simulation's never stall.
+fn watch_disks<S: Store>(
     settings: &RaftSettings,
-    activity: Activity,
+    store: &Arc<S>,
+    watched: Watched,
     blocking: Blocking,
     fatal: &watch::Sender<Option<Fatal>>,
-) -> Result<Arc<Stall>, OpenError> {
-    let stall = Arc::new(Stall::default());
+) -> Result<Arc<Stalls>, OpenError> {
+    let stalls = Arc::new(Stalls::default());
     if blocking == Blocking::Threads {
         let (wal, max) = (&settings.wal_directory, settings.limits.stall_max);
-        stall::watch(&stall, activity, wal, max, fatal.clone()).map_err(|source| OpenError::Io {
-            act: "start the thread that watches the log's disk",
+        stall::watch(&stalls, store, watched, wal, max, fatal.clone()).map_err(|source| OpenError::Io {
+            act: "start the thread that watches the disks",
             source,
         })?;
     }
-    Ok(stall)
+    Ok(stalls)
 }
 
 /// Opens the log and starts its worker; what is seen of its disk.

@@ -89,6 +89,8 @@ pub struct Limits {
     pub stall_hand_over: Duration,
     /// A member whose log has waited for its disk for so long ends.
     pub stall_max: Duration,
+    /// When a leader hands over because the disk of its graph does not finish what it has to apply.
+    pub data_stall_hand_over: Duration,
 }
 
 impl Default for Limits {
@@ -107,6 +109,7 @@ impl Default for Limits {
             wait_max: Duration::from_secs(30),
             stall_hand_over: storage.wal.stall_hand_over.into(),
             stall_max: storage.wal.stall_max.into(),
+            data_stall_hand_over: storage.stall_hand_over.into(),
         }
     }
 }

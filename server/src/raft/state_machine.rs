@@ -6,6 +6,7 @@ use super::snapshot::{self, AppliedState, Builder, SnapshotData, SnapshotFile};
 use super::types::{Types, position};
 use futures::{FutureExt, Stream, StreamExt};
 use geode_log::Disk;
+use geode_log::disk::Activity;
 use geode_store::Store;
 use geode_types::ClusterId;
 use openraft::alias::{SnapshotMetaOf, SnapshotOf, WatchReceiverOf, WatchSenderOf};
@@ -33,6 +34,8 @@ pub(super) struct Progress<R: AsyncRuntime> {
     applied: Mutex<WatchSenderOf<Types<R>, u64>>,
     /// Why applying waits.
     pub(super) full: Mutex<Option<String>>,
+    /// What the graph's disk has to finish.
+    pub(super) applying: Activity,
     /// The member is being shut down.
     pub(super) closing: AtomicBool,
     /// Numbers the files of snapshots on their way.
@@ -44,6 +47,7 @@ impl<R: AsyncRuntime> Progress<R> {
         Self {
             applied: Mutex::new(Types::<R>::watch_channel(0).0),
             full: Mutex::new(None),
+            applying: Activity::default(),
             closing: AtomicBool::new(false),
             files: AtomicU64::new(0),
         }
@@ -106,8 +110,9 @@ impl<S: Store, R: AsyncRuntime> StateMachine<S, R> {
         let bytes: usize = items.iter().map(|item| item.bytes).sum();
         let items = Arc::new(items);
         let replies = loop {
-            let (store, batch) = (self.store.clone(), items.clone());
-            let apply = move || apply_batch::<R, S>(&store, &batch);
+            let (store, batch, applying) =
+                (self.store.clone(), items.clone(), self.progress.applying.clone());
+            let apply = move || applying.during(|| apply_batch::<R, S>(&store, &batch, || applying.step()));
             let applied = if bytes <= INLINE_BYTES {
                 apply()
             } else {

@@ -28,7 +28,7 @@ struct Memory {
     /// Up to which entry a snapshot point or a purge was asked for, so that it is not asked for twice.
     point_asked: u64,
     purge_asked: Option<u64>,
-    /// The disk of the log stalls, and leadership was handed over because of it.
+    /// A disk stalls, and leadership was handed over because of it.
     gave_way: bool,
 }
 
@@ -63,13 +63,12 @@ async fn run<S: Store, R: AsyncRuntime>(
             return;
         }
         inner.publish(status.clone());
-        let stalled = inner.stall.time();
-        memory.gave_way &= !stalled.is_zero();
-        if let Some(successor) = stall::successor(&status, stalled, inner.limits.stall_hand_over)
+        memory.gave_way &= !inner.stalls.is_none();
+        if let Some(successor) = stall::successor(&status, &inner.stalls, &inner.limits)
             && !memory.gave_way
         {
             memory.gave_way = true;
-            tracing::warn!(?stalled, %successor, "the disk of the log stalls; another member is to lead");
+            tracing::warn!(stalls = ?inner.stalls, %successor, "a disk stalls; another member is to lead");
             let _ = raft.trigger().transfer_leader(successor.0).await;
         }
         let applied = inner.applied();

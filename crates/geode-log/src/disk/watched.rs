@@ -1,4 +1,4 @@
-//! A disk whose changes are counted, so that somebody notices when one never ends: a disk that stalls returns no error.
+//! Changes of a disk are counted, so that somebody notices when one never ends: a disk that stalls returns no error.
 
 use super::{Disk, DiskFile, Space};
 use std::io;
@@ -16,11 +16,17 @@ impl Activity {
         self.0.load(Ordering::Acquire)
     }
 
-    fn during<T>(&self, change: impl FnOnce() -> T) -> T {
+    /// Makes a change.
+    pub fn during<T>(&self, change: impl FnOnce() -> T) -> T {
         self.0.fetch_add(1, Ordering::AcqRel);
         let done = change();
         self.0.fetch_add(1, Ordering::AcqRel);
         done
+    }
+
+    /// The change that is under way gets on.
+    pub fn step(&self) {
+        self.0.fetch_add(2, Ordering::AcqRel);
     }
 }
 

@@ -33,7 +33,7 @@ fn alerts_about_members_fire_in_their_moments() -> Result<()> {
 
 fn full_volume(cluster: &Cluster, healthy: &Scrape) -> Result<()> {
     let follower = followers(cluster)?.remove(0);
-    let _ballast = Ballast::new(cluster, &format!("data-{follower}"))?;
+    let ballast = Ballast::leaving(0.1, cluster, &format!("data-{follower}"))?;
     let free_max = 0.12 * 1024.0 * 1024.0 * 1024.0;
     let full = scrape_until(cluster, "geode_volume_free_bytes", PATIENCE, |free| {
         free < free_max
@@ -41,6 +41,23 @@ fn full_volume(cluster: &Cluster, healthy: &Scrape) -> Result<()> {
     ensure_fire(
         "a follower's data volume is nearly full",
         &firing(healthy, &full, Then::Stays)?,
+    )?;
+    drop(ballast);
+    let _ballast = Ballast::leaving(0.002, cluster, &format!("data-{follower}"))?;
+    // More than the store has room for without growing.
+    let text = format!(
+        "FOR i IN range(1, 200) INSERT (:Large {{text: '{}'}})",
+        "x".repeat(20_000)
+    );
+    for _ in 0..5 {
+        cluster.query(&text, &[])?;
+    }
+    let late = scrape_until(cluster, "geode_replication_lag_seconds", PATIENCE, |lag| {
+        lag > 11.0
+    })?;
+    ensure_fire(
+        "a follower's data volume is full",
+        &firing(healthy, &late, Then::Stays)?,
     )
 }
 
@@ -139,24 +156,22 @@ fn slow_store(cluster: &Cluster, healthy: &Scrape) -> Result<()> {
     let follower = followers(cluster)?.remove(0);
     let frozen = Frozen::new(cluster, &format!("data-{follower}"))?;
     cluster.query("INSERT (:N)", &[])?;
-    let late = scrape_until(cluster, "geode_replication_lag_seconds", PATIENCE, |lag| {
-        lag > 11.0
-    });
+    let stalled = scrape_until(cluster, "geode_data_stall_seconds", PATIENCE, |stall| stall > 6.0);
     drop(frozen);
     ensure_fire(
         "a follower's data volume does not finish a write",
-        &firing(healthy, &late?, Then::Stays)?,
+        &firing(healthy, &stalled?, Then::Stays)?,
     )?;
     cluster.wait_ready().map(drop)
 }
 
 fn stalled_logs(cluster: &Cluster, healthy: &Scrape) -> Result<()> {
-    let pods = cluster.pods()?.into_keys();
+    let (leader, pods) = (cluster.leader()?, cluster.pods()?.into_keys());
     let frozen: Vec<Frozen> = pods
         .map(|pod| Frozen::new(cluster, &format!("wal-{pod}")))
         .collect::<Result<_>>()?;
     // Nobody answers; the log is asked for all the same.
-    let _ = cluster.query("INSERT (:N)", &["--timeout", "2s"]);
+    let _ = geode(cluster, &leader, &["query", "--timeout", "2s", "INSERT (:N)"]);
     let stalled = wait_for("nobody leads, and logs stall", PATIENCE, || {
         let scrape = Scrape::take(cluster)?;
         let stalls = scrape.values("geode_log_stall_seconds");
