@@ -12,6 +12,10 @@ use std::time::Duration;
 /// A closed gate opens only when a quarter more than the limit is free again, so that it does not flutter.
 const REOPEN_FACTOR: (u64, u64) = (5, 4);
 
+/// One part of so many of the WAL volume may wait for the archive: the log keeps what is archived, too, and a limit beyond the volume's
+/// size would slow nobody down before the volume is full.
+const BACKLOG_SHARE: u64 = 2;
+
 /// Why writes can be refused; each cause comes and goes by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Cause {
@@ -60,11 +64,23 @@ impl WriteGate {
         Duration::from_micros(self.delay.load(Ordering::Relaxed))
     }
 
-    /// So much of the log waits for the archive: slows writers down, or refuses them.
-    pub(crate) fn check_backlog(&self, backlog: u64, limit: u64, slow_down_max: Duration) {
+    /// So much of the log waits for the archive: slows writers down, or refuses them. `wal_volume`: the size of its volume, if it is known.
+    pub(crate) fn check_backlog(
+        &self,
+        backlog: u64,
+        backlog_max: u64,
+        wal_volume: Option<u64>,
+        slow_down_max: Duration,
+    ) {
+        let limit = backlog_limit(backlog_max, wal_volume);
+        let which = if limit < backlog_max {
+            "half of the WAL volume"
+        } else {
+            "archive.backlog_max"
+        };
         let sentence = (backlog > limit).then(|| {
             format!(
-                "{} MiB of the log wait for the archive, more than archive.backlog_max ({} MiB): see condition Archiving; writes go on by themselves",
+                "{} MiB of the log wait for the archive, more than {which} ({} MiB): see condition Archiving; writes go on by themselves",
                 backlog >> 20,
                 limit >> 20
             )
@@ -114,6 +130,11 @@ pub(crate) fn space(path: &Path) -> io::Result<Space> {
         free: volume.f_bavail.saturating_mul(volume.f_frsize),
         total: volume.f_blocks.saturating_mul(volume.f_frsize),
     })
+}
+
+/// How much of the log may wait for the archive: what is configured, but no more than a share of the volume that it waits on.
+fn backlog_limit(backlog_max: u64, wal_volume: Option<u64>) -> u64 {
+    wal_volume.map_or(backlog_max, |size| backlog_max.min(size / BACKLOG_SHARE))
 }
 
 /// How long each write waits while so much of the log waits for the archive: nothing up to half of the limit, then more and more, so that
@@ -171,16 +192,35 @@ mod tests {
         }
         assert_eq!(slow_down(0, 0, most), Duration::ZERO);
         let gate = WriteGate::default();
-        gate.check_backlog(75 << 20, 100 << 20, most);
+        gate.check_backlog(75 << 20, 100 << 20, None, most);
         assert_eq!((gate.delay().as_millis(), gate.read_only()), (50, None));
-        gate.check_backlog(101 << 20, 100 << 20, most);
+        gate.check_backlog(101 << 20, 100 << 20, None, most);
         assert!(
             gate.read_only()
                 .unwrap()
                 .contains("archive.backlog_max (100 MiB)")
         );
-        gate.check_backlog(0, 100 << 20, most);
+        gate.check_backlog(0, 100 << 20, None, most);
         assert_eq!((gate.delay(), gate.read_only()), (Duration::ZERO, None));
+    }
+
+    #[test]
+    fn on_a_small_wal_volume_an_archive_that_falls_behind_slows_writes_before_the_volume_is_full() {
+        let gib = 1 << 30;
+        for (volume, limit) in [
+            (Some(gib), gib / 2),
+            (Some(8 * gib), 4 * gib),
+            (Some(100 * gib), 4 * gib),
+            (None, 4 * gib),
+        ] {
+            assert_eq!(backlog_limit(4 * gib, volume), limit, "{volume:?}");
+        }
+        let (gate, most) = (WriteGate::default(), Duration::from_millis(200));
+        gate.check_backlog(gib / 8 * 3, 4 * gib, Some(gib), most);
+        assert_eq!((gate.delay().as_millis(), gate.read_only()), (50, None));
+        gate.check_backlog(gib / 8 * 5, 4 * gib, Some(gib), most);
+        let refused = gate.read_only().unwrap();
+        assert!(refused.contains("half of the WAL volume (512 MiB)"), "{refused}");
     }
 
     #[test]

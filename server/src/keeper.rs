@@ -4,7 +4,7 @@
 use crate::archive_tables;
 use crate::auth::{ADMIN_ROLE, hash_password, in_turn, verify_password};
 use crate::cutter::{CutLimits, Cutter, OpenSegment};
-use crate::gate::{Cause, space};
+use crate::gate::{Cause, Space, space};
 use crate::member::Member;
 use crate::metrics::ClusterMetrics;
 use crate::pipeline::{Pipeline, now_micros};
@@ -49,8 +49,8 @@ impl Keeper {
             let status = self.member.status();
             self.metrics.update(&status, now);
             self.keep_chronicle(&status, now);
-            self.watch_volumes();
-            self.watch_backlog();
+            let wal = self.watch_volumes();
+            self.watch_backlog(wal);
             if self.tls.has_changed().is_ok_and(|changed| changed) {
                 self.note_certificate();
             }
@@ -87,36 +87,41 @@ impl Keeper {
         }
     }
 
-    fn watch_volumes(&self) {
-        let storage = &self.member.config.storage;
-        let wal = self.member.config.wal_dir();
-        let volumes = [
-            ("data", Cause::DataVolume, &storage.data_dir),
-            ("wal", Cause::WalVolume, &wal),
-        ];
-        for (volume, cause, path) in volumes {
-            match self
-                .member
-                .gate
-                .check_volume(cause, path, storage.free_space_min.0)
-            {
-                Ok(space) => self.surroundings.note_volume(volume, space),
-                Err(error) => {
-                    tracing::warn!(%error, path = %path.display(), "the free space cannot be read");
-                }
+    /// The WAL volume's space, when it can be read.
+    fn watch_volumes(&self) -> Option<Space> {
+        let config = &self.member.config;
+        self.watch_volume("data", Cause::DataVolume, &config.storage.data_dir);
+        self.watch_volume("wal", Cause::WalVolume, &config.wal_dir())
+    }
+
+    fn watch_volume(&self, volume: &str, cause: Cause, path: &Path) -> Option<Space> {
+        let free_min = self.member.config.storage.free_space_min.0;
+        match self.member.gate.check_volume(cause, path, free_min) {
+            Ok(space) => {
+                self.surroundings.note_volume(volume, space);
+                Some(space)
+            }
+            Err(error) => {
+                tracing::warn!(%error, path = %path.display(), "the free space cannot be read");
+                None
             }
         }
     }
 
     /// An archive that cannot keep up slows writers and then closes the gate before the log fills its volume; nothing is ever dropped.
-    fn watch_backlog(&self) {
+    fn watch_backlog(&self, wal: Option<Space>) {
         let archive = &self.member.config.archive;
         if !archive.is_configured() {
             return;
         }
         let backlog = archive_tables::backlog(&self.member);
         let gate = &self.member.gate;
-        gate.check_backlog(backlog, archive.backlog_max.0, archive.slow_down_max.into());
+        gate.check_backlog(
+            backlog,
+            archive.backlog_max.0,
+            wal.map(|space| space.total),
+            archive.slow_down_max.into(),
+        );
         self.surroundings.note_write_delay(gate.delay());
     }
 

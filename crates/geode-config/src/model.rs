@@ -203,9 +203,9 @@ section!(
         encryption: Option<Encryption> = None,
         /// Writes wait in the open segment at most this long before they are archived.
         max_lag: Duration = Duration::seconds(5),
-        /// Writes are refused while more than this waits for the archive.
+        /// Writes are refused while more than this waits for the archive, or more than half of the WAL volume when that is less.
         backlog_max: Bytes = Bytes::mebi(4096),
-        /// A write is delayed by at most this; the delay begins when half of `backlog_max` waits, and grows.
+        /// A write is delayed by at most this; the delay begins when half of what may wait for the archive waits, and grows.
         slow_down_max: Duration = Duration::millis(200),
     }
 );
