@@ -103,6 +103,12 @@ impl<'a> Lead<'a> {
             .find(|replication| replication.member == id)?;
         Some(self.status.last_log.0.saturating_sub(replication.matched.0))
     }
+
+    /// Of those that may lead next the least is the best: the one that lacks least, and of equals the first by name.
+    pub fn rank(&self, member: &'a MemberAddress) -> (u64, &'a str) {
+        let lacks = self.lag_entries(member.id).unwrap_or(u64::MAX);
+        (lacks, member.name.as_str())
+    }
 }
 
 fn is_acknowledged(status: &MemberStatus) -> bool {

@@ -25,11 +25,11 @@ pub(super) fn plan(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
             .is_some_and(|view| view.ready && !view.deleting && !view.cordoned);
         ready && want.wants_pod(pod) && !want.maintenance.fenced.contains(pod)
     };
-    let mut able = lead.members().iter().filter(|member| {
+    let able = lead.members().iter().filter(|member| {
         let votes = lead.votes(member.id) && lead.caught_up(member.id) && member.id != lead.id();
         votes && want.names.ordinal(Group::Voters, &member.name).is_some() && stays(&member.name)
     });
-    match able.next() {
+    match able.min_by_key(|member| lead.rank(member)) {
         Some(member) => Step::Act(
             vec![Action::TransferLeader {
                 leader: lead.pod.to_owned(),

@@ -192,11 +192,13 @@ fn too_few() -> Step {
     )
 }
 
-/// Leadership goes to one of these, if one of them can take it.
+/// Leadership goes to the best of these, if one of them can take it.
 fn hand_over(lead: &Lead<'_>, among: &[MemberId]) -> Option<Step> {
-    let mut members = lead.members().iter();
-    let successor = members
-        .find(|member| among.contains(&member.id) && lead.votes(member.id) && lead.caught_up(member.id))?;
+    let able = lead
+        .members()
+        .iter()
+        .filter(|member| among.contains(&member.id) && lead.votes(member.id) && lead.caught_up(member.id));
+    let successor = able.min_by_key(|member| lead.rank(member))?;
     Some(Step::Act(
         vec![Action::TransferLeader {
             leader: lead.pod.to_owned(),

@@ -79,14 +79,20 @@ pub(super) fn disturb(want: &Want, seen: &Observed, lead: &Lead<'_>, pod: &str, 
     }
 }
 
-/// Moves leadership to a voter that has caught up.
+/// Moves leadership to a voter that has caught up: to one that stays where it is, and of these to the one that has most of the log.
 pub(super) fn hand_over(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
     let able = lead
         .members()
         .iter()
         .filter(|member| member.id != lead.id() && lead.votes(member.id) && lead.caught_up(member.id));
     let is_cordoned = |pod: &str| seen.pods.get(pod).is_some_and(|view| view.cordoned);
-    let successor = able.min_by_key(|member| (!want.wants_pod(&member.name), is_cordoned(&member.name)));
+    let successor = able.min_by_key(|member| {
+        (
+            !want.wants_pod(&member.name),
+            is_cordoned(&member.name),
+            lead.rank(member),
+        )
+    });
     match successor {
         Some(member) => Step::Act(
             vec![Action::TransferLeader {

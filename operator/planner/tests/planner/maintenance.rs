@@ -385,6 +385,37 @@ fn leadership_leaves_a_cordoned_node_before_its_pod_is_evicted() {
 }
 
 #[test]
+fn leadership_goes_to_the_member_that_has_most_of_the_log_and_of_equals_to_the_first_by_name() {
+    let is_behind = |model: &mut Model, pod: &str| {
+        let id = model.volumes[pod].id;
+        let raft = model.raft.as_mut().unwrap();
+        raft.matched.insert(id, raft.last_log - 1);
+    };
+    let mut model = Model::settled(json!({}));
+    let leader = model.leader_pod().unwrap();
+    let others: Vec<String> = model.pods.keys().filter(|pod| **pod != leader).cloned().collect();
+    let moves_to = |pod: &str| format!("transfer leadership from {leader} to {pod}");
+    model.pods.get_mut(&leader).unwrap().view.cordoned = true;
+    assert_eq!(said(&next(&model)), [moves_to(&others[0])]);
+    is_behind(&mut model, &others[0]);
+    assert_eq!(said(&next(&model)), [moves_to(&others[1])]);
+    // The same before a member stops,
+    model.pods.get_mut(&leader).unwrap().view.cordoned = false;
+    model.change(maintain(json!({}), json!({"fenced": [leader]})));
+    assert!(said(&next(&model)).contains(&moves_to(&others[1])));
+    // and before its place is taken away.
+    let mut model = Model::settled(json!({"members": 5}));
+    let highest = model.volumes["g-4"].id;
+    model.raft.as_mut().unwrap().leader = Some(highest);
+    model.round();
+    model.change(json!({"members": 3}));
+    is_behind(&mut model, "g-0");
+    let moves = said(&next(&model));
+    let to = "transfer leadership from g-4 to g-1".to_owned();
+    assert!(moves.contains(&to), "{moves:?}");
+}
+
+#[test]
 fn a_cordoned_node_does_not_turn_an_upgrade_round_in_circles() {
     let mut model = Model::settled(json!({}));
     let leader = model.leader_pod().unwrap();
