@@ -127,6 +127,18 @@ fn restart(member: &MemberStatus) -> Restart {
     }
 }
 
+/// When a base backup was complete. An incremental or differential one is an entry that the archived log leads to, and no copy of its own.
+fn base_at(backup: &GeodeBackup) -> Option<Timestamp> {
+    let status = backup.status.as_ref()?;
+    let kind = status.kind.as_ref().unwrap_or(&backup.spec.kind);
+    let is_base = status.phase == BackupPhase::Completed && kind == "full";
+    status
+        .completed_at
+        .as_ref()
+        .filter(|_| is_base)
+        .map(|time| time.0)
+}
+
 fn preview(cluster: &GeodeCluster, backups: &[GeodeBackup], asked: &Asked<'_>) -> Preview {
     let to = asked.to;
     let status = cluster.status.clone().unwrap_or_default();
@@ -179,13 +191,8 @@ fn preview(cluster: &GeodeCluster, backups: &[GeodeBackup], asked: &Asked<'_>) -
             .push(format!("the archive does not get on: {message}"));
     }
     let name = cluster.metadata.name.clone().unwrap_or_default();
-    let newest = backups
-        .iter()
-        .filter(|backup| backup.spec.cluster == name)
-        .filter_map(|backup| backup.status.as_ref())
-        .filter(|status| status.phase == BackupPhase::Completed)
-        .filter_map(|status| status.completed_at.as_ref().map(|time| time.0))
-        .max();
+    let ours = backups.iter().filter(|backup| backup.spec.cluster == name);
+    let newest = ours.filter_map(base_at).max();
     let said = match newest {
         Some(at) => format!("the newest base backup is of {at}"),
         None => "there is no base backup yet".to_owned(),
@@ -342,6 +349,27 @@ mod tests {
         assert!(is_done(&cluster(&json!({})), "1.0.0"));
         let underway = cluster(&json!({"/status/conditions/0/status": "False"}));
         assert!(!is_done(&underway, "1.0.0"));
+    }
+
+    #[test]
+    fn a_backup_that_goes_on_from_another_is_no_base_backup_whatever_was_asked_for() {
+        let at = "2026-01-01T00:00:00Z";
+        for (asked, taken, counts) in [
+            ("full", Some("full"), true),
+            ("full", None, true),
+            ("incremental", Some("incremental"), false),
+            ("differential", None, false),
+            // There was none to go on from.
+            ("incremental", Some("full"), true),
+        ] {
+            let backup = json!({
+                "apiVersion": "geodedb.com/v1alpha1", "kind": "GeodeBackup", "metadata": {"name": "x"},
+                "spec": {"cluster": "a", "type": asked},
+                "status": {"phase": "Completed", "completedAt": at, "type": taken},
+            });
+            let found = base_at(&serde_json::from_value(backup).unwrap());
+            assert_eq!(found, counts.then(|| at.parse().unwrap()), "{asked} {taken:?}");
+        }
     }
 
     #[test]
