@@ -19,6 +19,7 @@ mod test_restore;
 mod upgrade;
 mod upgrade_turn;
 mod why;
+mod why_orders;
 
 use anyhow::Result;
 use args::{Cli, Verb};

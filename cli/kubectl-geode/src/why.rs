@@ -1,8 +1,9 @@
-//! `kubectl geode why NAME`: what the operator waits for, since when, and what would unblock it. All of it is in the cluster's status; this puts it
-//! on one screen, the worst first.
+//! `kubectl geode why NAME`: what the operator waits for, since when, and what would unblock it. All of it is in the status of the cluster and of
+//! what was ordered for it; this puts it on one screen, the worst first.
 
 use crate::args::{WhyArgs, WhyFormat};
 use crate::kubectl::Kubectl;
+use crate::why_orders::{KINDS, Order, waiting};
 use anyhow::Result;
 use geode_api::{ConditionType, GeodeCluster, Reason, remedy};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -30,10 +31,11 @@ struct Answer {
 
 pub(crate) fn run(kubectl: &Kubectl, args: &WhyArgs) -> Result<ExitCode> {
     let cluster = kubectl.cluster(&args.name)?;
+    let orders = waiting(&args.name, &kubectl.json(&["get", KINDS, "--output", "json"])?);
     let now = Timestamp::now();
     match args.output {
-        WhyFormat::Text => print!("{}", text(&cluster, now)),
-        WhyFormat::Json => println!("{:#}", document(&cluster, now)),
+        WhyFormat::Text => print!("{}", text(&cluster, &orders, now)),
+        WhyFormat::Json => println!("{:#}", document(&cluster, &orders, now)),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -109,7 +111,7 @@ fn ailing(cluster: &GeodeCluster) -> Vec<(String, String)> {
         .collect()
 }
 
-fn text(cluster: &GeodeCluster, now: Timestamp) -> String {
+fn text(cluster: &GeodeCluster, orders: &[Order], now: Timestamp) -> String {
     let name = cluster.metadata.name.clone().unwrap_or_default();
     if !is_current(cluster) {
         return format!(
@@ -117,7 +119,7 @@ fn text(cluster: &GeodeCluster, now: Timestamp) -> String {
         );
     }
     let answers = answers(cluster);
-    if answers.is_empty() {
+    if answers.is_empty() && orders.is_empty() {
         return format!("{name}: nothing is waited for; all is as the manifest says.\n");
     }
     let mut text = format!("{name}\n");
@@ -141,11 +143,21 @@ fn text(cluster: &GeodeCluster, now: Timestamp) -> String {
             text += &format!("  {pod}  {said}\n");
         }
     }
+    for order in orders {
+        text += &format!(
+            "\n{} ({})\n  waits for  {}\n  since      {} ({})\n",
+            order.object,
+            order.reason,
+            order.waits_for,
+            order.since,
+            ago(now, order.since),
+        );
+    }
     text
 }
 
 /// What scripts rely on.
-fn document(cluster: &GeodeCluster, now: Timestamp) -> Value {
+fn document(cluster: &GeodeCluster, orders: &[Order], now: Timestamp) -> Value {
     let answers = answers(cluster);
     let answers: Vec<Value> = answers
         .iter()
@@ -160,9 +172,18 @@ fn document(cluster: &GeodeCluster, now: Timestamp) -> Value {
         .into_iter()
         .map(|(pod, said)| json!({ "pod": pod, "state": said }))
         .collect();
+    let orders: Vec<Value> = orders
+        .iter()
+        .map(|order| {
+            json!({
+                "object": order.object, "reason": order.reason, "waitsFor": order.waits_for,
+                "since": order.since.to_string(), "seconds": seconds(now, order.since),
+            })
+        })
+        .collect();
     json!({
         "cluster": cluster.metadata.name, "namespace": cluster.metadata.namespace,
-        "current": is_current(cluster), "waits": answers, "members": ailing,
+        "current": is_current(cluster), "waits": answers, "members": ailing, "orders": orders,
     })
 }
 
@@ -221,7 +242,7 @@ mod tests {
             ),
             ("ObserversReady", "True", "AllMembersReady", ""),
         ]);
-        let said = text(&waiting, at("2026-03-01T13:05:00Z"));
+        let said = text(&waiting, &[], at("2026-03-01T13:05:00Z"));
         for line in [
             "Ready=False (MemberNotReady)",
             "waits for  a-1 does not run",
@@ -232,7 +253,7 @@ mod tests {
             assert!(said.contains(line), "{line}: {said}");
         }
         assert!(!said.contains("Archiving"), "an archive is a choice: {said}");
-        let document = document(&waiting, at("2026-03-01T12:00:09Z"));
+        let document = document(&waiting, &[], at("2026-03-01T12:00:09Z"));
         assert_eq!(document["waits"][0]["seconds"], 9);
         assert_eq!(document["waits"].as_array().unwrap().len(), 1);
     }
@@ -254,9 +275,21 @@ mod tests {
     fn all_is_well_and_not_looked_at_yet_are_told_apart() {
         let now = at("2026-03-01T12:00:00Z");
         let mut well = cluster(&[("Ready", "True", "AllMembersReady", "")]);
-        assert!(text(&well, now).contains("nothing is waited for"));
+        assert!(text(&well, &[], now).contains("nothing is waited for"));
+        let backup = Order {
+            object: "geodebackup/a-1".into(),
+            reason: "BackupRunning".into(),
+            waits_for: "filed with a-2".into(),
+            since: at("2026-03-01T11:59:00Z"),
+        };
+        let said = text(&well, std::slice::from_ref(&backup), now);
+        assert!(
+            said.contains("geodebackup/a-1 (BackupRunning)") && said.contains("(1 min)"),
+            "{said}"
+        );
+        assert_eq!(document(&well, &[backup], now)["orders"][0]["seconds"], 60);
         well.metadata.generation = Some(3);
-        assert!(text(&well, now).contains("has not looked at this manifest yet"));
+        assert!(text(&well, &[], now).contains("has not looked at this manifest yet"));
     }
 
     #[test]
