@@ -356,6 +356,7 @@ mod tests {
             "geode backup create --output /backups/x --compress",
             "geode restore --source s3://b/p --backup-id x --target /d --pitr-timestamp 2026-01-28T00:00:00Z",
             "geode restore --source s3://b/p --backup-id x --target /d --include-incrementals",
+            "geode restore --source s3://b/p --wal-source s3://b/p --target-time 2026-01-28T14:30:00Z --target /d",
             "geode backup restore --input /backups/x --data-dir /d --include-graphs social_network,analytics",
             "geode backup restore --input /backups/x --data-dir /d --exclude-graphs temp_data,staging",
             "geode cluster failover --force",

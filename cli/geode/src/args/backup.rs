@@ -178,7 +178,7 @@ pub(crate) struct RestoreArgs {
     #[command(flatten)]
     pub(crate) goal: GoalArgs,
     /// The archive of the log, when `--input` is one backup: then the restore goes on from it. It is the one that the backup lies in.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, visible_alias = "wal-source", value_name = "URL")]
     pub(crate) wal_archive: Option<String>,
     /// Restore what the backup goes on from, too. That is always done.
     #[arg(long)]
