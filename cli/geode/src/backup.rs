@@ -4,8 +4,8 @@ use crate::archive::{self, lines, url};
 use crate::args::{ArchiveArgs, BackupCommand, CleanupArgs, Format};
 use crate::{Failure, chain, create, show, test_restore};
 use geode_archive::{
-    ArchiveReport, Checks, CleanupPlan, Inventory, clean_up, cleanup_plan, inventory, split_backup,
-    verify_archive,
+    ArchiveReport, Checks, CleanupPlan, Inventory, Unreadable, clean_up, cleanup_plan, inventory,
+    split_backup, verify_archive,
 };
 use geode_types::{BackupKind, GroupId, LogIndex, Retention};
 use jiff::Timestamp;
@@ -94,6 +94,7 @@ async fn list(
     }
     let (store, lineage) = args.open().await?;
     let found = inventory(&*store, lineage).await.map_err(failed)?;
+    warn(&found.unreadable);
     if let Some(wanted) = wanted {
         return chain::print(&found, &wanted, &store.url(&lineage.root()), format);
     }
@@ -106,6 +107,13 @@ async fn list(
         println!("{listed}");
     }
     Ok(())
+}
+
+/// What is left out, said beside the result.
+fn warn(unreadable: &[Unreadable]) {
+    for unreadable in unreadable {
+        eprintln!("warning: {unreadable}");
+    }
 }
 
 /// All backups in the guides' form, the newest first.
@@ -169,9 +177,14 @@ fn inventory_json(found: &Inventory) -> serde_json::Value {
             "bytes": segment.bytes,
         })
     });
+    let unreadable = found
+        .unreadable
+        .iter()
+        .map(|unreadable| json!({"object": unreadable.key, "reason": unreadable.reason}));
     json!({
         "cluster_id": found.lineage.cluster_id, "incarnation": found.lineage.incarnation,
         "bases": bases.collect::<Vec<_>>(), "increments": found.increments, "segments": segments.collect::<Vec<_>>(),
+        "unreadable": unreadable.collect::<Vec<_>>(),
     })
 }
 
@@ -243,7 +256,9 @@ fn report_cleanup(plan: &CleanupPlan, args: &CleanupArgs) {
         bases: plan.bases.clone(),
         increments: plan.increments.clone(),
         segments: plan.segments.clone(),
+        unreadable: plan.unreadable.clone(),
     };
+    warn(&plan.unreadable);
     if args.format != Format::Table {
         let mut report = inventory_json(&gone);
         report["dry_run"] = args.dry_run.into();

@@ -2,6 +2,7 @@
 //! `geode_server::restore` replays.
 
 use crate::backoff::{Backoff, persist};
+use crate::catalogue::{Unreadable, way_out};
 use crate::checkpoints::checkpoints;
 use crate::download::{ATTEMPTS, Download};
 use crate::inventory::{Inventory, inventory};
@@ -51,12 +52,14 @@ pub enum FetchError {
     #[error(transparent)]
     Lineage(#[from] LineageError),
     /// The target cannot be reached.
-    #[error("{place} cannot be restored: {gap}")]
+    #[error("{place} cannot be restored: {gap}{}", way_out(.unreadable))]
     Gap {
         /// The archive.
         place: String,
         /// Why.
         gap: RestoreGap,
+        /// Backups that are there, would perhaps help, and cannot be read.
+        unreadable: Vec<Unreadable>,
     },
     /// The target lies in the future.
     #[error("the target time {0} is in the future; leave it out to restore everything that is archived")]
@@ -193,11 +196,11 @@ impl Once<'_> {
         prepare(into).await?;
         let place = store.url(&lineage.root());
         let mut found = persist(ATTEMPTS, backoff(), || inventory(store, lineage)).await?;
+        for unreadable in &found.unreadable {
+            tracing::error!(%unreadable, "the restore goes on without this backup");
+        }
         let (plan, base) = loop {
-            let plan = restore_plan(&found, target, &place).map_err(|gap| FetchError::Gap {
-                place: place.clone(),
-                gap,
-            })?;
+            let plan = plan(&found, target, &place)?;
             let Some(base) = &plan.base else {
                 break (plan, None);
             };
@@ -241,6 +244,15 @@ impl Once<'_> {
         let total = plan.bytes(found);
         Download::new(self.store, self.codec, self.into, total, self.progress)
     }
+}
+
+/// What a restore takes, by what can be read.
+pub(crate) fn plan(found: &Inventory, target: RestoreTarget, place: &str) -> Result<RestorePlan, FetchError> {
+    restore_plan(found, target, place).map_err(|gap| FetchError::Gap {
+        place: place.to_owned(),
+        gap,
+        unreadable: found.unreadable.clone(),
+    })
 }
 
 /// The hash of the graph at the target, when a backup ends there.

@@ -2,11 +2,12 @@
 //! what lies between is in the archived log already, so nothing is stored twice. An entry is written once that part of the log is whole, and
 //! retention keeps it whole for as long as the entry stays.
 
+use crate::catalogue::{Unreadable, read_entry};
 use crate::content::Content;
-use crate::inventory::{ArchivedSegment, BaseBackup, Inventory, corrupt, inventory, segments};
+use crate::inventory::{ArchivedSegment, BaseBackup, Inventory, inventory, segments};
 use crate::layout::{Lineage, SegmentRange};
 use crate::plan::advance;
-use crate::store::{ErrorKind, ObjectError, ObjectStore, Put, get_small, list_all};
+use crate::store::{ErrorKind, ObjectError, ObjectStore, Put, list_all};
 use geode_types::{BackupKind, ClusterId, Incarnation, LogIndex};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,6 @@ use std::time::Duration;
 
 /// The version of entries.
 pub const INCREMENT_FORMAT: u32 = 1;
-const BYTES_MAX: usize = 64 * 1024;
 /// Pause between two looks whether the log has reached the archive.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -273,24 +273,21 @@ async fn write(store: &dyn ObjectStore, lineage: Lineage, increment: &Increment)
     }
 }
 
-/// The increments of a history, oldest index first.
-pub async fn increments(store: &dyn ObjectStore, lineage: Lineage) -> Result<Vec<Increment>, ObjectError> {
-    let mut found = Vec::new();
+/// The increments of a history, oldest index first; those that cannot be read are added to `unreadable`.
+pub(crate) async fn read_increments(
+    store: &dyn ObjectStore,
+    lineage: Lineage,
+    unreadable: &mut Vec<Unreadable>,
+) -> Result<Vec<Increment>, ObjectError> {
+    let mut found: Vec<Increment> = Vec::new();
     for entry in list_all(store, &lineage.backups(), "").await? {
         if entry.key.strip_suffix(".json").is_none() {
             continue;
         }
-        let bytes = get_small(store, &entry.key, BYTES_MAX).await?;
-        let act = || format!("read the backup {}", store.url(&entry.key));
-        let increment: Increment = serde_json::from_slice(&bytes).map_err(|error| corrupt(act(), error))?;
-        if increment.format != INCREMENT_FORMAT {
-            let detail = format!(
-                "its format {} is newer than {INCREMENT_FORMAT}, the newest that this version of Geode reads",
-                increment.format
-            );
-            return Err(corrupt(act(), detail));
+        match read_entry(store, &entry.key, INCREMENT_FORMAT..=INCREMENT_FORMAT).await? {
+            Ok(increment) => found.push(increment),
+            Err(bad) => unreadable.push(bad),
         }
-        found.push(increment);
     }
     found.sort_by_key(|increment| (increment.index, increment.finished_at));
     Ok(found)
@@ -306,7 +303,12 @@ pub(crate) fn broken_increments(found: &Inventory) -> Vec<String> {
             ))
         };
         let Some(base) = found.bases.iter().find(|base| base.name() == increment.base) else {
-            return said(format!("its full backup {} is missing", increment.base));
+            let fate = if found.hides(&increment.base) {
+                "cannot be read"
+            } else {
+                "is missing"
+            };
+            return said(format!("its full backup {} {fate}", increment.base));
         };
         match reach(&found.segments, base.manifest.index, increment.index) {
             Reach::Whole => None,

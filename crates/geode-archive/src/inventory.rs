@@ -1,11 +1,12 @@
 //! What is in the archive of one incarnation, read from listings and manifests: the only source of truth about it.
 
+use crate::catalogue::{Unreadable, read_entry};
 use crate::content::Sha256;
-use crate::increment::{Increment, increments};
+use crate::increment::{Increment, read_increments};
 use crate::layout::{
     Lineage, MANIFEST, SNAPSHOT, SNAPSHOT_ZSTD, SegmentRange, parse_cluster, parse_incarnation, parse_segment,
 };
-use crate::store::{ErrorKind, ObjectError, ObjectStore, get_small, list_all};
+use crate::store::{ErrorKind, ObjectError, ObjectStore, list_all};
 use geode_types::{ClusterId, Compression, GroupId, Incarnation, LogIndex, Term};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,6 @@ use serde::{Deserialize, Serialize};
 pub const MANIFEST_FORMAT: u32 = 2;
 /// The version whose snapshot is a zstd stream.
 const ZSTD_FORMAT: u32 = 1;
-const MANIFEST_BYTES_MAX: usize = 64 * 1024;
 
 /// What stands in the manifest of a base backup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,42 +108,76 @@ pub struct Inventory {
     pub increments: Vec<Increment>,
     /// Segments of group 0, in order.
     pub segments: Vec<ArchivedSegment>,
+    /// Backups of all kinds that are there and cannot be read; they are not among the others.
+    pub unreadable: Vec<Unreadable>,
+}
+
+impl Inventory {
+    /// Whether there is a backup of this name that cannot be read.
+    pub(crate) fn hides(&self, name: &str) -> bool {
+        self.unreadable.iter().any(|unreadable| unreadable.name() == name)
+    }
+}
+
+/// The backups of one incarnation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backups {
+    /// As in [`Inventory`].
+    pub bases: Vec<BaseBackup>,
+    /// As in [`Inventory`].
+    pub increments: Vec<Increment>,
+    /// As in [`Inventory`].
+    pub unreadable: Vec<Unreadable>,
 }
 
 /// Reads everything of one incarnation.
 pub async fn inventory(store: &dyn ObjectStore, lineage: Lineage) -> Result<Inventory, ObjectError> {
-    let bases = bases(store, lineage).await?;
-    let increments = increments(store, lineage).await?;
+    let backups = backups(store, lineage).await?;
     let segments = segments(store, lineage, LogIndex(0)).await?;
     Ok(Inventory {
         lineage,
-        bases,
-        increments,
+        bases: backups.bases,
+        increments: backups.increments,
         segments,
+        unreadable: backups.unreadable,
     })
 }
 
-/// Complete base backups, oldest index first. A folder without manifest was never finished and does not count.
+/// Reads what there is about the backups of one incarnation.
+pub async fn backups(store: &dyn ObjectStore, lineage: Lineage) -> Result<Backups, ObjectError> {
+    let mut unreadable = Vec::new();
+    let bases = read_bases(store, lineage, &mut unreadable).await?;
+    let increments = read_increments(store, lineage, &mut unreadable).await?;
+    Ok(Backups {
+        bases,
+        increments,
+        unreadable,
+    })
+}
+
+/// Complete base backups, oldest index first. A folder without manifest was never finished and does not count, and neither does one whose manifest
+/// cannot be read: see [`backups`].
 pub async fn bases(store: &dyn ObjectStore, lineage: Lineage) -> Result<Vec<BaseBackup>, ObjectError> {
+    read_bases(store, lineage, &mut Vec::new()).await
+}
+
+async fn read_bases(
+    store: &dyn ObjectStore,
+    lineage: Lineage,
+    unreadable: &mut Vec<Unreadable>,
+) -> Result<Vec<BaseBackup>, ObjectError> {
     let mut bases = Vec::new();
     for entry in list_all(store, &lineage.bases(), "").await? {
         let Some(folder) = entry.key.strip_suffix(MANIFEST) else {
             continue;
         };
-        let bytes = get_small(store, &entry.key, MANIFEST_BYTES_MAX).await?;
-        let act = || format!("read the manifest {}", store.url(&entry.key));
-        let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|error| corrupt(act(), error))?;
-        if !(ZSTD_FORMAT..=MANIFEST_FORMAT).contains(&manifest.format) {
-            let detail = format!(
-                "its format {} is newer than {MANIFEST_FORMAT}, the newest that this version of Geode reads",
-                manifest.format
-            );
-            return Err(corrupt(act(), detail));
+        match read_entry(store, &entry.key, ZSTD_FORMAT..=MANIFEST_FORMAT).await? {
+            Ok(manifest) => bases.push(BaseBackup {
+                folder: folder.to_owned(),
+                manifest,
+            }),
+            Err(bad) => unreadable.push(bad),
         }
-        bases.push(BaseBackup {
-            folder: folder.to_owned(),
-            manifest,
-        });
     }
     bases.sort_by_key(|base| (base.manifest.index, base.manifest.finished_at));
     Ok(bases)

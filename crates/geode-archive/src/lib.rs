@@ -12,6 +12,7 @@
 
 mod backoff;
 mod base;
+mod catalogue;
 mod checkpoints;
 mod content;
 mod copy;
@@ -34,17 +35,17 @@ mod verify;
 
 pub use backoff::Backoff;
 pub use base::{SnapshotFacts, write_base_backup};
+pub use catalogue::Unreadable;
 pub use checkpoints::{checkpoints, write_checkpoints};
 pub use content::{Content, HashError, HashingReader, Sha256, Source};
 pub use copy::{Copier, copy_object};
 pub use fetch::{
     FetchError, OnProgress, PARALLEL, Progress, fetch, fetch_lineage, fetch_segment, open_history, resolve,
 };
-pub use increment::{
-    INCREMENT_FORMAT, Increment, IncrementError, IncrementFacts, increments, write_increment,
-};
+pub use increment::{INCREMENT_FORMAT, Increment, IncrementError, IncrementFacts, write_increment};
 pub use inventory::{
-    ArchivedSegment, BaseBackup, Inventory, MANIFEST_FORMAT, Manifest, bases, inventory, segments,
+    ArchivedSegment, Backups, BaseBackup, Inventory, MANIFEST_FORMAT, Manifest, backups, bases, inventory,
+    segments,
 };
 pub use keys::KeyError;
 pub use layout::{Lineage, SegmentRange};

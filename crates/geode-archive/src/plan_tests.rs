@@ -51,6 +51,7 @@ fn inventory(bases: &[(u64, i64)], segments: &[(u64, u64)]) -> Inventory {
         bases: bases.iter().map(|(index, time)| base(*index, *time)).collect(),
         increments: Vec::new(),
         segments: segments.iter().map(segment).collect(),
+        unreadable: Vec::new(),
     }
 }
 

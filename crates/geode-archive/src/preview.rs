@@ -1,10 +1,9 @@
 //! What a restore would take, found out from lists and manifests alone: nothing is downloaded and nothing is written.
 
-use crate::fetch::{FetchError, open_history, refuse_future, resolve};
+use crate::fetch::{FetchError, open_history, plan, refuse_future, resolve};
 use crate::inventory::inventory;
 use crate::layout::Lineage;
 use crate::location::Access;
-use crate::plan::restore_plan;
 use crate::store::ObjectStore;
 use geode_types::{LogIndex, RestoreGoal, RestoreTarget};
 
@@ -35,10 +34,7 @@ async fn preview_lineage(
     refuse_future(target)?;
     let place = store.url(&lineage.root());
     let found = inventory(store, lineage).await?;
-    let plan = restore_plan(&found, target, &place).map_err(|gap| FetchError::Gap {
-        place: place.clone(),
-        gap,
-    })?;
+    let plan = plan(&found, target, &place)?;
     let segment = plan.segments.last().map(|range| range.last);
     let base = plan.base.as_ref().map(|base| base.manifest.index);
     Ok(Preview {

@@ -4,7 +4,12 @@
 //! `min_count` in any case; of the log, what a restore to any moment of the last `wal_days` needs; of incremental and differential backups those of
 //! the last `incremental_days` and the newest `incremental_min_count`, with the full backup and the log of each. Nothing is deleted that the newest
 //! base backup needs, and nothing at all while there is none.
+//!
+//! A backup that cannot be read counts for none of these numbers and is not deleted. When it was taken is not known, and it may be read again: by a
+//! newer version of Geode, or once somebody has brought its object back. So nothing goes that it may need: the log from it on stays, the newest
+//! readable base backup before it, and everything after that. It holds the archive until somebody repairs it or deletes it.
 
+use crate::catalogue::Unreadable;
 use crate::increment::Increment;
 use crate::inventory::{ArchivedSegment, BaseBackup, Inventory};
 use crate::layout::{Lineage, MANIFEST};
@@ -27,6 +32,8 @@ pub struct CleanupPlan {
     pub segments: Vec<ArchivedSegment>,
     /// Base backups that stay, oldest first.
     pub kept: Vec<BaseBackup>,
+    /// Backups that cannot be read; they stay.
+    pub unreadable: Vec<Unreadable>,
 }
 
 impl CleanupPlan {
@@ -72,7 +79,9 @@ pub fn cleanup_plan(found: &Inventory, retention: &Retention, now: Timestamp) ->
     let (increments, pinning) = split_increments(found, limit, retention.incremental_min_count as usize);
     // Increments go on from a full backup, which stays with them.
     let base_of = |increment: &&Increment| found.bases.iter().position(|base| base.name() == increment.base);
-    let pinned = pinning.iter().filter_map(base_of).min();
+    let unreadable = found.unreadable.iter().map(Unreadable::index).min();
+    let before_unreadable = unreadable.and_then(|index| base_before(found, index));
+    let pinned = pinning.iter().filter_map(base_of).chain(before_unreadable).min();
     let first_kept = newest_before(retention.days).unwrap_or(0).min(by_count);
     let first_kept = first_kept.min(pinned.unwrap_or(first_kept));
     let (gone, kept) = found.bases.split_at(first_kept);
@@ -88,6 +97,7 @@ pub fn cleanup_plan(found: &Inventory, retention: &Retention, now: Timestamp) ->
         Some(pinned) => log_from.min(Some(found.bases[pinned].manifest.index)),
         None => log_from,
     };
+    let log_from = log_from.map(|from| unreadable.map_or(from, |index| from.min(index)));
     let oldest_increment = match (pinning.first(), increments.last()) {
         (Some(kept), _) => kept.index,
         (None, Some(gone)) => LogIndex(gone.index.0 + 1),
@@ -102,13 +112,21 @@ pub fn cleanup_plan(found: &Inventory, retention: &Retention, now: Timestamp) ->
         lineage: found.lineage,
         bases: gone.to_vec(),
         kept: kept.to_vec(),
+        unreadable: found.unreadable.clone(),
         increments,
         oldest_increment,
         segments: found.segments.iter().take_while(is_spent).copied().collect(),
     }
 }
 
-/// The increments that go, and those that stay. One whose full backup is not there is of no use.
+/// The place of the newest base backup that ends at this entry or before it; else of the oldest one.
+fn base_before(found: &Inventory, index: LogIndex) -> Option<usize> {
+    let before = found.bases.iter().rposition(|base| base.manifest.index <= index);
+    before.or((!found.bases.is_empty()).then_some(0))
+}
+
+/// The increments that go, and those that stay. One whose full backup is not there is of no use. One whose full backup cannot be read may be of use
+/// again, so it stays as long as it would otherwise; it makes up no number.
 fn split_increments(
     found: &Inventory,
     limit: Timestamp,
@@ -124,12 +142,14 @@ fn split_increments(
     let mut left = sound;
     for increment in &found.increments {
         let is_sound = has_base(increment);
-        if is_sound && (increment.finished_at > limit || left <= min_count) {
+        // Sound ones that are newer.
+        left -= usize::from(is_sound);
+        let may_serve = is_sound || found.hides(&increment.base);
+        if may_serve && (increment.finished_at > limit || left < min_count) {
             kept.push(increment);
         } else {
             gone.push(increment.clone());
         }
-        left -= usize::from(is_sound);
     }
     (gone, kept)
 }
@@ -146,6 +166,10 @@ pub async fn clean_up(store: &dyn ObjectStore, plan: &CleanupPlan) -> Result<(),
     if let Some(oldest) = plan.oldest() {
         let kept = format!("{}{:020}", plan.lineage.bases(), oldest.0);
         let before = |key: &str| *key < *kept;
+        let is_spared = |key: &str| {
+            let mut folders = plan.unreadable.iter().filter_map(Unreadable::folder);
+            folders.any(|folder| key.starts_with(folder))
+        };
         for base in &plan.bases {
             store.delete(&format!("{}{MANIFEST}", base.folder)).await?;
         }
@@ -153,7 +177,7 @@ pub async fn clean_up(store: &dyn ObjectStore, plan: &CleanupPlan) -> Result<(),
         let listed = list_all(store, &plan.lineage.bases(), "").await?;
         for entry in listed
             .iter()
-            .filter(|entry| before(&entry.key) && !entry.key.ends_with(MANIFEST))
+            .filter(|entry| before(&entry.key) && !entry.key.ends_with(MANIFEST) && !is_spared(&entry.key))
         {
             store.delete(&entry.key).await?;
         }

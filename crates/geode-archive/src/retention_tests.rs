@@ -62,6 +62,7 @@ fn found(days: &[i64], segments: std::ops::Range<u64>) -> Inventory {
                 bytes: 1,
             })
             .collect(),
+        unreadable: Vec::new(),
     }
 }
 
@@ -242,6 +243,57 @@ async fn nothing_is_deleted_while_a_base_backup_that_stays_is_not_whole() {
         );
         assert_eq!(inventory(&store, lineage()).await.unwrap().segments.len(), 3);
     }
+}
+
+/// As an archive lists the backup of this day whose manifest is damaged.
+fn unreadable(index: u64) -> Unreadable {
+    Unreadable {
+        key: format!("{}{MANIFEST}", lineage().base(LogIndex(index), 7)),
+        reason: "rot".to_owned(),
+    }
+}
+
+#[test]
+fn what_cannot_be_read_keeps_what_it_may_need_and_lets_go_of_nothing() {
+    let mut weekly = found(&[60, 67, 81, 88, 95], 0..100);
+    assert_eq!(left(&weekly, keep(7, 1, None)), (vec![88, 95], 88));
+    weekly.unreadable = vec![unreadable(740)];
+    // The backup of day 67 leads on from there as well.
+    assert_eq!(left(&weekly, keep(7, 1, None)), (vec![67, 81, 88, 95], 67));
+    weekly.unreadable = vec![unreadable(300)];
+    assert_eq!(left(&weekly, keep(7, 1, None)), (vec![60, 67, 81, 88, 95], 30));
+    weekly.bases.clear();
+    assert_eq!(left(&weekly, keep(7, 1, None)), (vec![], 0));
+}
+
+#[test]
+fn an_increment_whose_full_backup_cannot_be_read_stays_its_time() {
+    let mut weekly = found(&[60, 95], 0..100);
+    weekly.unreadable = vec![unreadable(740)];
+    weekly.increments = vec![increment(74, 75), increment(74, 98)];
+    let plan = cleanup_plan(&weekly, &keep(7, 1, None), day(TODAY));
+    assert_eq!(plan.increments, [increment(74, 75)]);
+    weekly.unreadable.clear();
+    let plan = cleanup_plan(&weekly, &keep(7, 1, None), day(TODAY));
+    assert_eq!(plan.increments.len(), 2);
+}
+
+#[tokio::test]
+async fn a_clean_up_leaves_the_snapshot_of_a_backup_that_cannot_be_read() {
+    let store = MemoryStore::new();
+    let mut archive = found(&[60, 90], 0..0);
+    let hidden = lineage().base(LogIndex(300), 7);
+    for key in [&archive.bases[0].snapshot(), &archive.bases[1].snapshot()] {
+        store.tamper(key, "12345");
+    }
+    store.tamper(&format!("{hidden}{SNAPSHOT}"), "whole");
+    store.tamper(&format!("{hidden}{MANIFEST}"), "rot");
+    archive.unreadable = inventory(&store, lineage()).await.unwrap().unreadable;
+    assert_eq!(archive.unreadable.len(), 1);
+    clean_up(&store, &cleanup_plan(&archive, &keep(7, 1, None), day(TODAY)))
+        .await
+        .unwrap();
+    assert_eq!(list_all(&store, &hidden, "").await.unwrap().len(), 2);
 }
 
 proptest! {

@@ -1,6 +1,7 @@
 //! Is everything in the archive what was stored? Each object is read once, by the way that a restore takes, into a directory that holds one of
 //! them at a time.
 
+use crate::catalogue::Unreadable;
 use crate::download::Download;
 use crate::fetch::{FetchError, OnProgress, prepare};
 use crate::increment::broken_increments;
@@ -61,9 +62,9 @@ pub async fn verify_archive(
         target: RestoreTarget::Latest,
         hole: None,
     };
-    let mut problems = Vec::new();
+    let mut problems: Vec<String> = found.unreadable.iter().map(Unreadable::to_string).collect();
     if checks.consistency {
-        problems = holes(&found, &store.url(&lineage.root()));
+        problems.extend(holes(&found, &store.url(&lineage.root())));
         problems.extend(broken_increments(&found));
     }
     let (bases, segments, increments) = (found.bases.len(), found.segments.len(), found.increments.len());

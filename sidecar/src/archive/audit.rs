@@ -5,7 +5,7 @@
 use super::{Archiver, Chain, Failure, range_of};
 use geode_archive::layout::parse_segment;
 use geode_archive::{
-    BaseBackup, Increment, Lineage, ObjectError, ObjectStore, SegmentRange, SoundSegment, bases, increments,
+    Backups, BaseBackup, Increment, Lineage, ObjectError, ObjectStore, SegmentRange, SoundSegment, backups,
     upload_segment,
 };
 use geode_types::{BackupKind, GroupId, LogIndex};
@@ -42,10 +42,7 @@ impl Pace {
 struct Found {
     /// Entries that are missing and that no base backup covers, in order.
     missing: Vec<SegmentRange>,
-    /// Complete base backups, oldest index first.
-    bases: Vec<BaseBackup>,
-    /// Incremental and differential backups.
-    increments: Vec<Increment>,
+    backups: Backups,
 }
 
 /// Looks through one history; everything before `next` was archived once.
@@ -66,12 +63,11 @@ async fn look(
             walk.pass(range);
         }
     }
-    let bases = bases(store, lineage).await?;
-    let newest = bases.iter().map(|base| base.manifest.index).max();
+    let backups = backups(store, lineage).await?;
+    let newest = backups.bases.iter().map(|base| base.manifest.index).max();
     Ok(Found {
         missing: walk.end(next, newest),
-        bases,
-        increments: increments(store, lineage).await?,
+        backups,
     })
 }
 
@@ -134,7 +130,8 @@ impl Archiver {
             return Ok(());
         }
         self.pace.looked(now, begun.elapsed());
-        self.note_newest(&found.bases);
+        self.note_newest(&found.backups.bases);
+        self.note_unreadable(&found.backups);
         let gap = gap(&found.missing);
         if let Some(gap) = gap.filter(|gap| self.shared.report().gap != Some(*gap)) {
             tracing::error!(first = %gap.first, last = %gap.last, entries = gap.entries,
@@ -145,6 +142,16 @@ impl Archiver {
             .set(gap.map_or(0, |gap| gap.entries) as i64);
         self.shared.audited(gap, found.by_kind(Timestamp::now()));
         Ok(())
+    }
+
+    /// Each backup that cannot be read is said once: a base backup that is taken now stands in for it.
+    fn note_unreadable(&mut self, backups: &Backups) {
+        for unreadable in &backups.unreadable {
+            if !self.unreadable.contains(unreadable) {
+                tracing::error!(%unreadable, "a backup in the archive is of no use as it is");
+            }
+        }
+        self.unreadable.clone_from(&backups.unreadable);
     }
 
     /// Archives again what this member still has of the missing entries; whether it had anything.
@@ -176,9 +183,9 @@ impl Found {
     fn by_kind(&self, now: Timestamp) -> Vec<BackupFacts> {
         let of = |kind: BackupKind| -> Vec<Taken> {
             if kind.is_full() {
-                return self.bases.iter().map(Taken::from).collect();
+                return self.backups.bases.iter().map(Taken::from).collect();
             }
-            let increments = self.increments.iter();
+            let increments = self.backups.increments.iter();
             increments
                 .filter(|increment| increment.kind == kind)
                 .map(Taken::from)

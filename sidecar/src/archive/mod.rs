@@ -14,9 +14,9 @@ use crate::report::Shared;
 use crate::watch::Seen;
 use futures::{StreamExt, TryStreamExt, stream};
 use geode_archive::{
-    Backoff, BaseBackup, Codec, Lineage, ObjectError, ObjectStore, SegmentRange, SoundSegment, UploadError,
-    advance, archive_plan, archived_until, bases, checkpoints, segments, upload_segment, verify_segment,
-    write_checkpoints,
+    Backoff, BaseBackup, Codec, Lineage, ObjectError, ObjectStore, SegmentRange, SoundSegment, Unreadable,
+    UploadError, advance, archive_plan, archived_until, bases, checkpoints, segments, upload_segment,
+    verify_segment, write_checkpoints,
 };
 use geode_log::SegmentName;
 use geode_types::{Checkpoint, LogIndex, Role};
@@ -115,6 +115,8 @@ pub(crate) struct Archiver {
     pub(crate) metrics: Metrics,
     chain: Option<Chain>,
     pace: audit::Pace,
+    /// Backups that could not be read at the last look.
+    unreadable: Vec<Unreadable>,
 }
 
 impl Archiver {
@@ -135,6 +137,7 @@ impl Archiver {
             metrics,
             chain: None,
             pace: audit::Pace::default(),
+            unreadable: Vec::new(),
         }
     }
 

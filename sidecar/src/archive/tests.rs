@@ -1,5 +1,6 @@
 mod followers;
 mod gaps;
+mod unreadable;
 
 use super::*;
 use crate::fake::{FakeServer, cluster_id, seal, status};

@@ -26,7 +26,7 @@ pub(crate) fn facts(index: u64) -> SnapshotFacts {
     }
 }
 
-async fn back_up(store: &dyn ObjectStore, index: u64, snapshot: &[u8]) -> BaseBackup {
+pub(crate) async fn back_up(store: &dyn ObjectStore, index: u64, snapshot: &[u8]) -> BaseBackup {
     write_base_backup(store, &Codec::default(), facts(index), snapshot, || async {
         Some("abcd".to_owned())
     })
@@ -34,7 +34,7 @@ async fn back_up(store: &dyn ObjectStore, index: u64, snapshot: &[u8]) -> BaseBa
     .unwrap()
 }
 
-async fn upload(store: &dyn ObjectStore, dir: &Path, segments: &[(u64, u64)]) {
+pub(crate) async fn upload(store: &dyn ObjectStore, dir: &Path, segments: &[(u64, u64)]) {
     for (first, last) in segments {
         let range = range(*first, *last);
         let path = history::write(dir, lineage(), range);

@@ -13,3 +13,4 @@ mod line;
 mod s3;
 mod sealed;
 mod stores;
+mod unreadable;
