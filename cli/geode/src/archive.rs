@@ -2,9 +2,7 @@
 
 use crate::Failure;
 use crate::args::{ArchiveArgs, Format, GoalArgs, RestoreArgs, StoreArgs, VerifyArgs};
-use geode_archive::{
-    Access, Inventory, Lineage, ObjectStore, Progress, inventory, open_history, split_backup,
-};
+use geode_archive::{Access, Lineage, ObjectStore, Progress, inventory, open_history, split_backup};
 use geode_config::Config;
 use geode_server::restore::{ReplayOptions, Restored, VerifyReport, replay, verify as check};
 use geode_types::{ClusterId, GraphSelection, LogIndex, Lsn, RestoreGoal, RestoreTarget};
@@ -64,14 +62,6 @@ pub(crate) fn url(place: &str) -> Result<String, Failure> {
     Ok(format!("file://{}", path.display()))
 }
 
-/// The last entry of the backup of this name.
-pub(crate) fn end_of(found: &Inventory, name: &str) -> Option<LogIndex> {
-    let full = found.bases.iter().find(|base| base.name() == name);
-    let increment = found.increments.iter().find(|increment| increment.name == name);
-    let full = full.map(|base| base.manifest.index);
-    full.or(increment.map(|increment| increment.index))
-}
-
 pub(crate) async fn restore(args: RestoreArgs) -> Result<(), Failure> {
     if args.incremental {
         return Err(Failure::Message(
@@ -84,36 +74,45 @@ pub(crate) async fn restore(args: RestoreArgs) -> Result<(), Failure> {
     if let Some(log) = &args.wal_archive {
         same_archive(&place.0, &url(log)?)?;
     }
-    // With the log at hand and no target, a backup is only where the restore begins.
-    let goal = match place.1.as_ref().filter(|_| args.wal_archive.is_none()) {
-        Some(name) => goal_of(&args.goal, &args.archive, name, args.include_incrementals).await?,
-        None => goal(&args.goal)?,
+    let asked = goal(&args.goal)?;
+    let goal = match &place.1 {
+        Some(name) => {
+            let end = goal_of(
+                &args.goal,
+                &place.0,
+                &args.archive.access(),
+                name,
+                args.include_incrementals,
+            )
+            .await?;
+            // With the log at hand and no target, a backup is only where the restore begins.
+            if args.wal_archive.is_some() { asked } else { end }
+        }
+        None => asked,
     };
     let restored = restore_into(&args, &goal).await?;
     report_restored(&restored, &args.target, args.format);
     Ok(())
 }
 
-/// The goal that is asked for, or the end of the backup.
+/// The goal that is asked for, or the end of the backup, which has to be there in any case.
 pub(crate) async fn goal_of(
     args: &GoalArgs,
-    archive: &ArchiveArgs,
+    archive: &str,
+    access: &Access,
     backup: &str,
     with_increments: bool,
 ) -> Result<RestoreGoal, Failure> {
     let asked = goal(args)?;
+    let opened = open_history(archive, access).await;
+    let (store, lineage) = opened.map_err(|error| Failure::Message(error.to_string()))?;
+    let found = inventory(&*store, lineage).await;
+    let found = found.map_err(|error| Failure::Message(error.to_string()))?;
+    let end = found.end_of(backup, &store.url(&lineage.root()));
+    let end = end.map_err(|error| Failure::Message(error.to_string()))?;
     if asked != RestoreTarget::Latest.into() {
         return Ok(asked);
     }
-    let (store, lineage) = archive.open().await?;
-    let found = inventory(&*store, lineage).await;
-    let found = found.map_err(|error| Failure::Message(error.to_string()))?;
-    let end = end_of(&found, backup).ok_or_else(|| {
-        Failure::Message(format!(
-            "{} has no backup {backup}; see geode backup list",
-            store.url(&lineage.root())
-        ))
-    })?;
     let increments = found
         .increments
         .iter()

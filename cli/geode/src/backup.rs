@@ -5,7 +5,7 @@ use crate::args::{ArchiveArgs, BackupCommand, CleanupArgs, Format};
 use crate::{Failure, chain, create, show, test_restore};
 use geode_archive::{
     ArchiveReport, Checks, CleanupPlan, Inventory, Unreadable, clean_up, cleanup_plan, inventory,
-    split_backup, verify_archive,
+    split_backup, verify_archive, verify_backup,
 };
 use geode_types::{BackupKind, GroupId, LogIndex, Retention};
 use jiff::Timestamp;
@@ -189,17 +189,24 @@ fn inventory_json(found: &Inventory) -> serde_json::Value {
 }
 
 async fn verify(args: &ArchiveArgs, checks: Checks, format: Format) -> Result<(), Failure> {
+    let (_, backup) = args.place()?;
     let (store, lineage) = args.open().await?;
     let scratch = std::env::temp_dir().join(format!("geode-verify-{}", std::process::id()));
-    let report = verify_archive(
-        &*store,
-        &args.access().codec(),
-        lineage,
-        checks,
-        &scratch,
-        &lines(),
-    )
-    .await;
+    let (codec, progress) = (args.access().codec(), lines());
+    let report = match &backup {
+        Some(name) => {
+            verify_backup(
+                &*store,
+                &codec,
+                (lineage, name.as_str()),
+                checks,
+                &scratch,
+                &progress,
+            )
+            .await
+        }
+        None => verify_archive(&*store, &codec, lineage, checks, &scratch, &progress).await,
+    };
     let _ = std::fs::remove_dir_all(&scratch);
     let ArchiveReport {
         bases,
@@ -207,7 +214,11 @@ async fn verify(args: &ArchiveArgs, checks: Checks, format: Format) -> Result<()
         segments,
         problems,
     } = report.map_err(failed)?;
-    let place = store.url(&lineage.root());
+    let archive = store.url(&lineage.root());
+    let place = match &backup {
+        Some(name) => format!("the backup {name} in {archive}"),
+        None => archive.clone(),
+    };
     if format == Format::Table {
         let verdict = if problems.is_empty() { "sound" } else { "DAMAGED" };
         println!("{place}: {verdict}");
@@ -221,7 +232,7 @@ async fn verify(args: &ArchiveArgs, checks: Checks, format: Format) -> Result<()
         let clean = problems.is_empty();
         println!(
             "{}",
-            json!({"archive": place, "clean": clean, "bases": bases, "increments": increments, "segments": segments,
+            json!({"archive": archive, "backup": backup, "clean": clean, "bases": bases, "increments": increments, "segments": segments,
                 "problems": problems})
         );
     }

@@ -117,7 +117,7 @@ pub(crate) async fn run(args: TestRestoreArgs) -> Result<(), Failure> {
     let (checks, directory) = (args.checks()?, args.directory()?);
     let (place, backup) = args.archive.place()?;
     let goal = match &backup {
-        Some(name) => goal_of(&args.goal, &args.archive, name, false).await?,
+        Some(name) => goal_of(&args.goal, &place, &args.access(), name, false).await?,
         None => goal(&args.goal)?,
     };
     let mut test = Test {

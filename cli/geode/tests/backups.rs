@@ -130,6 +130,24 @@ fn a_sealed_backup_of_a_running_server_is_listed_verified_and_restored() {
     let without_key = text(&server.run(&words(&verify)));
     assert!(without_key.contains("no keys are given"), "{without_key}");
 
+    let unknown = "00000000000000000001-00000000";
+    for refused in [
+        format!("backup verify --source ./backups --backup-id {unknown} {KEY}"),
+        format!("restore --source ./backups --backup-id {unknown} --target ./none --target-lsn 0/1 {KEY}"),
+        format!(
+            "restore --source ./backups --backup-id {unknown} --target ./none --wal-archive ./backups {KEY}"
+        ),
+    ] {
+        let output = server.run(&words(&refused));
+        let said = text(&output);
+        assert!(
+            !output.status.success()
+                && said.contains(&format!("has no backup {unknown}"))
+                && said.contains(name),
+            "{refused}: {said}"
+        );
+    }
+
     // disaster-recovery: BASE_BACKUP=$(geode backup --list --dest … --type full --format json | jq -r '.backups[0].id')
     let listed = server.json(&words("backup --list --dest ./backups --type full"));
     assert_eq!(listed["backups"][0]["id"], name, "{listed}");

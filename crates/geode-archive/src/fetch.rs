@@ -74,6 +74,16 @@ pub enum FetchError {
         /// Those that there are.
         known: String,
     },
+    /// No backup of that name.
+    #[error("{place} has no backup {name}{why}")]
+    NoBackup {
+        /// The archive.
+        place: String,
+        /// What was asked for.
+        name: String,
+        /// Those that there are, or why this one is none.
+        why: String,
+    },
     /// The store failed, or an object is not what was stored.
     #[error(transparent)]
     Store(#[from] ObjectError),

@@ -114,6 +114,25 @@ async fn an_incremental_backup_goes_on_from_the_newest_and_a_differential_one_fr
 }
 
 #[tokio::test]
+async fn an_increment_alone_is_its_full_backup_and_the_log_from_there_to_its_end() {
+    let store = MemoryStore::new();
+    log(&store, 0..10).await;
+    let (_, new) = (full(&store, 14).await, full(&store, 24).await);
+    let taken = taken(&store, BackupKind::Incremental, 45).await;
+    let found = inventory(&store, lineage()).await.unwrap();
+    let only = found.only(&taken.name, "here").unwrap();
+    assert_eq!((only.bases.len(), only.bases[0].name()), (1, new.as_str()));
+    assert_eq!(only.increments, [taken]);
+    let firsts: Vec<u64> = only
+        .segments
+        .iter()
+        .map(|segment| segment.range.first.0)
+        .collect();
+    assert_eq!(firsts, [20, 30, 40]);
+    assert!(found.only(&new, "here").unwrap().segments.is_empty());
+}
+
+#[tokio::test]
 async fn an_increment_begins_with_the_backup_that_was_named_or_says_which_there_are() {
     use BackupKind::{Differential, Incremental};
     let store = MemoryStore::new();

@@ -24,6 +24,7 @@ mod keys;
 pub mod layout;
 mod lives;
 mod location;
+mod named;
 mod object;
 mod plan;
 mod preview;
@@ -65,4 +66,4 @@ pub use store::{
     Reader, S3Options, S3Store, Stored, get_small, list_all,
 };
 pub use upload::{UploadError, upload_segment, verify_segment};
-pub use verify::{ArchiveReport, Checks, verify_archive};
+pub use verify::{ArchiveReport, Checks, verify_archive, verify_backup};

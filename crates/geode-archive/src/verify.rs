@@ -54,18 +54,49 @@ pub async fn verify_archive(
     scratch: &Path,
     progress: OnProgress<'_>,
 ) -> Result<ArchiveReport, FetchError> {
-    prepare(scratch).await?;
     let found = inventory(store, lineage).await?;
+    let mut problems = Vec::new();
+    if checks.consistency {
+        problems = holes(&found, &store.url(&lineage.root()));
+    }
+    verify_found(store, codec, &found, checks, scratch, progress, problems).await
+}
+
+/// [`verify_archive`] for one backup, by its name, with what a restore of it takes: nothing else is judged.
+pub async fn verify_backup(
+    store: &dyn ObjectStore,
+    codec: &Codec,
+    (lineage, name): (Lineage, &str),
+    checks: Checks,
+    scratch: &Path,
+    progress: OnProgress<'_>,
+) -> Result<ArchiveReport, FetchError> {
+    let found = inventory(store, lineage).await?;
+    let only = found.only(name, &store.url(&lineage.root()))?;
+    verify_found(store, codec, &only, checks, scratch, progress, Vec::new()).await
+}
+
+/// Adds to the problems what is wrong with all that was found.
+async fn verify_found(
+    store: &dyn ObjectStore,
+    codec: &Codec,
+    found: &Inventory,
+    checks: Checks,
+    scratch: &Path,
+    progress: OnProgress<'_>,
+    mut problems: Vec<String>,
+) -> Result<ArchiveReport, FetchError> {
+    prepare(scratch).await?;
     let everything = RestorePlan {
         base: None,
         segments: found.segments.iter().map(|segment| segment.range).collect(),
         target: RestoreTarget::Latest,
         hole: None,
     };
-    let mut problems: Vec<String> = found.unreadable.iter().map(Unreadable::to_string).collect();
+    // Part of either check: whoever looks at a backup reads this first.
+    problems.extend(found.unreadable.iter().map(Unreadable::to_string));
     if checks.consistency {
-        problems.extend(holes(&found, &store.url(&lineage.root())));
-        problems.extend(broken_increments(&found));
+        problems.extend(broken_increments(found));
     }
     let (bases, segments, increments) = (found.bases.len(), found.segments.len(), found.increments.len());
     let report = |problems| ArchiveReport {
@@ -77,14 +108,14 @@ pub async fn verify_archive(
     if !checks.checksums {
         return Ok(report(problems));
     }
-    let total = everything.bytes(&found);
+    let total = everything.bytes(found);
     let download = Download::new(store, codec, scratch, total, progress);
     for base in &found.bases {
         note(&mut problems, download.base(base).await.map(drop))?;
         discard(&scratch.join(SNAPSHOT_ZSTD)).await;
     }
     for range in &everything.segments {
-        let read = download.segment(lineage, *range).await;
+        let read = download.segment(found.lineage, *range).await;
         let step = format!("read the entries {} to {}", range.first, range.last);
         download.report(read.as_ref().copied().unwrap_or(0), &step);
         note(&mut problems, read.map(drop))?;

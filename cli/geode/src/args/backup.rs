@@ -81,7 +81,8 @@ pub(crate) enum BackupCommand {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Read every object and compare it with what was stored; look for holes. Fails when something is damaged or missing.
+    /// Read every object and compare it with what was stored; look for holes. Fails when something is damaged or missing. Of one backup, when it is named: it and
+    /// the WAL that it needs.
     Verify {
         #[command(flatten)]
         archive: ArchiveArgs,

@@ -5,7 +5,7 @@ use crate::journeys::{back_up, fetched, upload};
 use geode_archive::layout::MANIFEST;
 use geode_archive::{
     Checks, Codec, FailingStore, Fault, MemoryStore, Operation, PairedStore, get_small, inventory, list_all,
-    verify_archive,
+    verify_archive, verify_backup,
 };
 use geode_types::{LogIndex, RestoreTarget};
 use std::sync::Arc;
@@ -90,4 +90,29 @@ async fn a_manifest_that_is_whole_in_the_copy_is_read_there_and_a_store_that_fai
     let failing = FailingStore::new(first);
     failing.fail(Operation::Get, Fault::Unavailable, 1);
     inventory(&failing, lineage()).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_verification_of_one_backup_judges_it_alone_and_refuses_a_name_that_is_not_there() {
+    let (store, scratch) = (MemoryStore::new(), tempfile::tempdir().unwrap());
+    let key = archive(&store).await;
+    let listed = inventory(&store, lineage()).await.unwrap();
+    let verify = async |name: &str| {
+        let codec = Codec::default();
+        let what = (lineage(), name);
+        verify_backup(&store, &codec, what, Checks::ALL, scratch.path(), &|_| {}).await
+    };
+    let sound = verify(listed.bases[0].name()).await.unwrap();
+    assert_eq!((sound.bases, sound.segments, sound.problems), (1, 0, Vec::new()));
+    let hidden = verify(listed.unreadable[0].name()).await.unwrap();
+    assert!(
+        hidden.problems.len() == 1 && hidden.problems[0].contains(&key),
+        "{hidden:?}"
+    );
+    let refused = verify("other").await.unwrap_err().to_string();
+    assert!(
+        refused.contains("has no backup other; the newest it has:")
+            && refused.contains(listed.bases[0].name()),
+        "{refused}"
+    );
 }
