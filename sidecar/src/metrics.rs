@@ -37,7 +37,7 @@ pub(crate) struct Metrics {
     last_status: IntGauge,
     last_incremental_timestamp: IntGauge,
     last_incremental_bytes: IntGauge,
-    /// Not exported: when a base backup failed here, seconds since 1970.
+    /// Not exported: when a backup failed here, seconds since 1970.
     last_failure: Arc<AtomicI64>,
 }
 
@@ -119,7 +119,7 @@ impl Metrics {
             last_full_bytes: unregistered("geode_backup_last_full_size_bytes", "Its size as stored."),
             last_status: unregistered(
                 "geode_backup_last_status",
-                "1 when the last base backup was completed, 0 when it failed.",
+                "1 when the last backup was completed, 0 when it failed.",
             ),
             last_incremental_timestamp: unregistered(
                 "geode_backup_last_incremental_timestamp",
@@ -134,17 +134,13 @@ impl Metrics {
         }
     }
 
-    /// An incremental or differential backup was completed.
+    /// An incremental or differential backup was completed, or found in the archive: the newest of whoever took it.
     pub(crate) fn increment(&self, increment: &Increment) {
         self.last_incremental_timestamp
             .set(increment.finished_at.as_second());
         self.last_incremental_bytes.set(increment.bytes as i64);
-        self.last_status.set(1);
-        for gauge in [
-            &self.last_incremental_timestamp,
-            &self.last_incremental_bytes,
-            &self.last_status,
-        ] {
+        self.completed(increment.finished_at);
+        for gauge in [&self.last_incremental_timestamp, &self.last_incremental_bytes] {
             // As below.
             let _ = self.registry.register(Box::new(gauge.clone()));
         }
@@ -160,18 +156,23 @@ impl Metrics {
                 .as_secs_f64(),
         );
         self.last_full_bytes.set(manifest.stored_bytes as i64);
-        if manifest.finished_at.as_second() >= self.last_failure.load(Ordering::Relaxed) {
-            self.last_status.set(1);
-        }
+        self.completed(manifest.finished_at);
         // They exist only once there is a backup to speak of; registering twice is refused and fine.
         let _ = self.registry.register(Box::new(self.last_full_timestamp.clone()));
         let _ = self.registry.register(Box::new(self.last_full_duration.clone()));
         let _ = self.registry.register(Box::new(self.last_full_bytes.clone()));
+    }
+
+    /// A backup that was complete before the last failure is no news.
+    fn completed(&self, finished_at: Timestamp) {
+        if finished_at.as_second() >= self.last_failure.load(Ordering::Relaxed) {
+            self.last_status.set(1);
+        }
         let _ = self.registry.register(Box::new(self.last_status.clone()));
     }
 
-    /// A base backup failed.
-    pub(crate) fn base_backup_failed(&self) {
+    /// A backup failed.
+    pub(crate) fn backup_failed(&self) {
         self.last_status.set(0);
         self.last_failure
             .store(Timestamp::now().as_second(), Ordering::Relaxed);
@@ -263,7 +264,7 @@ mod tests {
             "{page}"
         );
         assert!(!page.contains("geode_backup_last_status"), "no backup, no status");
-        metrics.base_backup_failed();
+        metrics.backup_failed();
         assert!(
             metrics
                 .page("127.0.0.1:1")
@@ -298,11 +299,45 @@ mod tests {
         let status = || metrics.last_status.get();
         metrics.base_backup(&manifest(now - jiff::SignedDuration::from_secs(60)));
         assert_eq!(status(), 1);
-        metrics.base_backup_failed();
+        metrics.backup_failed();
         metrics.base_backup(&manifest(now - jiff::SignedDuration::from_secs(60)));
         assert_eq!(status(), 0, "an older one that is found again changes nothing");
         metrics.base_backup(&manifest(now + jiff::SignedDuration::from_secs(60)));
         assert_eq!(status(), 1, "another member took one");
+    }
+
+    #[test]
+    fn a_failed_backup_is_said_until_a_newer_increment_of_any_member_is_there() {
+        let (metrics, now) = (Metrics::new(), Timestamp::now());
+        let status = || metrics.last_status.get();
+        let taken = |seconds| Increment {
+            format: geode_archive::INCREMENT_FORMAT,
+            kind: geode_types::BackupKind::Incremental,
+            name: String::new(),
+            cluster_id: crate::fake::cluster_id(),
+            incarnation: geode_types::Incarnation(1),
+            base: String::new(),
+            parent: String::new(),
+            after: geode_types::LogIndex(7),
+            index: geode_types::LogIndex(9),
+            bytes: 5,
+            state_hash: String::new(),
+            started_at: now,
+            finished_at: now + jiff::SignedDuration::from_secs(seconds),
+            server_version: "x".into(),
+        };
+        metrics.backup_failed();
+        metrics.increment(&taken(-60));
+        assert_eq!(status(), 0, "an older one that is found again changes nothing");
+        metrics.increment(&taken(60));
+        assert_eq!(status(), 1, "another member took one");
+        assert_eq!(
+            (
+                metrics.last_incremental_timestamp.get(),
+                metrics.last_incremental_bytes.get()
+            ),
+            (taken(60).finished_at.as_second(), 5)
+        );
     }
 
     #[test]

@@ -197,7 +197,7 @@ impl Worker {
             self.shared.base_taken();
         }
         if is_backup && result.is_err() {
-            self.context.metrics.base_backup_failed();
+            self.context.metrics.backup_failed();
         }
         let state = match result {
             Ok(result) => {

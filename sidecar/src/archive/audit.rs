@@ -131,6 +131,10 @@ impl Archiver {
         }
         self.pace.looked(now, begun.elapsed());
         self.note_newest(&found.backups.bases);
+        let increments = found.backups.increments.iter();
+        if let Some(newest) = increments.max_by_key(|increment| increment.finished_at) {
+            self.metrics.increment(newest);
+        }
         self.note_unreadable(&found.backups);
         let gap = gap(&found.missing);
         if let Some(gap) = gap.filter(|gap| self.shared.report().gap != Some(*gap)) {
