@@ -56,18 +56,23 @@ fn followers(cluster: &Cluster) -> Result<Vec<String>> {
     Ok(pods.filter(|pod| *pod != leader).collect())
 }
 
-/// A cluster with an archive that has all of it, and its metrics.
+/// A cluster with an archive that has all of it, a second copy of that, and its metrics.
 fn archiving(cluster: &Cluster, s3: &S3, config: &Value) -> Result<Scrape> {
     s3.secret(&cluster.namespace, "s3")?;
-    cluster.apply(
-        &json!({"timing": "fast", "storage": {"size": "1Gi"}, "config": config,
-        "archive": archive::place(s3, cluster, "wal")}),
-    )?;
+    let mut place = archive::place(s3, cluster, "wal");
+    place["drCopy"] = archive::place(s3, cluster, "copy")["s3"].take();
+    cluster
+        .apply(&json!({"timing": "fast", "storage": {"size": "1Gi"}, "config": config, "archive": place}))?;
     cluster.wait_ready()?;
     let written = cluster.query("INSERT (:N)", &[])?;
     let lsn = written["lsn"].as_str().context("an LSN")?;
     archive::wait_archived(cluster, lsn, PATIENCE)?;
-    Scrape::take(cluster)
+    scrape_until(
+        cluster,
+        "geode_backup_copied_objects_total",
+        PATIENCE,
+        |objects| objects > 0.0,
+    )
 }
 
 #[test]
