@@ -7,7 +7,7 @@ use crate::machine::{Frozen, Throttled, Volumes};
 use crate::network::Network;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -267,9 +267,12 @@ impl Members {
         Frozen::new(&self.seen_by(member, folder))
     }
 
-    /// The sum of a metric's series on this member's page; an error when the page does not come.
+    /// The sum of a metric's series on the page of the member whose data has a disk of its own; an error when the page does not come.
     pub fn metric(&self, member: usize, name: &str) -> std::io::Result<f64> {
-        let page = crate::scrape::page(&self.members[member].address)?;
+        let config = std::fs::read_to_string(self.config_file(member))?;
+        let mut lines = config.lines().map(str::trim);
+        let address = lines.find_map(|line| line.strip_prefix("metrics_listen: "));
+        let page = crate::scrape::page(address.expect("a page of metrics"))?;
         Ok(crate::scrape::sum(&page, name))
     }
 
@@ -524,6 +527,12 @@ fn free_ports() -> [u16; 2] {
     sockets.map(|socket| socket.local_addr().expect("bound").port())
 }
 
+/// A TCP port that was free a moment ago.
+fn free_tcp_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("bound").port()
+}
+
 fn data_folder(root: &Path, number: usize) -> PathBuf {
     root.join(format!("data-{number}"))
 }
@@ -562,9 +571,14 @@ fn config(root: &Path, number: usize, plan: &Plan, ports: [u16; 3]) -> String {
     let (data, wal) = (data_folder(root, number), wal_folder(root, number));
     let (data, wal, root) = (data.display(), wal.display(), root.display());
     let level = plan.feature_level_max.map(feature_level_line).unwrap_or_default();
+    let metrics = if plan.disk == Some(OwnDisk::Data(number)) {
+        format!("127.0.0.1:{}", free_tcp_port())
+    } else {
+        "\"\"".to_owned()
+    };
     format!(
         "cluster:\n{level}  name: test\n  timing: {timing}\n  internal_address: 127.0.0.1:{reached}\n  node:\n    id: node-{number}\n    address: 127.0.0.1:{client}\n\
-         server:\n  listen: 127.0.0.1:{client}\n  internal_listen: 127.0.0.1:{internal}\n  metrics_listen: 127.0.0.1:{client}\n  tls:\n    \
+         server:\n  listen: 127.0.0.1:{client}\n  internal_listen: 127.0.0.1:{internal}\n  metrics_listen: {metrics}\n  tls:\n    \
          cert_file: {root}/tls.crt\n    key_file: {root}/tls.key\n    client_ca: {root}/ca.crt\n\
          auth:\n  admin_password_file: {root}/password\n\
          storage:\n  data_dir: {data}\n  wal_dir: {wal}\n{}",
