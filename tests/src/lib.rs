@@ -4,4 +4,4 @@ pub mod certificates;
 pub mod machine;
 pub mod members;
 pub mod network;
-mod scrape;
+pub mod scrape;

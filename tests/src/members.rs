@@ -5,9 +5,10 @@
 use crate::certificates::certificates;
 use crate::machine::{Frozen, Throttled, Volumes};
 use crate::network::Network;
+use crate::scrape;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -272,8 +273,7 @@ impl Members {
         let config = std::fs::read_to_string(self.config_file(member))?;
         let mut lines = config.lines().map(str::trim);
         let address = lines.find_map(|line| line.strip_prefix("metrics_listen: "));
-        let page = crate::scrape::page(address.expect("a page of metrics"))?;
-        Ok(crate::scrape::sum(&page, name))
+        scrape::metric(address.expect("a page of metrics"), name)
     }
 
     /// The member has a tenth of a core until the guard is dropped.
@@ -527,12 +527,6 @@ fn free_ports() -> [u16; 2] {
     sockets.map(|socket| socket.local_addr().expect("bound").port())
 }
 
-/// A TCP port that was free a moment ago.
-fn free_tcp_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("bound").port()
-}
-
 fn data_folder(root: &Path, number: usize) -> PathBuf {
     root.join(format!("data-{number}"))
 }
@@ -572,7 +566,7 @@ fn config(root: &Path, number: usize, plan: &Plan, ports: [u16; 3]) -> String {
     let (data, wal, root) = (data.display(), wal.display(), root.display());
     let level = plan.feature_level_max.map(feature_level_line).unwrap_or_default();
     let metrics = if plan.disk == Some(OwnDisk::Data(number)) {
-        format!("127.0.0.1:{}", free_tcp_port())
+        scrape::free_address()
     } else {
         "\"\"".to_owned()
     };

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+use geode_tests::scrape::{self, free_address};
 use serde_json::{Value as Json, json};
 use std::io::{BufRead, BufReader, Write};
 use std::net::UdpSocket;
@@ -393,23 +394,13 @@ fn the_guides_queries_about_system_tables_run_as_they_are_printed() {
 /// The object store takes nothing, as no sidecar reaches it.
 #[test]
 fn an_archive_that_gets_nothing_slows_writes_down_before_they_are_refused_and_reads_go_on() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let metrics = free_address();
     let server = Server::start_with(&format!(
-        "server: {{metrics_listen: '127.0.0.1:{port}'}}\nstorage: {{wal: {{segment_bytes: 1Mi}}}}\n\
+        "server: {{metrics_listen: '{metrics}'}}\nstorage: {{wal: {{segment_bytes: 1Mi}}}}\n\
          archive: {{s3: {{bucket: nowhere}}, max_lag: 1s, backlog_max: 2Mi, slow_down_max: 300ms}}\n"
     ));
-    let metric = |name: &str| -> f64 {
-        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
-        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
-        let page = std::io::read_to_string(stream).unwrap();
-        let line = page.lines().find(|line| line.starts_with(name)).unwrap();
-        line.rsplit_once(' ').unwrap().1.parse().unwrap()
-    };
-    assert!(metric("geode_write_delay_seconds ") <= 0.0);
+    let metric = |name: &str| scrape::metric(&metrics, name).unwrap();
+    assert!(metric("geode_write_delay_seconds") <= 0.0);
     let param = format!("text=\"{}\"", "x".repeat(32 << 10));
     let (mut slowest, deadline) = (0.0, Instant::now() + Duration::from_secs(90));
     let refused = loop {
@@ -424,7 +415,7 @@ fn an_archive_that_gets_nothing_slows_writes_down_before_they_are_refused_and_re
         if !written.status.success() {
             break text(&written.stderr);
         }
-        slowest = f64::max(slowest, metric("geode_write_delay_seconds "));
+        slowest = f64::max(slowest, metric("geode_write_delay_seconds"));
         assert!(
             Instant::now() < deadline,
             "never refused; slowed down to {slowest} s"
