@@ -1,8 +1,9 @@
-"""What every peer's program shares: JSON lines on stdin and stdout, and rows in batches. Seconds are measured in here, so that the pipe does
-not count."""
+"""What every peer's program shares: JSON lines on stdin and stdout, rows in batches, ports for servers. Seconds are measured in here, so that the
+pipe does not count."""
 
 import json
 import os
+import socket
 import sys
 import time
 
@@ -23,6 +24,13 @@ def batches(items):
             batch = []
     if batch:
         yield batch
+
+
+def free_port():
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 def serve(name, version, operations):

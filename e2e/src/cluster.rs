@@ -197,7 +197,13 @@ impl Cluster {
         let image = pods
             .values()
             .next()
-            .map(|pod| pod["spec"]["containers"][0]["image"].clone());
+            .and_then(|pod| pod["spec"]["containers"][0]["image"].as_str());
+        self.client_of(image.context("no pod names an image")?)
+    }
+
+    /// The same with the program of an image: clients and members need not be of one version.
+    pub fn client_of(&self, image: &str) -> Result<String> {
+        let pods = self.pods()?;
         let host = |pod: &String| format!("{pod}.{}-peers.{}.svc:3141", self.name, self.namespace);
         let hosts: Vec<String> = pods.keys().map(host).collect();
         let secret =

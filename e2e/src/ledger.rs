@@ -83,6 +83,12 @@ impl Account {
         Ok(())
     }
 
+    /// No write failed for good: the client's retries covered whatever happened.
+    pub fn ensure_none_refused(&self) -> Result<()> {
+        ensure!(self.refused.is_empty(), "refused: {:?}", self.refused);
+        Ok(())
+    }
+
     /// Holds the account against what the cluster has: nothing acknowledged lost, nothing twice, nothing refused there.
     pub fn check(&self, cluster: &Cluster) -> Result<()> {
         let answer = cluster.query("MATCH (l:Ledger) RETURN l.n AS n, count(*) AS c ORDER BY n", &[])?;

@@ -17,7 +17,7 @@ pub use fault::Fault;
 pub use kubectl::{S3, environment, kubectl, kubectl_input, kubectl_status};
 pub use ledger::{Account, Ledger};
 pub use relay::Relay;
-pub use volume::{Ballast, Frozen};
+pub use volume::{Ballast, Frozen, damage_log};
 
 use anyhow::{Result, bail};
 use std::time::{Duration, Instant};

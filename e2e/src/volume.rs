@@ -1,8 +1,10 @@
-//! Faults of a volume: it finishes no write, or somebody fills it. The test cluster's volumes are file systems on this machine.
+//! Faults of a volume: it finishes no write, somebody fills it, or a byte of the log turns over. The test cluster's volumes are file systems on this machine.
 
 use crate::{Cluster, kubectl};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -19,6 +21,31 @@ fn path(cluster: &Cluster, claim: &str) -> Result<PathBuf> {
     let volume = object("pv", name)?;
     let path = volume["spec"]["local"]["path"].as_str();
     Ok(path.context("a volume on this machine")?.into())
+}
+
+/// In the header of a segment of the log: whatever is written behind it meanwhile, its checksum does not match any more.
+const HEADER_BYTE: u64 = 20;
+
+/// Turns a byte over in every segment of a member's log.
+pub fn damage_log(cluster: &Cluster, pod: &str) -> Result<()> {
+    let group = path(cluster, &format!("wal-{pod}"))?.join("group-0");
+    let mut damaged = 0;
+    for entry in fs::read_dir(&group).with_context(|| group.display().to_string())? {
+        let file = entry?.path();
+        let is_segment = file
+            .extension()
+            .is_some_and(|kind| kind == "open" || kind == "seg");
+        if !is_segment {
+            continue;
+        }
+        let file = OpenOptions::new().read(true).write(true).open(&file)?;
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, HEADER_BYTE)?;
+        file.write_all_at(&[byte[0] ^ 4], HEADER_BYTE)?;
+        damaged += 1;
+    }
+    ensure!(damaged > 0, "no segment in {}", group.display());
+    Ok(())
 }
 
 /// Writes to the volume wait as long as this value.

@@ -1,5 +1,7 @@
 //! One look at the world: consistent reads of Kubernetes, then a question to every member. Nothing is cached and nothing is decided here.
 
+mod damage;
+
 use crate::certificates::{self, Issued};
 use crate::context::{Context, Key};
 use crate::kinds::{self, of_cluster};
@@ -56,7 +58,7 @@ pub enum Versioned {
     Claim(String),
     /// A backup.
     Backup(String),
-    /// A restore in place.
+    /// A restore.
     Restore(String),
 }
 
@@ -264,14 +266,17 @@ async fn list_restores(
         .filter(|restore| restore.spec.cluster == key.name && restore.metadata.deletion_timestamp.is_none())
         .collect();
     restores.sort_by_key(|restore| (restore.creation_timestamp(), restore.name_any()));
-    let view = |restore: GeodeRestore| RestoreView {
+    Ok((restores.into_iter().map(restore_view).collect(), versions))
+}
+
+pub(crate) fn restore_view(restore: GeodeRestore) -> RestoreView {
+    RestoreView {
         name: restore.name_any(),
         uid: restore.uid().unwrap_or_default(),
         generation: restore.metadata.generation.unwrap_or_default(),
         spec: restore.spec,
         status: restore.status.unwrap_or_default(),
-    };
-    Ok((restores.into_iter().map(view).collect(), versions))
+    }
 }
 
 fn data<'a>(secret: &'a Secret, key: &str) -> Option<&'a [u8]> {
@@ -457,6 +462,7 @@ fn pod_view(pod: &Pod, cordoned: &BTreeSet<String>) -> PodView {
             .any(|condition| condition.type_ == "Ready" && condition.status == "True"),
         cordoned: node(pod).is_some_and(|node| cordoned.contains(node)),
         trouble: unscheduled.or(waiting),
+        damage: server_container(pod).and_then(damage::damage),
     }
 }
 

@@ -1,23 +1,21 @@
 //! One round for one cluster: observe → plan → check → act → status. Each step is a call; the decisions are the planner's.
 
+mod absent;
+
 use crate::act::{ActError, Hands};
 use crate::context::{Context, Key};
 use crate::observe::{Look, ObserveError, observe};
 use crate::status;
-use geode_api::{
-    ConditionType, GeodeBackup, GeodeCluster, GeodeClusterStatus, GeodeRestore, Reason, RestorePhase, runbook,
-};
+use absent::Absent;
+use geode_api::{ConditionType, GeodeCluster, GeodeClusterStatus, Reason, RestorePhase, runbook};
 use geode_planner::{
     Action, Invalid, MemberSeen, Plan, Progress, Report, RestoreView, Violation, Want, check, cluster_status,
     invalid_status, plan, validate,
 };
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{Api, ListParams, Patch, PatchParams};
-use kube::{Resource, ResourceExt};
-use serde::de::DeserializeOwned;
-use serde_json::json;
+use kube::ResourceExt;
+use kube::api::Api;
 use std::collections::BTreeMap;
-use std::fmt::Debug;
 use std::time::Duration;
 
 /// After actions the world is looked at again soon.
@@ -48,7 +46,7 @@ pub enum ReconcileError {
 pub enum Outcome {
     /// There is no such cluster.
     Gone,
-    /// There is nothing to do until the manifest changes.
+    /// There is nothing to do until something changes.
     Refused,
     /// Observed, and acted if need be.
     Round(Box<Round>),
@@ -77,14 +75,17 @@ fn failed(what: &'static str) -> impl FnOnce(kube::Error) -> ReconcileError {
 /// Runs a round.
 pub async fn reconcile(context: &Context, key: &Key) -> Result<Outcome, ReconcileError> {
     let api: Api<GeodeCluster> = Api::namespaced(context.client.clone(), &key.namespace);
-    let Some(cluster) = api
-        .get_opt(&key.name)
-        .await
-        .map_err(failed("read the GeodeCluster"))?
-    else {
-        context.metrics.keep_conditions(key, &[]);
-        hold(context, key).await?;
-        return Ok(Outcome::Gone);
+    let found = api.get_opt(&key.name).await;
+    let cluster = match found.map_err(failed("read the GeodeCluster"))? {
+        Some(cluster) => cluster,
+        None => {
+            context.metrics.keep_conditions(key, &[]);
+            match Box::pin(absent::hold(context, key)).await? {
+                Absent::Made(cluster) => *cluster,
+                Absent::Awaited => return Ok(Outcome::Refused),
+                Absent::Nobody => return Ok(Outcome::Gone),
+            }
+        }
     };
     if cluster.metadata.deletion_timestamp.is_some() {
         return Ok(Outcome::Refused);
@@ -101,6 +102,12 @@ pub async fn reconcile(context: &Context, key: &Key) -> Result<Outcome, Reconcil
         Err(violations) => refuse_plan(context, key, &cluster, &violations).await,
     };
     announce(context, &cluster, &plan).await;
+    let makers = |restore: &RestoreView| restore.spec.new_cluster.is_some() && is_open(restore);
+    if let Some(pause) = want.maintenance.pause(now)
+        && look.observed.restores.iter().any(makers)
+    {
+        Box::pin(absent::tell_makers(context, key, &cluster, &pause.describe())).await?;
+    }
     let status = cluster_status(&want, &look.observed, &plan, &report, Timestamp::now());
     status::report(&context.client, key, &look.observed.status, &status)
         .await
@@ -279,56 +286,9 @@ async fn refuse(
             &invalid.to_string(),
         )
         .await;
+    let why = format!("its manifest is not valid: {invalid}");
+    Box::pin(absent::tell_makers(context, key, cluster, &why)).await?;
     Ok(Outcome::Refused)
-}
-
-/// Backups and restores of a cluster that does not exist say so; they begin when it appears.
-async fn hold(context: &Context, key: &Key) -> Result<(), ReconcileError> {
-    let message = format!("there is no GeodeCluster {} in this namespace", key.name);
-    let known = |said: Option<&String>| said == Some(&message);
-    let backups: Api<GeodeBackup> = Api::namespaced(context.client.clone(), &key.namespace);
-    for backup in list(&backups, "list backups").await? {
-        let status = backup.status.clone().unwrap_or_default();
-        let waits = !status.phase.is_final() && !known(status.message.as_ref());
-        if backup.spec.cluster == key.name && waits {
-            tell_pending(context, &backups, &backup, &message).await?;
-        }
-    }
-    let restores: Api<GeodeRestore> = Api::namespaced(context.client.clone(), &key.namespace);
-    for restore in list(&restores, "list restores").await? {
-        let status = restore.status.clone().unwrap_or_default();
-        let waits = status.phase == RestorePhase::Pending && !known(status.message.as_ref());
-        if restore.spec.cluster == key.name && waits {
-            tell_pending(context, &restores, &restore, &message).await?;
-        }
-    }
-    Ok(())
-}
-
-async fn list<K>(api: &Api<K>, what: &'static str) -> Result<Vec<K>, ReconcileError>
-where
-    K: Clone + DeserializeOwned + Debug,
-{
-    let list = api.list(&ListParams::default()).await;
-    list.map(|list| list.items).map_err(failed(what))
-}
-
-async fn tell_pending<K>(
-    context: &Context,
-    api: &Api<K>,
-    object: &K,
-    message: &str,
-) -> Result<(), ReconcileError>
-where
-    K: Resource<DynamicType = ()> + DeserializeOwned,
-{
-    let patch = json!({ "status": { "phase": "Pending", "message": message } });
-    api.patch_status(&object.name_any(), &PatchParams::default(), &Patch::Merge(patch))
-        .await
-        .map_err(failed("write the status of what waits for its cluster"))?;
-    let reason = Reason::ClusterNotFound.to_string();
-    context.event(object, true, &reason, "Validate", message).await;
-    Ok(())
 }
 
 impl Round {

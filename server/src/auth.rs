@@ -2,15 +2,18 @@
 //! a wrong password, every refusal waits, and one hash is computed at a time, so that guessing is slow and cannot starve the server. When
 //! another member leads all clients come to it at once: a password that was right before is known again without a hash.
 
+use crate::pipeline::internal;
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use geode_graph::UserRecord;
 use geode_store::Store;
+use geode_types::QueryError;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 /// How long a refusal waits.
@@ -23,13 +26,10 @@ const DECOY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGhhcyB0aGlz$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// One hash at a time in a process: what argon2id fills, 19 MiB, would be the largest piece of an idle server.
-static TURN: Semaphore = Semaphore::const_new(1);
+pub(crate) static TURN: Semaphore = Semaphore::const_new(1);
 
 /// Passwords that were right since this process began.
 static KNOWN: LazyLock<Known> = LazyLock::new(Known::default);
-
-/// The role that may do everything.
-pub const ADMIN_ROLE: &str = "admin";
 
 /// Why nobody was let in. What the client is told does not say which it was.
 #[derive(Debug, thiserror::Error)]
@@ -152,6 +152,13 @@ pub fn hash_password(password: &str) -> Result<String, argon2::password_hash::Er
     Ok(Argon2::default().hash_password(password.as_bytes())?.to_string())
 }
 
+/// The same for a statement that sets a password, in turn. Only on a thread that may block.
+pub(crate) fn hash_in_turn(password: &str) -> Result<String, QueryError> {
+    // The semaphore is never closed, so the turn always comes.
+    let _turn = Handle::current().block_on(TURN.acquire());
+    hash_password(password).map_err(|error| internal(format!("the password cannot be hashed: {error}")))
+}
+
 /// Whether a password fits a hash of the user table. Takes tens of milliseconds: it is meant to be slow.
 pub(crate) fn verify_password(hash: &str, password: &str) -> bool {
     PasswordHash::new(hash).is_ok_and(|hash| {
@@ -165,7 +172,7 @@ pub(crate) fn verify_password(hash: &str, password: &str) -> bool {
 mod tests {
     use super::*;
     use argon2::Params;
-    use geode_graph::{Command, Commit, CommitSummary, Effect, LogPosition, apply};
+    use geode_graph::{ADMIN_ROLE, Command, Commit, CommitSummary, Effect, LogPosition, apply};
     use geode_store::{MemStore, WriteTxn};
     use geode_types::{LogIndex, Term};
     use std::time::Instant;

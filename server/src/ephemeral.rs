@@ -1,6 +1,5 @@
 //! A throw-away graph in this process: the same pipeline and the same sessions on a store in memory, with nobody to replicate to.
 
-use crate::auth::ADMIN_ROLE;
 use crate::gate::WriteGate;
 use crate::pipeline::{
     Announced, Decided, FRAMES_WAITING, Limits, NotNow, Output, Pipeline, Refusal, Replication, SubmitError,
@@ -9,7 +8,7 @@ use crate::session::Session;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use geode_client::QueryResult;
-use geode_graph::{Command, LogPosition, UserRecord, apply, apply_empty};
+use geode_graph::{ADMIN_ROLE, Command, LogPosition, UserRecord, apply, apply_empty};
 use geode_query::NoSystemTables;
 use geode_store::{MemStore, Store, WriteTxn};
 use geode_types::{LogIndex, QueryError, Term, Value, decode_value, encode_value};
@@ -125,7 +124,8 @@ impl Ephemeral {
             Refusal::Failed(error) => *error,
             Refusal::NotLeader(_) => unreachable!("who is alone leads"),
         })?;
-        (result.summary, result.lsn, result.repeated) = (done.summary, done.lsn, done.repeated);
+        (result.summary, result.lsn) = (done.summary, done.lsn);
+        (result.repeated, result.reads) = (done.repeated, done.reads);
         Ok(result)
     }
 }
@@ -223,3 +223,7 @@ impl Replication for Alone {
 #[cfg(test)]
 #[path = "ephemeral_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "access_tests.rs"]
+mod access_tests;

@@ -37,9 +37,9 @@ pub enum IdentityError {
         /// Why.
         source: io::Error,
     },
-    /// The file is not what this version writes.
+    /// The file is not what any version writes.
     #[error(
-        "{path} is not a valid identity ({reason}); the data directory is damaged or from a newer version, restore it or start with an empty one"
+        "{path} is not a valid identity ({reason}); the data directory is damaged, restore it or start with an empty one"
     )]
     Damaged {
         /// Where.
@@ -47,9 +47,27 @@ pub enum IdentityError {
         /// What is wrong.
         reason: String,
     },
+    /// Another version wrote the file.
+    #[error(
+        "{path} is an identity of format {found}, and this version reads format {expected}; run the version that wrote it",
+        expected = FORMAT
+    )]
+    Format {
+        /// Where.
+        path: PathBuf,
+        /// Its format.
+        found: serde_json::Value,
+    },
     /// Another process uses the directory.
     #[error("{0} is used by another geode process; stop it first")]
     InUse(PathBuf),
+}
+
+impl IdentityError {
+    /// Whether the file is certainly damaged.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. })
+    }
 }
 
 /// A data directory that this process alone uses, and its identity.
@@ -82,10 +100,7 @@ impl DataDir {
         }
         let file = path.join(FILE);
         let identity = match fs::read(&file) {
-            Ok(bytes) => parse(&bytes).map_err(|reason| IdentityError::Damaged {
-                path: file.clone(),
-                reason,
-            })?,
+            Ok(bytes) => parse(&file, &bytes)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // 2^53 bounds it, so that programs whose numbers are floats keep it exact.
                 let member = MemberId((fresh() % ((1 << 53) - 1)) + 1);
@@ -130,13 +145,18 @@ impl DataDir {
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<Identity, String> {
-    let identity: Identity = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-    if identity.format == FORMAT {
-        Ok(identity)
-    } else {
-        Err(format!("format {}, expected {FORMAT}", identity.format))
+fn parse(path: &Path, bytes: &[u8]) -> Result<Identity, IdentityError> {
+    let damaged = |error: serde_json::Error| IdentityError::Damaged {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    };
+    let content: serde_json::Value = serde_json::from_slice(bytes).map_err(damaged)?;
+    let found = content["format"].clone();
+    if found != FORMAT {
+        let path = path.to_owned();
+        return Err(IdentityError::Format { path, found });
     }
+    serde_json::from_value(content).map_err(damaged)
 }
 
 /// Writes aside, syncs, renames, syncs the directory: a crash leaves the old file or the new one.
@@ -187,10 +207,18 @@ mod tests {
             Err(IdentityError::InUse(_))
         ));
         drop(held);
-        fs::write(dir.path().join(FILE), "{").unwrap();
+        for damaged in ["{", "", r#"{"format":1}"#] {
+            fs::write(dir.path().join(FILE), damaged).unwrap();
+            assert!(matches!(
+                DataDir::open(dir.path(), || 1),
+                Err(IdentityError::Damaged { .. })
+            ));
+        }
+        // A newer version may say anything else.
+        fs::write(dir.path().join(FILE), r#"{"format":2}"#).unwrap();
         assert!(matches!(
             DataDir::open(dir.path(), || 1),
-            Err(IdentityError::Damaged { .. })
+            Err(IdentityError::Format { .. })
         ));
     }
 }

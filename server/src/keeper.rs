@@ -2,7 +2,7 @@
 //! the administrator its password, builds indexes, empties dropped graphs and ends segments in time.
 
 use crate::archive_tables;
-use crate::auth::{ADMIN_ROLE, hash_password, in_turn, verify_password};
+use crate::auth::{hash_password, in_turn, verify_password};
 use crate::cutter::{CutLimits, Cutter, OpenSegment};
 use crate::gate::{Cause, Space, space};
 use crate::member::Member;
@@ -12,7 +12,7 @@ use crate::raft::Raft;
 use crate::session::SessionMetrics;
 use crate::surroundings::Surroundings;
 use crate::tls::TlsWatch;
-use geode_graph::{Command, UserRecord};
+use geode_graph::{ADMIN_ROLE, Command, UserRecord};
 use geode_store::{LmdbStore, Store};
 use geode_types::Term;
 use geode_wire::internal::MemberStatus;

@@ -96,11 +96,25 @@ pub enum StartError {
     Metrics(#[from] prometheus::Error),
 }
 
+impl StartError {
+    /// Whether this member's own files are certainly damaged.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Identity(error) => error.is_damage(),
+            Self::Store(error) => error.is_corrupt(),
+            Self::Raft(error) => error.is_damage(),
+            _ => false,
+        }
+    }
+}
+
 /// Why a server ended by itself.
 #[derive(Debug)]
 pub enum Ended {
-    /// A disk failed or a file is damaged: the process must not go on.
+    /// A disk failed: the process must not go on.
     Fatal(String),
+    /// A file of this member is certainly damaged.
+    Damaged(String),
     /// Something in the data directory is for the next process.
     Restart,
 }
@@ -217,7 +231,10 @@ impl Server {
         let mut restart = self.member.restart.subscribe();
         async move {
             tokio::select! {
-                fatal = self.member.raft.fatal() => Ended::Fatal(fatal.to_string()),
+                fatal = self.member.raft.fatal() => match self.member.raft.damage() {
+                    Some(found) => Ended::Damaged(found),
+                    None => Ended::Fatal(fatal.to_string()),
+                },
                 Ok(_) = restart.wait_for(|restart| *restart) => Ended::Restart,
             }
         }

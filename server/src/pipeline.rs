@@ -3,6 +3,7 @@
 //! [`Pipeline::single`] is the whole way of a statement outside a transaction, on one screen; sessions put the same steps together for
 //! explicit transactions. Requests come from `session`, replication is behind [`Replication`], and no socket is known here.
 
+mod access;
 mod answer;
 mod building;
 mod in_flight;
@@ -14,17 +15,19 @@ mod pace;
 mod plans;
 mod purging;
 mod read_only;
+mod reading;
 mod refusal;
 mod replication;
 mod run;
 
-use answer::outcome;
 pub(crate) use answer::{lsn_of, told};
+use answer::{outcome, tells_of_graph};
 pub(crate) use level::Announced;
 pub(crate) use limits::Limits;
 pub(crate) use output::{FRAMES_WAITING, Output, OutputSender};
 pub(crate) use pace::Plan;
 pub(crate) use read_only::{finish, switched_on};
+pub(crate) use reading::{Reading, how_to_read};
 pub(crate) use refusal::Refusal;
 pub(crate) use refusal::{internal, no_transaction, too_slow, transaction_open, transaction_over};
 pub(crate) use replication::{Decided, NotNow, Replication, SubmitError};
@@ -32,18 +35,18 @@ pub(crate) use run::{Ran, Request};
 
 use crate::gate::WriteGate;
 use crate::queries::{Queries, WithQueries};
-use geode_graph::UserRecord;
 use geode_graph::{
     Command, Commit, Finished, IdAllocator, RequestState, Transaction, highest_level, position, request_state,
 };
-use geode_query::{Dialect, Kind, Prepared, SystemTables};
+use geode_query::{Access, Dialect, Kind, Prepared, SystemTables};
 use geode_store::Store;
-use geode_types::{Lsn, QueryError, RequestId, Term};
-use geode_wire::client::{Done, ReadMode};
+use geode_types::{LogIndex, Lsn, QueryError, RequestId, Term};
+use geode_wire::client::Done;
 use in_flight::{InFlight, Ticket};
 use leading::Leading;
 use limits::WORKERS_PER_CORE;
 use plans::Generations;
+use reading::Confirmed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::Semaphore;
@@ -52,18 +55,15 @@ use tokio::sync::Semaphore;
 const CONFLICT_RETRIES: u32 = 8;
 /// The longest pause before the first of them; doubles each time.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(2);
-/// How long a quorum may take to confirm the leader before a read or write is refused.
-const READ_INDEX_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a commit may take before its outcome is called unknown.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 const LOST_QUORUM: &str = "the leader lost its quorum or its place while the write was under way";
-/// How long a read waits for the position it asked for.
-const LSN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Runs statements on one member.
 pub(crate) struct Pipeline<R: Replication> {
     replication: R,
     leading: Arc<Mutex<Option<Leading>>>,
+    confirmed: Confirmed,
     in_flight: InFlight,
     plans: Generations<(String, Dialect), Plan>,
     workers: Arc<Semaphore>,
@@ -105,6 +105,7 @@ impl<R: Replication> Pipeline<R> {
         Self {
             replication,
             leading: Arc::default(),
+            confirmed: Confirmed::default(),
             in_flight: InFlight::default(),
             plans: Generations::new(),
             workers: Arc::new(Semaphore::new(workers)),
@@ -116,7 +117,7 @@ impl<R: Replication> Pipeline<R> {
     }
 
     /// Stops a statement that runs on this member.
-    pub(crate) fn kill(&self, id: &str, by: &UserRecord) -> Result<(), QueryError> {
+    pub(crate) fn kill(&self, id: &str, by: &Access) -> Result<(), QueryError> {
         self.queries.kill(id, by)
     }
 
@@ -138,7 +139,7 @@ impl<R: Replication> Pipeline<R> {
     ) -> Result<Done, Refusal> {
         let writes = prepared.kind() == Kind::Write;
         let read = if prepared.kind() == Kind::System {
-            ReadMode::Local
+            Reading::Local
         } else {
             request.read
         };
@@ -147,6 +148,7 @@ impl<R: Replication> Pipeline<R> {
             Some(id) => Some(self.enter(id, request.deadline).await?),
             None => None,
         };
+        let mut confirmed: Option<LogIndex> = None;
         for attempt in 0.. {
             let begun = if writes {
                 self.begin_write(id, request.deadline).await?
@@ -164,9 +166,17 @@ impl<R: Replication> Pipeline<R> {
             } = self
                 .run(prepared.clone(), begun.transaction, request, out, writes)
                 .await?;
-            if writes && (result.is_err() || !transaction.has_writes()) {
-                // No commit will show that this member led all the time, so a majority has to say it.
-                self.read_index(request.deadline).await?;
+            let commits = result.is_ok() && transaction.has_writes();
+            if writes && !commits && tells_of_graph(&result) {
+                // No commit will show that this member led all the time and that nothing was there before that its snapshot lacks: a follower
+                // may have shown what is committed and not yet applied here. So a majority has to say how far that goes.
+                let seen = transaction.position().index;
+                if confirmed.is_none_or(|index| seen < index) {
+                    let index = self.read_index(request.deadline).await?;
+                    if seen < index && confirmed.replace(index).is_none() {
+                        continue;
+                    }
+                }
             }
             let summary = result?;
             let done = if transaction.has_writes() {
@@ -188,6 +198,7 @@ impl<R: Replication> Pipeline<R> {
                     summary,
                     lsn: Some(lsn_of(transaction.position().index)),
                     repeated: false,
+                    reads: None,
                 }
             };
             if writes {
@@ -205,24 +216,31 @@ impl<R: Replication> Pipeline<R> {
         if keeps && let Some(plan) = self.plans.get(&key) {
             return Ok(plan);
         }
-        let (system, queries, user) = (self.system.clone(), self.queries.clone(), request.user.clone());
+        let (system, queries) = (self.system.clone(), self.queries.clone());
         let (text, dialect) = key.clone();
         let prepare = move || {
             let tables = WithQueries {
                 tables: &*system,
                 queries: &queries,
-                user: &user,
+                // Who runs it is asked when it runs.
+                access: &Access::EVERYTHING,
             };
             geode_query::prepare(&text, dialect, &tables)
         };
         let prepared = tokio::task::spawn_blocking(prepare)
             .await
             .map_err(|error| internal(format!("the statement broke the parser: {error}")))??;
+        let keeps = keeps && !prepared.sets_password();
         let prepared = Arc::new(Plan::new(prepared));
         if keeps {
             self.plans.insert(key, prepared.clone());
         }
         Ok(prepared)
+    }
+
+    /// Whether this member leads.
+    pub(crate) fn leads(&self) -> bool {
+        self.replication.leader_term().is_some()
     }
 
     /// Refused unless this member leads.
@@ -248,23 +266,15 @@ impl<R: Replication> Pipeline<R> {
     /// A snapshot that contains what the reader must have seen, and a transaction on it.
     pub(crate) async fn begin(
         &self,
-        read: ReadMode,
+        read: Reading,
         writes: bool,
         deadline: Instant,
     ) -> Result<Begun<R>, Refusal> {
-        match read {
-            ReadMode::AtLeast(lsn) if !writes => {
-                let until = deadline.min(Instant::now() + LSN_TIMEOUT);
-                if !self.replication.wait_applied(lsn.index, until).await {
-                    return Err(refusal::lsn_not_reached(lsn.index).into());
-                }
-            }
-            ReadMode::Local if !writes => {}
-            _ => self.read_index(deadline).await?,
-        }
         if writes {
+            self.read_index(deadline).await?;
             return self.begin_write(None, deadline).await;
         }
+        self.wait_for(read, deadline).await?;
         let transaction = Transaction::read_only(self.snapshot()?)?;
         Ok(Begun {
             transaction,
@@ -275,11 +285,13 @@ impl<R: Replication> Pipeline<R> {
     /// A transaction that may write, on this leader's snapshot. The snapshot has everything that was acknowledged before only if this
     /// member leads still: its commit shows that, or else a read index must.
     async fn begin_write(&self, id: Option<RequestId>, deadline: Instant) -> Result<Begun<R>, Refusal> {
+        // First: the leader's gate is open when this member's is not. Reads may be answered here, so nobody may have asked yet.
+        self.must_lead()?;
         if let Some(reason) = self.gate.read_only() {
             return Err(refusal::read_only(&reason).into());
         }
         let delay = self.gate.delay();
-        if !delay.is_zero() && self.must_lead().is_ok() {
+        if !delay.is_zero() {
             tokio::time::sleep_until(deadline.min(Instant::now() + delay).into()).await;
         }
         let ids = self.lead(deadline).await?;
@@ -306,21 +318,6 @@ impl<R: Replication> Pipeline<R> {
         self.lead(deadline).await?;
         let read = self.snapshot()?;
         recorded(&read, id)
-    }
-
-    async fn read_index(&self, deadline: Instant) -> Result<(), Refusal> {
-        let until = deadline.min(Instant::now() + READ_INDEX_TIMEOUT);
-        let index = match tokio::time::timeout_at(until.into(), self.replication.read_index()).await {
-            Ok(Ok(index)) => index,
-            Ok(Err(NotNow::NotLeader)) => return Err(self.not_leader()),
-            Ok(Err(NotNow::NoQuorum(reason))) => return Err(refusal::no_leader(reason).into()),
-            Err(_) => return Err(refusal::no_leader("the quorum did not confirm the leader in time").into()),
-        };
-        if self.replication.wait_applied(index, deadline).await {
-            Ok(())
-        } else {
-            Err(too_slow("the graph is behind the log; the statement's time is over").into())
-        }
     }
 
     /// The allocator of this leader's term. The first call of a term waits until all that is in the log is applied: only then is it
@@ -437,7 +434,7 @@ impl<R: Replication> Pipeline<R> {
     ) -> Result<Lsn, Refusal> {
         let deadline = Instant::now() + self.limits.transaction_timeout;
         for attempt in 0.. {
-            let mut begun = self.begin(ReadMode::Linearizable, true, deadline).await?;
+            let mut begun = self.begin(Reading::Leader, true, deadline).await?;
             change(&mut begun.transaction)?;
             match self.commit(begun.transaction.finish(), None, &mut None).await {
                 Err(Refusal::Failed(error)) if is_conflict(&error) && attempt < CONFLICT_RETRIES => {
@@ -450,8 +447,8 @@ impl<R: Replication> Pipeline<R> {
     }
 }
 
-fn lock(leading: &Mutex<Option<Leading>>) -> MutexGuard<'_, Option<Leading>> {
-    leading.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The answer that the session table holds for a request.
@@ -463,6 +460,7 @@ fn recorded(read: &impl geode_store::Reader, id: RequestId) -> Result<Option<Don
             summary: told(summary),
             lsn: Some(lsn_of(index)),
             repeated: true,
+            reads: None,
         })),
     }
 }

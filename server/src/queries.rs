@@ -2,9 +2,7 @@
 //!
 //! An id begins with a mark of this process, so that an id of another member, or of one that ended, stops nothing here.
 
-use crate::auth::ADMIN_ROLE;
-use geode_graph::UserRecord;
-use geode_query::{Cancel, Meter, Signature, SystemTables};
+use geode_query::{Access, Cancel, Meter, Signature, SystemTables};
 use geode_types::{ErrorClass, QueryError, Temporal, Value, temporal};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -63,10 +61,10 @@ impl Queries {
         }
     }
 
-    pub(crate) fn begin(self: &Arc<Self>, text: &str, user: &UserRecord, graph: Option<&str>) -> Registered {
+    pub(crate) fn begin(self: &Arc<Self>, text: &str, user: &str, graph: Option<&str>) -> Registered {
         let running = Arc::new(Running {
             text: text.chars().take(TEXT_CHARS).collect(),
-            user: user.name.clone(),
+            user: user.to_owned(),
             graph: graph.map(str::to_owned),
             began: Instant::now(),
             started: AtomicBool::new(false),
@@ -92,7 +90,7 @@ impl Queries {
     }
 
     /// Stops a statement. Administrators stop every one, others their own; one that may not be stopped is not to be seen either.
-    pub(crate) fn kill(&self, id: &str, by: &UserRecord) -> Result<(), QueryError> {
+    pub(crate) fn kill(&self, id: &str, by: &Access) -> Result<(), QueryError> {
         let (mark, number) = id.split_once('-').unwrap_or_default();
         let number = number
             .parse()
@@ -116,21 +114,21 @@ impl Queries {
         }
     }
 
-    fn rows(&self, user: &UserRecord) -> Vec<Vec<Value>> {
+    fn rows(&self, who: &Access) -> Vec<Vec<Value>> {
         let running: Vec<_> = self
             .all()
             .iter()
             .map(|(number, running)| (*number, running.clone()))
             .collect();
-        let visible = running.into_iter().filter(|(_, running)| may_see(user, running));
+        let visible = running.into_iter().filter(|(_, running)| may_see(who, running));
         visible
             .map(|(number, running)| running.row(self.id(number)))
             .collect()
     }
 }
 
-fn may_see(user: &UserRecord, running: &Running) -> bool {
-    user.role == ADMIN_ROLE || user.name == running.user
+fn may_see(who: &Access, running: &Running) -> bool {
+    who.rights.is_administrator || who.user == running.user
 }
 
 impl Running {
@@ -192,7 +190,7 @@ impl Drop for Registered {
 pub(crate) struct WithQueries<'a> {
     pub(crate) tables: &'a dyn SystemTables,
     pub(crate) queries: &'a Queries,
-    pub(crate) user: &'a UserRecord,
+    pub(crate) access: &'a Access,
 }
 
 impl SystemTables for WithQueries<'_> {
@@ -211,7 +209,7 @@ impl SystemTables for WithQueries<'_> {
 
     fn rows(&self, name: &str) -> Vec<Vec<Value>> {
         if name.eq_ignore_ascii_case(TABLE) {
-            return self.queries.rows(self.user);
+            return self.queries.rows(self.access);
         }
         self.tables.rows(name)
     }
@@ -228,30 +226,29 @@ impl SystemTables for WithQueries<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use geode_graph::Rights;
     use geode_query::NoSystemTables;
 
-    fn user(name: &str, role: &str) -> UserRecord {
-        UserRecord {
-            name: name.to_owned(),
-            hash: String::new(),
-            role: role.to_owned(),
+    fn user(name: &str, is_administrator: bool) -> Access {
+        Access {
+            user: name.to_owned(),
+            rights: Rights {
+                is_administrator,
+                grants: Vec::new(),
+            },
         }
     }
 
     #[test]
     fn who_may_see_a_statement_may_stop_it() {
         let queries = Arc::new(Queries::new());
-        let (ada, bob, admin) = (
-            user("ada", "reader"),
-            user("bob", "reader"),
-            user("root", ADMIN_ROLE),
-        );
-        let registered = queries.begin("RETURN 1", &ada, Some("/g"));
-        let rows = |user| {
+        let (ada, bob, admin) = (user("ada", false), user("bob", false), user("root", true));
+        let registered = queries.begin("RETURN 1", "ada", Some("/g"));
+        let rows = |access| {
             let tables = WithQueries {
                 tables: &NoSystemTables,
                 queries: &queries,
-                user,
+                access,
             };
             tables.rows("system.QUERIES")
         };

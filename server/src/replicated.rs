@@ -29,10 +29,11 @@ impl<S: Store> Replication for Raft<S> {
     }
 
     async fn read_index(&self) -> Result<LogIndex, NotNow> {
-        Self::read_index(self).await.map_err(|error| match error {
-            ReadError::NotLeader(_) => NotNow::NotLeader,
-            ReadError::Unavailable(reason) => NotNow::NoQuorum(reason),
-        })
+        Self::read_index(self).await.map_err(not_now)
+    }
+
+    async fn leader_index(&self) -> Result<LogIndex, NotNow> {
+        Self::leader_index(self).await.map_err(not_now)
     }
 
     async fn wait_applied(&self, index: LogIndex, deadline: Instant) -> bool {
@@ -70,5 +71,12 @@ impl<S: Store> Replication for Raft<S> {
 
     fn doubt(&self) -> impl Future<Output = ()> + Send + 'static + use<S> {
         Self::doubt(self)
+    }
+}
+
+fn not_now(error: ReadError) -> NotNow {
+    match error {
+        ReadError::NotLeader(_) => NotNow::NotLeader,
+        ReadError::Unavailable(reason) => NotNow::NoQuorum(reason),
     }
 }

@@ -21,8 +21,8 @@ use tokio::io::{AsyncRead, ReadBuf};
 const ATTEMPTS: u32 = 5;
 /// How long the log up to an incremental backup may need to reach the archive; usually `archive.max_lag`.
 const PATIENCE: Duration = Duration::from_secs(600);
-/// Blocks of a base backup that are compressed at the same time: the member beside us needs its cores.
-const PARALLEL: usize = 2;
+/// Blocks of a base backup that are compressed at the same time, at most: each takes memory.
+const PARALLEL_MAX: usize = 2;
 /// A line of progress each time this much has been read.
 const PROGRESS_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -131,7 +131,7 @@ async fn full(
         index,
         term: Term(snapshot.term),
         server_version,
-        parallel: PARALLEL,
+        parallel: parallel(),
     };
     let reader = Progressing {
         inner: Throttled::new(snapshot.bytes, context.server.clone(), throttle),
@@ -236,4 +236,9 @@ impl<R: AsyncRead + Unpin> AsyncRead for Progressing<'_, R> {
         }
         polled
     }
+}
+/// Half of the cores at most: the member beside us needs the others.
+fn parallel() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    (cores / 2).clamp(1, PARALLEL_MAX)
 }

@@ -3,6 +3,7 @@
 use crate::GEODE;
 use crate::ledger::{Account, Writer, wait_different, wait_equal};
 use geode_tests::members::{Members, wait_for};
+use geode_types::EXIT_DAMAGED;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -40,10 +41,10 @@ fn flip(path: &Path) -> Vec<u8> {
     sound
 }
 
-/// The member does not start, names the file and says what to do.
+/// The member does not start, names the file, says what to do, and ends as no other failure does.
 fn refuses(members: &mut Members, member: usize, file: &Path) {
     members.start(member);
-    let said = members.wait_refused(member);
+    let said = members.wait_refused(member, EXIT_DAMAGED);
     assert!(said.contains(&file.display().to_string()), "{said}");
     assert!(
         said.contains("remove this member's data and WAL directories"),
@@ -127,7 +128,7 @@ fn a_member_with_a_shortened_or_missing_store_refuses_to_start_and_joins_again_i
 
     joins_again_empty(&mut members, follower, &account);
     // The identity that was on the lost volumes is nobody's any more, and would count as a voter that is away.
-    wait_for("three voters", Duration::from_secs(30), || {
+    wait_for("three voters", Duration::from_secs(60), || {
         let table = members.query(follower, "SELECT name, role FROM system.cluster_nodes");
         let rows = table["rows"].as_array().expect("rows");
         rows.len() == 3 && rows.iter().all(|row| row[1] != "observer")

@@ -60,7 +60,7 @@ fn a_leader_whose_disk_stalls_gives_way_and_ends_when_it_lasts() {
     let writer = Writer::start(&members, &[0, 1, 2]);
     writer.wait(20);
     let frozen = members.freeze(0);
-    wait_for("another member leads", Duration::from_secs(30), || {
+    wait_for("another member leads", Duration::from_secs(60), || {
         members.leader_seen_by(1).is_some_and(|leader| leader != 0)
     });
     assert!(
@@ -73,7 +73,7 @@ fn a_leader_whose_disk_stalls_gives_way_and_ends_when_it_lasts() {
         members.log(0).contains("the server has stopped")
     });
     drop(frozen);
-    let said = members.wait_refused(0);
+    let said = members.wait_refused(0, 1);
     assert!(
         said.contains("has not finished a write for 8") && said.contains("storage.wal.stall_max"),
         "{said}"
@@ -119,7 +119,7 @@ fn a_follower_whose_disk_is_slow_delays_nobody() {
     }
     let account = writer.finish();
     assert!(
-        account.longest_gap < 3 * SECOND,
+        account.longest_gap < 4 * SECOND,
         "a write waited for a follower's disk: {:?}",
         account.longest_gap
     );
@@ -153,17 +153,17 @@ fn a_leader_whose_data_disk_hangs_says_so_and_another_leads_until_it_has_caught_
     let writer = Writer::start(&members, &[0, 1, 2]);
     writer.wait(20);
     let frozen = members.freeze(0);
-    wait_for("another member leads", Duration::from_secs(30), || {
+    wait_for("another member leads", Duration::from_secs(60), || {
         members.leader_seen_by(1).is_some_and(|leader| leader != 0)
     });
     writer.wait(20);
-    wait_for("its metrics tell of the disk", Duration::from_secs(30), || {
+    wait_for("its metrics tell of the disk", Duration::from_secs(60), || {
         members
             .metric(0, "geode_data_stall_seconds")
             .is_ok_and(|stall| stall > 5.0)
     });
     drop(frozen);
-    wait_for("the disk gets on", Duration::from_secs(30), || {
+    wait_for("the disk gets on", Duration::from_secs(60), || {
         members
             .metric(0, "geode_data_stall_seconds")
             .is_ok_and(|stall| stall == 0.0)

@@ -19,7 +19,7 @@ fn a_fenced_member_takes_no_part_its_files_can_be_looked_at_and_without_the_fenc
     members.start(fenced);
     wait_for(
         "the member to say that it is held",
-        Duration::from_secs(20),
+        Duration::from_secs(60),
         || {
             members
                 .log(fenced)

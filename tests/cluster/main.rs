@@ -12,6 +12,7 @@ mod ledger;
 mod levels;
 mod network;
 mod pauses;
+mod reads;
 mod usage;
 mod volumes;
 

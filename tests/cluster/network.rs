@@ -66,13 +66,14 @@ fn a_leader_that_is_cut_off_gives_way_and_nothing_it_acknowledged_is_lost() {
     );
     wait_for(
         "who is cut off is no longer ready",
-        Duration::from_secs(10),
+        Duration::from_secs(60),
         || !members.is_ready(leader),
     );
-    assert_eq!(
-        members.leader_seen_by(leader),
-        None,
-        "who is cut off still shows itself as the leader"
+    // Asked apart: `geode ready` also says no when a busy machine lets it run out of time.
+    wait_for(
+        "who is cut off shows itself as the leader no longer",
+        Duration::from_secs(60),
+        || members.leader_seen_by(leader).is_none(),
     );
     let majority = Writer::start(&members, &[one, other]);
     majority.wait(50);
@@ -165,7 +166,7 @@ fn members_far_apart_elect_another_leader_while_connections_take_longer_than_a_v
     let leader = members.leader();
     let [one, _] = others(leader);
     members.kill(leader);
-    wait_for("another leader", Duration::from_secs(10), || {
+    wait_for("another leader", Duration::from_secs(60), || {
         members.leader_seen_by(one).is_some_and(|new| new != leader)
     });
     members.query(one, "INSERT (:After)");

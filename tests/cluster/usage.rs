@@ -57,7 +57,7 @@ fn without_a_majority_writes_and_reads_are_refused_and_go_on_when_it_is_back() {
     );
     assert!(members.is_running(0), "the lone member ended");
     members.start(1);
-    wait_for("writes go on", Duration::from_secs(30), || {
+    wait_for("writes go on", Duration::from_secs(60), || {
         members.try_query(0, "INSERT (:Together)", &[]).is_ok()
     });
 }

@@ -38,7 +38,7 @@ fn a_leader_whose_volume_is_full_goes_on_reading_and_writes_go_on_when_there_is_
         fill(&filler, 0);
         wait_for(
             "writes are refused with a reason",
-            Duration::from_secs(30),
+            Duration::from_secs(60),
             || {
                 let refused = members.try_query(0, "INSERT (:Late)", &["--timeout", "3s"]);
                 refused.is_err_and(|said| {

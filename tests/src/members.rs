@@ -294,11 +294,15 @@ impl Members {
     }
 
     /// Until its process has ended by itself with an error; what it said last.
-    pub fn wait_refused(&mut self, member: usize) -> String {
+    pub fn wait_refused(&mut self, member: usize, code: u8) -> String {
         wait_for("the member ends", READY_TIMEOUT, || !self.is_running(member));
         let mut process = self.members[member].process.take().expect("it was started");
         let status = process.wait().expect("it has ended");
-        assert!(!status.success(), "member {member} ended with {status}");
+        assert_eq!(
+            status.code(),
+            Some(code.into()),
+            "member {member} ended with {status}"
+        );
         self.log(member).lines().last().unwrap_or_default().to_owned()
     }
 

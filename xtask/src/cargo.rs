@@ -4,7 +4,7 @@
 use crate::command::passthrough;
 use crate::paths;
 use anyhow::{Context, Result};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Static binaries: images hold nothing else.
@@ -12,22 +12,32 @@ pub(crate) const TARGET: &str = "x86_64-unknown-linux-musl";
 
 /// `cargo SUBCOMMAND` with the project's profile, target and folder.
 pub(crate) fn cargo(subcommand: &str) -> Result<Command> {
+    Ok(cargo_of(paths::repository(), &paths::target()?, subcommand))
+}
+
+/// The same for any checkout of the project, with the folder for what is built.
+pub(crate) fn cargo_of(checkout: &Path, target: &Path, subcommand: &str) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
-        .current_dir(paths::repository())
-        .env("CARGO_TARGET_DIR", paths::target()?)
+        .current_dir(checkout)
+        .env("CARGO_TARGET_DIR", target)
         // There are many test binaries, and the system's linker takes seconds for each.
         .env(
             "CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS",
             "-Clink-arg=-fuse-ld=mold",
         );
     command.args([subcommand, "--release", "--target", TARGET]);
-    Ok(command)
+    command
 }
 
 /// Where a binary lies after it was built.
 pub(crate) fn binary(name: &str) -> Result<PathBuf> {
-    Ok(paths::target()?.join(TARGET).join("release").join(name))
+    Ok(binary_in(&paths::target()?, name))
+}
+
+/// The same for a build in another target folder.
+pub(crate) fn binary_in(target: &Path, name: &str) -> PathBuf {
+    target.join(TARGET).join("release").join(name)
 }
 
 /// Everything but xtask: always this selection, as another one has other features and would compile the dependencies again.

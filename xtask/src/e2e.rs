@@ -21,7 +21,15 @@ pub(crate) type Environment = BTreeMap<String, String>;
 /// Brings the cluster up, installs the operator, runs the tests whose name contains `filter`; the long ones too with `all`.
 pub(crate) fn run(filter: Option<&str>, all: bool) -> Result<()> {
     let mut environment = install(NODES)?;
-    cluster::load(&images::next()?)?;
+    let mut others = images::next()?;
+    if all {
+        others.extend(images::before::archives()?);
+        environment.insert(
+            "GEODE_BEFORE_VERSION".to_owned(),
+            images::before::BEFORE.to_owned(),
+        );
+    }
+    cluster::load(&others)?;
     let promtool = tools::ensure(Tool::Promtool)?;
     environment.insert("PROMTOOL".to_owned(), promtool.display().to_string());
     environment.insert("GEODE_NEXT_VERSION".to_owned(), images::NEXT.to_owned());

@@ -54,7 +54,7 @@ enum Task {
     E2e {
         /// Only tests whose name contains this.
         filter: Option<String>,
-        /// Also the tests that CI has no time for; without a name, write docs/e2e-report.md.
+        /// Also the tests that CI has no time for, with programs of an earlier commit; without a name, write docs/e2e-report.md.
         #[arg(long)]
         all: bool,
     },

@@ -21,7 +21,13 @@ use std::fmt::Write;
 const NODES: u64 = 100_000;
 /// What an edge may take in pages with data, bytes; nodes and their index are in it.
 const EDGE_BYTES_MAX: f64 = 30.0;
-const PEERS: [&str; 4] = ["social_falkordb", "social_grafeo", "social_kuzu", "social_neo4j"];
+const PEERS: [&str; 5] = [
+    "social_arcadedb",
+    "social_falkordb",
+    "social_grafeo",
+    "social_kuzu",
+    "social_neo4j",
+];
 const ROUNDS: usize = 5;
 /// How often a small query is asked with each choice in a round; others are asked as often as there are rounds.
 const REPEATS: usize = 3;

@@ -22,6 +22,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - apiGroups: [geodedb.com]
   resources: [geodebackups]
   verbs: [create, delete]
+# A GeodeRestore with newCluster makes one. None is changed or deleted.
+- apiGroups: [geodedb.com]
+  resources: [geodeclusters]
+  verbs: [create]
 # Owner references with blockOwnerDeletion need it.
 - apiGroups: [geodedb.com]
   resources: [geodeclusters/finalizers]

@@ -405,7 +405,7 @@ mod tests {
 
     fn message(failure: Failure) -> String {
         match failure {
-            Failure::Message(message) => message,
+            Failure::Damaged(message) | Failure::Message(message) => message,
             Failure::Query { error, .. } => error.message,
         }
     }

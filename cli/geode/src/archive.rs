@@ -2,19 +2,19 @@
 
 use crate::Failure;
 use crate::args::{ArchiveArgs, Format, GoalArgs, RestoreArgs, StoreArgs, VerifyArgs};
+use crate::restoring::restore_into;
 use geode_archive::{Access, Lineage, ObjectStore, Progress, inventory, open_history, split_backup};
 use geode_config::Config;
-use geode_server::restore::{ReplayOptions, Restored, VerifyReport, replay, verify as check};
-use geode_types::{ClusterId, GraphSelection, LogIndex, Lsn, RestoreGoal, RestoreTarget};
+use geode_server::restore::{Restored, VerifyReport, verify as check};
+use geode_types::{LogIndex, Lsn, RestoreGoal, RestoreTarget};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde_json::json;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use uuid::Uuid;
 
 const MIB: u64 = 1 << 20;
 
@@ -132,31 +132,6 @@ fn same_archive(backup: &str, log: &str) -> Result<(), Failure> {
     )))
 }
 
-/// Fetches and replays into a new data directory.
-async fn restore_into(args: &RestoreArgs, goal: &RestoreGoal) -> Result<Restored, Failure> {
-    let (archive, target) = (&args.archive, &args.target);
-    let access = Access {
-        parallel: Some(usize::from(args.parallel)),
-        ..archive.access()
-    };
-    let fetched = beside(target)?;
-    remove(&fetched)?;
-    let on_progress = lines();
-    let (source, _) = archive.place()?;
-    let backup = geode_archive::fetch(&source, &access, goal, &fetched, &on_progress).await;
-    let backup = backup.map_err(|error| Failure::Message(error.to_string()))?;
-    eprintln!(
-        "fetched {} segment(s) of cluster {}; replaying",
-        backup.segments.len(),
-        backup.cluster_id
-    );
-    let (from, data_dir, graphs) = (fetched.clone(), target.clone(), args.graphs());
-    let replayed = tokio::task::spawn_blocking(move || run_replay(&from, &data_dir, &graphs)).await;
-    let restored = replayed.map_err(|error| Failure::Message(format!("the replay broke: {error}")))??;
-    remove(&fetched)?;
-    Ok(restored)
-}
-
 /// Says how far it is: a bar on a terminal, else a line a step, not a line a chunk.
 pub(crate) fn lines() -> impl Fn(Progress) + Sync {
     let told = Mutex::new(String::new());
@@ -207,23 +182,6 @@ pub(crate) async fn verify(args: VerifyArgs) -> Result<(), Failure> {
     }
 }
 
-fn run_replay(from: &Path, data_dir: &Path, graphs: &GraphSelection) -> Result<Restored, Failure> {
-    let config = config_of(data_dir);
-    let options = ReplayOptions {
-        from,
-        data_dir,
-        wal_dir: &config.wal_dir(),
-        map_size: config.storage.map_size.0,
-        cluster_id: ClusterId(Uuid::new_v4()),
-        graphs,
-        name: &config.cluster.node.id,
-        client_address: &config.cluster.node.address,
-        internal_address: &config.internal_address(),
-        progress: &|line| eprintln!("{line}"),
-    };
-    replay(&options).map_err(|error| Failure::Message(error.to_string()))
-}
-
 /// The configuration that `geode serve --data-dir` has.
 pub(crate) fn config_of(data_dir: &Path) -> Config {
     let mut config = Config::default();
@@ -264,17 +222,6 @@ fn index(text: &str) -> Result<LogIndex, Failure> {
     let lsn = text.parse().map(LogIndex);
     lsn.or_else(|_| text.parse::<Lsn>().map(|lsn| lsn.index))
         .map_err(|error| Failure::Message(format!("--target-lsn: {error}")))
-}
-
-/// Where the fetched files lie until they are replayed: beside the target, so on its volume.
-fn beside(target: &Path) -> Result<PathBuf, Failure> {
-    let name = target.file_name().ok_or_else(|| {
-        Failure::Message(format!(
-            "--target {} is not the name of a directory",
-            target.display()
-        ))
-    })?;
-    Ok(target.with_file_name(format!("{}.fetched", name.to_string_lossy())))
 }
 
 pub(crate) fn remove(directory: &Path) -> Result<(), Failure> {
@@ -375,14 +322,5 @@ mod tests {
             panic!("accepted")
         };
         assert!(message.contains("leave --wal-archive out"), "{message}");
-    }
-
-    #[test]
-    fn fetched_files_lie_beside_the_target() {
-        assert_eq!(
-            beside(Path::new("/data/new/")).unwrap(),
-            Path::new("/data/new.fetched")
-        );
-        assert!(beside(Path::new("/")).is_err());
     }
 }

@@ -2,9 +2,10 @@
 
 use crate::archive::{self, lines, url};
 use crate::args::{ArchiveArgs, BackupCommand, CleanupArgs, Format};
+use crate::steps::Steps;
 use crate::{Failure, chain, create, show, test_restore};
 use geode_archive::{
-    ArchiveReport, Checks, CleanupPlan, Inventory, Unreadable, clean_up, cleanup_plan, inventory,
+    ArchiveReport, Checks, CleanupPlan, Inventory, Unreadable, clean_up_telling, cleanup_plan, inventory,
     split_backup, verify_archive, verify_backup,
 };
 use geode_types::{BackupKind, GroupId, LogIndex, Retention};
@@ -244,8 +245,11 @@ async fn verify(args: &ArchiveArgs, checks: Checks, format: Format) -> Result<()
 }
 
 async fn cleanup(args: &CleanupArgs) -> Result<(), Failure> {
+    let steps = Steps::new();
+    steps.step("looking what the archive has".to_owned());
     let (store, lineage) = args.archive.open().await?;
     let found = inventory(&*store, lineage).await.map_err(failed)?;
+    drop(steps);
     let retention = Retention {
         days: args.older_than,
         min_count: args.keep_min,
@@ -255,7 +259,10 @@ async fn cleanup(args: &CleanupArgs) -> Result<(), Failure> {
     };
     let plan = cleanup_plan(&found, &retention, Timestamp::now());
     if !args.dry_run {
-        clean_up(&*store, &plan).await.map_err(failed)?;
+        let progress = lines();
+        let cleaned = clean_up_telling(&*store, &plan, &progress).await;
+        drop(progress);
+        cleaned.map_err(failed)?;
     }
     report_cleanup(&plan, args);
     Ok(())

@@ -3,6 +3,7 @@
 use crate::Failure;
 use crate::archive::url;
 use crate::args::{CreateArgs, Format, LocalServerArgs};
+use crate::steps::Steps;
 use geode_archive::{
     Codec, IncrementFacts, Lineage, Location, ObjectStore, SnapshotFacts, split_backup, write_base_backup,
     write_increment,
@@ -38,6 +39,8 @@ pub(crate) async fn run(args: CreateArgs) -> Result<(), Failure> {
     match args.kind {
         BackupKind::Full => full(&args, &server, store, lineage, server_version).await,
         kind => {
+            let steps = Steps::new();
+            steps.step("the server computes the hash of its graph".to_owned());
             let (index, state_hash) = state_hash(&server).await?;
             let facts = IncrementFacts {
                 lineage,
@@ -48,7 +51,7 @@ pub(crate) async fn run(args: CreateArgs) -> Result<(), Failure> {
                 server_version,
                 patience: PATIENCE,
             };
-            increment(&args, store, facts).await
+            increment(&args, store, facts, steps).await
         }
     }
 }
@@ -86,8 +89,12 @@ async fn full(
     lineage: Lineage,
     server_version: String,
 ) -> Result<(), Failure> {
+    let steps = Steps::new();
+    steps.step("waiting for the server's snapshot".to_owned());
     let (index, term, snapshot) = server.snapshot().await.map_err(failed)?;
-    eprintln!("storing the graph at index {index}");
+    let step = format!("storing the graph at index {index}");
+    steps.step(step.clone());
+    let snapshot = steps.watch(snapshot, step);
     let codec = Codec {
         compression: args.compress,
         keys: args.store.encryption_key_file.clone(),
@@ -100,6 +107,7 @@ async fn full(
         parallel: usize::from(args.parallel),
     };
     let hash = || async {
+        steps.step("the server computes the hash of its graph".to_owned());
         let told = state_hash(server).await.ok();
         told.filter(|(applied, _)| *applied == index)
             .map(|(_, hash)| hash)
@@ -107,6 +115,7 @@ async fn full(
     let backup = write_base_backup(&*store, &codec, facts, snapshot, hash)
         .await
         .map_err(failed)?;
+    drop(steps);
     let manifest = &backup.manifest;
     let location = store.url(&backup.folder);
     if args.format == Format::Table {
@@ -129,15 +138,20 @@ async fn increment(
     args: &CreateArgs,
     store: Arc<dyn ObjectStore>,
     facts: IncrementFacts,
+    steps: Steps,
 ) -> Result<(), Failure> {
     let lineage = facts.lineage;
+    steps.step(format!("looking what the archive has up to {}", facts.index));
     let told = std::cell::Cell::new(false);
     let progress = |line: String| {
-        if !told.replace(true) {
-            eprintln!("{line}");
+        if told.replace(true) {
+            steps.note(line);
+        } else {
+            steps.step(line);
         }
     };
     let written = write_increment(&*store, facts, progress).await.map_err(failed)?;
+    drop(steps);
     let location = store.url(&lineage.backup(&written.name));
     if args.format == Format::Table {
         println!(

@@ -16,9 +16,11 @@ mod import;
 mod jsonl;
 mod probe;
 mod query;
+mod restoring;
 mod serve;
 mod shell;
 mod show;
+mod steps;
 mod test_restore;
 mod wal;
 
@@ -26,14 +28,14 @@ use args::{Cli, Command, Format};
 use clap::{CommandFactory, Parser};
 use connect::ConnectError;
 use geode_client::ClientError;
-use geode_types::QueryError;
+use geode_types::{EXIT_DAMAGED, QueryError};
 use std::process::ExitCode;
 
 /// The allocator of the static binary: musl's own is slow under threads.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Why a command ends with exit code 1.
+/// Why a command ends, with exit code 1 where nothing else is said.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// A statement failed; scripts read the error as JSON on standard output.
@@ -42,6 +44,8 @@ pub(crate) enum Failure {
         text: String,
         format: Format,
     },
+    /// This server's own files are damaged; ends with [`EXIT_DAMAGED`].
+    Damaged(String),
     /// Anything else, for people.
     Message(String),
 }
@@ -63,7 +67,14 @@ impl Failure {
                 ..
             } => println!("{}", show::error_json(error)),
             Self::Query { error, text, .. } => eprintln!("{}", show::error_text(error, text)),
-            Self::Message(message) => eprintln!("error: {message}"),
+            Self::Damaged(message) | Self::Message(message) => eprintln!("error: {message}"),
+        }
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Damaged(_) => ExitCode::from(EXIT_DAMAGED),
+            Self::Query { .. } | Self::Message(_) => ExitCode::FAILURE,
         }
     }
 }
@@ -113,7 +124,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.print();
-            ExitCode::FAILURE
+            failure.exit_code()
         }
     }
 }

@@ -4,7 +4,12 @@ use crate::Failure;
 use crate::args::ServeArgs;
 use geode_config::{Config, LogFormat};
 use geode_server::{Ended, Held, ServeOptions, Server, is_fenced};
+use std::fs::OpenOptions;
+use std::io::Write;
 use tokio::signal::unix::{SignalKind, signal};
+
+/// What stands here is what Kubernetes tells of a container that has ended. Elsewhere there is no such file, and none is made.
+const TERMINATION_LOG: &str = "/dev/termination-log";
 
 pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
     let config = config(&args)?;
@@ -26,9 +31,14 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         cluster_init: args.cluster_init,
         join: args.join,
     };
-    let server = Server::start(options)
-        .await
-        .map_err(|error| Failure::Message(error.to_string()))?;
+    let server = Server::start(options).await.map_err(|error| {
+        let reason = error.to_string();
+        if error.is_damage() {
+            damaged(reason)
+        } else {
+            Failure::Message(reason)
+        }
+    })?;
     if let (Some(data_dir), Ok(address)) = (local, server.client_address()) {
         // For the person who just typed `geode serve`; logs go to standard error.
         println!("Geode is up on {address}, its data is in {}.", data_dir.display());
@@ -42,6 +52,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         Some(Ended::Fatal(reason)) => {
             return Err(Failure::Message(format!("the server has stopped: {reason}")));
         }
+        Some(Ended::Damaged(reason)) => return Err(damaged(reason)),
         Some(Ended::Restart) => {
             eprintln!("the server ends so that the next process takes up what waits in the data directory");
         }
@@ -49,6 +60,14 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
     }
     server.shutdown().await;
     Ok(())
+}
+
+/// The server ends because its files are damaged, and says so where Kubernetes keeps it.
+fn damaged(reason: String) -> Failure {
+    let log = OpenOptions::new().write(true).open(TERMINATION_LOG);
+    // It stands on standard error as well.
+    let _ = log.and_then(|mut log| log.write_all(reason.as_bytes()));
+    Failure::Damaged(reason)
 }
 
 /// Until the fence is lifted; the next process takes part again.

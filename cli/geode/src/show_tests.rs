@@ -20,6 +20,7 @@ fn sample() -> QueryResult {
             index: LogIndex(12),
         }),
         repeated: false,
+        reads: None,
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) enum Verb {
     Promote(PromoteArgs),
     /// Takes a base backup into the archive.
     Backup(BackupArgs),
-    /// Puts a restored database in the place of a cluster's own, and takes that back.
+    /// Puts a restored database in the place of a cluster's own, and takes that back; or makes a new cluster of it.
     Restore(RestoreArgs),
     /// Restores the newest backup into a throw-away pod, asks it, and tells RTO and RPO. The cluster is not touched.
     TestRestore(crate::test_restore::TestRestoreArgs),
@@ -154,6 +154,9 @@ pub(crate) struct RestoreArgs {
     /// Only these graphs are kept; the graph without a name is HOME_GRAPH.
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     pub(crate) graphs: Vec<String>,
+    /// Makes a GeodeCluster of that name instead, with the spec of this manifest.
+    #[arg(long, value_name = "FILE", requires = "source", conflicts_with = "preview")]
+    pub(crate) new_cluster: Option<String>,
     /// Says what would be restored, and touches nothing.
     #[arg(long)]
     pub(crate) preview: bool,
@@ -374,6 +377,7 @@ mod tests {
         for line in [
             "kubectl-geode restore a",
             "kubectl-geode restore a --to-lsn 0/5 --preview",
+            "kubectl-geode restore a --new-cluster a.yaml --source s3://b/x --wait",
             "kubectl-geode restore undo a-x7 --wait",
             "kubectl-geode restore release a-x7",
         ] {
@@ -382,6 +386,8 @@ mod tests {
         for line in [
             "kubectl-geode restore",
             "kubectl-geode restore a --to-lsn 0/5 --to-checkpoint b",
+            "kubectl-geode restore a --new-cluster a.yaml",
+            "kubectl-geode restore a --new-cluster a.yaml --source s3://b/x --preview",
             "kubectl-geode restore undo",
         ] {
             assert!(parse(line).is_err(), "{line}");

@@ -1,5 +1,5 @@
-//! `kubectl geode restore CLUSTER` creates a `GeodeRestore`; `undo`, `redo` and `release` change one. The operator does the rest, so whoever ends this
-//! program ends only the waiting.
+//! `kubectl geode restore CLUSTER` creates a `GeodeRestore`, in place or of a new cluster; `undo`, `redo` and `release` change one. The operator does the
+//! rest, so whoever ends this program ends only the waiting.
 
 use crate::args::{RestoreArgs, RestoreChange};
 use crate::kubectl::Kubectl;
@@ -48,7 +48,7 @@ pub(crate) fn run(kubectl: &Kubectl, args: &RestoreArgs) -> Result<ExitCode> {
             bail!("geoderestore/{name}: {reason}");
         }
         if current && done(&status) {
-            println!("{}", text(&name, &status));
+            println!("{}", text(&name, &restore));
             return Ok(ExitCode::SUCCESS);
         }
         let message = status.message.unwrap_or_default();
@@ -62,15 +62,41 @@ pub(crate) fn run(kubectl: &Kubectl, args: &RestoreArgs) -> Result<ExitCode> {
 
 fn create(kubectl: &Kubectl, args: &RestoreArgs) -> Result<String> {
     let cluster = args.name.as_deref().unwrap_or_default();
-    kubectl.cluster(cluster)?;
-    let created = kubectl.create(&manifest(cluster, args))?;
+    let new = match &args.new_cluster {
+        Some(file) => Some(new_cluster(kubectl, cluster, file)?),
+        None => {
+            kubectl.cluster(cluster)?;
+            None
+        }
+    };
+    let created = kubectl.create(&manifest(cluster, args, new))?;
     let name = created["metadata"]["name"].as_str().unwrap_or_default();
     println!("geoderestore/{name} created");
     Ok(name.to_owned())
 }
 
-fn manifest(cluster: &str, args: &RestoreArgs) -> Value {
+/// The spec in a manifest of a GeodeCluster that is not there yet: kubectl reads it, the API server judges it with the GeodeRestore.
+fn new_cluster(kubectl: &Kubectl, cluster: &str, file: &str) -> Result<Value> {
+    let dry = [
+        "create",
+        "--dry-run=client",
+        "--filename",
+        file,
+        "--output",
+        "json",
+    ];
+    let object = kubectl.json(&dry)?;
+    if object["kind"] != "GeodeCluster" || object["metadata"]["name"] != cluster {
+        bail!("{file} is not the manifest of the GeodeCluster {cluster}");
+    }
+    Ok(object["spec"].clone())
+}
+
+fn manifest(cluster: &str, args: &RestoreArgs, new: Option<Value>) -> Value {
     let mut spec = json!({ "cluster": cluster, "preview": args.preview });
+    if let Some(new) = new {
+        spec["newCluster"] = new;
+    }
     if let Some(source) = &args.source {
         spec["source"] = source.as_str().into();
     }
@@ -103,7 +129,8 @@ fn stalled(status: &GeodeRestoreStatus) -> Option<&str> {
     (stalled.status == "True").then_some(stalled.message.as_str())
 }
 
-fn text(name: &str, status: &GeodeRestoreStatus) -> String {
+fn text(name: &str, restore: &GeodeRestore) -> String {
+    let status = restore.status.clone().unwrap_or_default();
     let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     let before = or_dash(&status.lsn_before);
     let seconds = status.seconds.unwrap_or_default();
@@ -115,13 +142,19 @@ fn text(name: &str, status: &GeodeRestoreStatus) -> String {
         (RestorePhase::Undone, _) => {
             format!(
                 "geoderestore/{name} is undone: the database from before serves, after {seconds} s; kept: {}",
-                kept(status)
+                kept(&status)
             )
         }
+        _ if restore.spec.new_cluster.is_some() => format!(
+            "geoderestore/{name} completed: the new GeodeCluster {} serves, restored up to LSN {}; see `kubectl geode status {}`",
+            restore.spec.cluster,
+            or_dash(&status.lsn),
+            restore.spec.cluster
+        ),
         _ => format!(
             "geoderestore/{name} completed: restored up to LSN {}, the database before was at LSN {before}; nobody was served for {seconds} s; kept: {}",
             or_dash(&status.lsn),
-            kept(status)
+            kept(&status)
         ),
     }
 }
@@ -154,11 +187,19 @@ mod tests {
                 "kubectl-geode restore a --graphs social,/old/news",
                 json!({"cluster": "a", "preview": false, "graphs": ["social", "/old/news"]}),
             ),
+            (
+                "kubectl-geode restore a --new-cluster a.yaml --source s3://b/x",
+                json!({"cluster": "a", "preview": false, "source": "s3://b/x", "newCluster": {"members": 1}}),
+            ),
         ] {
             let Verb::Restore(args) = Cli::try_parse_from(line.split(' ')).unwrap().verb else {
                 panic!("{line} is no restore")
             };
-            let manifest = manifest("a", &args);
+            let manifest = manifest(
+                "a",
+                &args,
+                args.new_cluster.as_ref().map(|_| json!({"members": 1})),
+            );
             assert_eq!(manifest["spec"], spec, "{line}");
             serde_json::from_value::<geode_api::GeodeRestoreSpec>(manifest["spec"].clone()).unwrap();
         }

@@ -26,6 +26,8 @@ pub const OBSERVER_SUFFIX: &str = "-observer";
 pub const LABEL_KEPT_BY: &str = "geodedb.com/kept-by";
 /// On a `GeodeBackup` that a `GeodeBackupSchedule` made: the schedule's name.
 pub const LABEL_SCHEDULE: &str = "geodedb.com/schedule";
+/// On a `GeodeCluster` that a `GeodeRestore` made: the uid of that one, which no other has, whatever its name.
+pub const ANNOTATION_MADE_BY: &str = "geodedb.com/made-by";
 /// On objects of the operator: hash of what it applied, so that it applies again only when something differs.
 pub const ANNOTATION_APPLIED: &str = "geodedb.com/applied";
 /// On the StatefulSet's pod template: hash of the user's wishes that shape a pod. A pod with another value is out of date.

@@ -1,13 +1,14 @@
-//! `GeodeRestore`: puts a restored database in the place of a cluster's own, and back.
+//! `GeodeRestore`: puts a restored database in the place of a cluster's own, and back; or makes a new cluster of it.
 
 #![allow(unreachable_pub, reason = "KubeSchema repeats each struct inside a function")]
 
+use crate::cluster::GeodeClusterSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Puts a restored database in the place of a cluster's own; the volumes from before are kept until they are released.
+/// Puts a restored database in the place of a cluster's own, whose volumes are kept until they are released; or makes a new cluster of it.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "geodedb.com",
@@ -20,8 +21,8 @@ use serde::{Deserialize, Serialize};
     status = "GeodeRestoreStatus",
     derive = "PartialEq",
     derive = "Default",
-    doc = "Puts a restored database in the place of a GeodeCluster's own, under the same names. The volumes from before are kept until they are released. Deleting this object deletes no volume and takes nothing back.",
-    printcolumn(name = "Cluster", type_ = "string", json_path = ".spec.cluster", description = "Whose database is replaced"),
+    doc = "Puts a restored database in the place of a GeodeCluster's own, under the same names. The volumes from before are kept until they are released. With spec.newCluster it makes a GeodeCluster instead. Deleting this object deletes no cluster and no volume, and takes nothing back.",
+    printcolumn(name = "Cluster", type_ = "string", json_path = ".spec.cluster", description = "Whose database is replaced, or which is made"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "Pending, Previewed, Running, Completed, Undone or Failed"),
     printcolumn(name = "LSN", type_ = "string", json_path = ".status.lsn", description = "Last commit that was restored"),
     printcolumn(name = "Before", type_ = "string", json_path = ".status.lsnBefore", description = "Last commit of the database that was replaced"),
@@ -33,13 +34,17 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("!has(self.target) || [has(self.target.time), has(self.target.lsn), has(self.target.checkpoint)].filter(given, given).size() <= 1").message("give one of target.time, target.lsn and target.checkpoint"),
-    validation = Rule::new("self.cluster == oldSelf.cluster && has(self.source) == has(oldSelf.source) && (!has(self.source) || self.source == oldSelf.source) && has(self.target) == has(oldSelf.target) && (!has(self.target) || self.target == oldSelf.target) && has(self.graphs) == has(oldSelf.graphs) && (!has(self.graphs) || self.graphs == oldSelf.graphs)").message("a GeodeRestore is carried out once: only spec.preview, spec.undo and spec.release can change; create another one"),
+    validation = Rule::new("self.cluster == oldSelf.cluster && has(self.source) == has(oldSelf.source) && (!has(self.source) || self.source == oldSelf.source) && has(self.target) == has(oldSelf.target) && (!has(self.target) || self.target == oldSelf.target) && has(self.graphs) == has(oldSelf.graphs) && (!has(self.graphs) || self.graphs == oldSelf.graphs) && has(self.newCluster) == has(oldSelf.newCluster) && (!has(self.newCluster) || self.newCluster == oldSelf.newCluster)").message("a GeodeRestore is carried out once: only spec.preview, spec.undo and spec.release can change; create another one"),
+    validation = Rule::new("!has(self.newCluster) || has(self.source)").message("spec.newCluster needs spec.source: a new cluster has no archive of its own to restore from yet"),
+    validation = Rule::new("!has(self.newCluster) || has(self.newCluster.archive)").message("spec.newCluster needs an archive: spec.source is read with the endpoint and the credentials given there"),
+    validation = Rule::new("!has(self.newCluster) || !has(self.newCluster.bootstrap)").message("leave spec.newCluster.bootstrap out: it follows from spec.source, spec.target and spec.graphs"),
+    validation = Rule::new("!has(self.newCluster) || !self.preview && !self.undo && !self.release").message("spec.preview, spec.undo and spec.release are of a restore in place: a new cluster takes nobody's place; to take it back, delete it"),
     validation = Rule::new("!self.preview || oldSelf.preview").message("a restore that was asked for does not become a preview; create another GeodeRestore"),
     validation = Rule::new("!oldSelf.release || self.release").message("volumes that were released are deleted; spec.release cannot be taken back"),
     validation = Rule::new("!self.release || self.undo == oldSelf.undo").message("spec.undo cannot change together with spec.release or after it: release deletes the volumes that it would lead back to"),
 )]
 pub struct GeodeRestoreSpec {
-    /// Name of a GeodeCluster in this namespace. It must have an archive.
+    /// Name of a GeodeCluster in this namespace. It must have an archive. With `newCluster`: a name that is free.
     #[schemars(length(min = 1, max = 40))]
     pub cluster: String,
     /// `s3://bucket/prefix` (`gs://`, `az://`) of an archive, read with the endpoint and the credentials of the cluster's own; the present database in the cluster's own
@@ -54,6 +59,10 @@ pub struct GeodeRestoreSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), inner(length(min = 1, max = 500)))]
     pub graphs: Vec<String>,
+    /// The GeodeCluster that is made of the restored database, as its spec without `bootstrap`; `source` is read with the endpoint, the credentials and the keys
+    /// of its archive. It is made once, and outlives this object. A restore in place when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_cluster: Option<Box<GeodeClusterSpec>>,
     /// Only says in the status what would be restored. Set to false later, it is carried out.
     #[serde(default)]
     pub preview: bool,

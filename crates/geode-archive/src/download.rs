@@ -1,7 +1,7 @@
 //! Downloads objects into files: goes on where it broke, opens what is coded, checks everything, and looks into the copy for what is damaged.
 
 use crate::content::{Counted, Sha256};
-use crate::fetch::{FetchError, OnProgress, Progress, backoff, local, part_of};
+use crate::fetch::{Arrived, FetchError, OnProgress, Progress, Tell, backoff, local, part_of};
 use crate::inventory::BaseBackup;
 use crate::layout::{Lineage, SNAPSHOT_ZSTD, SegmentRange};
 use crate::object::{Codec, Decoder};
@@ -11,7 +11,7 @@ use crate::store::{ErrorKind, ObjectError, ObjectStore};
 use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt};
 use geode_log::SegmentName;
-use geode_types::{FetchedBase, FetchedSegment, GroupId};
+use geode_types::{FetchedBase, GroupId};
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Mutex;
@@ -130,24 +130,21 @@ impl<'a> Download<'a> {
         lineage: Lineage,
         plan: &RestorePlan,
         parallel: usize,
-    ) -> Result<Vec<FetchedSegment>, FetchError> {
+        tell: Tell<'_>,
+    ) -> Result<(), FetchError> {
         let count = plan.segments.len();
-        let mut downloads: Vec<BoxFuture<'_, Result<FetchedSegment, FetchError>>> = Vec::with_capacity(count);
+        let mut downloads: Vec<BoxFuture<'_, Result<(), FetchError>>> = Vec::with_capacity(count);
         for (number, range) in plan.segments.iter().copied().enumerate() {
             downloads.push(Box::pin(async move {
                 let bytes = self.segment(lineage, range).await?;
                 self.report(bytes, &format!("downloaded segment {} of {count}", number + 1));
-                let file = SegmentName::Sealed(range.first, range.last).to_string();
-                Ok(FetchedSegment {
-                    file,
-                    first: range.first,
-                    last: range.last,
-                })
+                Ok(())
             }));
         }
+        // In their order, whichever was there first.
         futures::stream::iter(downloads)
             .buffered(parallel.max(1))
-            .try_collect()
+            .try_for_each(|()| std::future::ready(tell(Arrived::Segment)))
             .await
     }
 
@@ -209,7 +206,6 @@ impl<'a> Download<'a> {
         let (found, rest) = object.finish(&store.url(key), &part)?;
         file.write_all(&rest).await.map_err(local(&part))?;
         file.flush().await.map_err(local(&part))?;
-        file.sync_all().await.map_err(local(&part))?;
         Ok(found)
     }
 

@@ -1,22 +1,23 @@
-//! Fetches a backup into a directory: plans, downloads, verifies, and describes it in `restore.json`, last. The directory is what
-//! `geode_server::restore` replays.
+//! Fetches a backup into a directory: plans, downloads and verifies. Either somebody takes it up as it comes, or it is described in
+//! `restore.json`, last: then the directory is what `geode_server::restore` replays.
 
 use crate::backoff::{Backoff, persist};
 use crate::catalogue::{Unreadable, way_out};
 use crate::checkpoints::checkpoints;
 use crate::download::{ATTEMPTS, Download};
 use crate::inventory::{Inventory, inventory};
-use crate::layout::{Lineage, SNAPSHOT_ZSTD, parse_segment};
+use crate::layout::{Lineage, SNAPSHOT_ZSTD, SegmentRange, parse_segment};
 use crate::location::{Access, LineageError, Location, LocationError};
 use crate::object::Codec;
 use crate::plan::{RestoreGap, RestorePlan, restore_plan};
 use crate::store::{ErrorKind, ObjectError, ObjectStore, PairedStore};
 use geode_log::SegmentName;
-use geode_types::{FetchedBackup, RESTORE_FILE, RESTORE_FORMAT, RestoreGoal, RestoreTarget};
+use geode_types::{FetchedBackup, FetchedSegment, RESTORE_FILE, RESTORE_FORMAT, RestoreGoal, RestoreTarget};
 use jiff::Timestamp;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 use tokio::fs;
 use tokio::io::AsyncWriteExt;
@@ -24,7 +25,7 @@ use tokio::io::AsyncWriteExt;
 /// Segments downloaded at the same time, unless somebody asks for another number.
 pub const PARALLEL: usize = 4;
 /// A restore is planned this often at most when what it needs goes away meanwhile.
-const PLANS: usize = 3;
+pub const PLANS: usize = 3;
 /// So many checkpoints are named when the one that was asked for is not there.
 const NAMES_MAX: usize = 10;
 
@@ -38,6 +39,18 @@ pub struct Progress {
     /// Bytes in all.
     pub total_bytes: u64,
 }
+
+/// What has come of a fetch, for who takes it up while more is on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Arrived {
+    /// What it consists of. The base backup is there; the segments come in this order.
+    Plan(Box<FetchedBackup>),
+    /// The next segment is there.
+    Segment,
+}
+
+/// Who is told of what has come, within a fetch.
+pub(crate) type Tell<'a> = &'a (dyn Fn(Arrived) -> Result<(), FetchError> + Sync);
 
 /// Who is told how far it is.
 pub type OnProgress<'a> = &'a (dyn Fn(Progress) + Sync);
@@ -95,6 +108,9 @@ pub enum FetchError {
         /// Why.
         source: io::Error,
     },
+    /// Who took it up as it came does so no longer.
+    #[error("nobody takes up what is fetched any more")]
+    NotTaken,
     /// Not how segments are called.
     #[error("{0:?} is not the name of a segment, which is FIRST-LAST.seg, each 20 digits")]
     NoSegment(String),
@@ -107,6 +123,11 @@ impl FetchError {
     /// Whether the store did not do what it was asked, for whatever reason.
     pub fn is_about_the_store(&self) -> bool {
         matches!(self, Self::Store(_) | Self::Lineage(LineageError::Store(_)))
+    }
+
+    /// Whether the archive was cleaned up meanwhile: what was planned has gone, and another plan may do.
+    pub fn is_overtaken(&self) -> bool {
+        matches!(self, Self::Store(error) if error.kind == ErrorKind::NotFound)
     }
 
     /// Whether it may work later without anybody doing something: the store is down, slow or overloaded.
@@ -126,8 +147,16 @@ pub async fn fetch(
     let (store, lineage) = open_history(source, access).await?;
     let codec = access.codec();
     let target = resolve(&*store, &codec, lineage, goal).await?;
-    let parallel = access.parallel.unwrap_or(PARALLEL);
-    fetch_lineage(&*store, &codec, lineage, target, into, parallel, progress).await
+    let fetch = Fetch {
+        store: &*store,
+        codec: &codec,
+        lineage,
+        target,
+        into,
+        parallel: access.parallel.unwrap_or(PARALLEL),
+        progress,
+    };
+    fetch.whole().await
 }
 
 /// Fetches one segment, by the name that it has in the archive, into a file; opened and checked. Returns its size as stored.
@@ -144,58 +173,66 @@ pub async fn fetch_segment(
     let codec = access.codec();
     let download = Download::new(&*store, &codec, folder.path(), 0, &|_| {});
     let bytes = download.segment(lineage, range).await?;
-    let fetched = folder
-        .path()
-        .join(SegmentName::Sealed(range.first, range.last).to_string());
+    let fetched = folder.path().join(fetched_segment(&range).file);
+    sync(&fetched).await?;
     fs::rename(fetched, file).await.map_err(local(file))?;
     Ok(bytes)
 }
 
-/// [`fetch`] from an open store. A clean-up of the archive may run meanwhile: what it takes away under this fetch is planned around, or the plan says
-/// that the target cannot be reached any more.
-pub async fn fetch_lineage(
-    store: &dyn ObjectStore,
-    codec: &Codec,
-    lineage: Lineage,
-    target: RestoreTarget,
-    into: &Path,
-    parallel: usize,
-    progress: OnProgress<'_>,
-) -> Result<FetchedBackup, FetchError> {
-    refuse_future(target)?;
-    let once = Once {
-        store,
-        codec,
-        lineage,
-        target,
-        into,
-        parallel,
-        progress,
-    };
-    for _ in 1..PLANS {
-        match once.fetch().await {
-            Err(FetchError::Store(error)) if error.kind == ErrorKind::NotFound => {
-                tracing::warn!(%error, "the archive was cleaned up meanwhile; planning the restore again");
+/// A fetch from an open store.
+pub struct Fetch<'a> {
+    /// The archive.
+    pub store: &'a dyn ObjectStore,
+    /// How its objects are opened.
+    pub codec: &'a Codec,
+    /// Which history.
+    pub lineage: Lineage,
+    /// How far.
+    pub target: RestoreTarget,
+    /// An empty or new directory.
+    pub into: &'a Path,
+    /// Segments downloaded at the same time.
+    pub parallel: usize,
+    /// Told how far it is.
+    pub progress: OnProgress<'a>,
+}
+
+impl Fetch<'_> {
+    /// All of it, on the disk, with `restore.json`. A clean-up of the archive may run meanwhile: what it takes away under this fetch is planned
+    /// around, or the plan says that the target cannot be reached any more.
+    pub async fn whole(&self) -> Result<FetchedBackup, FetchError> {
+        for _ in 1..PLANS {
+            match self.described().await {
+                Err(error) if error.is_overtaken() => {
+                    tracing::warn!(%error, "the archive was cleaned up meanwhile; planning the restore again");
+                }
+                ended => return ended,
             }
-            ended => return ended,
         }
+        self.described().await
     }
-    once.fetch().await
-}
 
-/// A fetch by what the archive lists now.
-struct Once<'a> {
-    store: &'a dyn ObjectStore,
-    codec: &'a Codec,
-    lineage: Lineage,
-    target: RestoreTarget,
-    into: &'a Path,
-    parallel: usize,
-    progress: OnProgress<'a>,
-}
+    /// Once, told to `taker` as it comes, by what the archive lists now. Nothing is forced to the disk: the files are for who takes them now.
+    pub async fn arriving(&self, taker: &Sender<Arrived>) -> Result<FetchedBackup, FetchError> {
+        self.once(&|arrived| taker.send(arrived).map_err(|_| FetchError::NotTaken))
+            .await
+    }
 
-impl Once<'_> {
-    async fn fetch(&self) -> Result<FetchedBackup, FetchError> {
+    async fn described(&self) -> Result<FetchedBackup, FetchError> {
+        let fetched = self.once(&|_| Ok(())).await?;
+        let segments = fetched.segments.iter().map(|segment| &segment.file);
+        for name in fetched.base.iter().map(|base| &base.file).chain(segments) {
+            sync(&self.into.join(name)).await?;
+        }
+        let text = serde_json::to_vec_pretty(&fetched).expect("restore.json has string keys only");
+        write_whole(&self.into.join(RESTORE_FILE), &text)
+            .await
+            .map_err(local(self.into))?;
+        Ok(fetched)
+    }
+
+    async fn once(&self, tell: Tell<'_>) -> Result<FetchedBackup, FetchError> {
+        refuse_future(self.target)?;
         let Self {
             store,
             lineage,
@@ -231,28 +268,33 @@ impl Once<'_> {
             plan.base.as_ref().map_or(0, |base| base.manifest.stored_bytes),
             "downloading segments",
         );
-        let segments = download.segments(lineage, &plan, self.parallel).await?;
         let fetched = FetchedBackup {
             format: RESTORE_FORMAT,
             source: place,
             cluster_id: lineage.cluster_id,
             incarnation: lineage.incarnation,
             base,
-            segments,
+            segments: plan.segments.iter().map(fetched_segment).collect(),
             target,
             state_hash: end_hash(&found, target),
             hole: plan.hole.map(|hole| (hole.first, hole.last)),
         };
-        let text = serde_json::to_vec_pretty(&fetched).expect("restore.json has string keys only");
-        write_whole(&into.join(RESTORE_FILE), &text)
-            .await
-            .map_err(local(into))?;
+        tell(Arrived::Plan(Box::new(fetched.clone())))?;
+        download.segments(lineage, &plan, self.parallel, tell).await?;
         Ok(fetched)
     }
 
     fn download(&self, plan: &RestorePlan, found: &Inventory) -> Download<'_> {
         let total = plan.bytes(found);
         Download::new(self.store, self.codec, self.into, total, self.progress)
+    }
+}
+
+fn fetched_segment(range: &SegmentRange) -> FetchedSegment {
+    FetchedSegment {
+        file: SegmentName::Sealed(range.first, range.last).to_string(),
+        first: range.first,
+        last: range.last,
     }
 }
 
@@ -370,6 +412,12 @@ pub(crate) fn local(path: &Path) -> impl FnOnce(io::Error) -> FetchError + '_ {
         path: path.to_owned(),
         source,
     }
+}
+
+/// Forces a file to the disk.
+async fn sync(path: &Path) -> Result<(), FetchError> {
+    let file = fs::File::open(path).await.map_err(local(path))?;
+    file.sync_all().await.map_err(local(path))
 }
 
 async fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -41,7 +41,8 @@ pub use checkpoints::{checkpoints, write_checkpoints};
 pub use content::{Content, HashError, HashingReader, Sha256, Source};
 pub use copy::{Copier, copy_object};
 pub use fetch::{
-    FetchError, OnProgress, PARALLEL, Progress, fetch, fetch_lineage, fetch_segment, open_history, resolve,
+    Arrived, Fetch, FetchError, OnProgress, PARALLEL, PLANS, Progress, fetch, fetch_segment, open_history,
+    resolve,
 };
 pub use increment::{INCREMENT_FORMAT, Increment, IncrementError, IncrementFacts, write_increment};
 pub use inventory::{
@@ -58,7 +59,7 @@ pub use plan::{
     restore_plan,
 };
 pub use preview::{Preview, preview};
-pub use retention::{CleanupPlan, clean_up, cleanup_plan};
+pub use retention::{CleanupPlan, clean_up, clean_up_telling, cleanup_plan};
 pub use segment::SoundSegment;
 pub use store::{
     Answer, Cloud, CloudOptions, CloudStore, DirectoryStore, ErrorKind, FailingStore, Fault, LIST_PAGE,

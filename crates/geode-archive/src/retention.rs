@@ -10,6 +10,7 @@
 //! readable base backup before it, and everything after that. It holds the archive until somebody repairs it or deletes it.
 
 use crate::catalogue::Unreadable;
+use crate::fetch::{OnProgress, Progress};
 use crate::increment::Increment;
 use crate::inventory::{ArchivedSegment, BaseBackup, Inventory};
 use crate::layout::{Lineage, MANIFEST};
@@ -157,9 +158,29 @@ fn split_increments(
 /// Deletes, unless a base backup that is kept is not whole: then what is older may be all there is. A base backup loses its manifest first, and so does not count any more; the log goes from its beginning. Whenever it breaks off, what
 /// is left is an archive without a hole, and the next clean-up goes on.
 pub async fn clean_up(store: &dyn ObjectStore, plan: &CleanupPlan) -> Result<(), ObjectError> {
+    clean_up_telling(store, plan, &|_| {}).await
+}
+
+/// The same, and says how far it is. The bytes are those of the plan; those of a base backup count when its manifest is gone.
+pub async fn clean_up_telling(
+    store: &dyn ObjectStore,
+    plan: &CleanupPlan,
+    progress: OnProgress<'_>,
+) -> Result<(), ObjectError> {
+    let (mut done_bytes, total_bytes) = (0, plan.bytes());
+    let tell = |step: &str, done_bytes: u64| {
+        let step = step.to_owned();
+        progress(Progress {
+            step,
+            done_bytes,
+            total_bytes,
+        });
+    };
+    tell("looking at the backups that stay", 0);
     for base in &plan.kept {
         check(store, base).await?;
     }
+    tell("deleting backups", 0);
     for increment in &plan.increments {
         store.delete(&plan.lineage.backup(&increment.name)).await?;
     }
@@ -172,6 +193,8 @@ pub async fn clean_up(store: &dyn ObjectStore, plan: &CleanupPlan) -> Result<(),
         };
         for base in &plan.bases {
             store.delete(&format!("{}{MANIFEST}", base.folder)).await?;
+            done_bytes += base.manifest.stored_bytes;
+            tell("deleting backups", done_bytes);
         }
         // Snapshots of backups that were never complete are among them.
         let listed = list_all(store, &plan.lineage.bases(), "").await?;
@@ -182,10 +205,13 @@ pub async fn clean_up(store: &dyn ObjectStore, plan: &CleanupPlan) -> Result<(),
             store.delete(&entry.key).await?;
         }
     }
+    tell("deleting segments of the log", done_bytes);
     for segment in &plan.segments {
         store
             .delete(&plan.lineage.segment(GroupId(0), segment.range))
             .await?;
+        done_bytes += segment.bytes;
+        tell("deleting segments of the log", done_bytes);
     }
     let lists = list_all(store, &plan.lineage.checkpoints(), "").await?;
     for list in lists.iter().rev().skip(1) {

@@ -71,6 +71,27 @@ fn sessions_are_set_reset_and_closed() {
 }
 
 #[test]
+fn how_a_session_reads_is_set() {
+    check(&[
+        ("SET CONSISTENCY LEVEL STRONG;", "(consistency STRONG)"),
+        ("set consistency level causal", "(consistency CAUSAL)"),
+        ("SET READ PREFERENCE NEAREST", "(read-preference NEAREST)"),
+        ("SET READ STALENESS 5 seconds;", "(read-staleness 5s)"),
+        ("SET READ STALENESS 1 MINUTE", "(read-staleness 60s)"),
+    ]);
+    refused(&[
+        (
+            "SET CONSISTENCY LEVEL FIRM",
+            "expected STRONG, QUORUM, SEQUENTIAL, CAUSAL or EVENTUAL",
+        ),
+        ("SET READ PREFERENCE", "expected PRIMARY, REPLICA, NEAREST or ANY"),
+        ("SET READ STALENESS low", "such as 5 SECONDS"),
+        ("SET READ STALENESS 5", "expected SECONDS"),
+        ("SET READ STALENESS 18446744073709551615 HOURS", "does not fit"),
+    ]);
+}
+
+#[test]
 fn schemas_graphs_and_their_types_are_created_and_dropped() {
     check(&[
         ("CREATE SCHEMA /a", "(create-schema /a)"),
@@ -177,6 +198,7 @@ fn the_flagger_names_what_is_not_of_the_standard() {
     assert_eq!(flags("MERGE (n:A)"), ["MERGE"]);
     assert_eq!(flags("BEGIN"), ["BEGIN"]);
     assert_eq!(flags("SAVEPOINT a"), ["SAVEPOINT"]);
+    assert_eq!(flags("SET READ STALENESS 5 SECONDS"), ["SET READ STALENESS"]);
     for (text, construct) in [
         (
             "MATCH p = shortestPath((a)-[]->*(b)) RETURN p",

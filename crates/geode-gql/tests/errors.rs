@@ -139,7 +139,7 @@ fn what_is_not_offered_is_refused_by_name() {
             "a node beside a path in parentheses",
         ),
         ("CREATE GRAPH g SHARD BY HASH(User.id) SHARDS 16", "SHARD BY"),
-        ("DROP USER u", "DROP"),
+        ("DROP POLICY p", "DROP"),
         ("SESSION SET TABLE $t = x", "SESSION SET TABLE"),
     ];
     for (text, what) in cases {

@@ -100,15 +100,15 @@ impl BlockKey {
     }
 }
 
-fn node_key(node: NodeId) -> Key {
+pub(crate) fn node_key(node: NodeId) -> Key {
     Key::new(ADJACENCY).id(node.0)
 }
 
-fn list_key(node: NodeId, direction: u8, edge_type: u32) -> Key {
+pub(crate) fn list_key(node: NodeId, direction: u8, edge_type: u32) -> Key {
     node_key(node).u8(direction).id(u64::from(edge_type))
 }
 
-fn damaged(node: NodeId) -> GraphError {
+pub(crate) fn damaged(node: NodeId) -> GraphError {
     GraphError::corrupt(format!("an adjacency block of node {node}"))
 }
 

@@ -19,7 +19,7 @@ use crate::record::{EdgeRecord, Labels, NodeRecord, PropertyList, take_labels};
 use crate::schema::{self, IndexStatistics, Rule, RuleId, RuleState};
 use crate::session::{self, RequestState, request_state};
 use crate::summary::CommitSummary;
-use crate::{checkpoints, users};
+use crate::{checkpoints, roles, users};
 use geode_mutation::{Mutation, is_on};
 use geode_store::{Reader, WriteTxn};
 use geode_types::{EdgeId, LogIndex, NodeId};
@@ -197,38 +197,43 @@ impl<W: WriteTxn> Applier<'_, W> {
             Effect::DeleteEdge { id } => self.delete_edge(*id),
             Effect::DefineToken { kind, id, name } => self.define(*kind, *id, name),
             Effect::PutUser(user) => {
-                catalog::check_name(&user.name)?;
-                self.scratch.clear();
-                user.encode(&mut self.scratch);
-                Ok(self.tx.put(&users::key(&user.name), &self.scratch)?)
+                self.put_named(&user.name, &users::key(&user.name), |out| user.encode(out))
             }
-            Effect::DropUser { name } => {
-                catalog::check_name(name)?;
-                if self.tx.delete(&users::key(name))? {
-                    Ok(())
-                } else {
-                    self.invalid(format!("no user {name}"))
-                }
+            Effect::DropUser { name } => self.drop_named("user", name, &users::key(name)),
+            Effect::PutRole(role) => {
+                self.put_named(&role.name, &roles::key(&role.name), |out| role.encode(out))
             }
+            Effect::DropRole { name } => self.drop_named("role", name, &roles::key(name)),
             Effect::PutCheckpoint { name } => {
-                catalog::check_name(name)?;
-                self.scratch.clear();
-                checkpoints::encode(self.index, self.at_micros, &mut self.scratch);
-                Ok(self.tx.put(&checkpoints::key(name), &self.scratch)?)
+                let (index, at_micros) = (self.index, self.at_micros);
+                self.put_named(name, &checkpoints::key(name), |out| {
+                    checkpoints::encode(index, at_micros, out);
+                })
             }
-            Effect::DropCheckpoint { name } => {
-                catalog::check_name(name)?;
-                if self.tx.delete(&checkpoints::key(name))? {
-                    Ok(())
-                } else {
-                    self.invalid(format!("no checkpoint {name}"))
-                }
-            }
+            Effect::DropCheckpoint { name } => self.drop_named("checkpoint", name, &checkpoints::key(name)),
             Effect::PutRule(rule) => self.put_rule(rule),
             Effect::DropRule { id } => self.drop_rule(*id),
             Effect::PutObject { path, object } => self.put_object(path, object),
             Effect::DropObject { kind, path } => self.drop_object(*kind, path),
             Effect::PurgeGraph { graph } => graphs::purge(self.tx, *graph),
+        }
+    }
+
+    /// Stores what has a name.
+    fn put_named(&mut self, name: &str, key: &[u8], encode: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        catalog::check_name(name)?;
+        self.scratch.clear();
+        encode(&mut self.scratch);
+        Ok(self.tx.put(key, &self.scratch)?)
+    }
+
+    /// Removes what has a name and must be there.
+    fn drop_named(&mut self, kind: &str, name: &str, key: &[u8]) -> Result<()> {
+        catalog::check_name(name)?;
+        if self.tx.delete(key)? {
+            Ok(())
+        } else {
+            self.invalid(format!("no {kind} {name}"))
         }
     }
 

@@ -49,6 +49,7 @@ pub(crate) fn unzigzag(number: u64) -> i64 {
     (number >> 1) as i64 ^ -((number & 1) as i64)
 }
 
+#[inline]
 pub(crate) fn take_u8(input: &mut &[u8]) -> Decoded<u8> {
     let (byte, rest) = input.split_first().ok_or(DecodeError::Truncated)?;
     *input = rest;
@@ -57,6 +58,11 @@ pub(crate) fn take_u8(input: &mut &[u8]) -> Decoded<u8> {
 
 #[inline]
 pub(crate) fn take_u64(input: &mut &[u8]) -> Decoded<u64> {
+    // Most numbers are short.
+    if let [byte @ 0..0x80, rest @ ..] = *input {
+        *input = rest;
+        return Ok(u64::from(*byte));
+    }
     let mut number = 0u64;
     let mut shift = 0;
     loop {
@@ -73,11 +79,13 @@ pub(crate) fn take_u64(input: &mut &[u8]) -> Decoded<u64> {
     }
 }
 
+#[inline]
 pub(crate) fn take_u32(input: &mut &[u8]) -> Decoded<u32> {
     u32::try_from(take_u64(input)?).map_err(|_| DecodeError::Overflow)
 }
 
 /// A count of things of at least one byte each, so that a forged count allocates nothing large.
+#[inline]
 pub(crate) fn take_count(input: &mut &[u8]) -> Decoded<usize> {
     let count = take_u64(input)?;
     if count > input.len() as u64 {
@@ -87,6 +95,7 @@ pub(crate) fn take_count(input: &mut &[u8]) -> Decoded<usize> {
     }
 }
 
+#[inline]
 pub(crate) fn take_bytes<'a>(input: &mut &'a [u8]) -> Decoded<&'a [u8]> {
     let length = take_count(input)?;
     let (bytes, rest) = input.split_at(length);

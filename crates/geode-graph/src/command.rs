@@ -10,6 +10,7 @@ use crate::codec::{
 };
 use crate::graphs::{GraphId, Object, ObjectKind};
 use crate::record::{EdgeRecord, NodeRecord, PropertyList, put_properties, take_properties};
+use crate::roles::RoleRecord;
 use crate::schema::{Rule, RuleId};
 use crate::summary::CommitSummary;
 use crate::users::UserRecord;
@@ -40,6 +41,8 @@ const DROP_RULE: u8 = 13;
 const PUT_OBJECT: u8 = 32;
 const DROP_OBJECT: u8 = 33;
 const PURGE_GRAPH: u8 = 34;
+const PUT_ROLE: u8 = 48;
+const DROP_ROLE: u8 = 49;
 
 /// An entry of the log that is about the graph.
 #[derive(Clone, Debug, PartialEq)]
@@ -176,6 +179,13 @@ pub enum Effect {
     PurgeGraph {
         /// Which.
         graph: GraphId,
+    },
+    /// A role, or what a user may do by itself, is created or changed.
+    PutRole(RoleRecord),
+    /// It is removed.
+    DropRole {
+        /// The name.
+        name: String,
     },
 }
 
@@ -388,6 +398,15 @@ impl Effect {
                 out.push(PURGE_GRAPH);
                 put_u64(u64::from(graph.0), out);
             }
+            Self::PutRole(role) => {
+                out.push(PUT_ROLE);
+                put_bytes(role.name.as_bytes(), out);
+                role.encode(out);
+            }
+            Self::DropRole { name } => {
+                out.push(DROP_ROLE);
+                put_bytes(name.as_bytes(), out);
+            }
         }
     }
 
@@ -452,6 +471,13 @@ impl Effect {
             },
             PURGE_GRAPH => Self::PurgeGraph {
                 graph: GraphId(u16::try_from(take_u64(input)?).map_err(|_| DecodeError::BadValue)?),
+            },
+            PUT_ROLE => {
+                let name = take_str(input)?.to_owned();
+                Self::PutRole(RoleRecord::take(name, input)?)
+            }
+            DROP_ROLE => Self::DropRole {
+                name: take_str(input)?.to_owned(),
             },
             other => return Err(DecodeError::UnknownTag(other)),
         })

@@ -1,6 +1,7 @@
 //! The bytes of a command are for ever, and hostile bytes are refused.
 
 use super::*;
+use crate::roles::Actions;
 use crate::schema::{RuleKind, RuleState};
 use geode_types::Value;
 use proptest::prelude::*;
@@ -27,6 +28,9 @@ fn sample() -> Command {
         hash: "h".into(),
         role: "reader".into(),
     };
+    let mut role = RoleRecord::new("r".into());
+    role.grant(None, Actions::SELECT);
+    role.grant(Some(GraphId(3)), Actions::SELECT | Actions::INSERT);
     let rule = Rule {
         id: RuleId(7),
         name: "r".into(),
@@ -73,6 +77,8 @@ fn sample() -> Command {
             Effect::DropCheckpoint { name: "d".into() },
             Effect::PutRule(rule),
             Effect::DropRule { id: RuleId(7) },
+            Effect::PutRole(role),
+            Effect::DropRole { name: "w".into() },
         ],
         summary: CommitSummary {
             nodes_created: 1,
@@ -97,7 +103,7 @@ fn the_format_stays_what_it_is() {
         "04",                                     // sequence
         "01",                                     // at −1 µs
         "010000000000c801",                       // summary
-        "0d",                                     // effects
+        "0f",                                     // effects
         "0701010154",                             // edge type 1 is T
         "01010201ac0202020305016103020301",       // create node 1: labels 1, 300; 2 = "a", 3 = −1
         "02010201ac0202020305016103020301",       // update it
@@ -111,6 +117,8 @@ fn the_format_stays_what_it_is() {
         "0b0164",                                 // drop checkpoint d
         "0c07017201020203020000", // rule 7, r: nodes with label 1 have the key (2, 3); no node has been looked at
         "0d07",                   // drop rule 7
+        "30017202000104 03",      // role r: select on every graph, insert and select on graph 3
+        "310177",                 // drop role w
     );
     assert_eq!(sample().encode(), unhex(expected));
 }

@@ -134,6 +134,15 @@ pub enum GraphError {
 pub type Result<T> = std::result::Result<T, GraphError>;
 
 impl GraphError {
+    /// Whether what is stored is certainly damaged.
+    pub fn is_corrupt(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } => true,
+            Self::Store(error) => error.is_corrupt(),
+            _ => false,
+        }
+    }
+
     pub(crate) fn corrupt(what: impl Into<String>) -> Self {
         Self::Corrupt { what: what.into() }
     }

@@ -24,6 +24,8 @@ pub(crate) const CHECKPOINTS: u8 = 0x17;
 pub(crate) const RULES: u8 = 0x18;
 /// The feature level.
 pub(crate) const LEVEL: u8 = 0x19;
+/// Roles, and what users may do by themselves.
+pub(crate) const ROLES: u8 = 0x1e;
 /// Schemas, graphs and graph types.
 pub(crate) const OBJECTS: u8 = 0x1c;
 /// Graphs that are to be emptied.
@@ -147,6 +149,7 @@ pub(crate) fn named(space: u8, kind: Option<u8>, name: &str) -> Vec<u8> {
 }
 
 /// Takes what [`Key::id`] wrote from the front of a key. Only the form that it writes is accepted.
+#[inline]
 pub(crate) fn take_id(key: &mut &[u8]) -> Option<u64> {
     let (first, rest) = key.split_first()?;
     let longer = first.checked_sub(SHORT_IDS as u8);
@@ -165,6 +168,7 @@ pub(crate) fn take_id(key: &mut &[u8]) -> Option<u64> {
 }
 
 /// The id behind a prefix of this length, if nothing follows it.
+#[inline]
 pub(crate) fn id_at(key: &[u8], at: usize) -> Option<u64> {
     let mut rest = key.get(at..)?;
     let id = take_id(&mut rest)?;

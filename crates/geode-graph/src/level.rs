@@ -4,11 +4,9 @@
 use crate::command::{Command, Effect};
 use crate::error::{GraphError, Result};
 use crate::keys::{Key, LEVEL};
+use crate::record::PropertyList;
 use geode_store::{Reader, WriteTxn};
 use geode_types::FeatureLevel;
-
-/// The first level with rules, objects, and the command that raises the level.
-const RULES_AND_OBJECTS: FeatureLevel = FeatureLevel(2);
 
 /// The level of what is stored. It is that of the first version until a command has raised it.
 pub fn level(read: &impl Reader) -> Result<FeatureLevel> {
@@ -54,7 +52,7 @@ impl Command {
     pub fn level(&self) -> FeatureLevel {
         match self {
             Self::Cut { .. } => FeatureLevel::FIRST,
-            Self::Step { .. } => RULES_AND_OBJECTS,
+            Self::Step { .. } => FeatureLevel::SECOND,
             Self::Raise { to } => *to,
             Self::Commit(commit) => highest(&commit.effects),
         }
@@ -65,24 +63,31 @@ impl Effect {
     /// The lowest level whose members understand it. Every effect is named here, so that a new one cannot come without its level.
     pub fn level(&self) -> FeatureLevel {
         match self {
-            Self::CreateNode { .. }
-            | Self::UpdateNode { .. }
-            | Self::DeleteNode { .. }
-            | Self::CreateEdge { .. }
-            | Self::UpdateEdge { .. }
+            Self::CreateNode { record, .. } | Self::UpdateNode { record, .. } => {
+                of_values(&record.properties)
+            }
+            Self::CreateEdge { record, .. } => of_values(&record.properties),
+            Self::UpdateEdge { properties, .. } => of_values(properties),
+            Self::DeleteNode { .. }
             | Self::DeleteEdge { .. }
             | Self::DefineToken { .. }
-            | Self::PutUser(_)
             | Self::DropUser { .. }
             | Self::PutCheckpoint { .. }
             | Self::DropCheckpoint { .. } => FeatureLevel::FIRST,
+            Self::PutUser(user) => user.level(),
+            Self::PutRole(_) | Self::DropRole { .. } => FeatureLevel::THIRD,
             Self::PutRule(_)
             | Self::DropRule { .. }
             | Self::PutObject { .. }
             | Self::DropObject { .. }
-            | Self::PurgeGraph { .. } => RULES_AND_OBJECTS,
+            | Self::PurgeGraph { .. } => FeatureLevel::SECOND,
         }
     }
+}
+
+fn of_values(properties: &PropertyList) -> FeatureLevel {
+    let levels = properties.iter().map(|(_, value)| value.level());
+    levels.max().unwrap_or(FeatureLevel::FIRST)
 }
 
 /// The lowest level whose members understand all of a commit.
@@ -96,7 +101,7 @@ mod tests {
     use super::*;
     use crate::{LogPosition, apply, check, export, import, state_hash};
     use geode_store::{MemStore, Store};
-    use geode_types::{ClusterId, LogIndex, NodeId, Term};
+    use geode_types::{ClusterId, LogIndex, NodeId, Term, Value};
 
     const NEWER: FeatureLevel = FeatureLevel(FeatureLevel::NEWEST.0 + 1);
 
@@ -158,6 +163,50 @@ mod tests {
         };
         assert_eq!(highest(&[]), FeatureLevel::FIRST);
         assert_eq!(highest(std::slice::from_ref(&old)), FeatureLevel::FIRST);
-        assert_eq!(highest(&[old.clone(), new, old]), RULES_AND_OBJECTS);
+        assert_eq!(highest(&[old.clone(), new, old]), FeatureLevel::SECOND);
+    }
+
+    #[test]
+    fn a_user_who_may_not_do_everything_needs_members_that_know_so() {
+        let level = |name: &str, role: &str| {
+            let user = crate::UserRecord {
+                name: name.to_owned(),
+                hash: String::new(),
+                role: role.to_owned(),
+            };
+            Effect::PutUser(user).level()
+        };
+        assert_eq!(level("ada", crate::ADMIN_ROLE), FeatureLevel::FIRST);
+        assert_eq!(level("ada", "reader"), FeatureLevel::THIRD);
+        assert_eq!(level("ada", ""), FeatureLevel::THIRD);
+        // The switch of `geode admin set-read-only` is as old as users are.
+        assert_eq!(level("\u{1}read-only", "by ada"), FeatureLevel::FIRST);
+    }
+
+    #[test]
+    fn values_that_the_first_members_cannot_read_need_the_second_level_however_deep_they_stand() {
+        let decimal = Value::List(vec![Value::Map(vec![(
+            "price".to_owned(),
+            Value::Decimal(geode_types::Decimal::ONE),
+        )])]);
+        for (value, level) in [
+            (Value::List(vec![Value::Int(1)]), FeatureLevel::FIRST),
+            (decimal, FeatureLevel::SECOND),
+        ] {
+            let properties = vec![(1, Value::Null), (2, value)];
+            let update = Effect::UpdateEdge {
+                id: geode_types::EdgeId(1),
+                properties: properties.clone(),
+            };
+            let record = crate::NodeRecord {
+                labels: crate::Labels::default(),
+                properties,
+            };
+            let create = Effect::CreateNode {
+                id: NodeId(1),
+                record,
+            };
+            assert_eq!((create.level(), update.level()), (level, level));
+        }
     }
 }

@@ -15,6 +15,7 @@ mod checkpoints;
 mod codec;
 mod command;
 mod counters;
+mod degrees;
 mod edges;
 mod error;
 mod fsck;
@@ -26,6 +27,8 @@ mod level;
 mod position;
 mod readset;
 mod record;
+mod roles;
+mod scan;
 mod schema;
 mod session;
 mod snapshot;
@@ -33,6 +36,7 @@ mod stream;
 mod summary;
 mod transaction;
 mod users;
+mod view;
 
 pub use adjacency::{Adjacent, Direction};
 pub use apply::{Applied, apply, apply_empty};
@@ -52,7 +56,12 @@ pub use ids::IdAllocator;
 pub use level::{highest as highest_level, level};
 pub use position::{LogPosition, Position, meta, position, put_meta};
 pub use readset::{MAX_POINT_READS, ReadSet, Touch, WriteSet};
-pub use record::{EdgeRecord, EdgeRef, Labels, NodeRecord, NodeView, PropertyList};
+pub use record::{EdgeRecord, EdgeRef, Labels, NodeRecord, PropertyList};
+pub use roles::{
+    ADMIN_ROLE, Actions, BUILT_IN_ROLES, Grant, Rights, RoleRecord, built_in_actions, is_built_in, rights,
+    role, roles, shown_role, stored_role,
+};
+pub use scan::NodeScan;
 pub use schema::{
     BUILD_BATCH, Broken, IndexStatistics, KeyRange, Last, MAX_RULE_KEYS, Probe, PropertyType, Rule, RuleId,
     RuleKind, RuleState, index_key, next_step, rules, statistics,
@@ -66,3 +75,4 @@ pub use transaction::{
     Transaction,
 };
 pub use users::{UserRecord, has_users, user, users};
+pub use view::{NodeView, Property};

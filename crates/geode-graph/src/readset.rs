@@ -40,9 +40,9 @@ pub enum Touch {
     Token(TokenKind, String),
     /// Which names of a kind there are.
     Tokens(TokenKind),
-    /// A user.
+    /// A user or a role: they have one space of names.
     User(String),
-    /// Which users there are.
+    /// Which users and roles there are.
     Users,
     /// Which checkpoints there are.
     Checkpoints,

@@ -4,7 +4,6 @@
 //! property is found without decoding the others. Values have the encoding of `geode-types`.
 
 use crate::codec::{DecodeError, Decoded, end_of, put_u64, take_bytes, take_count, take_u32, take_u64};
-use crate::error::{GraphError, Result};
 use geode_types::{EdgeId, NodeId, Value, decode_value, encode_value};
 use smallvec::SmallVec;
 
@@ -98,79 +97,6 @@ impl EdgeRecord {
     }
 }
 
-/// A node as it is stored or buffered, of which only what is asked for is decoded.
-#[derive(Clone, Copy, Debug)]
-pub struct NodeView<'n>(Content<'n>);
-
-#[derive(Clone, Copy, Debug)]
-enum Content<'n> {
-    Stored(&'n [u8]),
-    Record(&'n NodeRecord),
-}
-
-impl<'n> NodeView<'n> {
-    pub(crate) fn stored(bytes: &'n [u8]) -> Self {
-        Self(Content::Stored(bytes))
-    }
-
-    pub(crate) fn record(record: &'n NodeRecord) -> Self {
-        Self(Content::Record(record))
-    }
-
-    /// Its labels.
-    pub fn labels(&self) -> Result<Labels> {
-        match self.0 {
-            Content::Stored(mut bytes) => take_labels(&mut bytes).map_err(GraphError::undecodable("a node")),
-            Content::Record(record) => Ok(record.labels.clone()),
-        }
-    }
-
-    /// Hands the values of these keys, ascending, to `each` with their places.
-    pub fn properties(&self, keys: &[u32], mut each: impl FnMut(usize, Value)) -> Result<()> {
-        match self.0 {
-            Content::Stored(mut bytes) => {
-                let mut found = || -> Decoded<()> {
-                    skip_labels(&mut bytes)?;
-                    find_properties(bytes, keys, &mut each)
-                };
-                found().map_err(GraphError::undecodable("a node"))
-            }
-            Content::Record(record) => {
-                for (place, key) in keys.iter().enumerate() {
-                    if let Some(value) = property_in(&record.properties, *key) {
-                        each(place, value.clone());
-                    }
-                }
-                Ok(())
-            }
-        }
-    }
-}
-
-fn skip_labels(input: &mut &[u8]) -> Decoded<()> {
-    for _ in 0..take_count(input)? {
-        take_u32(input)?;
-    }
-    Ok(())
-}
-
-/// Some properties of what follows a record's head, all in one pass.
-fn find_properties(mut input: &[u8], keys: &[u32], each: &mut impl FnMut(usize, Value)) -> Decoded<()> {
-    let mut wanted = keys.iter().enumerate().peekable();
-    for _ in 0..take_count(&mut input)? {
-        let key = take_u32(&mut input)?;
-        while wanted.next_if(|(_, other)| **other < key).is_some() {}
-        match wanted.next_if(|(_, other)| **other == key) {
-            Some((place, _)) => each(place, take_value(&mut input)?),
-            None if wanted.peek().is_none() => break,
-            None => {
-                take_bytes(&mut input)?;
-            }
-        }
-    }
-    Ok(())
-}
-
 /// The labels at the head of a stored node.
 pub(crate) fn take_labels(input: &mut &[u8]) -> Decoded<Labels> {
     let count = take_count(input)?;
@@ -242,7 +168,11 @@ pub(crate) fn find_property(mut input: &[u8], wanted: u32) -> Decoded<Option<Val
 }
 
 fn take_value(input: &mut &[u8]) -> Decoded<Value> {
-    let mut bytes = take_bytes(input)?;
+    whole_value(take_bytes(input)?)
+}
+
+/// The value that these bytes are.
+pub(crate) fn whole_value(mut bytes: &[u8]) -> Decoded<Value> {
     let value = decode_value(&mut bytes).map_err(|_| DecodeError::BadValue)?;
     end_of(bytes).map(|()| value)
 }

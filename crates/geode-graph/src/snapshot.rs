@@ -3,12 +3,14 @@
 use crate::adjacency::{self, Adjacent, Direction};
 use crate::catalog::{self, TokenKind};
 use crate::counters::{self, Sizes};
+use crate::degrees;
 use crate::edges;
 use crate::error::{GraphError, Result};
 use crate::graphs::GraphId;
 use crate::keys::{self, HEAD, Key, NODES};
 use crate::position::{Position, position};
-use crate::record::{EdgeRecord, EdgeRef, Labels, NodeRecord, NodeView, find_property, take_labels};
+use crate::record::{EdgeRecord, EdgeRef, Labels, NodeRecord, find_property, take_labels};
+use crate::view::NodeView;
 use geode_store::Reader;
 use geode_types::{EdgeId, NodeId, Value};
 use std::sync::Arc;
@@ -160,6 +162,11 @@ impl<R: Reader> Snapshot<R> {
         adjacency::degree(&self.read, node, direction, types)
     }
 
+    /// For nodes, ascending and each once, how many edges they have in one direction, of a type or of all.
+    pub fn degrees(&self, nodes: &[NodeId], outgoing: bool, edge_type: Option<u32>) -> Result<Vec<u64>> {
+        degrees::count(&self.read, nodes, outgoing, edge_type)
+    }
+
     /// Nodes of a graph with a label, or all, ascending from `from`.
     pub fn nodes_from(
         &self,
@@ -181,6 +188,17 @@ impl<R: Reader> Snapshot<R> {
                 .map(NodeId)
                 .ok_or_else(|| GraphError::corrupt("the key of a node"))
         }))
+    }
+
+    /// The last node of a graph with a label, or at all.
+    pub fn last_node(&self, graph: GraphId, label: Option<u32>) -> Result<Option<NodeId>> {
+        let prefix = label.map_or_else(|| Key::new(NODES), keys::labelled);
+        let (start, end) = graph.node_keys(prefix);
+        let Some((key, _)) = self.read.last(&start, &end)? else {
+            return Ok(None);
+        };
+        let id = keys::id_at(key, prefix.len()).ok_or_else(|| GraphError::corrupt("the key of a node"))?;
+        Ok(Some(NodeId(id)))
     }
 
     /// Edges of a graph, ascending from `from`.

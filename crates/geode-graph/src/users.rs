@@ -1,10 +1,12 @@
-//! The users of the cluster: name, password hash, role. Replicated like everything else; how a password is checked and what
-//! a role may do is the server's affair.
+//! The users of the cluster: name, password hash, role. Replicated like everything else; how a password is checked is the server's affair,
+//! what a role may do stands in `roles`.
 
 use crate::codec::{Decoded, end_of, put_bytes, take_str};
 use crate::error::{GraphError, Result};
 use crate::keys::{self, HEAD, Key, USERS};
+use crate::roles::ADMIN_ROLE;
 use geode_store::Reader;
+use geode_types::FeatureLevel;
 
 /// A user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,11 +15,28 @@ pub struct UserRecord {
     pub name: String,
     /// The password's hash in PHC form (`$argon2id$…`).
     pub hash: String,
-    /// The name of the role.
+    /// The name of the role as it is stored (`stored_role`); empty when it has none.
     pub role: String,
 }
 
+/// What the name of a record begins with that is kept among the users and is none, such as the switch that makes the database read-only.
+const MARK: char = '\u{1}';
+
 impl UserRecord {
+    /// Whether somebody can be this user.
+    pub fn is_person(&self) -> bool {
+        !self.name.starts_with(MARK)
+    }
+
+    /// The lowest level whose members understand it. Older members let every user do everything.
+    pub(crate) fn level(&self) -> FeatureLevel {
+        if self.role == ADMIN_ROLE || !self.is_person() {
+            FeatureLevel::FIRST
+        } else {
+            FeatureLevel::THIRD
+        }
+    }
+
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         put_bytes(self.hash.as_bytes(), out);
         put_bytes(self.role.as_bytes(), out);

@@ -38,6 +38,14 @@ pub enum LogError {
         /// What is wrong.
         reason: String,
     },
+    /// A segment is of another format. That may be a newer version's, so it is no damage.
+    #[error("{path}: {source}")]
+    Version {
+        /// Which file.
+        path: PathBuf,
+        /// Which format.
+        source: SegmentError,
+    },
     /// The directory belongs to another cluster.
     #[error(
         "{path} belongs to cluster {found}, not to {expected}; point the member at its own WAL directory"
@@ -110,7 +118,13 @@ impl LogError {
                 source,
             },
             SegmentError::Damaged { offset, reason } => Self::Corrupt { path, offset, reason },
+            source @ SegmentError::Version { .. } => Self::Version { path, source },
         }
+    }
+
+    /// Whether a file of the log is certainly damaged.
+    pub fn is_corrupt(&self) -> bool {
+        matches!(self, Self::Corrupt { .. })
     }
 
     /// Whether the operation can be tried again when there is room.

@@ -133,7 +133,7 @@ impl Accumulator {
     }
 
     /// Takes one value; returns how many bytes more the accumulator holds now.
-    pub(crate) fn add(&mut self, value: Datum, parameter: Option<Datum>) -> Result<usize, QueryError> {
+    pub(crate) fn add(&mut self, value: &Datum, parameter: Option<Datum>) -> Result<usize, QueryError> {
         if let Some(parameter) = parameter {
             self.set_parameter(&parameter)?;
         }
@@ -146,8 +146,8 @@ impl Accumulator {
         }
         let mut bytes = 0;
         if let Some(seen) = &mut self.seen {
-            bytes += Seen::bytes_of(std::slice::from_ref(&value));
-            if !seen.insert(&value) {
+            bytes += Seen::bytes_of(std::slice::from_ref(value));
+            if !seen.insert(value) {
                 return Ok(0);
             }
         }
@@ -159,20 +159,15 @@ impl Accumulator {
             Aggregate::Max => self.keep_if(value, std::cmp::Ordering::Greater),
             Aggregate::Collect => {
                 bytes += size_of::<Datum>() + value.heap_bytes();
-                self.items.push(value);
+                self.items.push(value.clone());
             }
             Aggregate::StDev | Aggregate::StDevP | Aggregate::PercentileCont | Aggregate::PercentileDisc => {
-                Self::float(&value)?;
+                Self::float(value)?;
                 bytes += size_of::<Datum>();
-                self.items.push(value);
+                self.items.push(value.clone());
             }
         }
         Ok(bytes)
-    }
-
-    /// Counts so many rows at once.
-    pub(crate) fn add_rows(&mut self, rows: i64) {
-        self.count += rows;
     }
 
     /// The result.
@@ -194,29 +189,35 @@ impl Accumulator {
         })
     }
 
-    fn keep_if(&mut self, value: Datum, wanted: std::cmp::Ordering) {
-        if self.best.is_null() || total_order(&value, &self.best) == wanted {
-            self.best = value;
+    fn keep_if(&mut self, value: &Datum, wanted: std::cmp::Ordering) {
+        if self.best.is_null() || total_order(value, &self.best) == wanted {
+            self.best = value.clone();
         }
     }
 
     /// Integers and decimals are added exactly, and durations part by part.
-    fn add_to_total(&mut self, value: Datum) -> Result<(), QueryError> {
-        if !matches!(value, Datum::Temporal(Temporal::Duration(_))) {
-            Self::float(&value)?;
-        }
-        if self.total.is_null() {
-            self.total = value;
+    fn add_to_total(&mut self, value: &Datum) -> Result<(), QueryError> {
+        // The commonest case, which the others would do as well.
+        if let (Datum::Int(total), Datum::Int(number)) = (&mut self.total, value)
+            && let Some(sum) = total.checked_add(*number)
+        {
+            *total = sum;
             return Ok(());
         }
-        self.total = match (&self.total, &value) {
-            (Datum::Int(total), Datum::Int(number)) => match total.checked_add(*number) {
-                Some(sum) => Datum::Int(sum),
-                // A mean of integers is a float anyway.
-                None if self.call == Aggregate::Avg => Datum::Float(*total as f64 + *number as f64),
-                None => return Err(error::overflow("the sum")),
-            },
-            _ => arithmetic::binary(BinaryOp::Add, &self.total, &value)?,
+        if !matches!(value, Datum::Temporal(Temporal::Duration(_))) {
+            Self::float(value)?;
+        }
+        if self.total.is_null() {
+            self.total = value.clone();
+            return Ok(());
+        }
+        self.total = match (&self.total, value) {
+            // A mean of integers is a float anyway.
+            (Datum::Int(total), Datum::Int(number)) if self.call == Aggregate::Avg => {
+                Datum::Float(*total as f64 + *number as f64)
+            }
+            (Datum::Int(_), Datum::Int(_)) => return Err(error::overflow("the sum")),
+            _ => arithmetic::binary(BinaryOp::Add, &self.total, value)?,
         };
         Ok(())
     }

@@ -133,6 +133,16 @@ impl LabelTest {
         }
     }
 
+    /// The labels that it names.
+    pub(crate) fn labels(&self) -> Vec<NameIndex> {
+        match self {
+            Self::Name { label, .. } => vec![*label],
+            Self::Any => Vec::new(),
+            Self::Not(inner) => inner.labels(),
+            Self::All(parts) | Self::Either(parts) => parts.iter().flat_map(Self::labels).collect(),
+        }
+    }
+
     /// The types when the test is a plain choice of them (`:A|B`).
     pub(crate) fn alternatives(&self) -> Option<Vec<NameIndex>> {
         match self {

@@ -13,6 +13,7 @@ mod exec;
 mod expr;
 mod function;
 mod names;
+mod needs;
 mod number;
 mod plan;
 mod schema;
@@ -20,13 +21,15 @@ mod semantics;
 mod session;
 mod system;
 mod types;
+mod users;
 
 pub use exec::{
-    Cancel, Context, DEFAULT_BATCH_ROWS, DEFAULT_MAX_MEMORY_BYTES, DEFAULT_MAX_ROWS_BUFFERED, Limits, Meter,
-    Params, killed,
+    Cancel, Context, DEFAULT_BATCH_ROWS, DEFAULT_MAX_MEMORY_BYTES, DEFAULT_MAX_ROWS_BUFFERED,
+    DEFAULT_PARALLEL_NODES, Helpers, Limits, Meter, Params, killed,
 };
 pub use geode_gql::Dialect;
 pub use geode_gql::ast::{SessionReset, TransactionCommand};
+pub use needs::{Access, forbidden};
 pub use session::{SessionChange, SessionState};
 pub use system::{NoSystemTables, ParameterType, Signature, SystemTables};
 
@@ -34,11 +37,12 @@ use bind::BoundQuery;
 use geode_gql::Statement;
 use geode_gql::ast::{
     CatalogCommand, CheckpointCommand, Clause, ClauseKind, ExplainCommand, Expr, LinearQuery, Projection,
-    ProjectionItem, Query, SchemaCommand, SessionCommand, SessionSetting,
+    ProjectionItem, Query, SchemaCommand, SessionCommand, SessionSetting, UserCommand,
 };
 use geode_graph::{GraphId, Transaction};
 use geode_store::ReadTxn;
-use geode_types::{ErrorClass, QueryError, Summary, Value};
+use geode_types::{ErrorClass, QueryError, ReadSetting, Summary, Value};
+use needs::Needs;
 use plan::explain::PlanNode;
 use std::ops::ControlFlow;
 
@@ -55,6 +59,8 @@ pub enum Kind {
     Session,
     /// It stops the statement of this id; the server carries it out.
     KillQuery(String),
+    /// It says how the session reads; the session takes it over.
+    Reads(ReadSetting),
     /// It reads a system table of the member that runs it.
     System,
 }
@@ -65,6 +71,7 @@ pub struct Prepared {
     text: String,
     kind: Kind,
     body: Body,
+    needs: Needs,
 }
 
 #[derive(Debug)]
@@ -74,6 +81,7 @@ enum Body {
     Schema(SchemaCommand),
     Explain(Box<Explanation>),
     Catalog(Vec<CatalogCommand>),
+    Users(UserCommand),
     /// The command, and the query for its value.
     Session(SessionCommand, Option<Box<BoundQuery>>),
     /// The session carries it out.
@@ -150,12 +158,21 @@ impl Prepared {
             Body::Checkpoint(_)
             | Body::Schema(_)
             | Body::Catalog(_)
+            | Body::Users(_)
             | Body::Session(_, None)
             | Body::Transaction => None,
         }
     }
 
-    /// The statement as written.
+    /// Whether it sets a password: such a statement takes its time, and its text is nothing to keep.
+    pub fn sets_password(&self) -> bool {
+        matches!(
+            &self.body,
+            Body::Users(UserCommand::CreateUser { .. } | UserCommand::SetPassword { .. })
+        )
+    }
+
+    /// The statement as written, but for a password that stands in it.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -178,7 +195,9 @@ pub fn prepare(text: &str, dialect: Dialect, system: &dyn SystemTables) -> Resul
             (kind, Body::Explain(Box::new(Explanation::new(bound, command))))
         }
         Statement::Catalog(commands) => (Kind::Write, Body::Catalog(commands)),
+        Statement::Users(command) => (Kind::Write, Body::Users(command)),
         Statement::KillQuery(id) => (Kind::KillQuery(id), Body::Transaction),
+        Statement::Reads(setting) => (Kind::Reads(setting), Body::Transaction),
         Statement::Session(command) => {
             let value = match &command {
                 SessionCommand::Set(
@@ -198,9 +217,15 @@ pub fn prepare(text: &str, dialect: Dialect, system: &dyn SystemTables) -> Resul
             (kind, Body::Query(Box::new(bound)))
         }
     };
+    // Where a password is, the text is another one, and no error may point into it.
+    let text = match &body {
+        Body::Users(command) if command.has_password() => command.redacted().to_string(),
+        _ => text.to_owned(),
+    };
     Ok(Prepared {
-        text: text.to_owned(),
+        text,
         kind,
+        needs: Needs::of(&body),
         body,
     })
 }
@@ -214,8 +239,9 @@ pub fn execute<R: ReadTxn>(
     context: &Context<'_>,
     sink: &mut dyn FnMut(Vec<Vec<Value>>) -> ControlFlow<()>,
 ) -> Result<Summary, QueryError> {
+    prepared.needs.check(&prepared.text, transaction, context)?;
     let graph = match &prepared.body {
-        Body::Checkpoint(_) | Body::Catalog(_) => GraphId::HOME,
+        Body::Checkpoint(_) | Body::Catalog(_) | Body::Users(_) => GraphId::HOME,
         _ => catalog::session_graph(context.session, transaction)?,
     };
     transaction.use_graph(graph);
@@ -245,6 +271,9 @@ pub fn execute<R: ReadTxn>(
         Body::Schema(command) => change_schema(command, transaction),
         Body::Catalog(commands) => atomically(true, transaction, |transaction| {
             catalog::run(commands, &prepared.text, transaction, context)
+        }),
+        Body::Users(command) => atomically(true, transaction, |transaction| {
+            users::carry_out(command, &prepared.text, transaction, params, context)
         }),
         Body::Session(..) | Body::Transaction => Err(not_a_query()),
     }
@@ -297,6 +326,7 @@ pub fn session_change<R: ReadTxn>(
     let Body::Session(command, query) = &prepared.body else {
         return Err(not_a_query());
     };
+    prepared.needs.check(&prepared.text, transaction, context)?;
     let mut value = None;
     if let Some(query) = query {
         let graph = catalog::session_graph(context.session, transaction)?;

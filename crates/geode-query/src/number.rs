@@ -37,9 +37,10 @@ impl Number {
         match self {
             Self::Int(number) => Some(number),
             Self::Decimal(number) => number.is_integer().then(|| i64::try_from(number.trunc()).ok())?,
-            Self::Float(number) => Decimal::try_from(number)
-                .ok()
-                .and_then(|number| Self::Decimal(number).integer()),
+            Self::Float(number) => {
+                let whole = number as i64;
+                (int_float(whole, number) == Some(Ordering::Equal)).then_some(whole)
+            }
         }
     }
 
@@ -96,4 +97,34 @@ fn magnitude(text: &str) -> (usize, String) {
         .unwrap_or((text.trim_start_matches('-'), ""));
     let whole = whole.trim_start_matches('0');
     (whole.len(), format!("{whole}.{}", fraction.trim_end_matches('0')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_an_integer_when_it_equals_one_exactly() {
+        let float = |number| Number::Float(number).integer();
+        assert_eq!((float(-0.0), float(-3.0)), (Some(0), Some(-3)));
+        // More digits than a conversion to a decimal keeps.
+        let large = (1 << 53) + 2;
+        assert_eq!(float(large as f64), Some(large));
+        let most = i64::MAX - 1023;
+        assert_eq!(float(most as f64), Some(most));
+        assert_eq!(float(i64::MIN as f64), Some(i64::MIN));
+        for none in [
+            0.5,
+            -1.5,
+            9_223_372_036_854_775_808.0,
+            1e300,
+            f64::INFINITY,
+            f64::NAN,
+        ] {
+            assert_eq!(float(none), None, "{none}");
+        }
+        let decimal = |text: &str| Number::Decimal(text.parse().unwrap()).integer();
+        assert_eq!((decimal("2.00"), decimal("2.50")), (Some(2), None));
+        assert_eq!(decimal("9223372036854775808"), None);
+    }
 }

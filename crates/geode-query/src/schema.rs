@@ -2,8 +2,9 @@
 
 use crate::error;
 use crate::exec::Graph;
+use crate::needs::Access;
 use geode_gql::ast::{self, SchemaCommand, ValueType};
-use geode_graph::{NewRule, PropertyType, Rule, RuleKind, RuleState, TokenKind, Transaction};
+use geode_graph::{GraphId, NewRule, PropertyType, Rule, RuleKind, RuleState, TokenKind, Transaction};
 use geode_store::ReadTxn;
 use geode_types::{ErrorClass, QueryError, Value};
 
@@ -14,7 +15,7 @@ type Listed = Option<Vec<Value>>;
 struct Table {
     name: &'static str,
     columns: &'static [&'static str],
-    row: fn(&Rule, &dyn Graph) -> Result<Listed, QueryError>,
+    row: fn(&Rule, &dyn Graph, &Access) -> Result<Listed, QueryError>,
 }
 
 const TABLES: [Table; 2] = [
@@ -62,18 +63,18 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     TABLES.iter().map(|table| table.name)
 }
 
-/// The rows of a table of this name, in the order of the rules' names.
-pub(crate) fn rows(name: &str, graph: &dyn Graph) -> Result<Vec<Vec<Value>>, QueryError> {
+/// The rows of a table of this name that somebody may see, in the order of the rules' names.
+pub(crate) fn rows(name: &str, graph: &dyn Graph, access: &Access) -> Result<Vec<Vec<Value>>, QueryError> {
     let Some(table) = TABLES.iter().find(|table| table.name == name) else {
         return Ok(Vec::new());
     };
     let mut rules = graph.rules()?.to_vec();
     rules.sort_by(|left, right| left.name.cmp(&right.name));
-    let rows = rules.iter().map(|rule| (table.row)(rule, graph));
+    let rows = rules.iter().map(|rule| (table.row)(rule, graph, access));
     rows.filter_map(Result::transpose).collect()
 }
 
-fn index(rule: &Rule, graph: &dyn Graph) -> Result<Listed, QueryError> {
+fn index(rule: &Rule, graph: &dyn Graph, access: &Access) -> Result<Listed, QueryError> {
     if !rule.is_index() {
         return Ok(None);
     }
@@ -83,13 +84,21 @@ fn index(rule: &Rule, graph: &dyn Graph) -> Result<Listed, QueryError> {
         Value::Null
     };
     let counts = graph.index_statistics(rule.id)?;
-    let number = |count: u64| Value::Int(i64::try_from(count).unwrap_or(i64::MAX));
+    // How many nodes have which values is known to who may read them. Indexes are about the home graph.
+    let may_count = access.may_read(GraphId::HOME);
+    let number = |count: u64| {
+        if may_count {
+            Value::Int(i64::try_from(count).unwrap_or(i64::MAX))
+        } else {
+            Value::Null
+        }
+    };
     let mut row = head(rule, "RANGE", graph)?;
     row.extend([owner, number(counts.entries), number(counts.distinct)]);
     Ok(Some(row))
 }
 
-fn constraint(rule: &Rule, graph: &dyn Graph) -> Result<Listed, QueryError> {
+fn constraint(rule: &Rule, graph: &dyn Graph, _: &Access) -> Result<Listed, QueryError> {
     let kind = match rule.kind {
         RuleKind::Index => return Ok(None),
         RuleKind::Unique => "UNIQUENESS",

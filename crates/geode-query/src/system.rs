@@ -3,7 +3,7 @@
 use geode_types::{QueryError, Value};
 
 /// Tables beside the graph. Names are dotted and compared without case.
-pub trait SystemTables {
+pub trait SystemTables: Sync {
     /// The names of all tables, for messages and look-ups.
     fn names(&self) -> Vec<String>;
 

@@ -22,7 +22,7 @@ pub enum StoreError {
         /// The system's error.
         source: io::Error,
     },
-    /// The file is not a store, or is damaged.
+    /// The file is damaged. Of another version's file, and of what may be a passing failure, this is never said.
     #[error(
         "{act}: the store is damaged ({detail}); remove this member's data and WAL directories and let it join again, or restore"
     )]
@@ -47,6 +47,11 @@ impl StoreError {
     /// Whether the store ran out of room (reads go on).
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Full { .. })
+    }
+
+    /// Whether the file is certainly damaged.
+    pub fn is_corrupt(&self) -> bool {
+        matches!(self, Self::Corrupt { .. })
     }
 
     /// An injected or system I/O error.
@@ -78,9 +83,16 @@ impl StoreError {
                 act,
                 source: io::Error::new(io::ErrorKind::ResourceBusy, "it is already open in this process"),
             },
-            other => Self::Corrupt {
+            heed::Error::Mdb(error @ (MdbError::PageNotFound | MdbError::Corrupted | MdbError::Invalid)) => {
+                Self::Corrupt {
+                    act,
+                    detail: error.to_string(),
+                }
+            }
+            // Most of these follow an error before, or a mistake of ours: they say nothing about the file.
+            other => Self::Io {
                 act,
-                detail: other.to_string(),
+                source: io::Error::other(other.to_string()),
             },
         }
     }

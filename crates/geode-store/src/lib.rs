@@ -44,7 +44,10 @@ pub trait Reader {
 
 /// A snapshot: it owns what it needs, sees one committed state for as long as it lives, and may move between threads.
 /// Keep it short: pages that it can see cannot be reused.
-pub trait ReadTxn: Reader + Send + 'static {}
+pub trait ReadTxn: Reader + Send + Sized + 'static {
+    /// Another snapshot of the very same state, for another thread; none when the store has moved on and cannot give it any more.
+    fn again(&self) -> Result<Option<Self>>;
+}
 
 /// The one writer. Dropped without [`WriteTxn::commit`], it leaves no trace.
 pub trait WriteTxn: Reader {

@@ -171,7 +171,13 @@ impl Reader for MemRead {
     read_from_tree!();
 }
 
-impl ReadTxn for MemRead {}
+impl ReadTxn for MemRead {
+    fn again(&self) -> Result<Option<Self>> {
+        Ok(Some(Self {
+            tree: self.tree.clone(),
+        }))
+    }
+}
 
 impl Reader for MemWrite<'_> {
     type Range<'b>

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use geode_store::{
-    Entry, LmdbOptions, LmdbStore, Loader, MAX_KEY_BYTES, MemStore, Reader, Result, Store, StoreError,
-    WriteTxn,
+    Entry, LmdbOptions, LmdbStore, Loader, MAX_KEY_BYTES, MemStore, ReadTxn, Reader, Result, Store,
+    StoreError, WriteTxn,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -39,6 +39,7 @@ promises! {
     a_loader_refuses_disorder
     random_histories_equal_a_sorted_map
     a_snapshot_moves_between_threads
+    another_snapshot_of_a_state_is_of_no_other
 }
 
 fn put(store: &impl Store, entries: &[(&str, &str)]) {
@@ -186,6 +187,33 @@ fn a_snapshot_moves_between_threads(store: &impl Store) {
     std::thread::spawn(move || assert_eq!(read.get(b"a").unwrap(), Some(&b"1"[..])))
         .join()
         .unwrap();
+}
+
+fn another_snapshot_of_a_state_is_of_no_other(store: &impl Store) {
+    put(store, &[("a", "1"), ("b", "1")]);
+    let read = store.read().unwrap();
+    let same = read.again().unwrap().expect("nothing was committed since");
+    let elsewhere = std::thread::spawn(move || keys(&same, "a", None));
+    assert_eq!(keys(&read, "a", None), elsewhere.join().unwrap());
+    put(store, &[("a", "2"), ("c", "1")]);
+    if let Some(same) = read.again().unwrap() {
+        assert_eq!(same.get(b"a").unwrap(), Some(&b"1"[..]));
+        assert_eq!(keys(&same, "a", None), keys(&read, "a", None));
+    }
+    let mut loader = store.load().unwrap();
+    loader.put(b"z", b"1").unwrap();
+    loader.finish().unwrap();
+    if let Some(same) = read.again().unwrap() {
+        assert_eq!(keys(&same, "a", None), ["a", "b"]);
+    }
+    let newest = store.read().unwrap();
+    let same = newest.again().unwrap().expect("nothing was committed since");
+    assert_eq!(keys(&same, "a", None), ["z"]);
+    // An open writer is none that has committed.
+    let mut tx = store.write().unwrap();
+    tx.put(b"z", b"2").unwrap();
+    let same = newest.again().unwrap().expect("nothing was committed since");
+    assert_eq!(same.get(b"z").unwrap(), Some(&b"1"[..]));
 }
 
 fn random_histories_equal_a_sorted_map(store: &impl Store) {

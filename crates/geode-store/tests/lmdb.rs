@@ -4,6 +4,7 @@
 
 use geode_store::{LARGE_TABLES, LmdbOptions, LmdbStore, Loader, Reader, Store, WriteTxn};
 use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 fn open(directory: &std::path::Path) -> LmdbStore {
@@ -256,15 +257,14 @@ fn a_process_killed_while_loading_leaves_one_whole_state() {
 /// Set in the process that has a small volume of its own.
 const SMALL_VOLUME: &str = "GEODE_TEST_SMALL_VOLUME";
 
-#[test]
-fn a_volume_that_fills_in_the_middle_of_a_commit_is_full_and_what_was_committed_stays() {
+/// Runs a test again in a process that has a volume of so many MiB, and there gives it that.
+fn small_volume(name: &str, mebibytes: u32) -> Option<PathBuf> {
     if let Ok(volume) = std::env::var(SMALL_VOLUME) {
-        return fill_again_and_again(std::path::Path::new(&volume));
+        return Some(volume.into());
     }
     let volume = tempfile::tempdir().unwrap();
-    let name = "a_volume_that_fills_in_the_middle_of_a_commit_is_full_and_what_was_committed_stays";
     let mounted = format!(
-        "mount -t tmpfs -o size=4m tmpfs '{0}' && exec \"$0\" --exact {name}",
+        "mount -t tmpfs -o size={mebibytes}m tmpfs '{0}' && exec \"$0\" --exact {name}",
         volume.path().display()
     );
     let status = Command::new("unshare")
@@ -274,10 +274,62 @@ fn a_volume_that_fills_in_the_middle_of_a_commit_is_full_and_what_was_committed_
         .status()
         .unwrap();
     assert!(status.success(), "{status}");
+    None
+}
+
+#[test]
+fn a_volume_that_fills_in_the_middle_of_a_commit_is_full_and_what_was_committed_stays() {
+    let name = "a_volume_that_fills_in_the_middle_of_a_commit_is_full_and_what_was_committed_stays";
+    if let Some(volume) = small_volume(name, 4) {
+        fill_again_and_again(&volume);
+    }
+}
+
+#[test]
+fn a_volume_without_room_to_clear_what_a_load_left_is_full_and_the_load_begins_when_there_is_room() {
+    let name =
+        "a_volume_without_room_to_clear_what_a_load_left_is_full_and_the_load_begins_when_there_is_room";
+    if let Some(volume) = small_volume(name, 48) {
+        load_again_and_again(&volume);
+    }
+}
+
+/// Begins to load with a few pages of room, more each time: what is written then to clear the rest of an earlier load fits in part.
+fn load_again_and_again(volume: &Path) {
+    let store = open(&volume.join("store"));
+    put(&store, b"kept");
+    // More than the loader writes at a time, so that some of it is committed when it breaks off. A value takes a page.
+    let mut loader = store.load().unwrap();
+    for number in 0..5000u32 {
+        loader.put(&number.to_be_bytes(), &[7; 4000]).unwrap();
+    }
+    drop(loader);
+    let filler = volume.join("filler");
+    let mut refused = 0;
+    for pages in 0..64 {
+        let room = rustix::fs::statvfs(volume).unwrap();
+        let filled = room.f_bavail.saturating_sub(pages) * room.f_frsize;
+        std::fs::write(&filler, vec![0; filled as usize]).unwrap();
+        let begun = store.load().map(drop);
+        std::fs::remove_file(&filler).unwrap();
+        match begun {
+            Ok(()) => break,
+            Err(error) => assert!(error.is_full(), "{pages} pages of room: {error}"),
+        }
+        refused += 1;
+    }
+    assert!((2..64).contains(&refused), "{refused} times");
+    let mut loader = store.load().unwrap();
+    loader.put(b"loaded", b"x").unwrap();
+    assert_eq!(store.size().unwrap().entries, 1);
+    loader.finish().unwrap();
+    let read = store.read().unwrap();
+    let there = [&b"kept"[..], b"loaded"].map(|key| read.get(key).unwrap().is_some());
+    assert_eq!(there, [false, true]);
 }
 
 /// Commits of many sizes, so that some of them break off within a page.
-fn fill_again_and_again(volume: &std::path::Path) {
+fn fill_again_and_again(volume: &Path) {
     for round in 0..12u8 {
         let directory = volume.join(round.to_string());
         let store = open(&directory);

@@ -94,9 +94,14 @@ fn write_for_ever(directory: &Path) {
         tx.commit().unwrap();
         if commit % COMMITS_PER_SYNC == 0 {
             store.sync().unwrap();
-            println!("synced {commit}");
+            println!("\nsynced {commit}");
         }
     }
+}
+
+/// On a line of its own: with one thread, the test runner has begun the line with the name of the test.
+fn say_commit(commit: u64) {
+    println!("\ncommit {commit}");
 }
 
 /// Plays the part that the test gives it in a process of its own.
@@ -112,7 +117,7 @@ fn child() {
             let store = LmdbStore::open(&directory, LmdbOptions::default()).unwrap();
             let read = store.read().unwrap();
             let entries = read.range(&[0], None).unwrap().map(Result::unwrap);
-            println!("commit {}", check(entries).unwrap());
+            say_commit(check(entries).unwrap());
         }
         "without-anchor" => {
             let mut options = EnvOpenOptions::new();
@@ -130,7 +135,7 @@ fn child() {
                 .unwrap();
             let txn = env.read_txn().unwrap();
             let entries: Vec<_> = table.iter(&txn).unwrap().map(Result::unwrap).collect();
-            println!("commit {}", check(entries.into_iter()).unwrap());
+            say_commit(check(entries.into_iter()).unwrap());
         }
         other => panic!("{other} is no role"),
     }
@@ -185,17 +190,23 @@ impl Machine {
         self.mounted().join("store")
     }
 
+    /// In a loop device of its own each time: in the one from before, the kernel may still have the file system that was stopped.
     fn mount(&self) {
         let (image, at) = (self.folder.path().join("image"), self.mounted());
-        run(
-            "mount",
-            &[
-                "-o",
-                "loop",
-                &image.display().to_string(),
-                &at.display().to_string(),
-            ],
+        let made = Command::new("losetup")
+            .args(["--find", "--show"])
+            .arg(&image)
+            .output();
+        let made = made.expect("losetup starts");
+        let device = String::from_utf8_lossy(&made.stdout).trim().to_owned();
+        assert!(
+            !device.is_empty(),
+            "losetup: {}",
+            String::from_utf8_lossy(&made.stderr)
         );
+        run("mount", &[&device, &at.display().to_string()]);
+        // It goes with the mount.
+        run("losetup", &["--detach", &device]);
     }
 
     fn unmount(&self) {

@@ -12,8 +12,12 @@ pub struct FeatureLevel(pub u8);
 impl FeatureLevel {
     /// What every version understands. Members that announce nothing are of it.
     pub const FIRST: Self = Self(1);
-    /// What this version understands: on top of the first, indexes, constraints, schemas, graphs and graph types.
-    pub const NEWEST: Self = Self(2);
+    /// On top of the first, indexes, constraints, schemas, graphs and graph types, and temporal and decimal values.
+    pub const SECOND: Self = Self(2);
+    /// On top of the second, roles and rights: users who may not do everything.
+    pub const THIRD: Self = Self(3);
+    /// What this version understands.
+    pub const NEWEST: Self = Self::THIRD;
 }
 
 /// What is not said is said by a version that knows no levels.

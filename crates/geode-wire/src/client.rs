@@ -2,7 +2,7 @@
 //! requests on it are answered one after the other, a transaction belongs to the stream and ends with it.
 
 use bytes::Bytes;
-use geode_types::{ClusterId, Lsn, MemberId, QueryError, RequestId, Role, Summary};
+use geode_types::{ClusterId, Lsn, MemberId, QueryError, ReadSettings, RequestId, Role, Summary};
 use serde::{Deserialize, Serialize};
 
 /// The version of the messages in this module; a server refuses a `Hello` with another one.
@@ -98,6 +98,30 @@ pub struct Execute {
     /// Ends the statement after this many milliseconds; the server's `query_timeout` bounds it.
     #[serde(default)]
     pub timeout_ms: Option<u64>,
+    /// How the session reads, from a client that keeps that itself, as its statements go to several members. It counts where `read` is
+    /// [`ReadMode::Linearizable`]; absent, what was set on this stream does. An older server answers as the leader with everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reads: Option<SessionReads>,
+}
+
+/// How a session reads, and what it has seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionReads {
+    /// What was set.
+    pub settings: ReadSettings,
+    /// The newest position that one of its answers told.
+    #[serde(default)]
+    pub seen: Option<Lsn>,
+}
+
+impl SessionReads {
+    /// Takes in what a statement was answered with.
+    pub fn learn(&mut self, done: Option<Lsn>, settings: Option<ReadSettings>) {
+        self.seen = self.seen.max(done);
+        if let Some(settings) = settings {
+            self.settings = settings;
+        }
+    }
 }
 
 /// From server to client.
@@ -145,6 +169,9 @@ pub struct Done {
     /// This request had been committed before: the summary is the recorded one, and rows are not repeated.
     #[serde(default)]
     pub repeated: bool,
+    /// The statement has set how its session reads: from now on like this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reads: Option<ReadSettings>,
 }
 
 /// How to reach a member.

@@ -32,7 +32,12 @@ pub(crate) fn check_restore(s3: &S3, cluster: &Cluster, source: &str) -> Result<
 
 /// The last entry that the cluster's graph has, and its hash.
 pub(crate) fn state(cluster: &Cluster) -> Result<(Value, Value)> {
-    let answer = cluster.query("SELECT applied, hash FROM system.state_hash", &[])?;
+    state_with(cluster, &[])
+}
+
+/// The same, asked with these flags.
+pub(crate) fn state_with(cluster: &Cluster, flags: &[&str]) -> Result<(Value, Value)> {
+    let answer = cluster.query("SELECT applied, hash FROM system.state_hash", flags)?;
     Ok((answer["rows"][0][0].clone(), answer["rows"][0][1].clone()))
 }
 

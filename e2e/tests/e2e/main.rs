@@ -6,6 +6,7 @@ mod archive;
 mod backup_and_restore;
 mod bad_manifests;
 mod create;
+mod earlier_version;
 mod failover;
 mod faults;
 mod lost_volume;

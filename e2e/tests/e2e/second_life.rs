@@ -1,4 +1,4 @@
-//! A cluster is deleted with its volumes, and the very same manifest brings it back from what its schedule and its sidecars stored. And S3 that fails and is
+//! A cluster is deleted with its volumes, and a GeodeRestore, or the very same manifest, brings it back from what its schedules and its sidecars stored. And S3 that fails and is
 //! away meanwhile: a backup is whole all the same, and so is what is restored from it.
 
 use crate::archive;
@@ -42,7 +42,7 @@ fn the_same_manifest_brings_a_cluster_back_that_was_deleted_with_its_volumes() -
         ensure!(known["rows"] == json!([[life * 100]]), "life {life}: {known}");
         let write = format!("FOR i IN range(1, 100) INSERT (:Life {{life: {life}, n: i}})");
         cluster.query(&write, &[])?;
-        backup_by_schedule(&cluster)?;
+        backup_by_schedule(&cluster, "nightly", "full")?;
         let last = cluster.query("MATCH (n:Life {n: 1}) SET n.seen = true", &[])?["lsn"]
             .as_str()
             .context("the LSN of a write")?
@@ -60,34 +60,95 @@ fn the_same_manifest_brings_a_cluster_back_that_was_deleted_with_its_volumes() -
     Ok(())
 }
 
-/// A schedule that takes one at once, and is gone with its cluster's life.
-fn backup_by_schedule(cluster: &Cluster) -> Result<()> {
+#[test]
+#[ignore = "long: `cargo xtask e2e --all` runs it"]
+fn a_restore_makes_a_new_cluster_of_what_schedules_stored_with_an_equal_state_hash() -> Result<()> {
+    let cluster = Cluster::new("anew")?;
+    let s3 = S3::from_environment()?;
+    s3.secret(&cluster.namespace, "s3")?;
+    let spec = json!({
+        "members": 1, "timing": "fast", "storage": {"size": "1Gi"}, "archive": archive::place(&s3, &cluster, "source"),
+    });
+    cluster.apply(&spec)?;
+    cluster.wait_ready()?;
+    for kind in ["full", "incremental"] {
+        let write = format!("FOR i IN range(1, 200) INSERT (:Kept {{kind: '{kind}', n: i}})");
+        cluster.query(&write, &[])?;
+        let taken = backup_by_schedule(&cluster, &format!("{kind}-ones"), kind)?;
+        println!("schedule: {} up to {}", taken["type"], taken["lsn"]);
+        // Without a full one an incremental one would be full.
+        ensure!(taken["type"] == kind, "{kind}: {taken}");
+    }
+    // And the log after both.
+    let last = cluster.query("INSERT (:Kept {kind: 'after', n: 0})", &[])?["lsn"]
+        .as_str()
+        .context("the LSN of a write")?
+        .to_owned();
+    archive::wait_archived(&cluster, &last, Duration::from_secs(60))?;
+    let (_, hash) = archive::state(&cluster)?;
+    let id = cluster.object()?["status"]["clusterId"].clone();
+    delete(&cluster)?;
+
+    let history = format!(
+        "{}/{}",
+        source(&s3, &cluster),
+        id.as_str().context("an identity")?
+    );
+    let restore = json!({
+        "apiVersion": "geodedb.com/v1alpha1", "kind": "GeodeRestore",
+        "metadata": {"name": "anew", "namespace": cluster.namespace},
+        "spec": {"cluster": cluster.name, "source": history, "newCluster": spec},
+    });
+    kubectl_input(&["apply", "-f", "-"], &restore.to_string())?;
+    let (status, took) = wait_for("the new cluster", PATIENCE, || {
+        let object = kubectl(&["get", "gr", "anew", "-n", &cluster.namespace, "-o", "json"])?;
+        let status = serde_json::from_str::<Value>(&object)?["status"].clone();
+        ensure!(status["phase"] != "Failed", "the restore failed: {status}");
+        Ok((status["phase"] == "Completed").then_some(status))
+    })?;
+    println!(
+        "new cluster: Ready after {:.1} s, restored up to {}",
+        took.as_secs_f64(),
+        status["lsn"]
+    );
+    kubectl(&["delete", "gr", "anew", "-n", &cluster.namespace])?;
+    cluster.wait_ready()?;
+    ensure!(
+        status["clusterId"] == cluster.object()?["status"]["clusterId"] && status["clusterId"] != id,
+        "{id} became {status}"
+    );
+    // The Secret with the administrator's password stayed, so the user is the same too.
+    let (_, again) = archive::state(&cluster)?;
+    ensure!(again == hash, "the state hash {hash} became {again}");
+    println!("restore: equal state hashes {hash}");
+    Ok(())
+}
+
+/// A schedule that takes one of this type at once, and is gone with its cluster's life. The status of that backup.
+fn backup_by_schedule(cluster: &Cluster, name: &str, kind: &str) -> Result<Value> {
     let schedule = json!({
         "apiVersion": "geodedb.com/v1alpha1", "kind": "GeodeBackupSchedule",
-        "metadata": {"name": "nightly", "namespace": cluster.namespace},
-        "spec": {"cluster": cluster.name, "schedule": "30 2 29 2 *", "immediate": true},
+        "metadata": {"name": name, "namespace": cluster.namespace},
+        "spec": {"cluster": cluster.name, "schedule": "30 2 29 2 *", "immediate": true, "type": kind},
     });
     kubectl_input(&["apply", "-f", "-"], &schedule.to_string())?;
-    wait_for("the backup of the schedule", PATIENCE, || {
+    let (status, _) = wait_for("the backup of the schedule", PATIENCE, || {
         let list = kubectl(&[
             "get",
             "geodebackup",
             "-n",
             &cluster.namespace,
             "-l",
-            "geodedb.com/schedule=nightly",
+            &format!("geodedb.com/schedule={name}"),
             "-o",
             "json",
         ])?;
         let list: Value = serde_json::from_str(&list)?;
-        let done = list["items"].as_array().is_some_and(|items| {
-            items
-                .iter()
-                .any(|backup| backup["status"]["phase"] == "Completed")
-        });
-        Ok(done.then_some(()))
+        let mut backups = list["items"].as_array().into_iter().flatten();
+        let done = backups.find(|backup| backup["status"]["phase"] == "Completed");
+        Ok(done.map(|backup| backup["status"].clone()))
     })?;
-    Ok(())
+    Ok(status)
 }
 
 /// The cluster, its volumes, its schedule and its backups' objects; the Secret with the password stays, as it does for a user.

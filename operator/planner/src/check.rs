@@ -65,7 +65,7 @@ pub fn check(plan: &Plan, want: &Want, seen: &Observed, now: Timestamp) -> Resul
             }
             Action::ReplaceLostVolume { pod, claims } => {
                 disruptions += 1;
-                replace(seen, pod, claims, now)
+                replace(want, seen, pod, claims, now)
             }
             Action::Fence { pod, fenced } => {
                 disruptions += u32::from(*fenced);
@@ -357,7 +357,13 @@ fn is_empty(seen: &Observed, pod: &str) -> bool {
         .is_some_and(|status| status.state == MemberState::Empty && status.cluster_id.is_none())
 }
 
-fn replace(seen: &Observed, pod: &str, claims: &[(String, String)], now: Timestamp) -> Option<&'static str> {
+fn replace(
+    want: &Want,
+    seen: &Observed,
+    pod: &str,
+    claims: &[(String, String)],
+    now: Timestamp,
+) -> Option<&'static str> {
     if is_stale(seen, now) {
         return Some("nothing is changed on an old observation");
     }
@@ -366,12 +372,11 @@ fn replace(seen: &Observed, pod: &str, claims: &[(String, String)], now: Timesta
     }
     // A member is its log and its graph together. With one of them gone it cannot keep its promises, so the other must not outlive it
     // under the same identity.
-    let mine = seen.claims.iter().filter(|(_, claim)| claim.pod == pod);
     if !are_all_of(seen, pod, claims) {
         return Some("a member's volumes are deleted together, and nothing else");
     }
-    if !mine.clone().any(|(_, claim)| claim.lost) {
-        return Some("only a member whose storage is gone is deleted");
+    if !seen.claims_of(pod).any(|(_, claim)| claim.lost) {
+        return replacement::damaged(want, seen, pod, now);
     }
     let Some((_, leader)) = any_leader(seen) else {
         return Some("no volume is deleted without a leader");

@@ -2,7 +2,8 @@
 //!
 //! [`validate`] turns a manifest into a [`Want`]; the operator observes the world as [`Observed`]; [`plan`] compares the two and answers with
 //! actions, or with what it waits for; [`check`] refuses a plan that breaks a safety rule, with code of its own; [`cluster_status`] says what the user sees.
-//! [`keep_schedule`] does the same for schedules of backups, [`keep_restore_test`] for tests of restores.
+//! [`keep_schedule`] does the same for schedules of backups, [`keep_restore_test`] for tests of restores, [`plan_new_cluster`] for a cluster that a
+//! restore makes.
 //! All are functions of their arguments, so that every decision can be shown by a table of tests, and repeated.
 
 mod archive;
@@ -31,7 +32,10 @@ pub use observed::{
     Authority, BackupView, Certificate, ClaimView, MemberSeen, Observed, PodView, RestoreView,
     STALE_AFTER_SECONDS, Secrets, SetView, VolumeKind,
 };
-pub use plan::{Action, Plan, Progress, plan};
+pub use plan::{
+    Action, NewCluster, Plan, Progress, Remains, delayed_new_cluster, held_new_cluster, new_cluster, plan,
+    plan_new_cluster, refused_new_cluster,
+};
 pub use quorum::{Lead, majority};
 pub use restore_test::{
     PodEnd, RecordedHash, RestoreTestDeed, RestoreTestStep, RestoreTestView, TestPod, TestTarget,

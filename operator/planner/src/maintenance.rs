@@ -42,7 +42,7 @@ impl Maintenance {
 
 impl Pause {
     /// One clause about it.
-    pub(crate) fn describe(&self) -> String {
+    pub fn describe(&self) -> String {
         let why = self
             .reason
             .as_ref()

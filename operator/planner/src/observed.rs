@@ -36,7 +36,7 @@ pub struct Observed {
     pub members: BTreeMap<String, MemberSeen>,
     /// Backups of this cluster, oldest first.
     pub backups: Vec<BackupView>,
-    /// Restores in place of this cluster, oldest first.
+    /// Restores of this cluster, oldest first.
     pub restores: Vec<RestoreView>,
     /// The status as it stands.
     pub status: GeodeClusterStatus,
@@ -123,6 +123,8 @@ pub struct PodView {
     pub cordoned: bool,
     /// Why it is not there yet, in Kubernetes' words.
     pub trouble: Option<String>,
+    /// The server does not run, and the last time it ended because its own files are damaged: what it said.
+    pub damage: Option<String>,
 }
 
 /// Which of a member's volumes.
@@ -223,7 +225,7 @@ pub struct BackupView {
     pub status: GeodeBackupStatus,
 }
 
-/// A restore in place.
+/// A restore.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RestoreView {
     /// Name.

@@ -5,8 +5,8 @@ use crate::archive::{self, Archive};
 use crate::maintenance::{self, Maintenance};
 use crate::names::{Group, Names};
 use geode_api::{
-    BootstrapStatus, DeletionPolicy, GeodeCluster, GeodeClusterSpec, ImagesStatus, LivesStatus,
-    OBSERVERS_MAX, RestoreTargetSpec, ServiceType, Timing, upgrade_path,
+    ANNOTATION_MADE_BY, BootstrapStatus, DeletionPolicy, GeodeCluster, GeodeClusterSpec, ImagesStatus,
+    LivesStatus, OBSERVERS_MAX, RestoreTargetSpec, ServiceType, Timing, upgrade_path,
 };
 use geode_types::{ClusterId, Lsn, RestoreGoal, RestoreTarget};
 use k8s_openapi::api::core::v1::ResourceRequirements;
@@ -49,6 +49,8 @@ pub struct Want {
     pub generation: i64,
     /// When it was created.
     pub created_at: Timestamp,
+    /// Uid of the GeodeRestore that made it.
+    pub made_by: Option<String>,
     /// Number of voters: odd.
     pub members: u32,
     /// Number of observers.
@@ -162,6 +164,10 @@ pub fn validate(cluster: &GeodeCluster, defaults: &Defaults) -> Result<Want, Inv
             .creation_timestamp
             .as_ref()
             .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+        made_by: metadata
+            .annotations
+            .as_ref()
+            .and_then(|annotations| annotations.get(ANNOTATION_MADE_BY).cloned()),
         members: members(spec)?,
         observers: observers(spec)?,
         timing: spec.timing,

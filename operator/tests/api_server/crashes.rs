@@ -119,9 +119,13 @@ async fn observers_come_and_go_whatever_call_the_operator_dies_after() {
 
 #[tokio::test]
 async fn a_changed_spec_is_rolled_out_whatever_call_the_operator_dies_after() {
-    let spec = json!({ "members": 3, "resources": { "requests": { "memory": "256Mi" } } });
+    let spec = json!({
+        "members": 3,
+        "observers": { "replicas": 1 },
+        "resources": { "requests": { "memory": "256Mi" } },
+    });
     let circle = [Event::Memory("512Mi"), Event::Memory("256Mi")];
-    events_survive(spec, &circle, Fault::Ends).await;
+    events_survive(spec, &circle, Fault::EndsAndAnswerLost).await;
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 use crate::fleet::Fleet;
 use geode_api::{CONTAINER_SERVER, CONTAINER_SIDECAR, GeodeCluster, OBSERVER_SUFFIX};
 use geode_client::tls::Identity;
+use geode_types::EXIT_DAMAGED;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -21,6 +22,8 @@ pub(crate) struct Kubernetes {
     fleet: Fleet,
     /// How often each pod and each volume was made.
     pub(crate) made: BTreeMap<String, u32>,
+    /// Uids of pods whose servers find their files damaged.
+    damaged: BTreeSet<String>,
 }
 
 /// An object of a namespace.
@@ -43,6 +46,7 @@ impl Kubernetes {
             namespace: namespace.to_owned(),
             fleet,
             made: BTreeMap::new(),
+            damaged: BTreeSet::new(),
         }
     }
 
@@ -227,7 +231,7 @@ impl Kubernetes {
             return;
         }
         let (claims, secrets) = (self.named().await, self.named::<Secret>().await);
-        for (pod, object) in &pods {
+        for (pod, object) in pods.iter().filter(|(_, object)| !self.is_damaged(object)) {
             let Some(volumes) = sound_volumes(object, &claims) else {
                 continue;
             };
@@ -272,6 +276,7 @@ impl Kubernetes {
                 runs,
                 runs && self.fleet.is_ready(&name),
                 self.fleet.address(&name).to_string(),
+                self.is_damaged(&pod),
             );
             let known = json!(pod.status);
             if ["/phase", "/conditions/0/status"]
@@ -298,6 +303,18 @@ impl Kubernetes {
             .patch_status(&format!("data-{pod}"), &PatchParams::default(), &lost)
             .await
             .unwrap();
+        self.fleet.stop(pod);
+        self.report_pods().await;
+    }
+
+    fn is_damaged(&self, pod: &Pod) -> bool {
+        pod.uid().is_some_and(|uid| self.damaged.contains(&uid))
+    }
+
+    /// The server of this pod finds its files damaged, and ends as often as it is started.
+    pub(crate) async fn damage(&mut self, pod: &str) {
+        let found: Pod = self.api().get(pod).await.unwrap();
+        self.damaged.extend(found.uid());
         self.fleet.stop(pod);
         self.report_pods().await;
     }
@@ -376,7 +393,7 @@ fn sound_volumes(pod: &Pod, claims: &BTreeMap<String, PersistentVolumeClaim>) ->
     volumes(pod).iter().map(uid).collect::<Option<_>>()
 }
 
-fn pod_status(runs: bool, ready: bool, address: String) -> Value {
+fn pod_status(runs: bool, ready: bool, address: String, damaged: bool) -> Value {
     let text = |yes: bool| if yes { "True" } else { "False" };
     let state = if runs {
         json!({"running": {"startedAt": "2026-03-01T12:00:00Z"}, "waiting": null})
@@ -384,10 +401,15 @@ fn pod_status(runs: bool, ready: bool, address: String) -> Value {
         json!({"waiting": {"reason": "ContainerCreating"}, "running": null})
     };
     let container = |name: &str| json!({"name": name, "image": "i", "imageID": "i", "ready": runs, "restartCount": 0, "state": state});
+    let mut server = container(CONTAINER_SERVER);
+    if damaged {
+        let message = "wal/3 is damaged at byte 7; remove it";
+        server["lastState"] = json!({"terminated": {"exitCode": EXIT_DAMAGED, "message": message}});
+    }
     json!({
         "phase": if runs { "Running" } else { "Pending" },
         "podIP": address, "podIPs": [{"ip": address}],
         "conditions": [{"type": "Ready", "status": text(ready)}],
-        "containerStatuses": [container(CONTAINER_SERVER), container(CONTAINER_SIDECAR)],
+        "containerStatuses": [server, container(CONTAINER_SIDECAR)],
     })
 }

@@ -8,12 +8,14 @@
 )]
 
 mod crashes;
+mod damage;
 mod deletion;
 mod fleet;
 mod fuse;
 mod kubernetes;
 mod maintenance;
 mod manifests;
+mod new_clusters;
 mod observers;
 mod proxy;
 #[path = "../../planner/tests/planner/raft.rs"]

@@ -204,8 +204,7 @@ async fn a_paused_operator_writes_nothing_but_the_status_until_the_pause_ends_by
 #[tokio::test]
 async fn leadership_leaves_a_cordoned_node_with_the_rights_of_the_chart() {
     let mut stage = Stage::settled(&Place::new().await, json!({ "members": 3 })).await;
-    let leader = |cluster: GeodeCluster| cluster.status.unwrap().leader.unwrap();
-    let old = leader(stage.api::<GeodeCluster>().get("a").await.unwrap());
+    let old = stage.leader().await;
     let node = format!("node-{}", stage.key.namespace);
     let nodes: Api<Node> = Api::all(stage.admin());
     let manifest = json!({"metadata": {"name": node}, "spec": {"unschedulable": true}});
@@ -218,8 +217,7 @@ async fn leadership_leaves_a_cordoned_node_with_the_rights_of_the_chart() {
         .await
         .unwrap();
     stage.settle().await;
-    let new = leader(stage.api::<GeodeCluster>().get("a").await.unwrap());
-    assert_ne!(new, old);
+    assert_ne!(stage.leader().await, old);
     assert_eq!(stage.kubernetes.made["a-0"], 1, "nothing restarts for it");
 }
 

@@ -1,7 +1,7 @@
 //! What the API server refuses by itself, with a sentence that a user understands.
 
 use crate::server::{ApiServer, server};
-use geode_api::{GeodeBackup, GeodeBackupSchedule, GeodeCluster, GeodeRestoreTest};
+use geode_api::{GeodeBackup, GeodeBackupSchedule, GeodeCluster, GeodeRestore, GeodeRestoreTest};
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, ValidationDirective};
 use serde_json::{Value, json};
 
@@ -218,6 +218,8 @@ async fn the_samples_are_accepted() {
         "production",
         "archive",
         "restore",
+        "restore-in-place",
+        "restore-new-cluster",
         "schedule",
         "restore-test",
         "demo",
@@ -232,6 +234,7 @@ async fn the_samples_are_accepted() {
                 "GeodeCluster" => ApiResource::erase::<GeodeCluster>(&()),
                 "GeodeBackup" => ApiResource::erase::<GeodeBackup>(&()),
                 "GeodeBackupSchedule" => ApiResource::erase::<GeodeBackupSchedule>(&()),
+                "GeodeRestore" => ApiResource::erase::<GeodeRestore>(&()),
                 "GeodeRestoreTest" => ApiResource::erase::<GeodeRestoreTest>(&()),
                 _ => continue,
             };

@@ -15,7 +15,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
-const READY_TIMEOUT: Duration = Duration::from_secs(90);
+const READY_TIMEOUT: Duration = Duration::from_secs(180);
+/// In memory: a disk that is busy with what was just compiled holds etcd up for longer than kube-apiserver waits.
+const FOLDERS: &str = "/dev/shm";
 const ADMIN: &str = "admin-token";
 const OPERATOR: &str = "operator-token";
 
@@ -51,7 +53,7 @@ pub(crate) async fn server() -> Arc<ApiServer> {
 
 impl ApiServer {
     async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir_in(FOLDERS).unwrap();
         let [etcd, peer, secure] = [free_port(), free_port(), free_port()];
         let mut server = Self {
             children: Vec::new(),
@@ -61,6 +63,7 @@ impl ApiServer {
         };
         let at = server.folder.path().to_owned();
         server.children.push(run_etcd(&at, etcd, peer));
+        wait_listening(&at, etcd).await;
         server.children.push(run_api_server(&at, etcd, secure));
         server.wait_ready(&at).await;
         server.install().await;
@@ -77,11 +80,10 @@ impl ApiServer {
             if client.request_text(request).await.is_ok() {
                 return;
             }
-            let log = fs::read_to_string(folder.join("kube-apiserver.log")).unwrap_or_default();
-            let end = &log[log.len().saturating_sub(2000)..];
             assert!(
                 begun.elapsed() < READY_TIMEOUT,
-                "kube-apiserver is not ready after {READY_TIMEOUT:?}:\n{end}"
+                "kube-apiserver is not ready after {READY_TIMEOUT:?}:\n{}",
+                end_of_log(folder, "kube-apiserver")
             );
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
@@ -98,6 +100,7 @@ impl ApiServer {
         }
         Self::wait_served::<geode_api::GeodeBackup>(&client).await;
         Self::wait_served::<geode_api::GeodeBackupSchedule>(&client).await;
+        Self::wait_served::<geode_api::GeodeRestore>(&client).await;
         self.install_rights(&client).await;
     }
 
@@ -177,6 +180,24 @@ impl ApiServer {
         api.create(&PostParams::default(), &namespace).await.unwrap();
         name
     }
+}
+
+/// kube-apiserver gives up when it finds no etcd for 20 s, so it is started when there is one.
+async fn wait_listening(folder: &Path, etcd: u16) {
+    let begun = Instant::now();
+    while tokio::net::TcpStream::connect(("127.0.0.1", etcd)).await.is_err() {
+        assert!(
+            begun.elapsed() < READY_TIMEOUT,
+            "etcd does not listen after {READY_TIMEOUT:?}:\n{}",
+            end_of_log(folder, "etcd")
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn end_of_log(folder: &Path, name: &str) -> String {
+    let log = fs::read_to_string(folder.join(format!("{name}.log"))).unwrap_or_default();
+    log[log.floor_char_boundary(log.len().saturating_sub(2000))..].to_owned()
 }
 
 fn free_port() -> u16 {

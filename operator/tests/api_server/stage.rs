@@ -134,8 +134,8 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// A manifest that was just applied.
-    pub(crate) async fn new(place: &Place, spec: Value) -> Self {
+    /// Nothing was applied yet.
+    pub(crate) async fn empty(place: &Place) -> Self {
         let key = Key {
             namespace: place.server.namespace().await,
             name: "a".into(),
@@ -146,14 +146,19 @@ impl Stage {
         };
         let fuse = Arc::new(Fuse::new());
         let fleet = Fleet::new(names, fuse.clone());
-        let stage = Self {
+        Self {
             proxy: Proxy::start(place.operator.clone(), fuse.clone()).await,
             kubernetes: Kubernetes::new(place.admin.clone(), &key.namespace, fleet.clone()),
             place: place.clone(),
             key,
             fuse,
             fleet,
-        };
+        }
+    }
+
+    /// A manifest that was just applied.
+    pub(crate) async fn new(place: &Place, spec: Value) -> Self {
+        let stage = Self::empty(place).await;
         let cluster: GeodeCluster = serde_json::from_value(json!({
             "apiVersion": "geodedb.com/v1alpha1", "kind": "GeodeCluster", "metadata": {"name": "a"}, "spec": spec,
         }))
@@ -214,16 +219,16 @@ impl Stage {
 
     /// Rounds until the goal is reached; an operator that ends has a successor.
     pub(crate) async fn settle(&mut self) {
-        self.settle_and(|_| {}).await;
+        self.settle_and(async |_: &mut Self| {}).await;
     }
 
     /// The same, with something to do after each round.
-    pub(crate) async fn settle_and(&mut self, mut after_round: impl FnMut(&Self)) {
+    pub(crate) async fn settle_and(&mut self, mut after_round: impl AsyncFnMut(&mut Self)) {
         let mut operator = self.operator();
         let mut last = String::new();
         for _ in 0..ROUNDS_MAX {
             let outcome = self.round(&operator).await;
-            after_round(self);
+            after_round(self).await;
             match outcome {
                 None => {
                     self.fuse.succeed();
@@ -239,6 +244,12 @@ impl Stage {
             self.kubernetes.step().await;
         }
         panic!("not at the goal after {ROUNDS_MAX} rounds: {last}");
+    }
+
+    /// Pod that leads, as the status says.
+    pub(crate) async fn leader(&self) -> String {
+        let cluster = self.api::<GeodeCluster>().get("a").await.unwrap();
+        cluster.status.unwrap().leader.unwrap()
     }
 
     /// Changes the manifest.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// More than a Lease lasts.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 fn process(stage: &Stage, proxy: &Proxy, identity: &str) -> (Arc<Context>, Lease) {
     let mut context = Context::new(proxy.client(), &settings());

@@ -2,7 +2,7 @@
 
 use super::refusal::{self, Refusal, internal, transaction_over};
 use geode_graph::{Applied, CommitSummary};
-use geode_types::{GroupId, LogIndex, Lsn, Summary};
+use geode_types::{ErrorClass, GroupId, LogIndex, Lsn, QueryError, Summary};
 use geode_wire::client::Done;
 
 pub(crate) fn lsn_of(index: LogIndex) -> Lsn {
@@ -33,6 +33,17 @@ pub(crate) fn told(summary: CommitSummary) -> Summary {
     }
 }
 
+/// Whether an answer says something about the graph. That a statement was stopped, or took too much, says nothing.
+pub(super) fn tells_of_graph(result: &Result<Summary, QueryError>) -> bool {
+    match result {
+        Ok(_) => true,
+        Err(error) => !matches!(
+            error.class,
+            ErrorClass::LimitError | ErrorClass::UnavailableError | ErrorClass::InternalError
+        ),
+    }
+}
+
 /// What the log's decision means for the client.
 pub(super) fn outcome(index: LogIndex, applied: Applied, summary: Summary) -> Result<Done, Refusal> {
     match applied {
@@ -40,11 +51,13 @@ pub(super) fn outcome(index: LogIndex, applied: Applied, summary: Summary) -> Re
             summary,
             lsn: Some(lsn_of(index)),
             repeated: false,
+            reads: None,
         }),
         Applied::AlreadyCommitted { index, summary } => Ok(Done {
             summary: told(summary),
             lsn: Some(lsn_of(index)),
             repeated: true,
+            reads: None,
         }),
         Applied::Fenced => {
             Err(transaction_over("LeaderChanged", "the leader changed while it was committed").into())

@@ -64,13 +64,13 @@ mod tests {
             Ok(level) => format!("all {level}"),
             Err(behind) => behind.name.clone(),
         };
-        assert_eq!(last(&[]), "all 2");
-        assert_eq!(last(&[Some(2), Some(2), Some(2)]), "all 2");
-        assert_eq!(last(&[Some(2), Some(1), Some(2)]), "geode-1");
+        assert_eq!(last(&[]), "all 3");
+        assert_eq!(last(&[Some(3), Some(3), Some(3)]), "all 3");
+        assert_eq!(last(&[Some(3), Some(1), Some(2)]), "geode-1");
         // One that was never heard may be of any version.
         assert_eq!(last(&[Some(1), Some(2), None]), "geode-2");
         // Newer members understand more, and this one does not.
-        assert_eq!(last(&[Some(3), Some(9)]), "all 2");
+        assert_eq!(last(&[Some(4), Some(9)]), "all 3");
         assert_eq!(
             agreed(FeatureLevel::FIRST, &members(&[Some(2), Some(1)])),
             Ok(FeatureLevel::FIRST)

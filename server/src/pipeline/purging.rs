@@ -1,8 +1,7 @@
 //! What is left of dropped graphs goes in the background: the leader commits one batch after the other, so no entry of the log takes long.
 
-use super::{Pipeline, Refusal, Replication, finish, is_conflict};
+use super::{Pipeline, Reading, Refusal, Replication, finish, is_conflict};
 use geode_graph::dropped_graphs;
-use geode_wire::client::ReadMode;
 use std::time::Instant;
 
 impl<R: Replication> Pipeline<R> {
@@ -12,7 +11,7 @@ impl<R: Replication> Pipeline<R> {
             let Some(graph) = dropped_graphs(&self.snapshot()?)?.first().copied() else {
                 return Ok(());
             };
-            let mut begun = self.begin(ReadMode::Linearizable, true, until).await?;
+            let mut begun = self.begin(Reading::Leader, true, until).await?;
             begun.transaction.purge_graph(graph)?;
             match self.commit(finish(begun.transaction)?, None, &mut None).await {
                 Err(Refusal::Failed(error)) if !is_conflict(&error) => return Err(Refusal::Failed(error)),

@@ -1,4 +1,4 @@
-//! The administrator's switch: while it is on, nothing changes the graph. Checkpoints and users still may be written, so that a planned
+//! The administrator's switch: while it is on, nothing changes the graph. Checkpoints, users and roles still may be written, so that a planned
 //! change of sites can end with a checkpoint.
 //!
 //! The switch is replicated, so it holds over a change of leaders and is in every backup. It is the record of a user that nobody can be:
@@ -30,6 +30,8 @@ fn changes_graph(effect: &Effect) -> bool {
         effect,
         Effect::PutUser(_)
             | Effect::DropUser { .. }
+            | Effect::PutRole(_)
+            | Effect::DropRole { .. }
             | Effect::PutCheckpoint { .. }
             | Effect::DropCheckpoint { .. }
     )

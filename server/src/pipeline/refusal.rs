@@ -128,6 +128,14 @@ pub(crate) fn transaction_over(detail: &str, reason: &str) -> QueryError {
         .outcome(Outcome::Failed)
 }
 
+/// Somebody who had logged in is no user any more.
+pub(crate) fn dropped(user: &str) -> QueryError {
+    let message = format!("the user {user:?} has been dropped");
+    QueryError::runtime(ErrorClass::SecurityError, "UserDropped", "28000", message)
+        .hint("log in as another user")
+        .outcome(Outcome::Failed)
+}
+
 pub(crate) fn too_slow(what: &str) -> QueryError {
     QueryError::runtime(
         ErrorClass::LimitError,

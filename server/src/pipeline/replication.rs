@@ -63,6 +63,11 @@ pub(crate) trait Replication: Send + Sync + 'static {
     /// An index that covers everything acknowledged before the call; confirms with a quorum that this member still leads.
     fn read_index(&self) -> impl Future<Output = Result<LogIndex, NotNow>> + Send;
 
+    /// The same from a member that does not lead, which asks the leader. It may not be applied here yet. Who is alone leads.
+    fn leader_index(&self) -> impl Future<Output = Result<LogIndex, NotNow>> + Send {
+        self.read_index()
+    }
+
     /// Waits until the store contains this index; false when the deadline comes first.
     fn wait_applied(&self, index: LogIndex, deadline: Instant) -> impl Future<Output = bool> + Send;
 

@@ -4,12 +4,13 @@
 use super::output::{Destination, RowSink};
 use super::pace::{PATIENCE, Plan};
 use super::refusal::{internal, too_slow};
-use super::{OutputSender, Pipeline, ReadOf, Replication, send_held};
+use super::{OutputSender, Pipeline, ReadOf, Reading, Replication, send_held};
+use crate::auth::hash_in_turn;
 use crate::queries::{Queries, Registered, WithQueries};
 use geode_graph::{Transaction, UserRecord};
 use geode_query::{
-    Cancel, Context, Dialect, Limits, Meter, Params, SessionChange, SessionState, SystemTables, killed,
-    session_change,
+    Access, Cancel, Context, Dialect, Helpers, Limits, Meter, Params, SessionChange, SessionState,
+    SystemTables, killed, session_change,
 };
 use geode_types::{ErrorClass, QueryError, RequestId, Summary, Value, decode_value};
 use geode_wire::client::{Execute, ReadMode, Rows};
@@ -30,7 +31,10 @@ pub(crate) struct Request {
     /// Size of the parameters as they came.
     pub(crate) params_bytes: usize,
     pub(crate) id: Option<RequestId>,
-    pub(crate) read: ReadMode,
+    /// What the statement itself asks for.
+    pub(crate) asked: ReadMode,
+    /// What that and its session come to on this member.
+    pub(crate) read: Reading,
     /// When the statement must have ended.
     pub(crate) deadline: Instant,
     /// Whose it is.
@@ -43,6 +47,7 @@ impl Request {
     /// Reads the message of a client. `longest`, and what the session says, bound the timeout that it asks for.
     pub(crate) fn from_wire(
         execute: Execute,
+        read: Reading,
         longest: Duration,
         user: Arc<UserRecord>,
         session: Arc<SessionState>,
@@ -59,7 +64,8 @@ impl Request {
             text: execute.text,
             dialect,
             id: execute.request_id,
-            read: execute.read,
+            asked: execute.read,
+            read,
             deadline: Instant::now() + wanted.min(longest),
             user,
             session,
@@ -100,13 +106,23 @@ impl<R: Replication> Pipeline<R> {
         out: &OutputSender,
         hold: bool,
     ) -> Result<Ran<R>, QueryError> {
+        let access = match self.access(&request.user) {
+            Ok(access) => access,
+            Err(refused) => {
+                return Ok(Ran {
+                    transaction,
+                    result: Err(refused),
+                    held: None,
+                });
+            }
+        };
         // Dropped with this call: then the statement stops too.
         let registered = self
             .queries
-            .begin(&request.text, &request.user, request.session.graph());
+            .begin(plan.text(), &access.user, request.session.graph());
         let small = request.params_bytes <= SHORT_PARAMS_BYTES;
         let bounded = small && hold && plan.is_short();
-        let mut work = self.work(plan, transaction, request, &registered);
+        let mut work = self.work(plan, transaction, request, access, &registered);
         if bounded || (small && work.plan.has_been_short()) {
             registered.started();
             let deadline = if bounded {
@@ -167,10 +183,14 @@ impl<R: Replication> Pipeline<R> {
         transaction: Transaction<ReadOf<R>>,
         request: &Request,
     ) -> Result<(Transaction<ReadOf<R>>, Result<SessionChange, QueryError>), QueryError> {
+        let access = match self.access(&request.user) {
+            Ok(access) => access,
+            Err(refused) => return Ok((transaction, Err(refused))),
+        };
         let registered = self
             .queries
-            .begin(&request.text, &request.user, request.session.graph());
-        let mut work = self.work(plan, transaction, request, &registered);
+            .begin(plan.text(), &access.user, request.session.graph());
+        let mut work = self.work(plan, transaction, request, access, &registered);
         let deadline = request.deadline;
         let changed = tokio::task::spawn_blocking(move || {
             let change = work.session_change(deadline);
@@ -186,6 +206,7 @@ impl<R: Replication> Pipeline<R> {
         plan: Arc<Plan>,
         transaction: Transaction<ReadOf<R>>,
         request: &Request,
+        access: Access,
         registered: &Registered,
     ) -> Work<R> {
         let most = self.limits.query_memory_bytes;
@@ -199,7 +220,7 @@ impl<R: Replication> Pipeline<R> {
             params: request.params.clone(),
             system: self.system.clone(),
             queries: self.queries.clone(),
-            user: request.user.clone(),
+            access,
             session: request.session.clone(),
             memory_bytes: own.map_or(most, |own| own.min(most)),
             cancel: registered.cancel(),
@@ -216,7 +237,7 @@ struct Work<R: Replication> {
     params: Arc<Params>,
     system: Arc<dyn SystemTables + Send + Sync>,
     queries: Arc<Queries>,
-    user: Arc<UserRecord>,
+    access: Access,
     session: Arc<SessionState>,
     memory_bytes: usize,
     cancel: Cancel,
@@ -259,7 +280,7 @@ impl<R: Replication> Work<R> {
         let tables = WithQueries {
             tables: &*self.system,
             queries: &self.queries,
-            user: &self.user,
+            access: &self.access,
         };
         let context = Context {
             now_micros: self.now_micros,
@@ -271,7 +292,10 @@ impl<R: Replication> Work<R> {
             },
             cancel: self.cancel.clone(),
             meter: self.meter.clone(),
+            helpers: Helpers::of_process(),
             session: &self.session,
+            access: &self.access,
+            hash_password: hash_in_turn,
         };
         run(&mut self.transaction, &self.params, &context)
     }

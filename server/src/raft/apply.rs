@@ -43,16 +43,21 @@ pub(super) enum ApplyError {
         /// Why.
         reason: String,
     },
+    /// The member must stop: what it has stored is damaged.
+    #[error("could not apply entry {index}: {reason}")]
+    Damaged {
+        /// Which entry.
+        index: u64,
+        /// What was found.
+        reason: String,
+    },
 }
 
 impl ApplyError {
     fn new(index: u64, error: GraphError) -> Self {
         match error {
             GraphError::Store(error) => Self::store(index, error),
-            other => Self::Failed {
-                index,
-                reason: other.to_string(),
-            },
+            other => Self::final_one(index, other.is_corrupt(), other.to_string()),
         }
     }
 
@@ -60,9 +65,14 @@ impl ApplyError {
         if error.is_full() {
             return Self::Full(error.to_string());
         }
-        Self::Failed {
-            index,
-            reason: error.to_string(),
+        Self::final_one(index, error.is_corrupt(), error.to_string())
+    }
+
+    fn final_one(index: u64, damaged: bool, reason: String) -> Self {
+        if damaged {
+            Self::Damaged { index, reason }
+        } else {
+            Self::Failed { index, reason }
         }
     }
 }

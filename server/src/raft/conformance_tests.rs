@@ -1,6 +1,7 @@
 //! openraft's own conformance suite, on the log in a real directory and the state machine on LMDB.
 
 use super::blocking::Blocking;
+use super::damage::Damage;
 use super::log_store::LogStore;
 use super::state_machine::{Progress, StateMachine};
 use super::types::Types;
@@ -45,7 +46,7 @@ impl StoreBuilder<Config, LogStore<TokioRuntime>, Machine, TempDir> for Builder 
         };
         Ok((
             directory,
-            LogStore::new(writer, Blocking::Threads, 1 << 20),
+            LogStore::new(writer, Blocking::Threads, 1 << 20, Damage::default()),
             machine,
         ))
     }

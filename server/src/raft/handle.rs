@@ -110,7 +110,11 @@ impl<S: Store, R: AsyncRuntime> Inner<S, R> {
     }
 
     pub(super) fn log_failure(&self) -> Option<String> {
-        self.writer.failure().map(|error| error.to_string())
+        let failure = self.writer.failure()?;
+        if failure.is_corrupt() {
+            self.progress.damage.note(&failure);
+        }
+        Some(failure.to_string())
     }
 
     pub(super) fn snapshot_due(
@@ -286,6 +290,11 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
                 .unwrap_or_else(|| Fatal("it was shut down".to_owned())),
             Err(_) => Fatal("it was shut down".to_owned()),
         }
+    }
+
+    /// What was found damaged of this member's own files; then it ends, or has ended.
+    pub fn damage(&self) -> Option<String> {
+        self.0.progress.damage.found()
     }
 
     /// Stops taking part and closes the log. What was acknowledged is durable with or without this.

@@ -3,6 +3,7 @@
 use super::blocking::Blocking;
 use super::contact::Contact;
 use super::network::BoxFuture;
+use super::propose::confirmed_index;
 use super::settings::Adopt;
 use super::snapshot::{SnapshotData, SnapshotFile};
 use super::state_machine::{Progress, StateMachine};
@@ -186,6 +187,12 @@ async fn dispatch<S: Store, R: AsyncRuntime>(
                 .map_err(|error| error.to_string())
         }
         RequestBody::Snapshot { .. } => Err("a snapshot must be sent with its content".to_owned()),
+        RequestBody::ReadIndex => {
+            let confirmed = confirmed_index(&raft).await;
+            confirmed
+                .map(Response::ReadIndex)
+                .map_err(|error| error.to_string())
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! openraft's log on `geode-log`: entries become records, completion is told from the log's own thread.
 
 use super::blocking::Blocking;
+use super::damage::Damage;
 use super::types::{Types, entry_to_record, log_id, position, record_to_entry, vote_from_log, vote_to_log};
 use futures::Stream;
 use geode_log::{Done, LogError, LogReader, Record, Writer};
@@ -22,6 +23,7 @@ pub(super) struct LogStore<R> {
     reader: LogReader,
     blocking: Blocking,
     message_bytes: usize,
+    damage: Damage,
     runtime: PhantomData<fn() -> R>,
 }
 
@@ -32,18 +34,20 @@ impl<R> Clone for LogStore<R> {
             reader: self.reader.clone(),
             blocking: self.blocking,
             message_bytes: self.message_bytes,
+            damage: self.damage.clone(),
             runtime: PhantomData,
         }
     }
 }
 
 impl<R: AsyncRuntime> LogStore<R> {
-    pub(super) fn new(writer: Writer, blocking: Blocking, message_bytes: usize) -> Self {
+    pub(super) fn new(writer: Writer, blocking: Blocking, message_bytes: usize, damage: Damage) -> Self {
         Self {
             reader: writer.reader(),
             writer,
             blocking,
             message_bytes,
+            damage,
             runtime: PhantomData,
         }
     }
@@ -54,10 +58,13 @@ impl<R: AsyncRuntime> LogStore<R> {
             return Ok(records);
         }
         let reader = self.reader.clone();
-        self.blocking
-            .run(move || reader.read(from, to, bytes))
-            .await?
-            .map_err(io::Error::other)
+        let read = self.blocking.run(move || reader.read(from, to, bytes)).await?;
+        read.map_err(|error| {
+            if error.is_corrupt() {
+                self.damage.note(&error);
+            }
+            io::Error::other(error)
+        })
     }
 
     /// Starts an operation and waits until it is durable.

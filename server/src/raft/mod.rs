@@ -10,9 +10,11 @@
 mod apply;
 mod blocking;
 mod contact;
+mod damage;
 mod founding;
 mod handle;
 mod inbound;
+mod leader_index;
 mod log_store;
 mod membership;
 mod network;

@@ -22,6 +22,7 @@ use openraft::AsyncRuntime;
 use openraft::async_runtime::WatchReceiver;
 use openraft::type_config::TypeConfigExt;
 use rand::{Rng, SeedableRng};
+use std::fmt::Display;
 use std::io;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -88,6 +89,30 @@ pub enum OpenError {
     /// openraft refuses what it finds.
     #[error("consensus cannot be started: {0}")]
     Raft(String),
+    /// Damage that was found while openraft read.
+    #[error("consensus cannot be started: {0}")]
+    Damaged(String),
+}
+
+impl OpenError {
+    /// Whether this member's own files are certainly damaged.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Log(error) => error.is_corrupt(),
+            Self::Store(error) => error.is_corrupt(),
+            Self::Graph(error) => error.is_corrupt(),
+            Self::Damaged(_) => true,
+            Self::Level { .. } | Self::Io { .. } | Self::Settings(_) | Self::Raft(_) => false,
+        }
+    }
+
+    /// An error of openraft, which may be the damage that was noted.
+    fn raft<R: AsyncRuntime>(progress: &Progress<R>, error: &impl Display) -> Self {
+        match progress.damage.found() {
+            Some(found) => Self::Damaged(found),
+            None => Self::Raft(error.to_string()),
+        }
+    }
 }
 
 impl<S: Store, R: AsyncRuntime> Raft<S, R> {
@@ -141,10 +166,11 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
             context: Arc::new(context),
             store: PhantomData,
         };
-        let log_store = LogStore::<R>::new(writer.clone(), blocking, settings.limits.message_bytes);
+        let (message_bytes, damage) = (settings.limits.message_bytes, progress.damage.clone());
+        let log_store = LogStore::<R>::new(writer.clone(), blocking, message_bytes, damage);
         let raft = openraft::Raft::new(identity.member.0, Arc::new(config), network, log_store, machine)
             .await
-            .map_err(|error| OpenError::Raft(error.to_string()))?;
+            .map_err(|error| OpenError::raft(&progress, &error))?;
         let contact = Arc::new(Contact::new());
         let service = Arc::new(Inbound {
             raft: raft.clone(),
@@ -229,7 +255,7 @@ async fn prepare_elections<S: Store, R: AsyncRuntime>(inner: &Arc<Inner<S, R>>) 
                 .collect::<Vec<u64>>()
         })
         .await
-        .map_err(|error| OpenError::Raft(error.to_string()))?;
+        .map_err(|error| OpenError::raft(&inner.progress, &error))?;
     if voters.contains(&me) && voters.len() > 1 {
         let pause = inner.timing.election_max * ELECTIONS_LEFT_TO_OTHERS;
         let inner = Arc::downgrade(inner);

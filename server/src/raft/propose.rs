@@ -201,21 +201,7 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
         if is_on(Mutation::StaleLeaseRead) && self.leader_term().is_some() {
             return Ok(self.status().applied);
         }
-        // openraft gives up after the leader's lease.
-        let linearizer = match self.raft().get_read_linearizer(ReadPolicy::ReadIndex).await {
-            Ok(linearizer) => linearizer,
-            Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(to))) => {
-                return Err(match forward::<R>(&to) {
-                    Ok(leader) => ReadError::NotLeader(leader),
-                    Err(reason) => ReadError::Unavailable(reason),
-                });
-            }
-            Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(_))) => {
-                return Err(ReadError::Unavailable(NO_QUORUM.to_owned()));
-            }
-            Err(RaftError::Fatal(_)) => return Err(ReadError::Unavailable(STOPPED.to_owned())),
-        };
-        let index = LogIndex(linearizer.read_log_id().index());
+        let index = confirmed_index(self.raft()).await?;
         if self.wait_applied(index, self.limits().wait_max).await {
             return Ok(index);
         }
@@ -230,6 +216,26 @@ impl<S: Store, R: AsyncRuntime> Raft<S, R> {
         let wanted = index.0 + 1;
         let arrived = applied.wait_until_ge(&wanted);
         matches!(Types::<R>::timeout(within, arrived).await, Ok(Ok(_)))
+    }
+}
+
+/// An index that covers everything acknowledged before the call, confirmed with a majority. Leader only.
+pub(super) async fn confirmed_index<S: Store, R: AsyncRuntime>(
+    raft: &openraft::Raft<Types<R>, StateMachine<S, R>>,
+) -> Result<LogIndex, ReadError> {
+    // openraft gives up after the leader's lease.
+    match raft.get_read_linearizer(ReadPolicy::ReadIndex).await {
+        Ok(linearizer) => Ok(LogIndex(linearizer.read_log_id().index())),
+        Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(to))) => {
+            Err(match forward::<R>(&to) {
+                Ok(leader) => ReadError::NotLeader(leader),
+                Err(reason) => ReadError::Unavailable(reason),
+            })
+        }
+        Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(_))) => {
+            Err(ReadError::Unavailable(NO_QUORUM.to_owned()))
+        }
+        Err(RaftError::Fatal(_)) => Err(ReadError::Unavailable(STOPPED.to_owned())),
     }
 }
 

@@ -127,7 +127,7 @@ pub(super) async fn open(
     known: bool,
     transport: Arc<dyn PeerTransport>,
 ) -> Raft<LmdbStore> {
-    open_timed(home, address, known, transport, Timing::FAST).await
+    open_timed(home, address, known, transport, Timing::DEFAULT).await
 }
 
 async fn open_timed(
@@ -163,7 +163,7 @@ pub(super) async fn start(net: &Net, directory: &Path, id: u64, known: bool) -> 
         net: net.clone(),
         me: MemberId(id),
     });
-    let timing = net.0.lock().unwrap().timing.unwrap_or(Timing::FAST);
+    let timing = net.0.lock().unwrap().timing.unwrap_or(Timing::DEFAULT);
     let home = directory.join(id.to_string());
     let raft = open_timed(&home, address(id), known, transport, timing).await;
     net.0
@@ -242,8 +242,21 @@ pub(super) async fn three(net: &Net, directory: &Path) -> [Raft<LmdbStore>; 3] {
     }
     let at = one.status().membership.index;
     one.change_voters([1, 2, 3].map(MemberId), at).await.unwrap();
+    // A majority has it. On a loaded machine the third may be no voter yet, and without the others it could not be elected.
+    all_have(&one, &others.each_ref()).await;
     let [two, three] = others;
     [one, two, three]
+}
+
+/// Returns when all of these have what the leader has: whoever of them is left can be elected.
+pub(super) async fn all_have(leader: &Raft<LmdbStore>, members: &[&Raft<LmdbStore>]) {
+    for member in members {
+        assert!(
+            member.wait_applied(leader.applied(), SOON).await,
+            "{:?} did not come so far as the leader",
+            member.member()
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -281,6 +294,26 @@ async fn a_single_member_writes_reads_and_keeps_what_it_acknowledged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_follower_learns_from_the_leader_how_far_everything_acknowledged_goes() {
+    let directory = tempfile::tempdir().unwrap();
+    let net = Net::default();
+    let members = three(&net, directory.path()).await;
+    write(&members[0], 1..20).await;
+    let acknowledged = members[0].applied();
+    until("the follower knows its leader", || {
+        members[1].status().leader == Some(MemberId(1))
+    })
+    .await;
+    assert!(members[1].leader_index().await.unwrap() >= acknowledged);
+    assert!(members[0].leader_index().await.unwrap() >= acknowledged);
+    net.cut(MemberId(2));
+    assert!(matches!(
+        members[1].leader_index().await,
+        Err(ReadError::NotLeader(_))
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn three_members_replicate_fail_over_and_bring_each_other_up_to_date() {
     let directory = tempfile::tempdir().unwrap();
     let net = Net::default();
@@ -288,19 +321,11 @@ async fn three_members_replicate_fail_over_and_bring_each_other_up_to_date() {
     let all: Vec<_> = members.iter().collect();
     write(&members[0], 1..50).await;
     // On a loaded machine a member may be behind what is purged already, and get a snapshot of its own.
-    for member in &members[1..] {
-        assert!(member.wait_applied(members[0].applied(), SOON).await);
-    }
+    all_have(&members[0], &all[1..]).await;
     let snapshots = net.0.lock().unwrap().snapshots;
     // The leader is cut off: it gives no reads and takes no writes, the others elect and go on.
     net.cut(MemberId(1));
-    let started = std::time::Instant::now();
     let next = 1 + leader(&all[1..]).await;
-    assert!(
-        started.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        started.elapsed()
-    );
     let next_sequence = 1000;
     write(all[next], next_sequence..next_sequence + 60).await;
     assert!(matches!(
@@ -353,9 +378,7 @@ async fn members_come_and_go_and_stale_decisions_are_refused() {
     write(&one, 1..200).await;
     // A far-behind learner gets a snapshot. So does, on a loaded machine, a voter that the purge left behind: that one is not counted.
     until("a purge", || one.status().purged.0 > 100).await;
-    for voter in [&two, &three] {
-        assert!(voter.wait_applied(one.applied(), SOON).await);
-    }
+    all_have(&one, &[&two, &three]).await;
     let snapshots = net.0.lock().unwrap().snapshots;
     let four = start(&net, directory.path(), 4, false).await;
     let stale = one.status().membership.index;
@@ -455,7 +478,9 @@ async fn a_segment_is_offered_to_the_archive_only_when_all_of_it_is_committed() 
     write(first, 1..10).await;
     let others = members.iter().filter(|member| member.member() != first.member());
     net.0.lock().unwrap().cut.extend(others.map(Raft::member));
-    let (committed, term) = (first.status().committed, first.leader_term().unwrap());
+    // What was written may be told as committed a moment later than as applied.
+    let committed = || first.status().committed;
+    let term = first.leader_term().unwrap();
     // Into its own log, where segments of eight entries end, and no further.
     let waiting: Vec<_> = (10..40)
         .map(|sequence| first.submit(&command(term, sequence)))
@@ -469,12 +494,12 @@ async fn a_segment_is_offered_to_the_archive_only_when_all_of_it_is_committed() 
             .map_or(LogIndex(0), |(_, last, _, _)| *last)
     };
     until("a sealed segment beyond what is committed", || {
-        sealed().0 > committed.0 + 8
+        sealed().0 > committed().0 + 8
     })
     .await;
     let offered = first.segments(LogIndex(0));
     assert!(
-        offered.iter().all(|segment| segment.last <= committed),
+        offered.iter().all(|segment| segment.last <= committed()),
         "{offered:?}"
     );
     drop(waiting);

@@ -2,6 +2,7 @@
 
 use super::apply::{ApplyError, Item, apply_batch, item};
 use super::blocking::Blocking;
+use super::damage::Damage;
 use super::snapshot::{self, AppliedState, Builder, SnapshotData, SnapshotFile};
 use super::types::{Types, position};
 use futures::{FutureExt, Stream, StreamExt};
@@ -36,6 +37,8 @@ pub(super) struct Progress<R: AsyncRuntime> {
     pub(super) full: Mutex<Option<String>>,
     /// What the graph's disk has to finish.
     pub(super) applying: Activity,
+    /// What was found damaged of its files.
+    pub(super) damage: Damage,
     /// The member is being shut down.
     pub(super) closing: AtomicBool,
     /// Numbers the files of snapshots on their way.
@@ -48,6 +51,7 @@ impl<R: AsyncRuntime> Progress<R> {
             applied: Mutex::new(Types::<R>::watch_channel(0).0),
             full: Mutex::new(None),
             applying: Activity::default(),
+            damage: Damage::default(),
             closing: AtomicBool::new(false),
             files: AtomicU64::new(0),
         }
@@ -123,7 +127,12 @@ impl<S: Store, R: AsyncRuntime> StateMachine<S, R> {
                 Err(ApplyError::Full(reason)) if !self.progress.closing.load(Ordering::Relaxed) => {
                     self.wait_for_room(reason).await;
                 }
-                Err(error) => return Err(io::Error::other(error.to_string())),
+                Err(error) => {
+                    if matches!(error, ApplyError::Damaged { .. }) {
+                        self.progress.damage.note(&error);
+                    }
+                    return Err(io::Error::other(error.to_string()));
+                }
             }
         };
         self.progress.set_full(None);

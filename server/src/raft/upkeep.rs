@@ -53,10 +53,12 @@ async fn run<S: Store, R: AsyncRuntime>(
         let Some(inner) = inner.upgrade() else { return };
         let status = inner.current_status();
         let failure = metrics.borrow_watched().running_state.clone().err();
-        let failure = failure
-            .map(|error| error.to_string())
-            .or_else(|| inner.log_failure());
-        if let Some(reason) = failure.or_else(|| ended.then(|| "consensus has stopped".to_owned())) {
+        let failure = failure.map(|error| error.to_string());
+        let log_failure = inner.log_failure();
+        if let Some(reason) = failure
+            .or(log_failure)
+            .or_else(|| ended.then(|| "consensus has stopped".to_owned()))
+        {
             if !inner.progress.closing.load(Ordering::Relaxed) {
                 inner.end(Fatal(reason));
             }
@@ -106,7 +108,12 @@ async fn sync_store<S: Store, R: AsyncRuntime>(inner: Weak<Inner<S, R>>) {
         match inner.blocking.run(move || store.sync()).await {
             Ok(Ok(())) => synced = applied,
             Ok(Err(error)) if error.is_full() => tracing::warn!(%error, "the store is synced later"),
-            Ok(Err(error)) => return inner.end(Fatal(error.to_string())),
+            Ok(Err(error)) => {
+                if error.is_corrupt() {
+                    inner.progress.damage.note(&error);
+                }
+                return inner.end(Fatal(error.to_string()));
+            }
             Err(error) => return inner.end(Fatal(error.to_string())),
         }
     }

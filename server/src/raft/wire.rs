@@ -70,6 +70,8 @@ pub(super) enum RequestBody {
         last: Option<WireId>,
         membership: Bytes,
     },
+    /// Asks the leader for an index that covers everything acknowledged before. A member that does not know it refuses it.
+    ReadIndex,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -91,6 +93,7 @@ pub(super) enum Response {
     Snapshot {
         vote: WireVote,
     },
+    ReadIndex(LogIndex),
     /// The member does not take such a message: another cluster, another member, shutting down.
     Refused(String),
 }

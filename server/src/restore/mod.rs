@@ -8,7 +8,7 @@ mod replay;
 mod segments;
 mod verify;
 
-pub use replay::{ReplayOptions, Restored, replay};
+pub use replay::{ReplayOptions, Restored, replay, replay_arriving};
 pub use verify::{VerifyError, VerifyReport, verify};
 
 use geode_graph::{GraphError, KeepError, StreamError};
@@ -34,6 +34,9 @@ pub enum RestoreError {
     /// The directory has no complete backup.
     #[error("{0} holds no complete backup (restore.json is missing); fetch it again")]
     Incomplete(PathBuf),
+    /// It is replayed as it comes, and no more came.
+    #[error("the fetch ended before {0} was there")]
+    Unfinished(String),
     /// `restore.json` is not what this version writes.
     #[error("{path} cannot be used: {reason}")]
     Description {

@@ -13,8 +13,8 @@ use geode_log::segment::group_directory;
 use geode_log::{Log, LogOptions, Position, RealDisk, Record, RecordKind, Vote};
 use geode_store::{LmdbOptions, LmdbStore, Store, WriteTxn};
 use geode_types::{
-    ClusterId, FetchedBackup, FetchedBase, GraphSelection, GroupId, Incarnation, LogIndex, MemberId,
-    RESTORE_FILE, RESTORE_FORMAT, RestoreTarget, Term,
+    ClusterId, FetchedBackup, FetchedBase, FetchedSegment, GraphSelection, GroupId, Incarnation, LogIndex,
+    MemberId, RESTORE_FILE, RESTORE_FORMAT, RestoreTarget, Term,
 };
 use geode_wire::client::MemberAddress;
 use std::fs::{self, File};
@@ -73,9 +73,18 @@ pub struct Restored {
     pub last_commit_micros: Option<i64>,
 }
 
-/// Replays. On success `geode serve` starts on the directory; on failure nothing but another `replay` does.
+/// Replays what `restore.json` describes. On success `geode serve` starts on the directory; on failure nothing but another replay does.
 pub fn replay(options: &ReplayOptions<'_>) -> Result<Restored, RestoreError> {
-    let fetched = describe(options.from)?;
+    replay_arriving(options, &describe(options.from)?, &mut |_| Ok(()))
+}
+
+/// [`replay`] of a backup that is being fetched. Its base backup is there; a segment is read when `arrived` has said that it is there, and not
+/// again once `arrived` is asked for the next one.
+pub fn replay_arriving(
+    options: &ReplayOptions<'_>,
+    fetched: &FetchedBackup,
+    arrived: &mut dyn FnMut(&FetchedSegment) -> Result<(), RestoreError>,
+) -> Result<Restored, RestoreError> {
     let mut data = DataDir::open(options.data_dir, rand::random)?;
     if let Some(cluster) = data.identity().cluster {
         return Err(RestoreError::Taken {
@@ -97,13 +106,13 @@ pub fn replay(options: &ReplayOptions<'_>) -> Result<Restored, RestoreError> {
         },
     )?;
     let last = match &fetched.base {
-        Some(base) => Some(load_base(options, &fetched, base, &store)?),
+        Some(base) => Some(load_base(options, fetched, base, &store)?),
         None => None,
     };
     let mut replayer = Replayer::new(&store, fetched.target);
-    let end = replayer.segments(options, &fetched, last)?;
+    let end = replayer.segments(options, fetched, last, arrived)?;
     let last_commit_micros = replayer.last_commit_micros;
-    check_end(&fetched, &replayer, end)?;
+    check_end(fetched, &replayer, end)?;
     let end = end.ok_or_else(|| RestoreError::Target("the backup has no entry".to_owned()))?;
 
     let member = data.identity().member;
@@ -121,10 +130,16 @@ pub fn replay(options: &ReplayOptions<'_>) -> Result<Restored, RestoreError> {
         source,
     })?;
     tx.commit()?;
-    store.sync()?;
+    // The disk writes while the graph is read.
+    let (synced, hashed) = std::thread::scope(|scope| {
+        let syncing = scope.spawn(|| store.sync());
+        let hashed = hash(&store);
+        (syncing.join(), hashed)
+    });
+    synced.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked))?;
+    let mut state_hash = hashed?;
     begin_log(log, options.cluster_id, member, end)?;
     let incarnation = Incarnation(fetched.incarnation.0 + 1);
-    let mut state_hash = hash(&store)?;
     if let Some(expected) = fetched
         .state_hash
         .as_ref()
@@ -349,10 +364,12 @@ impl<'a> Replayer<'a> {
         options: &ReplayOptions<'_>,
         fetched: &FetchedBackup,
         last: Option<Position>,
+        arrived: &mut dyn FnMut(&FetchedSegment) -> Result<(), RestoreError>,
     ) -> Result<Option<Position>, RestoreError> {
         self.end = last;
         let mut chain = Chain::after(fetched.cluster_id, last);
         for segment in &fetched.segments {
+            arrived(segment)?;
             (options.progress)(format!(
                 "replaying the entries {} to {}",
                 segment.first, segment.last

@@ -3,9 +3,9 @@
 //! A peer that sends what is no message, or too large, or too slowly loses its connection, with a code that says why; the server goes on.
 
 use super::{Session, SessionMetrics};
-use crate::auth::ADMIN_ROLE;
 use crate::pipeline::{FRAMES_WAITING, Output, Pipeline, Refusal, Replication};
 use geode_graph::UserRecord;
+use geode_query::forbidden;
 use geode_types::{ErrorClass, QueryError};
 use geode_wire::client::{ClientReply, ClientRequest, ClusterView, Done, Execute, MemberAddress};
 use geode_wire::{FRAME_BYTES_MAX, WireError, append_frame, close_code, decode, encode, read_frame};
@@ -223,13 +223,12 @@ impl<R: Replication> Stream<'_, R> {
 
     /// Administrators pass.
     fn forbidden(&self, what: &str) -> Option<ClientReply> {
-        if self.user.role == ADMIN_ROLE {
-            return None;
-        }
-        let message = format!("user {:?} may not {what}", self.user.name);
-        let error = QueryError::runtime(ErrorClass::SecurityError, "Forbidden", "42501", message)
-            .hint("ask an administrator of the cluster");
-        Some(ClientReply::Failed(Box::new(error)))
+        let refused = match self.service.pipeline.access(self.user) {
+            Ok(access) if access.rights.is_administrator => return None,
+            Ok(access) => forbidden(&access.user, what),
+            Err(refused) => refused,
+        };
+        Some(ClientReply::Failed(Box::new(refused)))
     }
 
     async fn set_read_only(&mut self, on: bool) -> Result<bool, Offence> {

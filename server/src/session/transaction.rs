@@ -3,12 +3,13 @@
 //! A transaction holds a snapshot, so it has a greatest age; after that it is taken back and the next statement is told.
 
 use crate::pipeline::{
-    Output, OutputSender, Pipeline, Plan, Ran, ReadOf, Refusal, Replication, Request, finish, lsn_of,
-    no_transaction, told, transaction_open, transaction_over,
+    Output, OutputSender, Pipeline, Plan, Ran, ReadOf, Reading, Refusal, Replication, Request, finish,
+    how_to_read, lsn_of, no_transaction, told, transaction_open, transaction_over,
 };
 use geode_graph::{Transaction, UserRecord};
-use geode_query::{Kind, SessionState, TransactionCommand, savepoint};
-use geode_wire::client::{Done, Execute, ReadMode};
+use geode_query::{Kind, SessionChange, SessionReset, SessionState, TransactionCommand, savepoint};
+use geode_types::ReadSettings;
+use geode_wire::client::{Done, Execute, ReadMode, SessionReads};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,8 @@ pub(crate) struct Session<R: Replication> {
     pipeline: Arc<Pipeline<R>>,
     user: Arc<UserRecord>,
     state: Arc<SessionState>,
+    /// How it reads, unless its client keeps that.
+    reads: SessionReads,
     closed: bool,
     open: Option<Open<R>>,
     /// The transaction ended by itself, and nobody has been told.
@@ -45,6 +48,7 @@ impl<R: Replication> Session<R> {
             pipeline,
             user,
             state: Arc::default(),
+            reads: SessionReads::default(),
             closed: false,
             open: None,
             expired: false,
@@ -78,12 +82,36 @@ impl<R: Replication> Session<R> {
 
     /// Runs one statement. Columns and rows go to `out`, which must be drained at the same time.
     pub(crate) async fn execute(&mut self, execute: Execute, out: &OutputSender) -> Result<Done, Refusal> {
-        if self.open.is_none() && execute.read == ReadMode::Linearizable {
-            self.pipeline.must_lead()?;
+        let kept_by_client = execute.reads;
+        let reads = kept_by_client.unwrap_or(self.reads);
+        let done = self.run(execute, reads, out).await?;
+        // What the client keeps is not kept here: the next one on this stream may be another session of it.
+        if kept_by_client.is_none() {
+            self.reads.learn(done.lsn, done.reads);
         }
+        Ok(done)
+    }
+
+    async fn run(
+        &mut self,
+        execute: Execute,
+        reads: SessionReads,
+        out: &OutputSender,
+    ) -> Result<Done, Refusal> {
+        let leads = self.pipeline.leads();
+        let read = how_to_read(execute.read, &reads, leads);
         let longest = self.pipeline.limits().query_timeout;
-        let mut request = Request::from_wire(execute, longest, self.user.clone(), self.state.clone())?;
-        let prepared = self.pipeline.prepare(&request).await?;
+        let (user, state) = (self.user.clone(), self.state.clone());
+        let mut request = Request::from_wire(execute, read, longest, user, state)?;
+        let prepared = self.pipeline.prepare(&request).await;
+        if self.open.is_none() && read == Reading::Leader && !leads {
+            // Everything else is the leader's; how to read may be said to any member, as it may be the only one that is reached.
+            let about_reads = matches!(&prepared, Ok(plan) if matches!(plan.kind(), Kind::Reads(_)));
+            if !about_reads {
+                self.pipeline.must_lead()?;
+            }
+        }
+        let prepared = prepared?;
         if self
             .open
             .as_ref()
@@ -105,8 +133,15 @@ impl<R: Replication> Session<R> {
             (Kind::TransactionControl(command), open) => self.control(command, open, &request, out).await,
             (Kind::KillQuery(id), open) => {
                 self.open = open;
-                self.pipeline.kill(&id, &self.user)?;
+                self.pipeline.kill(&id, &self.pipeline.access(&self.user)?)?;
                 nothing(out).await
+            }
+            (Kind::Reads(setting), open) => {
+                self.open = open;
+                self.pipeline.access(&self.user)?;
+                let mut settings = reads.settings;
+                settings.set(setting);
+                set(settings, out).await
             }
             (Kind::Session, open) => self.change(open, prepared, &request, out).await,
             (kind, None) => {
@@ -133,17 +168,18 @@ impl<R: Replication> Session<R> {
         request: &Request,
         out: &OutputSender,
     ) -> Result<Done, Refusal> {
+        // The transaction of a user who was dropped is taken back with it.
+        self.pipeline.access(&self.user)?;
         match (command, open) {
             (TransactionCommand::Begin { .. }, Some(open)) => {
                 self.open = Some(open);
                 Err(transaction_open().into())
             }
             (TransactionCommand::Begin { read_only }, None) => {
-                let writes = !read_only && request.read == ReadMode::Linearizable;
-                let begun = self
-                    .pipeline
-                    .begin(request.read, writes, request.deadline)
-                    .await?;
+                // How the session reads is no matter of its transactions.
+                let writes = !read_only && request.asked == ReadMode::Linearizable;
+                let read = how_to_read(request.asked, &SessionReads::default(), true);
+                let begun = self.pipeline.begin(read, writes, request.deadline).await?;
                 let now = Instant::now();
                 let until = now + self.transaction_timeout();
                 self.open = Some(Open {
@@ -203,9 +239,14 @@ impl<R: Replication> Session<R> {
             begun,
             until,
         });
-        self.closed = !Arc::make_mut(&mut self.state).apply(change?);
+        let change = change?;
+        let anew = change == SessionChange::Reset(SessionReset::Everything);
+        self.closed = !Arc::make_mut(&mut self.state).apply(change);
         if self.closed {
             self.open = None;
+        }
+        if anew {
+            return set(ReadSettings::default(), out).await;
         }
         nothing(out).await
     }
@@ -228,7 +269,7 @@ impl<R: Replication> Session<R> {
             Done {
                 summary: told(finished.summary),
                 lsn: Some(lsn_of(finished.start.index)),
-                repeated: false,
+                ..Done::default()
             }
         } else {
             let mut ticket = match request.id {
@@ -280,13 +321,22 @@ impl<R: Replication> Session<R> {
         Ok(Done {
             summary: result?,
             lsn: Some(lsn),
-            repeated: false,
+            ..Done::default()
         })
     }
 }
 
 fn begins(kind: &Kind) -> bool {
     matches!(kind, Kind::TransactionControl(TransactionCommand::Begin { .. }))
+}
+
+/// Tells how the session reads from now on.
+async fn set(settings: ReadSettings, out: &OutputSender) -> Result<Done, Refusal> {
+    let done = nothing(out).await?;
+    Ok(Done {
+        reads: Some(settings),
+        ..done
+    })
 }
 
 /// The answer without columns and rows.

@@ -1,5 +1,5 @@
-//! `geode-fuzz [--seconds N] [--target NAME] [--seed N] [--case N]`: each target for so long, each in a process of its own, as a stack that
-//! overflows takes its process with it.
+//! `geode-fuzz [--seconds N] [--target NAME] [--seed N] [--case N]`: each target for so long, as many at a time as there are cores, each in a
+//! process of its own, as a stack that overflows takes its process with it.
 
 use clap::Parser;
 use geode_fuzz::targets::{TARGETS, Target};
@@ -7,6 +7,8 @@ use geode_fuzz::worker;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 /// Deeply nested statements need room, as they have in a server.
@@ -45,7 +47,7 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let work = move || match (&arguments.state, arguments.case) {
-        (None, None) => chosen.iter().all(|target| watched(target, &arguments)),
+        (None, None) => all_watched(&chosen, &arguments),
         (state, case) => chosen
             .iter()
             .all(|target| alone(target, &arguments, state.as_deref(), case)),
@@ -55,6 +57,26 @@ fn main() -> ExitCode {
         Ok(Ok(true)) => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     }
+}
+
+/// Runs each target, one on each core; whether all went well.
+fn all_watched(chosen: &[&Target], arguments: &Arguments) -> bool {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let (waiting, well) = (Mutex::new(chosen.iter()), AtomicBool::new(true));
+    // On its own, so that the lock is not held while a target runs.
+    let next = || waiting.lock().ok()?.next();
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                while let Some(target) = next() {
+                    if !watched(target, arguments) {
+                        well.store(false, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    well.into_inner()
 }
 
 /// Runs a target in a process of its own; whether it went well.

@@ -5,7 +5,7 @@ use geode_graph::{
     Applied, Certifier, Command, Commit, IdAllocator, LogPosition, Position, ReadSet, Transaction, apply,
     apply_empty, fsck, position,
 };
-use geode_query::{Context, Dialect, Limits, Params, execute, prepare};
+use geode_query::{Context, Dialect, Kind, Limits, Params, Prepared, execute, prepare};
 use geode_store::{Store, WriteTxn};
 use geode_types::{ErrorClass, LogIndex, QueryError, Term};
 use std::fmt::Display;
@@ -24,6 +24,8 @@ pub(crate) struct Database<S: Store> {
     store: S,
     dialect: Dialect,
     batch_rows: usize,
+    /// What only reads runs in a transaction that only reads, which looks things up in other ways than one that notes what it has read.
+    pub(crate) reads_apart: bool,
     ids: Arc<IdAllocator>,
     certifier: Certifier,
     index: u64,
@@ -58,6 +60,7 @@ impl<S: Store> Database<S> {
             store,
             dialect,
             batch_rows,
+            reads_apart: false,
             ids,
             certifier: Certifier::new(Term(1), &applied),
             index: 1,
@@ -70,11 +73,21 @@ impl<S: Store> Database<S> {
 
     /// Runs one statement in a transaction.
     pub(crate) fn run_in(&self, transaction: &mut Open<S>, text: &str) -> Result<Rows, QueryError> {
-        let prepared = prepare(text, self.dialect, &geode_query::NoSystemTables)?;
+        let prepared = self.prepare(text)?;
+        self.run_prepared(transaction, &prepared)
+    }
+
+    fn prepare(&self, text: &str) -> Result<Prepared, QueryError> {
+        prepare(text, self.dialect, &geode_query::NoSystemTables)
+    }
+
+    fn run_prepared(&self, transaction: &mut Open<S>, prepared: &Prepared) -> Result<Rows, QueryError> {
         let deadline = Some(Instant::now() + TIME_LIMIT);
         let limits = Limits {
             deadline,
             batch_rows: self.batch_rows,
+            // Scans of few nodes are shared, too.
+            parallel_nodes: 2,
             ..Limits::default()
         };
         let context = Context {
@@ -82,7 +95,7 @@ impl<S: Store> Database<S> {
             ..Context::default()
         };
         let mut rows = Vec::new();
-        execute(&prepared, transaction, &Params::new(), &context, &mut |batch| {
+        execute(prepared, transaction, &Params::new(), &context, &mut |batch| {
             rows.extend(batch.iter().map(|row| show(row)));
             ControlFlow::Continue(())
         })?;
@@ -119,12 +132,18 @@ impl<S: Store> Database<S> {
         }
     }
 
-    /// Runs one statement in a transaction of its own.
+    /// Runs one statement in a transaction of its own. That commits when the statement has failed, too: of it nothing may be left.
     pub(crate) fn run(&mut self, text: &str) -> Result<Rows, QueryError> {
+        let prepared = self.prepare(text)?;
+        if self.reads_apart && prepared.kind() == Kind::Read {
+            let read = self.store.read().map_err(internal)?;
+            let mut transaction = Transaction::read_only(read).map_err(internal)?;
+            return self.run_prepared(&mut transaction, &prepared);
+        }
         let mut transaction = self.begin()?;
-        let rows = self.run_in(&mut transaction, text)?;
+        let rows = self.run_prepared(&mut transaction, &prepared);
         if self.commit(transaction, true)? {
-            Ok(rows)
+            rows
         } else {
             Err(internal("a conflict with nobody"))
         }

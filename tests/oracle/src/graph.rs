@@ -1,6 +1,6 @@
-//! The evaluator's graph: two lists. What is deleted leaves a hole, so that places stay what they are.
+//! The evaluator's graph: lists of nodes, edges and constraints. What is deleted leaves a hole, so that places stay what they are.
 
-use crate::value::Val;
+use crate::value::{Val, same_row};
 use geode_types::{EdgeId, EdgeValue, NodeId, NodeValue, PathValue, Properties, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,11 +20,51 @@ pub(crate) struct Edge {
     pub(crate) properties: BTreeMap<String, Val>,
 }
 
+/// A constraint on the nodes with a label.
+#[derive(Clone, Debug)]
+pub(crate) struct Rule {
+    pub(crate) label: String,
+    pub(crate) keys: Vec<String>,
+    /// No two nodes have the same values in all keys.
+    pub(crate) is_unique: bool,
+    /// Every node has all keys.
+    pub(crate) is_present: bool,
+}
+
+impl Rule {
+    /// Whether there cannot be both.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        self.label == other.label && self.keys == other.keys && self.is_unique == other.is_unique
+    }
+
+    fn is_broken_by(&self, nodes: &[Option<Node>]) -> bool {
+        let mut known: Vec<Vec<Val>> = Vec::new();
+        for node in nodes.iter().flatten() {
+            if !node.labels.contains(&self.label) {
+                continue;
+            }
+            let values = self.keys.iter().map(|key| node.properties.get(key).cloned());
+            let Some(values) = values.collect::<Option<Vec<Val>>>() else {
+                if self.is_present {
+                    return true;
+                }
+                continue;
+            };
+            if self.is_unique && known.iter().any(|other| same_row(other, &values)) {
+                return true;
+            }
+            known.push(values);
+        }
+        false
+    }
+}
+
 /// A graph.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Graph {
     pub(crate) nodes: Vec<Option<Node>>,
     pub(crate) edges: Vec<Option<Edge>>,
+    pub(crate) rules: Vec<Rule>,
 }
 
 impl Graph {
@@ -38,6 +78,11 @@ impl Graph {
         (0..self.edges.len())
             .filter(|at| self.edges[*at].is_some())
             .collect()
+    }
+
+    /// Whether a constraint does not hold.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.rules.iter().any(|rule| rule.is_broken_by(&self.nodes))
     }
 
     /// Everything in it, in an order of its own.
@@ -63,7 +108,9 @@ impl Graph {
             Val::Bool(truth) => Value::Bool(*truth),
             Val::Int(number) => Value::Int(*number),
             Val::Float(number) => Value::Float(*number),
+            Val::Decimal(number) => Value::Decimal(*number),
             Val::Str(text) => Value::String(text.clone()),
+            Val::Temporal(value) => Value::Temporal(value.clone()),
             Val::List(items) => Value::List(items.iter().map(|item| self.value(item)).collect()),
             Val::Map(entries) => Value::Map(self.properties(entries)),
             Val::Node(at) => Value::Node(Box::new(self.node_value(*at))),
@@ -132,6 +179,8 @@ fn cell(value: &Value) -> String {
         Value::Bool(truth) => truth.to_string(),
         Value::Int(number) => number.to_string(),
         Value::Float(number) => format!("{number:?}"),
+        Value::Decimal(number) => format!("{number}M"),
+        Value::Temporal(value) => format!("{} {value}", value.kind().name()),
         other => format!("{other:?}"),
     }
 }

@@ -1,11 +1,12 @@
 //! What the rules say about a statement: its answer, that it fails, or that the answer is open.
 //!
 //! A statement is evaluated with rows in several orders. An answer that depends on the order is no promise, and nothing is asked of the engine.
+//! What breaks a constraint at its end fails, and so does a constraint that is broken already.
 
 use crate::evaluate::{Evaluator, Fault};
-use crate::graph::{Graph, show};
+use crate::graph::{Graph, Rule, show};
 use crate::value::Val;
-use geode_gql::ast::{ClauseKind, Query};
+use geode_gql::ast::{ClauseKind, Query, RuleDefinition, RuleKind, SchemaCommand};
 use geode_gql::{Dialect, Statement};
 
 /// How many orders of rows are looked at.
@@ -39,6 +40,7 @@ pub(crate) enum Judged {
 pub(crate) fn judge(graph: &Graph, text: &str, dialect: Dialect) -> Judged {
     let query = match geode_gql::parse(text, dialect) {
         Ok(Statement::Query(query)) => query,
+        Ok(Statement::Schema(SchemaCommand::Create(definition))) => return constrain(graph, &definition),
         Ok(_) => return Judged::NotUnderstood("no query".to_owned()),
         Err(error) => return Judged::NotUnderstood(error.to_string()),
     };
@@ -46,6 +48,7 @@ pub(crate) fn judge(graph: &Graph, text: &str, dialect: Dialect) -> Judged {
     for order in 0..ORDERS {
         let mut evaluator = Evaluator::in_order(graph.clone(), dialect, order);
         match evaluator.run(&query) {
+            Ok(_) if evaluator.graph.is_broken() => faults.push("a constraint is broken".to_owned()),
             Ok(table) => {
                 let text = |row: &Vec<Val>| {
                     row.iter()
@@ -72,6 +75,32 @@ pub(crate) fn judge(graph: &Graph, text: &str, dialect: Dialect) -> Judged {
         Some(_) => Judged::Known(Answer::Open, None),
         None => Judged::Known(agreed(answers, is_ordered(&query)), agreed_graph(graphs)),
     }
+}
+
+/// Creates a constraint.
+fn constrain(graph: &Graph, definition: &RuleDefinition) -> Judged {
+    let (is_unique, is_present) = match definition.kind {
+        RuleKind::Unique => (true, false),
+        RuleKind::NodeKey => (true, true),
+        RuleKind::NotNull => (false, true),
+        RuleKind::Index | RuleKind::Typed(_) => return Judged::NotUnderstood("no such rule".to_owned()),
+    };
+    let rule = Rule {
+        label: definition.label.text.clone(),
+        keys: definition.keys.iter().map(|key| key.text.clone()).collect(),
+        is_unique,
+        is_present,
+    };
+    let fails = |why: &str| Judged::Known(Answer::Fails(why.to_owned()), Some(graph.clone()));
+    if graph.rules.iter().any(|known| known.is_like(&rule)) {
+        return fails("there is one");
+    }
+    let mut after = graph.clone();
+    after.rules.push(rule);
+    if after.is_broken() {
+        return fails("the graph breaks it");
+    }
+    Judged::Known(Answer::Bag(Vec::new()), Some(after))
 }
 
 /// The answer that all orders lead to.

@@ -12,4 +12,5 @@ mod graph;
 mod judge;
 pub mod mixes;
 pub mod queries;
+mod temporal;
 mod value;

@@ -1,4 +1,5 @@
-//! Random statements on the engine and the evaluator: on the in-memory store and LMDB, each with and without indexes, in batches of one or two rows and of the usual size.
+//! Random statements on the engine and the evaluator: on the in-memory store and LMDB, each with and without indexes, in batches of few rows and of
+//! the usual size, in transactions that note what they read and in such that only read.
 
 use crate::choices::{Choices, shrink};
 use crate::engine::{Database, Rows};
@@ -24,6 +25,8 @@ pub struct Counts {
     pub changing: usize,
     /// Of them, those without a row.
     pub without_rows: usize,
+    /// Of those without a row, the ones that change nothing either.
+    pub idle: usize,
     /// Statements whose answer the rules leave open.
     pub open: usize,
     /// Statements with too many rows for the evaluator.
@@ -43,8 +46,9 @@ impl Counts {
         }
         self.compared += 1;
         self.changing += usize::from(changing);
-        self.without_rows +=
-            usize::from(matches!(answer, Answer::List(rows) | Answer::Bag(rows) if rows.is_empty()));
+        let is_empty = matches!(answer, Answer::List(rows) | Answer::Bag(rows) if rows.is_empty());
+        self.without_rows += usize::from(is_empty);
+        self.idle += usize::from(is_empty && !changing);
     }
 
     fn add(&mut self, other: Self) {
@@ -53,6 +57,7 @@ impl Counts {
         self.failing += other.failing;
         self.changing += other.changing;
         self.without_rows += other.without_rows;
+        self.idle += other.idle;
         self.open += other.open;
         self.too_much += other.too_much;
     }
@@ -62,10 +67,11 @@ impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} statements compared: {} in order, {} without rows, {} that change the graph, {} that fail; not compared: {} with an open answer, {} too large",
+            "{} statements compared: {} in order, {} without rows ({} of them change nothing either), {} that change the graph, {} that fail; not compared: {} with an open answer, {} too large",
             self.compared,
             self.in_order,
             self.without_rows,
+            self.idle,
             self.changing,
             self.failing,
             self.open,
@@ -99,7 +105,7 @@ pub fn run(statements: usize, seed: u64) -> Result<Counts, String> {
     Ok(counts)
 }
 
-/// On properties that the generator asks for.
+/// On properties that the generator asks for. None is on those of one of its constraints, beside which it could not be.
 const INDEXES: [&str; 5] = [
     "CREATE INDEX FOR (n:A) ON (n.i)",
     "CREATE INDEX FOR (n:A) ON (n.v)",
@@ -115,8 +121,15 @@ fn check(case: &Case) -> Result<Counts, String> {
     for text in &case.statements {
         match judge(&graph, text, case.dialect) {
             Judged::Known(answer, after) => {
-                let changed = after.clone().filter(|after| after.dump() != graph.dump());
-                judged.push((text.as_str(), answer, changed));
+                let changed = after.as_ref().is_some_and(|after| after.dump() != graph.dump());
+                let fails = matches!(answer, Answer::Fails(_));
+                judged.push(Expectation {
+                    text,
+                    answer,
+                    changing: changed,
+                    // What fails must leave everything as it was.
+                    after: after.clone().filter(|_| changed || fails),
+                });
                 match after {
                     Some(after) => graph = after,
                     // What comes behind it would be open, too.
@@ -131,20 +144,25 @@ fn check(case: &Case) -> Result<Counts, String> {
     judged
         .iter()
         .skip(1)
-        .for_each(|(_, answer, changed)| counts.count(answer, changed.is_some()));
-    for (indexes, in_memory, on_disk) in [
-        (&[][..], 1, DEFAULT_BATCH_ROWS),
-        (&INDEXES[..], DEFAULT_BATCH_ROWS, 2),
-    ] {
+        .for_each(|expected| counts.count(&expected.answer, expected.changing));
+    // With many nodes small batches are enough to have several, and of such as lie far from each other.
+    let (small, large) = if case.is_large {
+        (5, 16)
+    } else {
+        (1, DEFAULT_BATCH_ROWS)
+    };
+    for (indexes, in_memory, on_disk) in [(&[][..], small, DEFAULT_BATCH_ROWS), (&INDEXES[..], large, 2)] {
         let setting = Setting {
             dialect: case.dialect,
             indexes,
             batch_rows: in_memory,
+            reads_apart: !indexes.is_empty(),
         };
         on_store(MemStore::new(), setting, &judged)
             .map_err(|difference| format!("in memory, {} indexes: {difference}", indexes.len()))?;
         let setting = Setting {
             batch_rows: on_disk,
+            reads_apart: true,
             ..setting
         };
         let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
@@ -159,8 +177,14 @@ fn check(case: &Case) -> Result<Counts, String> {
     Ok(counts)
 }
 
-/// A statement, its answer, and the graph afterwards if it is known and another one.
-type Expectation<'c> = (&'c str, Answer, Option<Graph>);
+/// A statement and what it must do.
+struct Expectation<'c> {
+    text: &'c str,
+    answer: Answer,
+    changing: bool,
+    /// The graph afterwards, if it is known and to be compared.
+    after: Option<Graph>,
+}
 
 /// How the engine runs.
 #[derive(Clone, Copy)]
@@ -168,6 +192,7 @@ struct Setting<'i> {
     dialect: Dialect,
     indexes: &'i [&'i str],
     batch_rows: usize,
+    reads_apart: bool,
 }
 
 fn on_store<S: Store>(store: S, setting: Setting<'_>, expected: &[Expectation<'_>]) -> Result<(), String> {
@@ -176,11 +201,13 @@ fn on_store<S: Store>(store: S, setting: Setting<'_>, expected: &[Expectation<'_
     for index in setting.indexes {
         database.run(index).map_err(|error| error.to_string())?;
     }
-    for (text, answer, after) in expected {
+    database.reads_apart = setting.reads_apart;
+    for expectation in expected {
+        let text = expectation.text;
         let got =
             catch_unwind(AssertUnwindSafe(|| database.run(text))).map_err(|_| format!("{text}\na panic"))?;
-        compare(answer, got).map_err(|difference| format!("{text}\n{difference}"))?;
-        if let Some(graph) = after {
+        compare(&expectation.answer, got).map_err(|difference| format!("{text}\n{difference}"))?;
+        if let Some(graph) = &expectation.after {
             let (wanted, got) = (graph.dump(), database.dump().map_err(|error| error.to_string())?);
             if wanted != got {
                 return Err(format!(

@@ -3,6 +3,7 @@
 //! Data: Cargo's target folder → [`archive::Image`] → docker-archive files, which `cluster::load` or a registry takes.
 
 pub(crate) mod archive;
+pub(crate) mod before;
 
 use std::path::PathBuf;
 

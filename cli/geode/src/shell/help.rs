@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 const NAMES_MAX: usize = 10_000;
 
 const KEYWORDS: &[&str] = &[
+    "ALTER",
     "AND",
     "AS",
     "ASC",
@@ -26,6 +27,7 @@ const KEYWORDS: &[&str] = &[
     "FALSE",
     "FOR",
     "FROM",
+    "GRANT",
     "IN",
     "INSERT",
     "IS",
@@ -41,9 +43,11 @@ const KEYWORDS: &[&str] = &[
     "READ",
     "REMOVE",
     "RETURN",
+    "REVOKE",
     "ROLLBACK",
     "SELECT",
     "SET",
+    "SHOW",
     "SKIP",
     "START",
     "THEN",

@@ -150,6 +150,17 @@ impl Connections {
             })
     }
 
+    /// How long a round trip to an address takes, as long as a connection to it stands.
+    pub(crate) fn round_trip(&self, address: &str) -> Option<Duration> {
+        let slot = {
+            let slots = self.slots.lock().expect("no panic while the map is locked");
+            slots.get(address)?.clone()
+        };
+        let link = slot.try_lock().ok()?;
+        let connection = &link.as_ref()?.connection;
+        connection.close_reason().is_none().then(|| connection.rtt())
+    }
+
     async fn connect(&self, address: &str) -> Result<Link, Trouble> {
         let not_sent = |reason: &dyn std::fmt::Display| Trouble::NotSent(reason.to_string());
         let (host, port) = split_address(address).map_err(Trouble::Fatal)?;
@@ -329,6 +340,7 @@ impl Exchange {
                     result.summary = done.summary;
                     result.lsn = done.lsn;
                     result.repeated = done.repeated;
+                    result.reads = done.reads;
                     return Ok(Answer::Done(result));
                 }
                 ClientReply::NotLeader { leader } => return Ok(Answer::NotLeader(leader)),

@@ -5,7 +5,8 @@
 
 use super::connection::{Answer, Exchange, Trouble};
 use super::retry::{Attempts, passes};
-use super::statement::{Control, control_of};
+use super::routing::nearest;
+use super::statement::{Control, control_of, is_of_session};
 use super::{Client, ClientError, QueryResult, Statement, Tried};
 use bytes::Bytes;
 use geode_types::{MemberId, Outcome, QueryError};
@@ -34,6 +35,10 @@ pub(crate) enum Target {
     AnyEndpoint,
     /// This one.
     Endpoint(String),
+    /// Rather a member that does not lead.
+    Replica,
+    /// The given endpoint that is reached fastest.
+    Nearest,
 }
 
 /// What is known when trying ends without an answer.
@@ -82,7 +87,10 @@ impl Client {
         match answer {
             Answer::Done(result) => {
                 // A transaction that was begun here ends with its session, as nobody holds it.
-                if control_of(statement.text()) == Control::None {
+                // What was set on a stream would hold for whoever gets it next.
+                let was_set = result.reads.is_some() && !statement.has_session();
+                let is_set = was_set || is_of_session(statement.text());
+                if control_of(statement.text()) == Control::None && !is_set {
                     exchange.give_back();
                 }
                 Ok(result)
@@ -95,11 +103,25 @@ impl Client {
     pub(crate) async fn drive(
         &self,
         request: &ClientRequest,
+        target: Target,
+        deadline: Instant,
+        attempts: Attempts,
+    ) -> Result<(Answer, Exchange), ClientError> {
+        self.drive_after(&[], request, target, deadline, attempts).await
+    }
+
+    /// As [`Self::drive`], behind what was set in a session: whoever is asked for the request is asked for that before.
+    pub(crate) async fn drive_after(
+        &self,
+        settings: &[Statement],
+        request: &ClientRequest,
         mut target: Target,
         deadline: Instant,
         mut attempts: Attempts,
     ) -> Result<(Answer, Exchange), ClientError> {
-        let message = Message::of(request)?;
+        let mut message = Message::of(request)?;
+        let encoded = |setting: &Statement| encode(&ClientRequest::Execute(setting.to_wire(None)));
+        message.settings = settings.iter().map(encoded).collect();
         let start = Instant::now();
         let mut failures = Failures::default();
         loop {
@@ -138,6 +160,9 @@ impl Client {
                     };
                     tracing::debug!(%address, %reason, "an attempt failed");
                     failures.note(&address, reason);
+                    if matches!(target, Target::Replica | Target::Nearest) {
+                        target = Target::AnyEndpoint;
+                    }
                     let knows_another = self.routing().failed(&address);
                     let pause = attempts.fail(&self.inner.policy);
                     pause.map(|pause| if knows_another { Duration::ZERO } else { pause })
@@ -157,6 +182,18 @@ impl Client {
                 .routing()
                 .for_read(self.inner.balancing, rand::random::<u32>() as usize),
             Target::Endpoint(endpoint) => endpoint.clone(),
+            Target::Replica => self.routing().for_replica(),
+            Target::Nearest => {
+                let endpoints = self.routing().endpoints().to_vec();
+                let measured: Vec<_> = endpoints
+                    .into_iter()
+                    .map(|endpoint| {
+                        let round_trip = self.inner.connections.round_trip(&endpoint);
+                        (endpoint, round_trip)
+                    })
+                    .collect();
+                nearest(&measured, rand::random::<u32>() as usize)
+            }
         }
     }
 
@@ -173,6 +210,12 @@ impl Client {
             let link = self.inner.connections.get(address).await?;
             let _ = asked.set(link.member);
             let mut exchange = link.session().await?;
+            for setting in &message.settings {
+                match exchange.ask_encoded(setting).await? {
+                    Answer::Done(_) => {}
+                    other => return Ok((other, exchange)),
+                }
+            }
             sent.store(true, Ordering::Relaxed);
             let answer = exchange.ask_encoded(&message.bytes).await?;
             Ok((answer, exchange))
@@ -187,7 +230,10 @@ impl Client {
         let views = self.routing().views();
         tokio::select! {
             biased;
-            answer = exchange => answer,
+            answer = exchange => match answer {
+                Err(Trouble::Lost(reason)) => left(reason),
+                other => other,
+            },
             () = self.watch_for_another_leader(address, &asked, views), if matches!(target, Target::Leader) => {
                 left("another member leads now".to_owned())
             }
@@ -252,6 +298,8 @@ pub(super) struct Watch {
 struct Message {
     bytes: Bytes,
     has_timeout: bool,
+    /// What is sent, and has to succeed, before.
+    settings: Vec<Bytes>,
 }
 
 impl Message {
@@ -265,7 +313,11 @@ impl Message {
             )));
         }
         let has_timeout = matches!(request, ClientRequest::Execute(execute) if execute.timeout_ms.is_some());
-        Ok(Self { bytes, has_timeout })
+        Ok(Self {
+            bytes,
+            has_timeout,
+            settings: Vec::new(),
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 
 use geode_types::MemberId;
 use geode_wire::client::{ClusterView, MemberAddress};
+use std::time::Duration;
 
 /// How reads that any member may answer are spread over the endpoints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -116,6 +117,30 @@ impl Routing {
         self.endpoints[turn % self.endpoints.len()].clone()
     }
 
+    /// Where a read goes that rather a member answers which does not lead: one of the given endpoints if there is another one than the
+    /// leader's, else a member that servers told of; the leader when nobody else is known.
+    pub(crate) fn for_replica(&mut self) -> String {
+        let leader = self.leader.clone();
+        let others = |mut all: Vec<String>| {
+            all.retain(|address| Some(address) != leader.as_ref());
+            all
+        };
+        let mut replicas = others(self.endpoints.clone());
+        if replicas.is_empty() {
+            replicas = others(self.candidates());
+        }
+        if replicas.is_empty() {
+            return self.for_leader();
+        }
+        self.turn = self.turn.wrapping_add(1);
+        replicas.swap_remove(self.turn % replicas.len())
+    }
+
+    /// The addresses that were given.
+    pub(crate) fn endpoints(&self) -> &[String] {
+        &self.endpoints
+    }
+
     /// Whether a view that came after the first `views` shows that somebody else leads than the member at `address` (whose identity is
     /// `asked`, once it said so).
     pub(crate) fn moved_on(&self, address: &str, asked: Option<MemberId>, views: u64) -> bool {
@@ -124,6 +149,27 @@ impl Routing {
             None => leader.client != address,
         });
         self.views > views && another
+    }
+}
+
+/// One of so many reads goes to an endpoint whose round trip is not known, so that it becomes known and one that is down costs little.
+const MEASURE_EVERY: usize = 16;
+
+/// The endpoint with the shortest round trip; `draw` is a random number. There is at least one endpoint.
+pub(crate) fn nearest(measured: &[(String, Option<Duration>)], draw: usize) -> String {
+    let known = measured
+        .iter()
+        .filter_map(|(endpoint, time)| Some((time.as_ref()?, endpoint)));
+    let mut unknown = measured.iter().filter(|(_, time)| time.is_none());
+    let fastest = known.min().map(|(_, endpoint)| endpoint.clone());
+    let count = unknown.clone().count();
+    match fastest {
+        Some(fastest) if count == 0 || !draw.is_multiple_of(MEASURE_EVERY) => fastest,
+        fastest => unknown
+            .nth(draw / MEASURE_EVERY % count.max(1))
+            .map(|(endpoint, _)| endpoint.clone())
+            .or(fastest)
+            .unwrap_or_default(),
     }
 }
 
@@ -230,5 +276,37 @@ mod tests {
                 .all(|read| ["a:1", "b:1"].contains(&read.as_str()))
         );
         assert_eq!(routing.for_read(LoadBalancing::Random, 5), "b:1");
+    }
+
+    #[test]
+    fn a_replica_is_another_endpoint_than_the_leaders_or_another_member() {
+        let mut routing = Routing::new(vec!["m1:3141".into(), "m2:3141".into()]);
+        routing.learn(&view(1, Some(2)));
+        assert_eq!(routing.for_replica(), "m1:3141");
+        let mut routing = Routing::new(vec!["m2:3141".into()]);
+        assert_eq!(routing.for_replica(), "m2:3141", "nobody else is known");
+        routing.learn(&view(1, Some(2)));
+        for _ in 0..4 {
+            assert_ne!(routing.for_replica(), "m2:3141");
+        }
+    }
+
+    #[test]
+    fn the_nearest_endpoint_has_the_shortest_round_trip_and_unknown_ones_get_known() {
+        let ms = |ms| Some(Duration::from_millis(ms));
+        let all = |times: [Option<Duration>; 3]| {
+            let named = ["a", "b", "c"].map(str::to_owned).into_iter().zip(times);
+            named.collect::<Vec<_>>()
+        };
+        let known = all([ms(9), ms(1), ms(5)]);
+        assert!((0..64).all(|draw| nearest(&known, draw) == "b"));
+        let partly = all([ms(9), None, ms(5)]);
+        assert_eq!(nearest(&partly, 1), "c");
+        assert_eq!(nearest(&partly, 0), "b");
+        let unknown = all([None, None, None]);
+        assert_eq!(
+            (nearest(&unknown, 0).as_str(), nearest(&unknown, 16).as_str()),
+            ("a", "b")
+        );
     }
 }

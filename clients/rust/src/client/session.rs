@@ -2,25 +2,36 @@
 
 use super::connection::{Answer, Exchange, Trouble};
 use super::execute::Target;
-use super::retry::Attempts;
-use super::statement::{Control, control_of};
+use super::retry::{Attempts, passes};
+use super::statement::{Control, closes_session, control_of, is_of_session};
 use super::{Client, ClientError, QueryResult, Statement};
-use geode_types::{ErrorClass, Outcome, QueryError, RequestId};
-use geode_wire::client::{ClientRequest, ReadMode};
+use geode_types::{ErrorClass, Outcome, QueryError, ReadPreference, RequestId};
+use geode_wire::client::{ClientRequest, ReadMode, SessionReads};
 use std::time::Instant;
 
 /// GQLSTATUS class of errors after which the transaction is over.
 const TRANSACTION_ROLLBACK: &str = "40";
+/// So many SESSION SET statements are kept, to be said again to another server.
+const SETTINGS_MAX: usize = 256;
 /// What a server answers to a COMMIT that it neither has committed nor has a transaction for.
 const NO_TRANSACTION: &str = "NoTransaction";
 
 /// Statements one after the other, and a transaction while one is open. Dropping it rolls an open transaction back.
 ///
 /// Outside a transaction every statement commits by itself, as with [`Client::execute`].
+///
+/// What SESSION SET says holds for this session and no other one. The server's end of the session keeps it; when another server leads it is told
+/// the same statements again, which then count anew (`SESSION SET VALUE $now = current_timestamp` gives the time of the move).
 pub struct Session {
     client: Client,
     endpoint: Option<String>,
     transaction: Option<Exchange>,
+    /// How it reads, as its statements set it, and what it has seen. Kept here, as reads go to several members.
+    reads: SessionReads,
+    /// What SESSION SET and RESET have said since the last reset of everything, at most [`SETTINGS_MAX`] statements.
+    settings: Vec<Statement>,
+    /// The stream to the leader on which that was said.
+    stream: Option<Exchange>,
 }
 
 impl Session {
@@ -29,6 +40,9 @@ impl Session {
             client,
             endpoint: None,
             transaction: None,
+            reads: SessionReads::default(),
+            settings: Vec::new(),
+            stream: None,
         }
     }
 
@@ -63,18 +77,95 @@ impl Session {
         self.execute(text).await
     }
 
-    /// Runs a statement: START TRANSACTION, COMMIT and ROLLBACK as well as any other.
+    /// Runs a statement: START TRANSACTION, COMMIT and ROLLBACK as well as any other. What SET CONSISTENCY LEVEL, SET READ PREFERENCE and
+    /// SET READ STALENESS say holds for the reads after it, outside of transactions.
     pub async fn execute(&mut self, statement: impl Into<Statement>) -> Result<QueryResult, ClientError> {
-        let statement = statement.into();
+        let statement: Statement = statement.into();
+        let setting = is_of_session(statement.text()).then(|| statement.clone());
+        if setting.is_some() && self.settings.len() >= SETTINGS_MAX && !closes_session(statement.text()) {
+            return Err(ClientError::Settings(format!(
+                "a session keeps at most {SETTINGS_MAX} SESSION SET statements: SESSION CLOSE forgets them"
+            )));
+        }
+        let answer = self.run(statement.in_session(self.reads)).await;
+        if let Ok(result) = &answer {
+            self.reads.learn(result.lsn, result.reads);
+            if let Some(setting) = setting {
+                // Only a reset of everything tells how the session reads after it.
+                if result.reads.is_some() || closes_session(setting.text()) {
+                    self.settings.clear();
+                    self.stream = None;
+                } else {
+                    self.settings.push(setting);
+                    if self.transaction.is_some() {
+                        // The stream of before the transaction was not told.
+                        self.stream = None;
+                    }
+                }
+            }
+        }
+        answer
+    }
+
+    async fn run(&mut self, statement: Statement) -> Result<QueryResult, ClientError> {
         let control = control_of(statement.text());
         match (self.transaction.take(), control) {
             (None, Control::Begin) => self.open(&statement).await,
-            (None, _) => match &self.endpoint {
-                Some(endpoint) => self.client.execute_on(endpoint, statement).await,
-                None => self.client.execute(statement).await,
-            },
+            (None, _) if !self.settings.is_empty() || is_of_session(statement.text()) => {
+                self.run_as_set(&statement).await
+            }
+            (None, _) => self.client.run(&statement, self.target(&statement)).await,
             (Some(exchange), Control::Commit) => self.finish(exchange, &statement).await,
             (Some(exchange), control) => self.inside(exchange, &statement, control).await,
+        }
+    }
+
+    /// Runs a statement where the session's settings hold: on its own stream, or on another one after they were said again there.
+    async fn run_as_set(&mut self, statement: &Statement) -> Result<QueryResult, ClientError> {
+        let in_flight = self.client.inner.ids.next();
+        let request = ClientRequest::Execute(statement.to_wire(Some(in_flight.id)));
+        let limit = statement.timeout_wanted().unwrap_or(self.client.inner.deadline);
+        let deadline = Instant::now() + limit;
+        let mut attempts = Attempts::default();
+        if let Some(mut stream) = self.stream.take() {
+            match stream.ask(&request).await {
+                Ok(Answer::Failed(error)) if passes(&error) => {
+                    if error.outcome == Some(Outcome::Unknown) {
+                        attempts.lost();
+                    }
+                }
+                Ok(Answer::NotLeader(_)) | Err(Trouble::NotSent(_)) => {}
+                Ok(answer) => {
+                    self.stream = Some(stream);
+                    return result(answer);
+                }
+                Err(Trouble::Fatal(error)) => return Err(error),
+                Err(Trouble::Lost(_)) => attempts.lost(),
+            }
+        }
+        let (answer, stream) = self
+            .client
+            .drive_after(&self.settings, &request, Target::Leader, deadline, attempts)
+            .await?;
+        self.stream = Some(stream);
+        result(answer)
+    }
+
+    /// Who is asked. A member that must not answer says who leads, so this need not know what is a read.
+    fn target(&self, statement: &Statement) -> Target {
+        let any = || match &self.endpoint {
+            Some(endpoint) => Target::Endpoint(endpoint.clone()),
+            None => Target::AnyEndpoint,
+        };
+        if statement.read_mode() != ReadMode::Linearizable {
+            return any();
+        }
+        let settings = self.reads.settings;
+        match settings.preference {
+            _ if settings.needs_leader() => Target::Leader,
+            Some(ReadPreference::Replica) if self.endpoint.is_none() => Target::Replica,
+            Some(ReadPreference::Nearest) if self.endpoint.is_none() => Target::Nearest,
+            _ => any(),
         }
     }
 
@@ -88,7 +179,7 @@ impl Session {
         let deadline = Instant::now() + self.client.inner.deadline;
         let (answer, exchange) = self
             .client
-            .drive(&request, target, deadline, Attempts::default())
+            .drive_after(&self.settings, &request, target, deadline, Attempts::default())
             .await?;
         self.transaction = Some(exchange);
         result(answer)
@@ -132,7 +223,11 @@ impl Session {
             Ok(Answer::NotLeader(_)) => Err(lost("the member no longer leads").into()),
             Ok(answer) => {
                 if matches!(answer, Answer::Done(_)) {
-                    exchange.give_back();
+                    if self.settings.is_empty() {
+                        exchange.give_back();
+                    } else {
+                        self.stream = Some(exchange);
+                    }
                 }
                 result(answer)
             }

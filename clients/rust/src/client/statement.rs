@@ -1,8 +1,8 @@
 //! What is asked and what comes back.
 
 use bytes::Bytes;
-use geode_types::{Lsn, RequestId, Summary, Value, encode_value};
-use geode_wire::client::{Dialect, Execute, ReadMode};
+use geode_types::{Lsn, ReadSettings, RequestId, Summary, Value, encode_value};
+use geode_wire::client::{Dialect, Execute, ReadMode, SessionReads};
 use std::time::Duration;
 
 /// One statement with its parameters and its wishes.
@@ -13,6 +13,7 @@ pub struct Statement {
     dialect: Dialect,
     read: ReadMode,
     timeout: Option<Duration>,
+    reads: Option<SessionReads>,
 }
 
 impl Statement {
@@ -50,6 +51,17 @@ impl Statement {
         self
     }
 
+    /// How its session reads.
+    pub(crate) fn in_session(mut self, reads: SessionReads) -> Self {
+        self.reads = Some(reads);
+        self
+    }
+
+    /// Whether a session keeps how it reads, so that no server has to.
+    pub(crate) fn has_session(&self) -> bool {
+        self.reads.is_some()
+    }
+
     pub(crate) fn read_mode(&self) -> ReadMode {
         self.read
     }
@@ -82,6 +94,7 @@ impl Statement {
             timeout_ms: self
                 .timeout
                 .map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
+            reads: self.reads,
         }
     }
 }
@@ -111,6 +124,8 @@ pub struct QueryResult {
     pub lsn: Option<Lsn>,
     /// The write had been committed by an earlier attempt: the summary is the recorded one and the rows are not repeated.
     pub repeated: bool,
+    /// The statement has set how its session reads.
+    pub reads: Option<ReadSettings>,
 }
 
 /// What a statement does to the transaction of its session.
@@ -122,8 +137,36 @@ pub(crate) enum Control {
     None,
 }
 
-/// Reads the first word of a statement, past white space and comments.
+/// What the first word of a statement does to the transaction.
 pub(crate) fn control_of(text: &str) -> Control {
+    match first_word(text).to_ascii_uppercase().as_str() {
+        "START" | "BEGIN" => Control::Begin,
+        "COMMIT" => Control::Commit,
+        "ROLLBACK" => Control::Rollback,
+        _ => Control::None,
+    }
+}
+
+/// Whether a statement is one of SESSION SET, RESET and CLOSE.
+pub(crate) fn is_of_session(text: &str) -> bool {
+    ["SESSION", "RESET", "CLOSE"]
+        .iter()
+        .any(|word| first_word(text).eq_ignore_ascii_case(word))
+}
+
+/// Whether a statement is SESSION CLOSE.
+pub(crate) fn closes_session(text: &str) -> bool {
+    let is_close = |word: &str| word.eq_ignore_ascii_case("CLOSE");
+    let (first, rest) = split_word(text);
+    is_close(first) || first.eq_ignore_ascii_case("SESSION") && is_close(first_word(rest))
+}
+
+fn first_word(text: &str) -> &str {
+    split_word(text).0
+}
+
+/// The first word of a statement, past white space and comments, and what follows it.
+fn split_word(text: &str) -> (&str, &str) {
     let mut rest = text.trim_start();
     loop {
         let after = if rest.starts_with("//") {
@@ -138,17 +181,29 @@ pub(crate) fn control_of(text: &str) -> Control {
     let end = rest
         .find(|character: char| !character.is_ascii_alphabetic())
         .unwrap_or(rest.len());
-    match rest[..end].to_ascii_uppercase().as_str() {
-        "START" | "BEGIN" => Control::Begin,
-        "COMMIT" => Control::Commit,
-        "ROLLBACK" => Control::Rollback,
-        _ => Control::None,
-    }
+    rest.split_at(end)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_said_of_a_session_is_recognised_by_its_words() {
+        for (text, is_of, closes) in [
+            ("SESSION SET GRAPH g", true, false),
+            ("/* now */ session // really\n close", true, true),
+            ("SESSION RESET", true, false),
+            ("CLOSE", true, true),
+            ("MATCH (session) RETURN session", false, false),
+        ] {
+            assert_eq!(
+                (is_of_session(text), closes_session(text)),
+                (is_of, closes),
+                "{text}"
+            );
+        }
+    }
 
     #[test]
     fn transaction_control_is_recognised_by_its_first_word() {
@@ -165,6 +220,8 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(control_of(text), expected, "{text}");
         }
+        assert!(!is_of_session("SET READ PREFERENCE ANY"));
+        assert!(is_of_session("/* here */ session set GRAPH g") && is_of_session("RESET"));
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub(crate) enum Step {
     Fail(geode_types::QueryError),
     /// Answers one row with this value.
     Row(i64),
+    /// Takes over how the session reads.
+    Set(geode_types::ReadSettings),
     /// Says nothing.
     Hang,
 }
@@ -239,6 +241,7 @@ fn play(step: &Step, execute: &Execute, shared: &Mutex<Shared>) -> Option<Vec<Cl
                     index: LogIndex(index),
                 }),
                 repeated,
+                reads: None,
             });
             matches!(step, Step::Commit).then(|| vec![ClientReply::Columns(vec![]), done])
         }
@@ -247,6 +250,13 @@ fn play(step: &Step, execute: &Execute, shared: &Mutex<Shared>) -> Option<Vec<Cl
             Some(vec![ClientReply::NotLeader { leader }])
         }
         Step::Fail(error) => Some(vec![ClientReply::Failed(Box::new(error.clone()))]),
+        Step::Set(settings) => {
+            let done = Done {
+                reads: Some(*settings),
+                ..Done::default()
+            };
+            Some(vec![ClientReply::Columns(vec![]), ClientReply::Done(done)])
+        }
         Step::Row(value) => {
             let mut data = Vec::new();
             encode_value(&Value::Int(*value), &mut data);

@@ -58,7 +58,7 @@ pub(super) fn write(
     let mut told = identity_bytes(identity);
     let sealing = key.map(|key| Sealing::new(key, &salt));
     if let Some(sealing) = &sealing {
-        sealing.seal(0, &context(&bytes, name).0, &mut told);
+        sealing.seal(0, &context(&bytes, name).0, &mut told, 0);
     }
     bytes.extend_from_slice(&told);
     bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());

@@ -4,6 +4,7 @@
 //! An object that is neither compressed nor sealed is stored as it is; readers tell by the first bytes, so that archives of any age and with
 //! changed settings are read.
 
+mod bench;
 mod compression;
 mod decode;
 mod encode;

@@ -22,12 +22,13 @@ impl Sealing {
         Self(Box::new(LessSafeKey::new(key)))
     }
 
-    /// Seals in place. No number may be used twice.
-    pub(super) fn seal(&self, number: u64, bound_to: &[u8], bytes: &mut Vec<u8>) {
-        let sealed = self
-            .0
-            .seal_in_place_append_tag(nonce(number), Aad::from(bound_to), bytes);
-        sealed.expect("invariant: blocks are far smaller than AES-GCM's limit");
+    /// Seals in place what stands at `from` and behind it. No number may be used twice.
+    pub(super) fn seal(&self, number: u64, bound_to: &[u8], bytes: &mut Vec<u8>, from: usize) {
+        let sealed =
+            self.0
+                .seal_in_place_separate_tag(nonce(number), Aad::from(bound_to), &mut bytes[from..]);
+        let tag = sealed.expect("invariant: blocks are far smaller than AES-GCM's limit");
+        bytes.extend_from_slice(tag.as_ref());
     }
 
     /// Opens in place; false when it is not what was sealed.

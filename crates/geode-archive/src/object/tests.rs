@@ -267,6 +267,44 @@ async fn a_large_content_is_coded_without_holding_it() {
 }
 
 #[tokio::test]
+async fn a_stream_of_many_blocks_holds_those_that_are_at_work_and_the_one_that_is_read() {
+    const PARALLEL: usize = 2;
+    let dir = tempfile::tempdir().unwrap();
+    let path = keys(&dir, &[("2026", 'a')]);
+    let key = KeyRing::read(&path).unwrap().current().clone();
+    // Some shrink, and some do not.
+    let noise: Vec<u8> = (0..BLOCK_BYTES).map(|_| rand::random()).collect();
+    let plain = [text(3 * BLOCK_BYTES), noise.repeat(3), text(7 * BLOCK_BYTES + 1)].concat();
+    for compression in Compression::ALL {
+        let begun = Encoder::begin(NAME, compression, Some(&key), None);
+        let bench = std::sync::Arc::new(bench::Bench::default());
+        let blocks = Box::pin(encode::blocks_on(
+            bench.clone(),
+            begun,
+            plain.as_slice(),
+            PARALLEL,
+        ));
+        let mut streamed = Vec::new();
+        let mut stream = tokio_util::io::StreamReader::new(blocks);
+        stream.read_to_end(&mut streamed).await.unwrap();
+        drop(stream);
+        let (of_blocks, coded) = bench.at_rest();
+        assert!(
+            (1..=PARALLEL).contains(&of_blocks) && (1..=PARALLEL + 1).contains(&coded),
+            "{compression:?}: {of_blocks} and {coded} buffers were made"
+        );
+        let codec = Codec {
+            compression: None,
+            keys: Some(path.clone()),
+        };
+        assert!(
+            decode(&codec, NAME, &streamed, 1 << 17).unwrap() == plain,
+            "{compression:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_source_that_breaks_breaks_the_stream() {
     let broken = tokio_util::io::StreamReader::new(futures::stream::iter([
         Ok(bytes::Bytes::from_static(b"abc")),
@@ -283,7 +321,11 @@ async fn a_source_that_breaks_breaks_the_stream() {
 fn the_format_stays_what_it_is() {
     let (head, encoder) = Encoder::begin("a", Compression::None, None, Some((3, Sha256::of(b"abc"))));
     let mut whole = head;
-    whole.extend(encoder.block(0, b"abc").unwrap());
+    let mut block = Vec::new();
+    encoder
+        .block(0, b"abc", &mut encoder.shrinker(), &mut block)
+        .unwrap();
+    whole.append(&mut block);
     let expected = concat!(
         "47454f44454f424a",
         "0100",

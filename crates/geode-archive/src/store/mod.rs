@@ -8,6 +8,7 @@ mod directory;
 mod failing;
 mod memory;
 mod paired;
+mod parts;
 mod read_only;
 mod s3;
 

@@ -4,10 +4,10 @@ use crate::history::{lineage, range};
 use crate::{history, s3};
 use geode_archive::layout::MANIFEST;
 use geode_archive::{
-    BaseBackup, Checks, Codec, DirectoryStore, ErrorKind, FailingStore, Fault, FetchError, Lineage,
-    MemoryStore, ObjectStore, Operation, Progress, RestoreGap, SnapshotFacts, SoundSegment, UploadError,
-    checkpoints, fetch, fetch_lineage, get_small, inventory, list_all, resolve, upload_segment,
-    verify_archive, verify_segment, write_base_backup, write_checkpoints,
+    Arrived, BaseBackup, Checks, Codec, DirectoryStore, ErrorKind, FailingStore, Fault, Fetch, FetchError,
+    Lineage, MemoryStore, ObjectStore, Operation, Progress, RestoreGap, SnapshotFacts, SoundSegment,
+    UploadError, checkpoints, fetch, get_small, inventory, list_all, resolve, upload_segment, verify_archive,
+    verify_segment, write_base_backup, write_checkpoints,
 };
 use geode_types::{
     Checkpoint, FetchedBackup, GroupId, LogIndex, RESTORE_FILE, RestoreGoal, RestoreTarget, Term,
@@ -59,7 +59,25 @@ pub(crate) async fn fetched(
     target: RestoreTarget,
     into: &Path,
 ) -> Result<FetchedBackup, FetchError> {
-    fetch_lineage(store, &Codec::default(), lineage(), target, into, 2, &|_| {}).await
+    let codec = Codec::default();
+    a_fetch(store, &codec, target, into).whole().await
+}
+
+fn a_fetch<'a>(
+    store: &'a dyn ObjectStore,
+    codec: &'a Codec,
+    target: RestoreTarget,
+    into: &'a Path,
+) -> Fetch<'a> {
+    Fetch {
+        store,
+        codec,
+        lineage: lineage(),
+        target,
+        into,
+        parallel: 2,
+        progress: &|_| {},
+    }
 }
 
 #[tokio::test]
@@ -92,6 +110,35 @@ async fn what_was_archived_is_fetched_byte_for_byte() {
         matches!(again, Err(FetchError::NotEmpty(_))),
         "a fetched backup is not overwritten"
     );
+}
+
+#[tokio::test]
+async fn what_is_taken_up_as_it_comes_is_told_in_order_and_given_up_when_nobody_takes_it() {
+    let (store, dir, into) = (
+        MemoryStore::new(),
+        tempfile::tempdir().unwrap(),
+        tempfile::tempdir().unwrap(),
+    );
+    upload(&store, dir.path(), &[(0, 9), (10, 19), (20, 29)]).await;
+    back_up(&store, 14, b"graph").await;
+    let codec = Codec::default();
+    let (taker, taken) = std::sync::mpsc::channel();
+    let fetch = a_fetch(&store, &codec, RestoreTarget::Latest, into.path());
+    let fetched = fetch.arriving(&taker).await.unwrap();
+    drop(taker);
+    let told: Vec<Arrived> = taken.into_iter().collect();
+    let plan = Arrived::Plan(Box::new(fetched.clone()));
+    assert_eq!(told, [plan, Arrived::Segment, Arrived::Segment]);
+    let base = fetched.base.map(|base| base.file);
+    for file in fetched.segments.iter().map(|segment| &segment.file).chain(&base) {
+        assert!(into.path().join(file).exists(), "{file}");
+    }
+    assert!(!into.path().join(RESTORE_FILE).exists(), "it is not for later");
+
+    let (taker, taken) = std::sync::mpsc::channel();
+    drop(taken);
+    let ended = fetch.arriving(&taker).await;
+    assert!(matches!(ended, Err(FetchError::NotTaken)), "{ended:?}");
 }
 
 #[tokio::test]
@@ -250,9 +297,12 @@ async fn a_restore_that_a_clean_up_overtakes_begins_with_a_newer_backup_or_says_
         }
     };
     let codec = Codec::default();
-    let latest = RestoreTarget::Latest;
-    let ended = fetch_lineage(&store, &codec, lineage(), latest, into.path(), 1, &overtaken).await;
-    let ended = ended.unwrap();
+    let fetch = Fetch {
+        parallel: 1,
+        progress: &overtaken,
+        ..a_fetch(&store, &codec, RestoreTarget::Latest, into.path())
+    };
+    let ended = fetch.whole().await.unwrap();
     assert_eq!(
         (ended.base.unwrap().index, ended.segments.len()),
         (LogIndex(19), 1)

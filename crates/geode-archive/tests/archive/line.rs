@@ -242,11 +242,31 @@ async fn over_a_bad_line_everything_is_stored_once_and_read_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_taken_key_is_known_also_when_the_server_ends_the_connection_instead_of_an_answer() {
+    let server = s3::Server::start("wal");
+    let line = Line::to(&server).await;
+    let store = line.store(&server).await;
+    let content = Content::from_bytes(vec![7; 3_000_000]);
+    line.next(&[Some(Mishap::Broken)]);
+    let nothing = store.put_if_absent("c/a", &content).await.unwrap_err();
+    assert_eq!(nothing.kind, ErrorKind::Unavailable, "{nothing}");
+    assert_eq!(store.put_if_absent("c/a", &content).await.unwrap(), Put::Created);
+    for (content, due) in [
+        (content, Put::SameContent),
+        (Content::from_bytes("other"), Put::Conflict),
+    ] {
+        line.next(&[Some(Mishap::Broken)]);
+        assert_eq!(store.put_if_absent("c/a", &content).await.unwrap(), due);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_in_parts_that_breaks_is_mended_or_leaves_no_object() {
     let server = s3::Server::start("wal");
     let line = Line::to(&server).await;
     let store = line.store(&server).await;
-    let big: Vec<u8> = (0..20 << 20).map(|at: u32| (at % 251) as u8).collect();
+    // Two parts.
+    let big: Vec<u8> = (0..12 << 20).map(|at: u32| (at % 251) as u8).collect();
     let mut broken = 0;
     for request in 0..5 {
         let key = format!("c/base/{request}/snapshot.zst");

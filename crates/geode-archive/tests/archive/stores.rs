@@ -348,10 +348,15 @@ async fn uploads_that_a_dead_sidecar_left_are_aborted() {
     let big = vec![1; 17 << 20];
     // The upload's future is dropped after its first part, as when the process is killed.
     let mut stuck = big.as_slice().chain(Stuck);
-    let upload = store.put_stream("c/base/1/snapshot.zst", &mut stuck);
-    tokio::time::timeout(Duration::from_secs(3), upload)
-        .await
-        .expect_err("the source never ends");
+    let begun = async {
+        while server.unfinished_uploads("wal") == 0 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::select! {
+        () = begun => {}
+        ended = store.put_stream("c/base/1/snapshot.zst", &mut stuck) => panic!("the source never ends: {ended:?}"),
+    }
     assert_eq!(server.unfinished_uploads("wal"), 1);
     tokio::time::sleep(Duration::from_millis(1100)).await;
     store

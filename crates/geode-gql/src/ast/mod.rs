@@ -9,6 +9,7 @@ mod pattern;
 mod schema;
 mod session;
 mod types;
+mod users;
 
 pub use catalog::{
     CatalogCommand, CatalogName, EdgeType, EndpointType, GraphRef, GraphTypeBody, GraphTypeSource, IfThere,
@@ -24,10 +25,12 @@ pub use pattern::{
 };
 pub use schema::{RuleDefinition, RuleKind, SchemaCommand};
 pub use types::ValueType;
+pub use users::{Action, Password, RightsClause, UserCommand};
 
 pub use session::{SessionCommand, SessionLimit, SessionReset, SessionSetting, TransactionCommand};
 
 use crate::Span;
+use geode_types::ReadSetting;
 
 /// A name as written, without its quotes.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +60,10 @@ pub enum Statement {
     Catalog(Vec<CatalogCommand>),
     /// Stops a statement of another session, by its id.
     KillQuery(String),
+    /// Says how the session reads from now on.
+    Reads(ReadSetting),
+    /// Changes users, roles and rights.
+    Users(UserCommand),
 }
 
 /// `EXPLAIN [JSON] query`, `PROFILE [JSON] query`.

@@ -13,6 +13,7 @@ mod path;
 mod pattern;
 mod primary;
 mod projection;
+mod reads;
 mod refused;
 mod schema;
 mod session;
@@ -20,6 +21,7 @@ mod special;
 mod statement;
 mod subquery;
 mod types;
+mod users;
 mod words;
 mod write;
 

@@ -1,4 +1,4 @@
-//! `CREATE INDEX`, `CREATE CONSTRAINT`, `DROP …`, `SHOW INDEXES`, `SHOW CONSTRAINTS`.
+//! `CREATE INDEX`, `CREATE CONSTRAINT`, `DROP …`, `SHOW …`.
 //!
 //! ISO/IEC 39075 has none of them; the forms are those of Cypher, with the older `ON :Label(key)` and `ASSERT`.
 
@@ -224,7 +224,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// `SHOW INDEXES`, `SHOW CONSTRAINTS`: the system table of that name, with `YIELD`, `WHERE` and `RETURN`.
+    /// `SHOW INDEXES`, `CONSTRAINTS`, `USERS`, `ROLES`, `GRANTS`: the system table of that name, with `YIELD`, `WHERE` and `RETURN`.
     pub(super) fn show(&mut self) -> Parsed<Option<Query>> {
         let start = self.span();
         if !self.at_keyword("SHOW") || !matches!(self.peek(1).kind, TokenKind::Word) {
@@ -238,6 +238,12 @@ impl Parser<'_> {
             "indexes"
         } else if self.eat_keyword("CONSTRAINTS") || self.eat_keyword("CONSTRAINT") {
             "constraints"
+        } else if self.eat_keyword("USERS") {
+            "users"
+        } else if self.eat_keyword("ROLES") {
+            "roles"
+        } else if self.eat_keyword("GRANTS") {
+            "grants"
         } else {
             return Err(self.unexpected());
         };

@@ -1,4 +1,5 @@
 //! Commands of a session: START TRANSACTION, COMMIT, ROLLBACK, savepoints, SESSION SET, RESET and CLOSE, KILL QUERY.
+//! How it reads is said in `reads`.
 
 use super::{Parsed, Parser};
 use crate::ast::{
@@ -20,7 +21,7 @@ impl Parser<'_> {
         if self.at_keyword("KILL") {
             return self.kill().map(Some);
         }
-        Ok(None)
+        Ok(self.read_setting()?.map(Statement::Reads))
     }
 
     fn transaction_command(&mut self) -> Parsed<Option<TransactionCommand>> {
@@ -236,7 +237,7 @@ impl Parser<'_> {
         }
     }
 
-    fn parameter(&mut self) -> Parsed<Name> {
+    pub(super) fn parameter(&mut self) -> Parsed<Name> {
         let span = self.span();
         if self.token().kind != TokenKind::Param {
             return self.missing("a parameter, such as $name");

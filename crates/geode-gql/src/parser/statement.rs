@@ -9,21 +9,11 @@ use crate::token::{Sym, TokenKind};
 
 impl Parser<'_> {
     pub(super) fn statement(&mut self) -> Parsed<Statement> {
-        self.refuse_known_statement()?;
-        let statement = if let Some(statement) = self.session_statement()? {
-            statement
-        } else if let Some(statement) = self.catalog_statement()? {
-            statement
-        } else if let Some(command) = self.checkpoint_command()? {
-            Statement::Checkpoint(command)
-        } else if let Some(command) = self.schema_command()? {
-            Statement::Schema(command)
-        } else if let Some(command) = self.explain_command() {
-            Statement::Explain(command, self.query()?)
-        } else if let Some(query) = self.show()? {
-            Statement::Query(query)
+        let statement = if self.at_user_command() {
+            Statement::Users(self.user_command()?)
         } else {
-            Statement::Query(self.query()?)
+            self.refuse_known_statement()?;
+            self.other_statement()?
         };
         self.eat_symbol(Sym::Semicolon);
         if self.token().kind == TokenKind::End {
@@ -40,6 +30,24 @@ impl Parser<'_> {
                 .hint("send the statements one after the other"));
         }
         Err(self.unexpected())
+    }
+
+    fn other_statement(&mut self) -> Parsed<Statement> {
+        Ok(if let Some(statement) = self.session_statement()? {
+            statement
+        } else if let Some(statement) = self.catalog_statement()? {
+            statement
+        } else if let Some(command) = self.checkpoint_command()? {
+            Statement::Checkpoint(command)
+        } else if let Some(command) = self.schema_command()? {
+            Statement::Schema(command)
+        } else if let Some(command) = self.explain_command() {
+            Statement::Explain(command, self.query()?)
+        } else if let Some(query) = self.show()? {
+            Statement::Query(query)
+        } else {
+            Statement::Query(self.query()?)
+        })
     }
 
     fn explain_command(&mut self) -> Option<ExplainCommand> {

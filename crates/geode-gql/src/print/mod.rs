@@ -8,6 +8,7 @@ mod command;
 mod expr;
 mod names;
 mod pattern;
+mod users;
 
 use crate::ast::{CheckpointCommand, Query, Statement};
 use clause::Clauses;
@@ -35,6 +36,8 @@ impl Display for Statement {
             Self::Session(command) => write!(f, "SESSION {command}"),
             Self::Catalog(commands) => write!(f, "{}", Joined(commands, " ")),
             Self::KillQuery(id) => write!(f, "KILL QUERY {}", quoted(id)),
+            Self::Reads(setting) => write!(f, "{setting}"),
+            Self::Users(command) => write!(f, "{command}"),
         }
     }
 }

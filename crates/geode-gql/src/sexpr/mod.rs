@@ -2,6 +2,7 @@
 
 mod expr;
 mod session;
+mod users;
 
 pub use expr::expression_to_sexpr;
 
@@ -19,6 +20,8 @@ pub fn to_sexpr(statement: &Statement) -> String {
         Statement::Session(command) => session::session(command),
         Statement::Catalog(commands) => join(commands.iter().map(session::catalog)),
         Statement::KillQuery(id) => format!("(kill-query {id:?})"),
+        Statement::Reads(setting) => session::reads(*setting),
+        Statement::Users(command) => users::command(command),
         Statement::Checkpoint(CheckpointCommand::Create(name)) => format!("(checkpoint {name:?})"),
         Statement::Checkpoint(CheckpointCommand::Drop(name)) => format!("(drop-checkpoint {name:?})"),
         Statement::Schema(command) => schema(command),

@@ -6,6 +6,7 @@ use crate::ast::{
     Name, NodeType, PropertyDefinition, SchemaRef, SessionCommand, SessionReset, SessionSetting,
     TransactionCommand,
 };
+use geode_types::ReadSetting;
 
 pub(super) fn transaction(command: &TransactionCommand) -> String {
     match command {
@@ -24,6 +25,14 @@ pub(super) fn session(command: &SessionCommand) -> String {
         SessionCommand::Close => "(close)".to_owned(),
         SessionCommand::Set(setting) => format!("(set {})", self::setting(setting)),
         SessionCommand::Reset(reset) => format!("(reset {})", self::reset(reset)),
+    }
+}
+
+pub(super) fn reads(setting: ReadSetting) -> String {
+    match setting {
+        ReadSetting::Level(level) => format!("(consistency {})", level.name()),
+        ReadSetting::Preference(preference) => format!("(read-preference {})", preference.name()),
+        ReadSetting::Staleness(bound) => format!("(read-staleness {bound:?})"),
     }
 }
 

@@ -38,9 +38,10 @@ pub struct Rule {
 pub enum RuleKind {
     /// Nodes are found by their values; nothing is promised.
     Index,
-    /// No two nodes have equal values in all keys.
+    /// No two nodes have the same values in all keys. The same means as for DISTINCT: NaN is NaN, although nothing equals it. The counts of
+    /// distinct values and fsck mean the same. Members decide it in `apply`, so another meaning would need a feature level.
     Unique,
-    /// Every node has all keys, and no two have equal values in all of them.
+    /// Every node has all keys, and no two have the same values in all of them.
     NodeKey,
     /// Every node has the key.
     NotNull,
@@ -147,7 +148,7 @@ impl Rule {
         self.kind != RuleKind::Index
     }
 
-    /// Whether no two nodes have equal values.
+    /// Whether no two nodes have the same values.
     pub fn is_unique(&self) -> bool {
         matches!(self.kind, RuleKind::Unique | RuleKind::NodeKey)
     }

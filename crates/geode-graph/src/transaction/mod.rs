@@ -4,6 +4,7 @@
 //! which come back through the log. Reads take `&self` and note themselves in the read set; a transaction moves between
 //! threads but is used by one at a time.
 
+mod accounts;
 mod graphs;
 mod overlay;
 mod read;
@@ -108,6 +109,20 @@ impl<R: ReadTxn> Transaction<R> {
             types: RefCell::default(),
             savepoints: Vec::new(),
         })
+    }
+
+    /// A transaction on the same snapshot for another thread. There is none for one that writes or notes what it reads, nor when the store
+    /// cannot give the snapshot again.
+    pub fn helper(&self) -> Result<Option<Self>> {
+        if !self.is_read_only() {
+            return Ok(None);
+        }
+        let Some(read) = self.snapshot.reader().again()? else {
+            return Ok(None);
+        };
+        let mut helper = Self::read_only(read)?;
+        (helper.graph, helper.began_micros) = (self.graph, self.began_micros);
+        Ok(Some(helper))
     }
 
     /// Whether writes are refused.

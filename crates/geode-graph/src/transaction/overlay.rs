@@ -1,7 +1,8 @@
 //! The write buffer: for each thing touched what the snapshot has and what it is now, with the secondary views that scans and
 //! expansions need. Ordered maps throughout, because the effects are written from them.
 
-use super::size::{ENTRY_BYTES, edge_bytes, node_bytes, object_bytes, user_bytes};
+use super::accounts::account_effects;
+use super::size::{ENTRY_BYTES, edge_bytes, node_bytes, object_bytes};
 use super::touch::{touch_edge, touch_node};
 use crate::adjacency::{Adjacent, Direction};
 use crate::catalog::TokenKind;
@@ -10,6 +11,7 @@ use crate::error::{GraphError, Result};
 use crate::graphs::{GraphId, Object, ObjectKind};
 use crate::readset::{Touch, WriteSet};
 use crate::record::{EdgeRecord, NodeRecord};
+use crate::roles::RoleRecord;
 use crate::schema::{KeyRange, Rule, RuleId};
 use crate::users::UserRecord;
 use geode_types::{EdgeId, NodeId};
@@ -39,6 +41,7 @@ pub(super) enum Undo {
     Edge(EdgeId, Option<Version<EdgeRecord>>),
     Token(TokenKind, String),
     User(String, Option<Named<UserRecord>>),
+    Role(String, Option<Named<RoleRecord>>),
     Checkpoint(String, Option<Named<()>>),
     Rule(RuleId, Option<Version<Rule>>),
     Object(ObjectKind, String, Option<Named<Object>>),
@@ -55,7 +58,8 @@ pub(super) struct Overlay {
     deleted_edges: usize,
     token_ids: BTreeMap<(TokenKind, String), u32>,
     token_names: BTreeMap<(TokenKind, u32), Arc<str>>,
-    users: BTreeMap<String, Named<UserRecord>>,
+    pub(super) users: BTreeMap<String, Named<UserRecord>>,
+    pub(super) roles: BTreeMap<String, Named<RoleRecord>>,
     checkpoints: BTreeMap<String, Named<()>>,
     /// Indexes and constraints that are created or dropped. Never together with nodes or edges.
     changed_rules: BTreeMap<RuleId, Version<Rule>>,
@@ -65,7 +69,7 @@ pub(super) struct Overlay {
     indexed: BTreeSet<(RuleId, Box<[u8]>, NodeId)>,
     objects: BTreeMap<(ObjectKind, String), Named<Object>>,
     purged: BTreeSet<GraphId>,
-    bytes: usize,
+    pub(super) bytes: usize,
 }
 
 impl Overlay {
@@ -74,6 +78,7 @@ impl Overlay {
             && self.edges.is_empty()
             && self.token_ids.is_empty()
             && self.users.is_empty()
+            && self.roles.is_empty()
             && self.checkpoints.is_empty()
             && self.changed_rules.is_empty()
             && self.objects.is_empty()
@@ -349,17 +354,6 @@ impl Overlay {
         Undo::Token(kind, name.to_owned())
     }
 
-    /// Sets what a user is now (`None` removes the entry) and returns what undoes it.
-    pub(super) fn set_user(&mut self, name: &str, user: Option<Named<UserRecord>>) -> Undo {
-        self.bytes += user.as_ref().map_or(0, user_bytes);
-        let old = match user {
-            Some(user) => self.users.insert(name.to_owned(), user),
-            None => self.users.remove(name),
-        };
-        self.bytes -= old.as_ref().map_or(0, user_bytes);
-        Undo::User(name.to_owned(), old)
-    }
-
     /// Sets whether a checkpoint is there now (`None` removes the entry) and returns what undoes it.
     pub(super) fn set_checkpoint(&mut self, name: &str, checkpoint: Option<Named<()>>) -> Undo {
         let size = name.len() + ENTRY_BYTES;
@@ -400,6 +394,7 @@ impl Overlay {
                 }
             }
             Undo::User(name, old) => drop(self.set_user(&name, old)),
+            Undo::Role(name, old) => drop(self.set_role(&name, old)),
             Undo::Checkpoint(name, old) => drop(self.set_checkpoint(&name, old)),
             Undo::Rule(id, old) => drop(self.set_rule(id, old)),
             Undo::Object(kind, path, old) => drop(self.set_object(kind, &path, old)),
@@ -463,14 +458,7 @@ impl Overlay {
             }
         }
         effects.append(&mut late);
-        for (name, user) in self.users {
-            touches.extend([Touch::User(name.clone()), Touch::Users]);
-            match user.now {
-                Some(user) => effects.push(Effect::PutUser(user)),
-                None if user.stored => effects.push(Effect::DropUser { name }),
-                None => {}
-            }
-        }
+        account_effects(self.users, self.roles, &mut effects, &mut touches);
         for (name, checkpoint) in self.checkpoints {
             touches.push(Touch::Checkpoints);
             match checkpoint.now {

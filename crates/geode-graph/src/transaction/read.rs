@@ -6,8 +6,10 @@ use crate::catalog::TokenKind;
 use crate::checkpoints;
 use crate::error::{GraphError, Result};
 use crate::readset::Touch;
-use crate::record::{EdgeRecord, EdgeRef, Labels, NodeRecord, NodeView, property_in};
+use crate::record::{EdgeRecord, EdgeRef, Labels, NodeRecord, property_in};
+use crate::scan::NodeScan;
 use crate::users::{self, UserRecord};
+use crate::view::NodeView;
 use geode_store::ReadTxn;
 use geode_types::{EdgeId, NodeId, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -250,6 +252,29 @@ impl<R: ReadTxn> Transaction<R> {
         Ok(edges.len() as u64)
     }
 
+    /// For nodes, ascending and each once, the number of edges that [`Transaction::expand`] would append.
+    pub fn degrees(&self, nodes: &[NodeId], direction: Direction, types: Option<&[u32]>) -> Result<Vec<u64>> {
+        let edge_type = match types {
+            None => Some(None),
+            Some([edge_type]) => Some(Some(*edge_type)),
+            Some(_) => None,
+        };
+        if let Some(edge_type) = edge_type
+            && direction != Direction::Both
+            && self.overlay.is_empty()
+        {
+            for node in nodes {
+                self.note_adjacency(*node, direction, types);
+            }
+            let outgoing = direction == Direction::Out;
+            return self.snapshot.degrees(nodes, outgoing, edge_type);
+        }
+        nodes
+            .iter()
+            .map(|node| self.degree(*node, direction, types))
+            .collect()
+    }
+
     fn note_adjacency(&self, node: NodeId, direction: Direction, types: Option<&[u32]>) {
         for outgoing in [true, false] {
             if !direction.includes(outgoing) {
@@ -294,6 +319,30 @@ impl<R: ReadTxn> Transaction<R> {
         }
         out.extend(own.take(end - out.len()));
         Ok(())
+    }
+
+    /// Shows up to `limit` nodes of the graph behind those that the scan has shown, ascending, with the label or all; `true` at the end. It
+    /// reads what [`Transaction::scan_nodes`] and [`Transaction::visit_nodes`] read, in one pass where the nodes lie close together.
+    pub fn visit_scan(
+        &self,
+        label: Option<u32>,
+        scan: &mut NodeScan,
+        limit: usize,
+        mut each: impl FnMut(NodeId, NodeView<'_>) -> Result<()>,
+    ) -> Result<bool> {
+        if self.overlay.has_nodes() {
+            let mut ids = Vec::new();
+            self.scan_nodes(label, scan.after, limit, &mut ids)?;
+            ids.retain(|id| scan.is_before_end(*id));
+            scan.found(&ids);
+            self.visit_nodes(&ids, |place, node| each(ids[place], node))?;
+            return Ok(ids.len() < limit);
+        }
+        self.note(|| label.map_or(Touch::AllNodes, Touch::Label));
+        self.snapshot.scan(self.graph, label, scan, limit, |id, node| {
+            self.note(|| Touch::Node(id));
+            each(id, node)
+        })
     }
 
     /// Appends up to `limit` edges of the graph behind `after`, ascending, of the type or all. Fewer than `limit` means the end.

@@ -4,6 +4,7 @@
 
 mod graphs;
 mod model;
+mod passes;
 mod reads;
 mod schema;
 mod serial;

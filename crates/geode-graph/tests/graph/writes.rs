@@ -1,7 +1,9 @@
 //! Transactions: own writes, savepoints, limits, refusals, counts.
 
 use crate::support::{Rig, memory};
-use geode_graph::{CommitSummary, Direction, Effect, GraphError, MAX_CHECKPOINTS, UserRecord};
+use geode_graph::{
+    Actions, CommitSummary, Direction, Effect, GraphError, GraphId, MAX_CHECKPOINTS, RoleRecord, UserRecord,
+};
 use geode_store::MemStore;
 use geode_types::{ErrorClass, NodeId, NodeValue, QueryError, Value};
 
@@ -254,6 +256,42 @@ fn users_are_kept_changed_and_dropped() {
     );
     assert_eq!(geode_graph::users(read.reader()).unwrap().len(), 1);
     assert_eq!(geode_graph::user(read.reader(), "").unwrap(), None);
+}
+
+#[test]
+fn roles_are_kept_changed_and_dropped_and_a_rollback_takes_them_back() {
+    let mut rig = memory();
+    let role = |name: &str, actions| {
+        let mut role = RoleRecord::new(name.to_owned());
+        role.grant(Some(GraphId(7)), actions);
+        role
+    };
+    rig.write(|tx| ["b", "a"].map(|name| tx.put_role(role(name, Actions::SELECT)).unwrap()));
+    rig.write(|tx| {
+        let savepoint = tx.savepoint();
+        tx.put_role(role("a", Actions::ALL)).unwrap();
+        assert_eq!(tx.role("a").unwrap(), Some(role("a", Actions::ALL)));
+        tx.rollback_to(&savepoint);
+        assert!(tx.drop_role("b").unwrap());
+        assert!(!tx.drop_role("c").unwrap());
+        assert_eq!(tx.roles().unwrap(), [role("a", Actions::SELECT)]);
+    });
+    let read = rig.snapshot();
+    let user = |role: &str| UserRecord {
+        name: "ada".into(),
+        hash: String::new(),
+        role: role.into(),
+    };
+    let rights = |role: &str| geode_graph::rights(read.reader(), &user(role)).unwrap();
+    assert!(rights("admin").is_administrator);
+    assert!(rights("a").missing(GraphId(7), Actions::SELECT).is_empty());
+    assert!(!rights("a").missing(GraphId::HOME, Actions::SELECT).is_empty());
+    assert!(rights("writer").missing(GraphId(9), Actions::ALL).is_empty());
+    assert_eq!(
+        rights("reader").missing(GraphId(9), Actions::INSERT),
+        Actions::INSERT
+    );
+    assert!(rights("b").grants.is_empty() && rights("").grants.is_empty());
 }
 
 #[test]

@@ -182,10 +182,7 @@ impl Header {
             u16::from_le_bytes([bytes[10], bytes[11]]),
         );
         if version != VERSION {
-            return Err(SegmentError::damaged(
-                8,
-                &format!("segment format {version} is not {VERSION}; was it written by a newer version?"),
-            ));
+            return Err(SegmentError::Version { found: version });
         }
         if read_u32(bytes, 60) != Some(crc32c::crc32c(&bytes[..60])) {
             return Err(damaged("the checksum of the header does not match"));
@@ -302,6 +299,12 @@ pub enum SegmentError {
         offset: u64,
         /// What is wrong.
         reason: String,
+    },
+    /// The header names another format.
+    #[error("segment format {found} is not {expected}; was it written by a newer version?", expected = VERSION)]
+    Version {
+        /// Which.
+        found: u16,
     },
 }
 

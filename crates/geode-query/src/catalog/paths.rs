@@ -8,7 +8,7 @@ use geode_types::{ErrorClass, QueryError};
 pub(crate) const ROOT: &str = "/";
 
 /// A graph as a plan names it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct GraphChoice {
     pub graph: GraphRef,
     /// What `AT` says in front.

@@ -2,17 +2,18 @@
 
 use super::Cx;
 use super::chain::{Input, Operator, Output};
-use super::columns::Wanted;
+use super::columns::{Source, Wanted};
 use super::eval::eval;
 use super::rows::{KEY_BYTES, Rows};
 use super::seen::{IdHasher, Seen};
 use crate::aggregate::{Accumulator, AggregateCall};
 use crate::datum::Datum;
 use crate::expr::Expr;
-use crate::semantics::{Key, equivalent, hash_all};
+use crate::semantics::{equivalent, hash};
+use foldhash::fast::RandomState;
 use geode_types::QueryError;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 
 /// Groups in the order of their first rows.
 pub(super) struct Group<'p> {
@@ -22,19 +23,71 @@ pub(super) struct Group<'p> {
     /// The cell that says how many rows a row stands for, when all that is asked for is their number.
     weight: Option<usize>,
     wanted: Wanted,
+    /// Seeded anew for each statement, as users choose the keys.
     hasher: RandomState,
     /// The newest group of each hash.
     index: HashMap<u64, usize, BuildHasherDefault<IdHasher>>,
+    /// The keys of the groups, one group's after the other's.
+    key_cells: Vec<Datum>,
     groups: Vec<GroupState>,
     held: (usize, usize),
-    results: Option<std::vec::IntoIter<GroupState>>,
+    /// The next group of the result.
+    next: Option<usize>,
 }
 
 struct GroupState {
-    key: Key,
-    accumulators: Vec<Accumulator>,
     /// An older group of the same hash.
     older: Option<usize>,
+    /// How many rows it has, when that is all that is asked for.
+    rows: i64,
+    accumulators: Vec<Accumulator>,
+}
+
+/// What a batch gives: where the values of keys and arguments are.
+struct Batch<'p> {
+    keys: Vec<Source<'p>>,
+    arguments: Vec<Option<Source<'p>>>,
+    /// Keys that had to be computed for the row under way.
+    computed: Vec<Datum>,
+}
+
+impl<'p> Batch<'p> {
+    fn new(keys: &'p [Expr], calls: &'p [AggregateCall], cx: &Cx<'_>) -> Self {
+        Self {
+            keys: keys.iter().map(|key| Source::of(key, cx)).collect(),
+            arguments: calls
+                .iter()
+                .map(|call| call.argument.as_ref().map(|argument| Source::of(argument, cx)))
+                .collect(),
+            computed: vec![Datum::Null; keys.len()],
+        }
+    }
+
+    fn compute_keys(&mut self, row: &[Datum], cx: &mut Cx<'_>) -> Result<(), QueryError> {
+        for (key, source) in self.keys.iter().enumerate() {
+            if let Source::Expr(expr) = source {
+                self.computed[key] = eval(expr, row, cx)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn key<'b>(&'b self, row: &'b [Datum], at: usize) -> impl Iterator<Item = &'b Datum> + Clone {
+        // By number, here and below: iterators that are zipped for each row are not inlined.
+        (0..self.keys.len()).map(move |key| match &self.keys[key] {
+            Source::Column(column) => &column.values[at],
+            Source::Slot(slot) => &row[*slot],
+            Source::Expr(_) => &self.computed[key],
+        })
+    }
+}
+
+/// What grouping reads of nodes.
+pub(super) fn wanted(keys: &[Expr], calls: &[AggregateCall]) -> Wanted {
+    let arguments = calls
+        .iter()
+        .flat_map(|call| call.argument.iter().chain(&call.parameter));
+    Wanted::of(keys.iter().chain(arguments))
 }
 
 impl<'p> Group<'p> {
@@ -44,57 +97,71 @@ impl<'p> Group<'p> {
         width: usize,
         weight: Option<usize>,
     ) -> Self {
-        let arguments = calls
-            .iter()
-            .flat_map(|call| call.argument.iter().chain(&call.parameter));
         Self {
             keys,
             calls,
             width,
             weight,
-            wanted: Wanted::of(keys.iter().chain(arguments)),
-            hasher: RandomState::new(),
+            wanted: wanted(keys, calls),
+            hasher: RandomState::default(),
             index: HashMap::default(),
+            key_cells: Vec::new(),
             groups: Vec::new(),
             held: (0, 0),
-            results: None,
+            next: None,
         }
     }
 
-    /// The group of a key, new if need be. The key is taken out of `key` only then.
-    fn group(&mut self, key: &mut Vec<Datum>, cx: &mut Cx<'_>) -> Result<usize, QueryError> {
-        let hash = self.hasher.hash_one(Part(key));
+    fn key_of(&self, group: usize) -> &[Datum] {
+        &self.key_cells[group * self.keys.len()..(group + 1) * self.keys.len()]
+    }
+
+    /// The group of a key, new if need be.
+    fn group<'k>(
+        &mut self,
+        key: impl Iterator<Item = &'k Datum> + Clone,
+        cx: &mut Cx<'_>,
+    ) -> Result<usize, QueryError> {
+        let mut hasher = self.hasher.build_hasher();
+        key.clone().for_each(|cell| hash(cell, &mut hasher));
+        let hash = hasher.finish();
         let newest = self.index.get(&hash).copied();
         let mut known = newest;
         while let Some(at) = known {
-            let group = &self.groups[at];
-            if group
-                .key
-                .0
-                .iter()
-                .zip(key.iter())
-                .all(|(left, right)| equivalent(left, right))
+            let cells = self.key_of(at);
+            if key
+                .clone()
+                .enumerate()
+                .all(|(place, cell)| equivalent(cell, &cells[place]))
             {
                 return Ok(at);
             }
-            known = group.older;
+            known = self.groups[at].older;
         }
-        let bytes = key
-            .iter()
-            .map(|cell| size_of::<Datum>() + cell.heap_bytes())
-            .sum::<usize>()
-            + size_of::<GroupState>()
-            + KEY_BYTES
-            + self.calls.len() * size_of::<Accumulator>();
+        // Vectors that grow have room for twice as much.
+        let cells = key.clone().map(|cell| 2 * size_of::<Datum>() + cell.heap_bytes());
+        let accumulators = match self.weight {
+            Some(_) => 0,
+            None => self.calls.len() * size_of::<Accumulator>(),
+        };
+        let bytes = cells.sum::<usize>() + 2 * size_of::<GroupState>() + KEY_BYTES + accumulators;
         self.hold(1, bytes, cx)?;
         let at = self.groups.len();
-        self.groups.push(GroupState {
-            key: Key(std::mem::take(key).into()),
-            accumulators: self.calls.iter().map(Accumulator::new).collect(),
-            older: newest,
-        });
+        self.groups.push(self.new_group(newest));
+        self.key_cells.extend(key.cloned());
         self.index.insert(hash, at);
         Ok(at)
+    }
+
+    fn new_group(&self, older: Option<usize>) -> GroupState {
+        GroupState {
+            older,
+            rows: 0,
+            accumulators: match self.weight {
+                Some(_) => Vec::new(),
+                None => self.calls.iter().map(Accumulator::new).collect(),
+            },
+        }
     }
 
     fn hold(&mut self, rows: usize, bytes: usize, cx: &mut Cx<'_>) -> Result<(), QueryError> {
@@ -102,27 +169,45 @@ impl<'p> Group<'p> {
         cx.hold(rows, bytes)
     }
 
-    fn add(&mut self, row: &[Datum], key: &mut Vec<Datum>, cx: &mut Cx<'_>) -> Result<(), QueryError> {
-        key.clear();
-        for expr in self.keys {
-            key.push(eval(expr, row, cx)?);
-        }
-        let group = self.group(key, cx)?;
-        if let Some(weight) = self.weight {
-            if let Datum::Int(rows) = row[weight] {
-                let accumulators = &mut self.groups[group].accumulators;
-                for accumulator in accumulators {
-                    accumulator.add_rows(rows);
+    fn add_all(&mut self, mut rows: Rows, cx: &mut Cx<'_>) -> Result<(), QueryError> {
+        self.wanted.load(&mut rows, cx)?;
+        let mut batch = Batch::new(self.keys, self.calls, cx);
+        for (at, row) in rows.iter().enumerate() {
+            batch.compute_keys(row, cx)?;
+            let group = self.group(batch.key(row, at), cx)?;
+            if let Some(weight) = self.weight {
+                if let Datum::Int(rows) = row[weight] {
+                    self.groups[group].rows += rows;
                 }
+            } else {
+                self.add(group, &batch, row, at, cx)?;
             }
-            return Ok(());
         }
+        cx.forget_columns();
+        Ok(())
+    }
+
+    /// Adds a row to a group.
+    fn add(
+        &mut self,
+        group: usize,
+        batch: &Batch<'_>,
+        row: &[Datum],
+        row_at: usize,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), QueryError> {
         let mut bytes = 0;
         for (at, call) in self.calls.iter().enumerate() {
-            let value = call
-                .argument
-                .as_ref()
-                .map_or(Ok(Datum::Null), |argument| eval(argument, row, cx))?;
+            let computed;
+            let value = match &batch.arguments[at] {
+                None => &Datum::Null,
+                Some(Source::Column(column)) => &column.values[row_at],
+                Some(Source::Slot(slot)) => &row[*slot],
+                Some(Source::Expr(argument)) => {
+                    computed = eval(argument, row, cx)?;
+                    &computed
+                }
+            };
             let parameter = call
                 .parameter
                 .as_ref()
@@ -138,25 +223,36 @@ impl<'p> Group<'p> {
     }
 
     /// Without keys there is one group even when there was no row.
-    fn finish(&mut self) -> std::vec::IntoIter<GroupState> {
-        self.index.clear();
+    fn finish(&mut self) {
+        self.index = HashMap::default();
         if self.groups.is_empty() && self.keys.is_empty() {
-            self.groups.push(GroupState {
-                key: Key(Box::default()),
-                accumulators: self.calls.iter().map(Accumulator::new).collect(),
-                older: None,
-            });
+            self.groups.push(self.new_group(None));
         }
-        std::mem::take(&mut self.groups).into_iter()
+        self.next = Some(0);
     }
-}
 
-/// A key that is not in a group yet; hashes like [`Key`].
-struct Part<'k>(&'k [Datum]);
-
-impl Hash for Part<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        hash_all(self.0, state);
+    /// The next groups as rows.
+    fn results(&mut self, cx: &Cx<'_>) -> Result<Rows, QueryError> {
+        let mut out = Rows::new(self.width);
+        let from = self.next.unwrap_or_default();
+        let to = (from + cx.batch_rows).min(self.groups.len());
+        for at in from..to {
+            let target = out.push_nulls();
+            let (keys, results) = target.split_at_mut(self.keys.len());
+            let group = &mut self.groups[at];
+            match self.weight {
+                Some(_) => results[..self.calls.len()].fill(Datum::Int(group.rows)),
+                None => {
+                    for (cell, accumulator) in results.iter_mut().zip(std::mem::take(&mut group.accumulators))
+                    {
+                        *cell = cx.admit(accumulator.finish()?)?;
+                    }
+                }
+            }
+            keys.clone_from_slice(self.key_of(at));
+        }
+        self.next = Some(to);
+        Ok(out)
     }
 }
 
@@ -164,27 +260,14 @@ impl Operator for Group<'_> {
     fn run(&mut self, input: Input, cx: &mut Cx<'_>) -> Result<Output, QueryError> {
         match input {
             Input::Rows(rows) => {
-                self.wanted.load(&rows, cx)?;
-                let mut key = Vec::with_capacity(self.keys.len());
-                for row in rows.iter() {
-                    self.add(row, &mut key, cx)?;
-                }
-                cx.forget_columns();
+                self.add_all(rows, cx)?;
                 return Ok(Output::NeedInput);
             }
-            Input::Pull if self.results.is_none() => return Ok(Output::NeedInput),
+            Input::Pull if self.next.is_none() => return Ok(Output::NeedInput),
             Input::Pull => {}
-            Input::End => self.results = Some(self.finish()),
+            Input::End => self.finish(),
         }
-        let mut out = Rows::new(self.width);
-        for group in self.results.iter_mut().flatten().take(cx.batch_rows) {
-            let target = out.push_nulls();
-            let (keys, results) = target.split_at_mut(group.key.0.len());
-            keys.clone_from_slice(&group.key.0);
-            for (cell, accumulator) in results.iter_mut().zip(group.accumulators) {
-                *cell = cx.admit(accumulator.finish()?)?;
-            }
-        }
+        let out = self.results(cx)?;
         if out.is_empty() {
             cx.release(self.held.0, self.held.1);
             return Ok(Output::End);

@@ -1,5 +1,5 @@
 //! Properties of nodes, read for a whole batch at once: nodes that lie close together are read in one pass, and each node once for all
-//! its properties that an operator needs.
+//! its properties that an operator needs. Rows carry on what has been read of them, so that the next operator need not read it again.
 //!
 //! An expression finds the value by the place of its row in memory, so rows of another batch are never taken for those of this one. Where a
 //! value is not there it is read as ever.
@@ -9,7 +9,9 @@ use super::rows::Rows;
 use crate::datum::Datum;
 use crate::expr::{Expr, Step};
 use crate::names::NameIndex;
-use geode_types::{NodeId, QueryError};
+use geode_graph::Property;
+use geode_types::{NodeId, QueryError, Scalar};
+use std::sync::Arc;
 
 /// Fewer rows are read one by one.
 const LEAST_ROWS: usize = 4;
@@ -50,34 +52,28 @@ impl Wanted {
         self
     }
 
-    /// Reads what is wanted for these rows, for as long as they are not changed or dropped: [`Cx::forget_columns`] ends it.
-    pub(super) fn load(&self, rows: &Rows, cx: &mut Cx<'_>) -> Result<(), QueryError> {
+    /// Reads what is wanted for these rows and not carried by them, for as long as they are not changed or dropped:
+    /// [`Cx::forget_columns`] ends it.
+    pub(super) fn load(&self, rows: &mut Rows, cx: &mut Cx<'_>) -> Result<(), QueryError> {
         cx.forget_columns();
-        // Who has written may meet what it has deleted, which is an error of its own.
-        if self.slots.is_empty() || rows.len() < LEAST_ROWS || cx.graph.has_writes() {
+        // Who has written may meet what it has deleted, which is an error of its own, or what it has changed since.
+        if self.slots.is_empty() || cx.graph.has_writes() {
             return Ok(());
         }
         let mut columns = Vec::new();
         for (slot, names) in &self.slots {
-            let mut keys = Vec::with_capacity(names.len());
+            let mut missing = Vec::new();
             for name in names {
-                if let Some(id) = cx.resolve(*name)? {
-                    keys.push((id, *name));
+                match rows.columns().iter().find(|column| column.is(*slot, *name)) {
+                    Some(column) => columns.push(column.clone()),
+                    None => missing.push(*name),
                 }
             }
-            keys.sort_unstable_by_key(|(id, _)| *id);
-            keys.dedup();
-            let ids: Vec<u32> = keys.iter().map(|(id, _)| *id).collect();
-            let nodes = SlotNodes::of(rows, *slot);
-            let values = read(&nodes, &ids, cx)?;
-            for (at, (_, key)) in keys.iter().enumerate() {
-                let of_row =
-                    |place: &Option<u32>| place.map(|place| values[place as usize * ids.len() + at].clone());
-                columns.push(Column {
-                    slot: *slot,
-                    key: *key,
-                    values: nodes.places.iter().map(of_row).collect(),
-                });
+            if rows.len() >= LEAST_ROWS {
+                for column in read(rows, *slot, &missing, cx)? {
+                    columns.push(column.clone());
+                    rows.add_column(column);
+                }
             }
         }
         cx.columns = Columns {
@@ -89,16 +85,60 @@ impl Wanted {
     }
 }
 
-fn read(nodes: &SlotNodes, keys: &[u32], cx: &mut Cx<'_>) -> Result<Vec<Datum>, QueryError> {
-    let mut values = vec![Datum::Null; nodes.ids.len() * keys.len()];
+/// Properties of the nodes in a slot, unless there is something else in it. Null has no properties, and those are null.
+fn read(
+    rows: &Rows,
+    slot: usize,
+    names: &[NameIndex],
+    cx: &mut Cx<'_>,
+) -> Result<Vec<Arc<Column>>, QueryError> {
+    let mut keys = Vec::with_capacity(names.len());
+    for name in names {
+        if let Some(id) = cx.resolve(*name)? {
+            keys.push((id, *name));
+        }
+    }
+    keys.sort_unstable_by_key(|(id, _)| *id);
+    keys.dedup();
+    let is_fit = |row: &[Datum]| matches!(row[slot], Datum::Node(_) | Datum::Null);
+    if keys.is_empty() || !rows.iter().all(is_fit) {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<u32> = keys.iter().map(|(id, _)| *id).collect();
+    let nodes = SlotNodes::of(rows, slot);
+    let mut found: Vec<Vec<Datum>> = vec![vec![Datum::Null; nodes.ids.len()]; ids.len()];
     let mut failure = None;
     cx.graph.visit_nodes(&nodes.ids, &mut |place, node| {
-        node.properties(keys, |at, value| match Datum::from_value(value) {
-            Ok(value) => values[place * keys.len() + at] = value,
+        node.properties(&ids, |at, property| match datum_of(&property) {
+            Ok(value) => found[at][place] = value,
             Err(error) => failure = Some(error),
         })
     })?;
-    failure.map_or(Ok(values), Err)
+    if let Some(error) = failure {
+        return Err(error);
+    }
+    let columns = keys.iter().zip(found).map(|((_, key), values)| {
+        let values = nodes.by_row(values);
+        Arc::new(Column {
+            slot,
+            key: *key,
+            values,
+        })
+    });
+    Ok(columns.collect())
+}
+
+/// A property that was read.
+#[inline]
+pub(super) fn datum_of(property: &Property<'_>) -> Result<Datum, QueryError> {
+    match property.scalar() {
+        Some(Scalar::Int(number)) => Ok(Datum::Int(number)),
+        Some(Scalar::Null) => Ok(Datum::Null),
+        Some(Scalar::Bool(truth)) => Ok(Datum::Bool(truth)),
+        Some(Scalar::Float(number)) => Ok(Datum::Float(number)),
+        Some(Scalar::String(text)) => Ok(Datum::string(text)),
+        None => Datum::from_value(property.value()?),
+    }
 }
 
 fn property_of_slot(expr: &Expr) -> Option<(usize, NameIndex)> {
@@ -123,23 +163,63 @@ impl SlotNodes {
     }
 
     pub(super) fn in_range(rows: &Rows, slot: usize, range: std::ops::Range<usize>) -> Self {
-        let node = |at: usize| {
+        let mut places = vec![None; range.len()];
+        let mut of_rows = Vec::with_capacity(range.len());
+        for (place, at) in range.enumerate() {
             if let Datum::Node(id) = rows.row(at)[slot] {
-                Some(id)
-            } else {
-                None
+                of_rows.push((id, place as u32));
             }
-        };
-        let mut ids: Vec<NodeId> = range.clone().filter_map(node).collect();
-        if ids.len() == range.len() && ids.is_sorted_by(|left, right| left < right) {
-            let places = (0..ids.len() as u32).map(Some).collect();
-            return Self { ids, places };
         }
-        ids.sort_unstable();
-        ids.dedup();
-        let place = |id: NodeId| ids.binary_search(&id).ok().map(|place| place as u32);
-        let places = range.map(|at| node(at).and_then(place)).collect();
+        if !of_rows.is_sorted() {
+            of_rows.sort_unstable();
+        }
+        let mut ids: Vec<NodeId> = Vec::with_capacity(of_rows.len());
+        for (id, place) in of_rows {
+            if ids.last() != Some(&id) {
+                ids.push(id);
+            }
+            places[place as usize] = Some(ids.len() as u32 - 1);
+        }
         Self { ids, places }
+    }
+
+    /// Values of the nodes as values of the rows; null for rows without a node.
+    fn by_row(&self, values: Vec<Datum>) -> Vec<Datum> {
+        // Each row has a node of its own, in their order: a scan.
+        if self.ids.len() == self.places.len() && self.ids.len() == values.len() && self.is_in_order() {
+            return values;
+        }
+        let of_row = |place: &Option<u32>| place.map_or(Datum::Null, |place| values[place as usize].clone());
+        self.places.iter().map(of_row).collect()
+    }
+
+    fn is_in_order(&self) -> bool {
+        let mut places = self.places.iter().enumerate();
+        places.all(|(at, place)| *place == Some(at as u32))
+    }
+}
+
+/// A property of the nodes in a slot of a batch, row by row.
+#[derive(Clone, Debug)]
+pub(crate) struct Column {
+    pub slot: usize,
+    pub key: NameIndex,
+    pub values: Vec<Datum>,
+}
+
+impl Column {
+    pub(super) fn is(&self, slot: usize, key: NameIndex) -> bool {
+        self.slot == slot && self.key == key
+    }
+
+    /// The same of the rows whose flag is set.
+    pub(super) fn retain(column: Arc<Self>, keep: &[bool]) -> Arc<Self> {
+        let mut column = Arc::unwrap_or_clone(column);
+        let mut flags = keep.iter();
+        column
+            .values
+            .retain(|_| flags.next().copied().unwrap_or_default());
+        Arc::new(column)
     }
 }
 
@@ -149,14 +229,7 @@ pub(crate) struct Columns {
     /// Where the first row is in memory, and how far the next.
     base: usize,
     stride: usize,
-    columns: Vec<Column>,
-}
-
-#[derive(Debug)]
-struct Column {
-    slot: usize,
-    key: NameIndex,
-    values: Vec<Option<Datum>>,
+    columns: Vec<Arc<Column>>,
 }
 
 impl Columns {
@@ -166,10 +239,33 @@ impl Columns {
             return None;
         }
         let at = row.as_ptr().addr().checked_sub(self.base)? / self.stride.max(1);
-        let column = self
-            .columns
-            .iter()
-            .find(|column| column.slot == slot && column.key == key)?;
-        column.values.get(at)?.as_ref()
+        let column = self.columns.iter().find(|column| column.is(slot, key))?;
+        column.values.get(at)
+    }
+
+    /// The property of the nodes in a slot, if it has been read.
+    pub(super) fn whole(&self, slot: usize, key: NameIndex) -> Option<Arc<Column>> {
+        let mut columns = self.columns.iter();
+        columns.find(|column| column.is(slot, key)).cloned()
+    }
+}
+
+/// Where the values of an expression are for the rows of a batch.
+pub(super) enum Source<'e> {
+    Column(Arc<Column>),
+    Slot(usize),
+    /// To be computed for each row.
+    Expr(&'e Expr),
+}
+
+impl<'e> Source<'e> {
+    pub(super) fn of(expr: &'e Expr, cx: &Cx<'_>) -> Self {
+        match expr {
+            Expr::Slot(slot) => Self::Slot(*slot),
+            Expr::Access(_, steps) if steps.len() == 1 => property_of_slot(expr)
+                .and_then(|(slot, key)| cx.columns.whole(slot, key))
+                .map_or(Self::Expr(expr), Self::Column),
+            other => Self::Expr(other),
+        }
     }
 }

@@ -3,6 +3,7 @@
 use super::Cx;
 use super::build::build;
 use super::chain::Chain;
+use super::cx::Taken;
 use super::rows::{KEY_BYTES, Rows, row_bytes};
 use crate::datum::Datum;
 use crate::plan::physical::LoweredQuery;
@@ -23,8 +24,9 @@ pub(crate) struct Composite<'p> {
     seen: HashSet<Key>,
     /// How often each row occurs in the other parts, for EXCEPT and INTERSECT.
     others: Option<Vec<HashMap<Key, usize>>>,
-    /// What was accounted for.
-    held: (usize, usize),
+    /// What it and its operators hold of the statement's account. Operators give back what they hold when they come to their end, and not all
+    /// do: those before a LIMIT do not, nor those of an EXISTS that has found a row.
+    taken: Taken,
 }
 
 impl<'p> Composite<'p> {
@@ -37,12 +39,29 @@ impl<'p> Composite<'p> {
             gave: false,
             seen: HashSet::new(),
             others: None,
-            held: (0, 0),
+            taken: Taken::default(),
         }
     }
 
     /// The next rows, or none at the end.
     pub(crate) fn next(&mut self, cx: &mut Cx<'_>) -> Result<Option<Rows>, QueryError> {
+        let before = cx.taken();
+        let next = self.advance(cx);
+        self.taken.note(before, cx.taken());
+        if !matches!(next, Ok(Some(_))) {
+            self.close(cx);
+        }
+        next
+    }
+
+    /// Gives back what is held. Whoever wants no further rows says so.
+    pub(super) fn close(&mut self, cx: &mut Cx<'_>) {
+        self.chain = None;
+        self.part = self.query.parts.len();
+        cx.settle(std::mem::take(&mut self.taken));
+    }
+
+    fn advance(&mut self, cx: &mut Cx<'_>) -> Result<Option<Rows>, QueryError> {
         let against_others = matches!(
             self.query.operation,
             Some(SetOperation::Except { .. } | SetOperation::Intersect { .. })
@@ -79,9 +98,6 @@ impl<'p> Composite<'p> {
                 return Ok(Some(rows));
             }
         }
-        self.part = self.query.parts.len();
-        let (rows, bytes) = std::mem::take(&mut self.held);
-        cx.release(rows, bytes);
         Ok(None)
     }
 
@@ -117,18 +133,12 @@ impl<'p> Composite<'p> {
             for row in rows.iter() {
                 let key = Key(row.into());
                 if !counts.contains_key(&key) {
-                    self.hold(row, cx)?;
+                    hold(row, cx)?;
                 }
                 *counts.entry(key).or_default() += 1;
             }
         }
         Ok(counts)
-    }
-
-    fn hold(&mut self, row: &[Datum], cx: &mut Cx<'_>) -> Result<(), QueryError> {
-        let bytes = row_bytes(row) + KEY_BYTES;
-        self.held = (self.held.0 + 1, self.held.1 + bytes);
-        cx.hold(1, bytes)
     }
 
     fn keeps(&mut self, row: &[Datum], cx: &mut Cx<'_>) -> Result<bool, QueryError> {
@@ -161,10 +171,15 @@ impl<'p> Composite<'p> {
         };
         let first = new && self.seen.insert(key());
         if first {
-            self.hold(row, cx)?;
+            hold(row, cx)?;
         }
         Ok(first)
     }
+}
+
+/// Accounts for a row that is kept as a key.
+fn hold(row: &[Datum], cx: &mut Cx<'_>) -> Result<(), QueryError> {
+    cx.hold(1, row_bytes(row) + KEY_BYTES)
 }
 
 /// Takes one occurrence of a row, if there is one.

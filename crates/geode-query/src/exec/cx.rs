@@ -4,6 +4,7 @@ use super::columns::Columns;
 use super::graph::Graph;
 use super::profile::Profile;
 use super::rows::Rows;
+use super::table::Lookups;
 use super::{Context, Params};
 use crate::bind::Param;
 use crate::catalog::{GraphChoice, graph_path, schema_path};
@@ -17,12 +18,97 @@ use geode_types::{EdgeId, ErrorClass, MAX_VALUE_DEPTH, NodeId, QueryError};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// After so much work the limits are looked at: well below a millisecond.
 const STEPS_BETWEEN_CHECKS: usize = 1024;
 
-/// The state of a running statement.
+/// What a statement holds back, in all of its threads.
+#[derive(Debug, Default)]
+struct Held {
+    rows: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+/// What one thread has taken of the account less what it has given back. What one thread takes another one may give back.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Taken {
+    rows: isize,
+    bytes: isize,
+}
+
+impl Taken {
+    fn add(&mut self, rows: usize, bytes: usize) {
+        self.rows += rows.cast_signed();
+        self.bytes += bytes.cast_signed();
+    }
+
+    fn subtract(&mut self, rows: usize, bytes: usize) {
+        self.rows -= rows.cast_signed();
+        self.bytes -= bytes.cast_signed();
+    }
+
+    /// What was taken between an earlier look and this one, in addition to what is noted here.
+    pub(super) fn note(&mut self, earlier: Self, now: Self) {
+        self.rows += now.rows - earlier.rows;
+        self.bytes += now.bytes - earlier.bytes;
+    }
+}
+
+/// Takes away what was added; never more than there is.
+fn subtract(from: &AtomicUsize, amount: usize) {
+    let _ = from.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
+        Some(held.saturating_sub(amount))
+    });
+}
+
+/// What the threads of a statement have in common. Each makes a state of its own of it.
+#[derive(Clone)]
+pub(super) struct Shared<'a> {
+    context: &'a Context<'a>,
+    names: &'a Names,
+    source: Source<'a>,
+    resolved: Vec<Option<u32>>,
+    params: HashMap<Arc<str>, Datum>,
+    subqueries: &'a [LoweredQuery<'a>],
+    held: Arc<Held>,
+    started: Instant,
+    transaction_micros: i64,
+    /// Whether accounts of the operators are asked for.
+    pub is_profiled: bool,
+}
+
+impl<'a> Shared<'a> {
+    /// The state of a thread that asks this graph.
+    pub(super) fn cx(self, graph: &'a mut dyn Graph) -> Cx<'a> {
+        Cx {
+            graph,
+            context: self.context,
+            names: self.names,
+            source: self.source,
+            resolved: self.resolved,
+            params: self.params,
+            locals: Vec::new(),
+            arguments: Vec::new(),
+            subqueries: self.subqueries,
+            profile: self.is_profiled.then(Profile::default),
+            columns: Columns::default(),
+            lookups: HashMap::new(),
+            held: self.held,
+            taken: Taken::default(),
+            steps: 0,
+            operator: "",
+            batch_rows: self.context.limits.batch_rows.max(1),
+            without_indexes: false,
+            random: RandomState::new().build_hasher().finish(),
+            started: self.started,
+            transaction_micros: self.transaction_micros,
+        }
+    }
+}
+
+/// The state of a running statement, or of one of its threads.
 pub(crate) struct Cx<'a> {
     pub graph: &'a mut dyn Graph,
     pub context: &'a Context<'a>,
@@ -41,7 +127,10 @@ pub(crate) struct Cx<'a> {
     pub(super) profile: Option<Profile>,
     /// Properties that were read for the batch under way.
     pub(super) columns: Columns,
-    memory: usize,
+    /// What operators have looked up, by their places in the plan.
+    pub(super) lookups: HashMap<usize, Lookups>,
+    held: Arc<Held>,
+    taken: Taken,
     /// Work since the limits were looked at.
     steps: usize,
     /// How many rows an operator hands on at a time.
@@ -50,7 +139,6 @@ pub(crate) struct Cx<'a> {
     pub without_indexes: bool,
     /// What runs now, for messages.
     pub operator: &'static str,
-    buffered_rows: usize,
     /// The state of rand(), from the operating system's entropy once per execution.
     random: u64,
     started: Instant,
@@ -76,28 +164,35 @@ impl<'a> Cx<'a> {
                 .ok_or_else(|| missing_parameter(name, params).at(source.position(*span)))?;
             converted.insert(name.clone(), Datum::from_value(value.clone())?);
         }
-        Ok(Self {
-            graph,
+        let shared = Shared {
             context,
             names,
             source,
             resolved: vec![None; names.len()],
             params: converted,
-            locals: Vec::new(),
-            arguments: Vec::new(),
             subqueries: &[],
-            profile: None,
-            columns: Columns::default(),
-            memory: 0,
-            steps: 0,
-            operator: "",
-            batch_rows: context.limits.batch_rows.max(1),
-            without_indexes: false,
-            buffered_rows: 0,
-            random: RandomState::new().build_hasher().finish(),
+            held: Arc::default(),
             started: Instant::now(),
             transaction_micros,
-        })
+            is_profiled: false,
+        };
+        Ok(shared.cx(graph))
+    }
+
+    /// What another thread of the statement begins with.
+    pub(super) fn shared(&self) -> Shared<'a> {
+        Shared {
+            context: self.context,
+            names: self.names,
+            source: self.source,
+            resolved: self.resolved.clone(),
+            params: self.params.clone(),
+            subqueries: self.subqueries,
+            held: self.held.clone(),
+            started: self.started,
+            transaction_micros: self.transaction_micros,
+            is_profiled: self.profile.is_some(),
+        }
     }
 
     /// Adds the place in the text, unless the error has one.
@@ -185,10 +280,11 @@ impl<'a> Cx<'a> {
     /// Accounts for rows that an operator holds back.
     pub(crate) fn hold(&mut self, rows: usize, bytes: usize) -> Result<(), QueryError> {
         let limits = &self.context.limits;
-        self.buffered_rows += rows;
-        self.memory += bytes;
-        self.context.meter.set(self.memory);
-        if self.buffered_rows > limits.max_rows_buffered {
+        self.taken.add(rows, bytes);
+        let buffered_rows = self.held.rows.fetch_add(rows, Ordering::Relaxed) + rows;
+        let memory = self.held.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.context.meter.set(memory);
+        if buffered_rows > limits.max_rows_buffered {
             let message = format!(
                 "the statement holds more than {} rows at once (max_rows_buffered), now in {}",
                 limits.max_rows_buffered, self.operator
@@ -196,7 +292,7 @@ impl<'a> Cx<'a> {
             return Err(error::limit("TooManyRows", message)
                 .hint("add LIMIT, or split the work into several statements"));
         }
-        if self.memory > limits.max_memory_bytes {
+        if memory > limits.max_memory_bytes {
             let message = format!(
                 "the statement needs more than {} bytes of memory (max_query_memory), now in {}",
                 limits.max_memory_bytes, self.operator
@@ -209,14 +305,38 @@ impl<'a> Cx<'a> {
 
     /// What is accounted for now.
     pub(super) fn memory(&self) -> usize {
-        self.memory
+        self.held.bytes.load(Ordering::Relaxed)
+    }
+
+    /// What this thread has taken of the account.
+    pub(super) fn taken(&self) -> Taken {
+        self.taken
+    }
+
+    /// Gives back what was taken and is left of something that has ended.
+    pub(super) fn settle(&mut self, taken: Taken) {
+        self.release(
+            taken.rows.max(0).cast_unsigned(),
+            taken.bytes.max(0).cast_unsigned(),
+        );
+    }
+
+    /// What was held is kept until the statement ends, whatever ends before.
+    pub(super) fn keep(&mut self, bytes: usize) {
+        self.taken.subtract(0, bytes);
+    }
+
+    /// What another thread has taken is this one's now.
+    pub(super) fn take_over(&mut self, taken: Taken) {
+        self.taken.note(Taken::default(), taken);
     }
 
     /// Gives back what [`Cx::hold`] took.
     pub(crate) fn release(&mut self, rows: usize, bytes: usize) {
-        self.buffered_rows = self.buffered_rows.saturating_sub(rows);
-        self.memory = self.memory.saturating_sub(bytes);
-        self.context.meter.set(self.memory);
+        self.taken.subtract(rows, bytes);
+        subtract(&self.held.rows, rows);
+        subtract(&self.held.bytes, bytes);
+        self.context.meter.set(self.memory());
     }
 
     /// The name as written in the statement.
@@ -356,7 +476,7 @@ impl<'a> Cx<'a> {
     }
 }
 
-fn missing_parameter(name: &str, params: &Params) -> QueryError {
+pub(crate) fn missing_parameter(name: &str, params: &Params) -> QueryError {
     let message = format!("the parameter ${name} has no value");
     let error = QueryError::compile(ErrorClass::ParameterMissing, "MissingParameter", "42002", message);
     match geode_types::nearest(name, params.keys().map(String::as_str)) {

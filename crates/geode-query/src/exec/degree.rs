@@ -2,6 +2,7 @@
 
 use super::Cx;
 use super::chain::Operator;
+use super::columns::SlotNodes;
 use super::rows::Rows;
 use super::rowwise::RowWise;
 use crate::datum::Datum;
@@ -12,16 +13,19 @@ use geode_types::QueryError;
 pub(super) fn degree(spec: &Expand<'_>) -> impl Operator {
     let (from, edge, direction) = (spec.from, spec.edge, spec.direction.of_graph());
     let types = spec.types.to_vec();
-    RowWise(move |rows: Rows, cx: &mut Cx<'_>| -> Result<Rows, QueryError> {
-        let types = cx.types(&types)?;
-        let mut out = Rows::new(rows.width());
-        for row in rows.iter() {
-            let Datum::Node(node) = &row[from] else { continue };
-            let count = cx.graph.degree(*node, direction, types.as_deref())?;
-            if count > 0 {
-                out.push(row)[edge] = Datum::Int(i64::try_from(count).unwrap_or(i64::MAX));
+    RowWise(
+        move |mut rows: Rows, cx: &mut Cx<'_>| -> Result<Rows, QueryError> {
+            let types = cx.types(&types)?;
+            let nodes = SlotNodes::of(&rows, from);
+            let counts = cx.graph.degrees(&nodes.ids, direction, types.as_deref())?;
+            let mut keep = Vec::with_capacity(rows.len());
+            for (at, place) in nodes.places.iter().enumerate() {
+                let count = place.map_or(0, |place| counts[place as usize]);
+                keep.push(count > 0);
+                rows.set(at, edge, Datum::Int(i64::try_from(count).unwrap_or(i64::MAX)));
             }
-        }
-        Ok(out)
-    })
+            rows.retain(&keep);
+            Ok(rows)
+        },
+    )
 }

@@ -238,7 +238,7 @@ pub(crate) fn has_labels(
 }
 
 /// Whether a node with these labels satisfies a test.
-pub(crate) fn label_test(test: &LabelTest, labels: &[u32], cx: &mut Cx<'_>) -> Result<bool, QueryError> {
+fn label_test(test: &LabelTest, labels: &[u32], cx: &mut Cx<'_>) -> Result<bool, QueryError> {
     named_test(test, !labels.is_empty(), labels, &mut |label, _| {
         cx.resolve(label)
     })

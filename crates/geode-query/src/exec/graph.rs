@@ -1,8 +1,8 @@
 //! The seam between executor and transaction: what a running statement asks of the graph, without the store's type.
 
 use geode_graph::{
-    Adjacent, Direction, EdgeRecord, GraphId, IndexCursor, IndexStatistics, KeyRange, NodeRecord, NodeView,
-    Object, ObjectKind, PropertyList, Rule, RuleId, TokenKind, Transaction,
+    Adjacent, Direction, EdgeRecord, GraphId, IndexCursor, IndexStatistics, KeyRange, NodeRecord, NodeScan,
+    NodeView, Object, ObjectKind, PropertyList, RoleRecord, Rule, RuleId, TokenKind, Transaction, UserRecord,
 };
 use geode_store::ReadTxn;
 use geode_types::{EdgeId, NodeId, QueryError, Summary, Value};
@@ -17,6 +17,10 @@ pub(crate) trait Graph {
     fn token_name(&self, kind: TokenKind, id: u32) -> Result<Arc<str>>;
     fn define(&mut self, kind: TokenKind, name: &str) -> Result<u32>;
     fn has_writes(&self) -> bool;
+    /// Whether what is read counts when the transaction is certified.
+    fn notes_reads(&self) -> bool;
+    /// The same graph for another thread, if this transaction only reads and there can be a second one on its snapshot.
+    fn helper(&self) -> Result<Option<Box<dyn Graph + Send>>>;
     /// How often it was asked, if it counts that.
     fn hits(&self) -> u64 {
         0
@@ -27,6 +31,9 @@ pub(crate) trait Graph {
     fn use_graph(&mut self, graph: GraphId);
     fn graph_named(&self, path: &str) -> Result<GraphId>;
     fn objects(&self, kind: ObjectKind) -> Result<BTreeMap<String, Object>>;
+    /// Those that somebody can be.
+    fn users(&self) -> Result<Vec<UserRecord>>;
+    fn roles(&self) -> Result<Vec<RoleRecord>>;
 
     fn node(&self, id: NodeId) -> Result<Option<NodeRecord>>;
     fn node_exists(&self, id: NodeId) -> Result<bool>;
@@ -53,7 +60,14 @@ pub(crate) trait Graph {
         types: Option<&[u32]>,
         out: &mut Vec<Adjacent>,
     ) -> Result<()>;
-    fn degree(&self, node: NodeId, direction: Direction, types: Option<&[u32]>) -> Result<u64>;
+    fn degrees(&self, nodes: &[NodeId], direction: Direction, types: Option<&[u32]>) -> Result<Vec<u64>>;
+    fn visit_scan(
+        &self,
+        label: Option<u32>,
+        scan: &mut NodeScan,
+        limit: usize,
+        each: &mut dyn FnMut(NodeId, NodeView<'_>) -> geode_graph::Result<()>,
+    ) -> Result<bool>;
     fn scan_nodes(
         &self,
         label: Option<u32>,
@@ -61,6 +75,8 @@ pub(crate) trait Graph {
         limit: usize,
         out: &mut Vec<NodeId>,
     ) -> Result<()>;
+    /// The last node of the graph that is worked on, with a label or at all, without what the transaction has written.
+    fn last_node(&self, label: Option<u32>) -> Result<Option<NodeId>>;
     fn rules(&self) -> Result<Arc<[Rule]>>;
     fn index_statistics(&self, rule: RuleId) -> Result<IndexStatistics>;
     fn scan_index(
@@ -111,6 +127,15 @@ impl<R: ReadTxn> Graph for Transaction<R> {
         self.has_writes()
     }
 
+    fn notes_reads(&self) -> bool {
+        !self.is_read_only()
+    }
+
+    fn helper(&self) -> Result<Option<Box<dyn Graph + Send>>> {
+        let helper = self.helper()?;
+        Ok(helper.map(|helper| Box::new(helper) as Box<dyn Graph + Send>))
+    }
+
     fn graph(&self) -> GraphId {
         self.graph()
     }
@@ -125,6 +150,15 @@ impl<R: ReadTxn> Graph for Transaction<R> {
 
     fn objects(&self, kind: ObjectKind) -> Result<BTreeMap<String, Object>> {
         Ok(self.objects(kind)?)
+    }
+
+    fn users(&self) -> Result<Vec<UserRecord>> {
+        let users = self.users()?.into_iter();
+        Ok(users.filter(UserRecord::is_person).collect())
+    }
+
+    fn roles(&self) -> Result<Vec<RoleRecord>> {
+        Ok(self.roles()?)
     }
 
     fn node(&self, id: NodeId) -> Result<Option<NodeRecord>> {
@@ -189,8 +223,22 @@ impl<R: ReadTxn> Graph for Transaction<R> {
         Ok(self.expand_to(ends, direction, types, out)?)
     }
 
-    fn degree(&self, node: NodeId, direction: Direction, types: Option<&[u32]>) -> Result<u64> {
-        Ok(self.degree(node, direction, types)?)
+    fn degrees(&self, nodes: &[NodeId], direction: Direction, types: Option<&[u32]>) -> Result<Vec<u64>> {
+        Ok(self.degrees(nodes, direction, types)?)
+    }
+
+    fn visit_scan(
+        &self,
+        label: Option<u32>,
+        scan: &mut NodeScan,
+        limit: usize,
+        each: &mut dyn FnMut(NodeId, NodeView<'_>) -> geode_graph::Result<()>,
+    ) -> Result<bool> {
+        Ok(self.visit_scan(label, scan, limit, each)?)
+    }
+
+    fn last_node(&self, label: Option<u32>) -> Result<Option<NodeId>> {
+        Ok(self.snapshot().last_node(self.graph(), label)?)
     }
 
     fn rules(&self) -> Result<Arc<[Rule]>> {

@@ -13,14 +13,17 @@ mod degree;
 mod eval;
 mod expand;
 mod graph;
+mod helpers;
 mod index;
 mod intersect;
 mod meet;
 mod merge;
 mod optional;
 mod output;
+mod parallel;
 mod procedure;
 pub(crate) mod profile;
+mod reading;
 mod repeat;
 mod repeat_path;
 mod rows;
@@ -32,13 +35,16 @@ mod shortest;
 mod sort;
 mod source;
 mod subquery;
+mod table;
 mod write;
 
-pub(crate) use cx::Cx;
+pub(crate) use cx::{Cx, missing_parameter};
 pub(crate) use graph::Graph;
+pub use helpers::Helpers;
 pub(crate) use run::{explain, profile, run, summary};
 pub(crate) use seen::Seen;
 
+use crate::needs::Access;
 use crate::session::SessionState;
 use crate::system::{NoSystemTables, SystemTables};
 use geode_types::{ErrorClass, QueryError, Value};
@@ -59,6 +65,9 @@ pub const DEFAULT_MAX_MEMORY_BYTES: usize = 512 * 1024 * 1024;
 /// Rows in a batch, unless [`Limits`] says otherwise.
 pub const DEFAULT_BATCH_ROWS: usize = 1024;
 
+/// Nodes from which on a scan is shared with idle cores, unless [`Limits`] says otherwise: well above what it takes to start a thread.
+pub const DEFAULT_PARALLEL_NODES: u64 = 16 * 1024;
+
 /// What one statement may use.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -70,6 +79,8 @@ pub struct Limits {
     pub deadline: Option<Instant>,
     /// How many rows an operator hands on at a time: it changes no answer, only how soon its parts come.
     pub batch_rows: usize,
+    /// From how many nodes on a scan is shared with idle cores: it changes no answer either.
+    pub parallel_nodes: u64,
 }
 
 impl Default for Limits {
@@ -79,6 +90,7 @@ impl Default for Limits {
             max_memory_bytes: DEFAULT_MAX_MEMORY_BYTES,
             deadline: None,
             batch_rows: DEFAULT_BATCH_ROWS,
+            parallel_nodes: DEFAULT_PARALLEL_NODES,
         }
     }
 }
@@ -140,12 +152,32 @@ pub struct Context<'a> {
     pub cancel: Cancel,
     /// Where it says how much memory it holds.
     pub meter: Meter,
+    /// The threads that may help it.
+    pub helpers: &'a Helpers,
     /// The session that it belongs to.
     pub session: &'a SessionState,
+    /// Who runs it.
+    pub access: &'a Access,
+    /// Makes of a password what is stored.
+    pub hash_password: fn(&str) -> Result<String, QueryError>,
 }
 
 /// The session of who has none.
 static NO_SESSION: SessionState = SessionState::NEW;
+
+/// Whoever has the whole database.
+static EVERYTHING: Access = Access::EVERYTHING;
+
+/// Where there is no server there is no login.
+fn no_passwords(_: &str) -> Result<String, QueryError> {
+    let (message, status) = ("there are no passwords here", geode_gql::NOT_SUPPORTED);
+    Err(QueryError::runtime(
+        ErrorClass::SemanticError,
+        "UnsupportedFeature",
+        status,
+        message,
+    ))
+}
 
 impl Default for Context<'_> {
     fn default() -> Self {
@@ -155,7 +187,10 @@ impl Default for Context<'_> {
             limits: Limits::default(),
             cancel: Cancel::default(),
             meter: Meter::default(),
+            helpers: Helpers::of_process(),
             session: &NO_SESSION,
+            access: &EVERYTHING,
+            hash_password: no_passwords,
         }
     }
 }

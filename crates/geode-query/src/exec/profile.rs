@@ -7,8 +7,8 @@ use super::Cx;
 use super::chain::{Input, Operator, Output};
 use super::graph::Graph;
 use geode_graph::{
-    Adjacent, Direction, EdgeRecord, GraphId, IndexCursor, IndexStatistics, KeyRange, NodeRecord, NodeView,
-    Object, ObjectKind, PropertyList, Rule, RuleId, TokenKind,
+    Adjacent, Direction, EdgeRecord, GraphId, IndexCursor, IndexStatistics, KeyRange, NodeRecord, NodeScan,
+    NodeView, Object, ObjectKind, PropertyList, RoleRecord, Rule, RuleId, TokenKind, UserRecord,
 };
 use geode_types::{EdgeId, NodeId, QueryError, Summary, Value};
 use std::cell::Cell;
@@ -26,6 +26,8 @@ pub(crate) struct Account {
     pub time: Duration,
     /// Bytes that it held at once, at most.
     pub memory: usize,
+    /// Threads that it ran on at once, at most, if there were others than the statement's.
+    pub threads: usize,
     held: isize,
 }
 
@@ -37,6 +39,21 @@ impl Profile {
     /// The account of the operator at this place of the plan; empty when it was never started.
     pub(crate) fn of<T>(&self, op: &T) -> Account {
         self.0.get(&place(op)).copied().unwrap_or_default()
+    }
+
+    /// Adds what operators did in other threads at the same time. Their times are those of processors then.
+    pub(super) fn add(&mut self, others: &[Self]) {
+        let mut threads: HashMap<usize, usize> = HashMap::new();
+        for (place, theirs) in others.iter().flat_map(|other| &other.0) {
+            let account = self.0.entry(*place).or_default();
+            account.rows += theirs.rows;
+            account.hits += theirs.hits;
+            account.time += theirs.time;
+            account.memory = account.memory.max(theirs.memory);
+            let threads = threads.entry(*place).or_insert(1);
+            *threads += 1;
+            account.threads = account.threads.max(*threads);
+        }
     }
 }
 
@@ -97,6 +114,10 @@ impl<'g> Counted<'g> {
 type Asked<T> = Result<T, QueryError>;
 
 impl Graph for Counted<'_> {
+    fn helper(&self) -> Asked<Option<Box<dyn Graph + Send>>> {
+        self.graph.helper()
+    }
+
     fn hits(&self) -> u64 {
         self.hits.get()
     }
@@ -117,6 +138,14 @@ impl Graph for Counted<'_> {
         self.graph.objects(kind)
     }
 
+    fn users(&self) -> Asked<Vec<UserRecord>> {
+        self.graph.users()
+    }
+
+    fn roles(&self) -> Asked<Vec<RoleRecord>> {
+        self.graph.roles()
+    }
+
     fn token_id(&self, kind: TokenKind, name: &str) -> Asked<Option<u32>> {
         self.graph.token_id(kind, name)
     }
@@ -131,6 +160,10 @@ impl Graph for Counted<'_> {
 
     fn began_micros(&mut self, now_micros: i64) -> i64 {
         self.graph.began_micros(now_micros)
+    }
+
+    fn notes_reads(&self) -> bool {
+        self.graph.notes_reads()
     }
 
     fn has_writes(&self) -> bool {
@@ -192,8 +225,24 @@ impl Graph for Counted<'_> {
         self.hit(1).expand_to(ends, direction, types, out)
     }
 
-    fn degree(&self, node: NodeId, direction: Direction, types: Option<&[u32]>) -> Asked<u64> {
-        self.hit(1).degree(node, direction, types)
+    fn degrees(&self, nodes: &[NodeId], direction: Direction, types: Option<&[u32]>) -> Asked<Vec<u64>> {
+        self.hit(nodes.len()).degrees(nodes, direction, types)
+    }
+
+    fn visit_scan(
+        &self,
+        label: Option<u32>,
+        scan: &mut NodeScan,
+        limit: usize,
+        each: &mut dyn FnMut(NodeId, NodeView<'_>) -> geode_graph::Result<()>,
+    ) -> Asked<bool> {
+        let mut hits = 0;
+        let done = self.graph.visit_scan(label, scan, limit, &mut |id, node| {
+            hits += 1;
+            each(id, node)
+        })?;
+        self.hit(hits);
+        Ok(done)
     }
 
     fn scan_nodes(
@@ -207,6 +256,10 @@ impl Graph for Counted<'_> {
         self.graph.scan_nodes(label, after, limit, out)?;
         self.hit(out.len() - before);
         Ok(())
+    }
+
+    fn last_node(&self, label: Option<u32>) -> Asked<Option<NodeId>> {
+        self.hit(1).last_node(label)
     }
 
     fn rules(&self) -> Asked<Arc<[Rule]>> {

@@ -1,6 +1,8 @@
 //! A batch of rows of one layout, cells side by side.
 
+use super::columns::Column;
 use crate::datum::Datum;
+use std::sync::Arc;
 
 /// How many bytes of new values make a batch full before it has the rows of one: chains of edges can be long.
 pub(crate) const BATCH_BYTES: usize = 4 << 20;
@@ -20,6 +22,8 @@ pub(crate) struct Rows {
     cells: Vec<Datum>,
     /// Bytes of values that nothing else has.
     weight: usize,
+    /// Properties of nodes in the rows that have been read already. They are gone as soon as a row is changed or added.
+    columns: Vec<Arc<Column>>,
 }
 
 impl Rows {
@@ -29,7 +33,25 @@ impl Rows {
             count: 0,
             cells: Vec::new(),
             weight: 0,
+            columns: Vec::new(),
         }
+    }
+
+    /// Properties that have been read, with a value for each row.
+    pub(crate) fn columns(&self) -> &[Arc<Column>] {
+        &self.columns
+    }
+
+    /// Hands on properties of all rows.
+    pub(crate) fn add_column(&mut self, column: Arc<Column>) {
+        debug_assert_eq!(column.values.len(), self.count);
+        self.columns.push(column);
+    }
+
+    /// Sets a cell of a row. What was read of other cells stays.
+    pub(crate) fn set(&mut self, at: usize, slot: usize, value: Datum) {
+        self.columns.retain(|column| column.slot != slot);
+        self.cells[at * self.width + slot] = value;
     }
 
     /// Says that a row has so many bytes that nothing else has.
@@ -47,11 +69,13 @@ impl Rows {
         let cells = self.cells.split_off(at * self.width);
         let count = self.count - at;
         self.count = at;
+        self.columns.clear();
         Self {
             width: self.width,
             count,
             cells,
             weight: 0,
+            columns: Vec::new(),
         }
     }
 
@@ -82,6 +106,7 @@ impl Rows {
     }
 
     pub(crate) fn row_mut(&mut self, at: usize) -> &mut [Datum] {
+        self.columns.clear();
         &mut self.cells[at * self.width..(at + 1) * self.width]
     }
 
@@ -95,6 +120,15 @@ impl Rows {
         self.count += 1;
         let at = self.count - 1;
         self.row_mut(at)
+    }
+
+    /// Appends so many copies of a row.
+    pub(crate) fn fill(&mut self, row: &[Datum], copies: usize) {
+        self.cells.reserve(row.len() * copies);
+        for _ in 0..copies {
+            self.cells.extend_from_slice(row);
+        }
+        self.count += copies;
     }
 
     /// Appends a row of nulls and returns it for changes.
@@ -111,6 +145,10 @@ impl Rows {
             return;
         }
         let mut kept = Self::new(self.width);
+        kept.columns = std::mem::take(&mut self.columns)
+            .into_iter()
+            .map(|column| Column::retain(column, keep))
+            .collect();
         for (at, _) in keep.iter().enumerate().filter(|(_, keep)| **keep) {
             let start = at * self.width;
             kept.cells.extend(
@@ -125,10 +163,8 @@ impl Rows {
 
     /// About how much memory the rows take.
     pub(crate) fn bytes(&self) -> usize {
-        self.cells
-            .iter()
-            .map(|cell| size_of::<Datum>() + cell.heap_bytes())
-            .sum()
+        let read = self.columns.iter().map(|column| row_bytes(&column.values));
+        row_bytes(&self.cells) + read.sum::<usize>()
     }
 }
 

@@ -2,12 +2,14 @@
 
 use super::Cx;
 use super::chain::{Input, Operator, Output};
-use super::columns::{SlotNodes, Wanted};
-use super::eval::{eval, has_labels, holds, label_test};
+use super::columns::Wanted;
+use super::eval::{eval, holds};
+use super::reading::keep_nodes;
 use super::rows::{BATCH_BYTES, Rows};
 use crate::datum::{Datum, List};
 use crate::error;
 use crate::expr::{Expr, LabelTest};
+use crate::plan::reads::Reads;
 use geode_types::QueryError;
 use std::sync::Arc;
 
@@ -26,19 +28,26 @@ impl<F: FnMut(Rows, &mut Cx<'_>) -> Result<Rows, QueryError>> Operator for RowWi
 
 pub(super) fn keep(
     mut rows: Rows,
-    mut test: impl FnMut(&[Datum]) -> Result<bool, QueryError>,
+    test: impl FnMut(&[Datum]) -> Result<bool, QueryError>,
 ) -> Result<Rows, QueryError> {
-    let flags = rows.iter().map(&mut test).collect::<Result<Vec<bool>, _>>()?;
+    let flags = flags(&rows, test)?;
     rows.retain(&flags);
     Ok(rows)
+}
+
+fn flags(
+    rows: &Rows,
+    test: impl FnMut(&[Datum]) -> Result<bool, QueryError>,
+) -> Result<Vec<bool>, QueryError> {
+    rows.iter().map(test).collect()
 }
 
 /// Rows for which the conditions hold, which are looked at in turn.
 pub(super) fn filter<'p>(conditions: Vec<&'p Expr>) -> Box<dyn Operator + 'p> {
     let wanted = Wanted::of(conditions.iter().copied());
-    Box::new(RowWise(move |rows, cx: &mut Cx<'_>| {
-        wanted.load(&rows, cx)?;
-        let kept = keep(rows, |row| {
+    Box::new(RowWise(move |mut rows: Rows, cx: &mut Cx<'_>| {
+        wanted.load(&mut rows, cx)?;
+        let flags = flags(&rows, |row| {
             for condition in &conditions {
                 if !holds(condition, row, cx)? {
                     return Ok(false);
@@ -46,35 +55,17 @@ pub(super) fn filter<'p>(conditions: Vec<&'p Expr>) -> Box<dyn Operator + 'p> {
             }
             Ok(true)
         });
+        // Before rows are dropped: columns that nothing else has are not copied for it.
         cx.forget_columns();
-        kept
+        rows.retain(&flags?);
+        Ok(rows)
     }))
 }
 
-/// Rows whose element passes the label test.
-pub(super) fn labels<'p>(slot: usize, test: &'p LabelTest) -> Box<dyn Operator + 'p> {
+/// Rows whose element passes the label test, and more if it is a node.
+pub(super) fn labels<'p>(slot: usize, test: &'p LabelTest, reads: &'p Reads<'p>) -> Box<dyn Operator + 'p> {
     Box::new(RowWise(move |rows: Rows, cx: &mut Cx<'_>| {
-        if cx.graph.has_writes() {
-            return keep(rows, |row| Ok(has_labels(&row[slot], test, cx)? == Some(true)));
-        }
-        let nodes = SlotNodes::of(&rows, slot);
-        let mut labels = vec![None; nodes.ids.len()];
-        cx.graph.visit_nodes(&nodes.ids, &mut |place, node| {
-            labels[place] = Some(node.labels()?);
-            Ok(())
-        })?;
-        let mut places = nodes.places.iter();
-        keep(rows, |row| {
-            let known = places
-                .next()
-                .copied()
-                .flatten()
-                .and_then(|place| labels[place as usize].as_ref());
-            match known {
-                Some(labels) => label_test(test, labels, cx),
-                None => Ok(has_labels(&row[slot], test, cx)? == Some(true)),
-            }
-        })
+        keep_nodes(rows, slot, Some(test), reads, cx)
     }))
 }
 
@@ -119,7 +110,7 @@ impl Operator for Extend<'_> {
         let Some(mut rows) = self.input.take() else {
             return Ok(Output::NeedInput);
         };
-        self.wanted.load(&rows, cx)?;
+        self.wanted.load(&mut rows, cx)?;
         let mut bytes = 0;
         for at in 0..rows.len() {
             for (slot, expr) in self.cells {

@@ -73,6 +73,10 @@ impl Statistics for Cx<'_> {
         Ok(indexes)
     }
 
+    fn shares_scan(&self, nodes: f64) -> bool {
+        nodes >= self.context.limits.parallel_nodes as f64 && !self.graph.notes_reads()
+    }
+
     fn graph(&self) -> GraphId {
         self.graph.graph()
     }

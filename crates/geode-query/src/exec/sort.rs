@@ -55,14 +55,14 @@ impl<'p> Sort<'p> {
         }
     }
 
-    fn take(&mut self, rows: &Rows, cx: &mut Cx<'_>) -> Result<(), QueryError> {
+    fn take(&mut self, mut rows: Rows, cx: &mut Cx<'_>) -> Result<(), QueryError> {
         self.width = rows.width();
         if let (None, Some((offset, limit))) = (self.wanted, self.page) {
             self.wanted =
                 Some(count(offset, 0, "OFFSET", cx)?.saturating_add(count(Some(limit), 0, "LIMIT", cx)?));
         }
         let wanted = Wanted::of(self.keys.iter().map(|key| &key.expr));
-        wanted.load(rows, cx)?;
+        wanted.load(&mut rows, cx)?;
         let mut keys = Vec::with_capacity(self.keys.len());
         for row in rows.iter() {
             keys.clear();
@@ -206,7 +206,7 @@ impl Operator for Sort<'_> {
     fn run(&mut self, input: Input, cx: &mut Cx<'_>) -> Result<Output, QueryError> {
         match input {
             Input::Rows(rows) => {
-                self.take(&rows, cx)?;
+                self.take(rows, cx)?;
                 return Ok(Output::NeedInput);
             }
             Input::Pull if self.merged.is_none() => return Ok(Output::NeedInput),

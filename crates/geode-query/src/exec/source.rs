@@ -60,9 +60,12 @@ impl Operator for Table<'_> {
         let source = match &mut self.rows {
             Some(rows) => rows,
             none => {
-                let rows = match catalog::rows(self.name, cx.graph)? {
+                let access = cx.context.access;
+                let rows = match catalog::rows(self.name, cx.graph, access)? {
                     Some(rows) => rows,
-                    None if schema::columns(self.name).is_some() => schema::rows(self.name, cx.graph)?,
+                    None if schema::columns(self.name).is_some() => {
+                        schema::rows(self.name, cx.graph, access)?
+                    }
                     None => cx.context.system.rows(self.name),
                 };
                 none.insert(rows.into_iter())

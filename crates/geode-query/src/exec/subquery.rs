@@ -97,6 +97,7 @@ fn each_row(
     while let Some(rows) = composite.next(cx)? {
         for row in rows.iter() {
             if take(row)?.is_break() {
+                composite.close(cx);
                 return Ok(());
             }
         }

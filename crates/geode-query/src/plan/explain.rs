@@ -2,6 +2,7 @@
 
 use super::logical::{EdgeDirection, Step};
 use super::physical::{Arm, Expand, LoweredQuery, Op};
+use super::reads::Reads;
 use crate::exec::profile::{Account, Profile};
 use crate::names::{NameIndex, Names};
 use geode_types::Value;
@@ -32,15 +33,22 @@ pub(crate) fn query_nodes(
 }
 
 fn nodes_of(ops: &[Op<'_>], names: &Names, profile: Option<&Profile>) -> Vec<PlanNode> {
-    let node = |op| PlanNode {
-        title: line(op, names),
-        account: profile.map(|profile| profile.of(op)),
-        children: match op {
-            Op::Optional { inner, .. } | Op::Merge { inner, .. } => nodes_of(inner, names, profile),
-            Op::RepeatPath(repeat) => query_nodes(&repeat.query, names, profile),
-            Op::Apply { query, .. } | Op::Feed { query, .. } => query_nodes(query, names, profile),
-            _ => Vec::new(),
-        },
+    let node = |op| {
+        let mut title = line(op, names);
+        let account = profile.map(|profile| profile.of(op));
+        if let Some(account) = account.filter(|account| account.threads > 1) {
+            let _ = write!(title, " on {} threads", account.threads);
+        }
+        PlanNode {
+            title,
+            account,
+            children: match op {
+                Op::Optional { inner, .. } | Op::Merge { inner, .. } => nodes_of(inner, names, profile),
+                Op::RepeatPath(repeat) => query_nodes(&repeat.query, names, profile),
+                Op::Apply { query, .. } | Op::Feed { query, .. } => query_nodes(query, names, profile),
+                _ => Vec::new(),
+            },
+        }
     };
     ops.iter().map(node).collect()
 }
@@ -157,16 +165,18 @@ fn line(op: &Op<'_>, names: &Names) -> String {
     let name_of = op_name(op);
     match op {
         Op::Use(graph) => format!("{name_of} {}", graph.0),
-        Op::CheckNode { slot }
-        | Op::Seek { slot, .. }
-        | Op::Scan { slot, label: None }
-        | Op::Labels { slot, .. } => {
-            format!("{name_of} {slot}")
-        }
+        Op::CheckNode { slot } | Op::Seek { slot, .. } => format!("{name_of} {slot}"),
+        Op::Labels { slot, reads, .. } => format!("{name_of} {slot}{}", tested(reads, names)),
         Op::Scan {
             slot,
-            label: Some(label),
-        } => format!("{name_of} {slot}:{}", name(names, *label)),
+            label,
+            reads,
+            reach,
+        } => {
+            let label = label.map_or_else(String::new, |label| format!(":{}", name(names, label)));
+            let how = if *reach > 0 { " in parallel" } else { "" };
+            format!("{name_of} {slot}{label}{}{how}", tested(reads, names))
+        }
         Op::Expand(expand) | Op::Endpoints(expand) => format!("{name_of} {}", edge(expand, names)),
         Op::Repeat(repeat) => format!("{name_of} {}", edge(&repeat.expand, names)),
         Op::RepeatPath(repeat) => format!("{name_of} {}", edge(&repeat.expand, names)),
@@ -179,6 +189,16 @@ fn line(op: &Op<'_>, names: &Names) -> String {
         ),
         Op::Degree(expand) => format!("{name_of} {}", edge(expand, names)),
         _ => name_of.to_owned(),
+    }
+}
+
+/// The properties that are tested while nodes are read.
+fn tested(reads: &Reads<'_>, names: &Names) -> String {
+    let keys: Vec<&str> = reads.tests.iter().map(|test| name(names, test.key)).collect();
+    if keys.is_empty() {
+        String::new()
+    } else {
+        format!(" by {}", keys.join(", "))
     }
 }
 

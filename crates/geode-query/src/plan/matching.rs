@@ -8,6 +8,7 @@
 use super::access::{Index, Seek, seek};
 use super::logical::{EdgeTerm, Match, NodeTerm, Predicate};
 use super::physical::{Expand, LoweredQuery, Op, Repeat, RepeatPath, lower_query};
+use super::reads::Reads;
 use super::sargs::{Sarg, sargs};
 use crate::catalog::GraphChoice;
 use crate::expr::{Expr, LabelTest};
@@ -23,6 +24,8 @@ pub(crate) trait Statistics {
     fn edges(&mut self, edge_type: Option<NameIndex>) -> Result<f64, QueryError>;
     /// The indexes on nodes with the label; their keys by the given names.
     fn indexes(&mut self, label: NameIndex, keys: &[NameIndex]) -> Result<Vec<Index>, QueryError>;
+    /// Whether a scan of so many nodes is shared with idle cores.
+    fn shares_scan(&self, nodes: f64) -> bool;
     /// The graph that figures are of.
     fn graph(&self) -> GraphId;
     /// Figures are of this graph from now on.
@@ -297,6 +300,8 @@ impl<'p> Ordering<'p> {
         self.ops.push(Op::Scan {
             slot: self.pattern.nodes[node].slot,
             label: self.scan_label[node],
+            reads: Reads::default(),
+            reach: 0,
         });
         self.fill_node(node, self.scan_label[node]);
         self.apply_predicates();
@@ -411,6 +416,7 @@ impl<'p> Ordering<'p> {
             self.ops.push(Op::Labels {
                 slot: node.slot,
                 test,
+                reads: Reads::default(),
             });
         }
     }

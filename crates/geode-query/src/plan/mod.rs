@@ -6,4 +6,6 @@ pub(crate) mod explain;
 pub(crate) mod logical;
 pub(crate) mod matching;
 pub(crate) mod physical;
+mod reach;
+pub(crate) mod reads;
 pub(crate) mod sargs;

@@ -6,6 +6,8 @@ use super::logical::{
     Apply, EdgeDirection, Group, LinearPlan, Match, Merge, QueryPlan, Segment, SortKey, Step,
 };
 use super::matching::{Statistics, order_match};
+use super::reach;
+use super::reads::{Reads, read_once};
 use crate::aggregate::{Aggregate, AggregateCall};
 use crate::expr::{Expr, LabelTest};
 use crate::names::NameIndex;
@@ -40,7 +42,13 @@ pub(crate) enum Op<'p> {
     /// Nodes that an index has for some conditions, perhaps more.
     IndexSeek { slot: usize, seek: Seek<'p> },
     /// Every node with the label, or every node.
-    Scan { slot: usize, label: Option<NameIndex> },
+    Scan {
+        slot: usize,
+        label: Option<NameIndex>,
+        reads: Reads<'p>,
+        /// How many operators, from this one on, run on parts of the scan side by side; 0: none.
+        reach: usize,
+    },
     /// The edges of a node.
     Expand(Expand<'p>),
     /// Chains of edges from a node.
@@ -67,7 +75,11 @@ pub(crate) enum Op<'p> {
     /// The ends of an edge that is already known.
     Endpoints(Expand<'p>),
     /// Rows whose element passes a label test.
-    Labels { slot: usize, test: &'p LabelTest },
+    Labels {
+        slot: usize,
+        test: &'p LabelTest,
+        reads: Reads<'p>,
+    },
     /// Rows for which conditions hold.
     Filter(Vec<&'p Expr>),
     /// Path variables.
@@ -80,7 +92,11 @@ pub(crate) enum Op<'p> {
         query: LoweredQuery<'p>,
     },
     /// The rows that a query makes of all rows.
-    Feed { query: LoweredQuery<'p>, width: usize },
+    Feed {
+        query: LoweredQuery<'p>,
+        width: usize,
+        writes: bool,
+    },
     /// All matches of each row, or what is created when there are none.
     Merge { inner: Vec<Op<'p>>, merge: &'p Merge },
 }
@@ -223,6 +239,7 @@ fn lower<'p>(
             (Step::Feed { query, segment }, _) => ops.push(Op::Feed {
                 query: lower_query(query, writes, statistics)?,
                 width: plan.widths.get(segment.0).copied().unwrap_or_default(),
+                writes: step.writes(),
             }),
             (Step::Use(choice), _) => ops.push(Op::Use(statistics.enter(choice)?)),
             (Step::Match(pattern), next) => {
@@ -261,6 +278,8 @@ fn lower<'p>(
         }
     }
     statistics.return_to(graph);
+    let mut ops = read_once(ops);
+    reach::note(&mut ops, statistics)?;
     Ok(ops)
 }
 

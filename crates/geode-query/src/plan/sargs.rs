@@ -1,7 +1,8 @@
 //! Which conditions an index can answer: comparisons of a property with something that is known before ("search arguments", Selinger
 //! 1979). None of them is true of null, so each says that the property is there.
 
-use crate::expr::{Expr, Step};
+use super::reads::property_of;
+use crate::expr::Expr;
 use crate::names::NameIndex;
 use geode_gql::ast::{CompareOp, StringOp};
 
@@ -80,16 +81,5 @@ pub(crate) fn sargs(expr: &Expr) -> Vec<Sarg<'_>> {
         }
         Expr::IsNull(operand, true) => sarg(operand, Test::Present).into_iter().collect(),
         _ => Vec::new(),
-    }
-}
-
-/// `slot.key`.
-fn property_of(expr: &Expr) -> Option<(usize, NameIndex)> {
-    match expr {
-        Expr::Access(base, steps) => match (base.as_ref(), steps.as_slice()) {
-            (Expr::Slot(slot), [Step::Key(key, _)]) => Some((*slot, *key)),
-            _ => None,
-        },
-        _ => None,
     }
 }

@@ -112,6 +112,34 @@ fn paths_beyond_counting_stop_at_the_deadline_and_at_the_memory_limit() {
 }
 
 #[test]
+fn what_ends_before_all_its_rows_are_asked_for_gives_its_memory_back() {
+    let db = everyone_knows_everyone();
+    let limits = Limits {
+        max_memory_bytes: 200_000,
+        max_rows_buffered: 1000,
+        batch_rows: 4,
+        ..Limits::default()
+    };
+    for (text, rows) in [
+        (
+            "MATCH (a:P {n: 1}) FOR x IN range(1, 2000) FILTER EXISTS { MATCH (a)-[:KNOWS]->(b) } RETURN count(*) AS c",
+            2000,
+        ),
+        (
+            "FOR x IN range(1, 2000) FILTER EXISTS { MATCH (a:P) RETURN a.n AS n ORDER BY n } RETURN count(*) AS c",
+            2000,
+        ),
+        (
+            "FOR x IN range(1, 2000) CALL { MATCH (a:P)-[:KNOWS]->(b) RETURN b.n AS n LIMIT 1 } RETURN count(*) AS c",
+            2000,
+        ),
+    ] {
+        let answer = db.run_in(text, &Params::new(), &limited(limits)).expect(text);
+        assert_eq!(answer.rows, [[Value::Int(rows)]], "{text}");
+    }
+}
+
+#[test]
 fn a_shortest_path_is_found_where_walks_are_beyond_counting() {
     let db = everyone_knows_everyone();
     let text = "MATCH p = ANY SHORTEST (a:P)-[:KNOWS]->*(b:P) RETURN length(p) AS l, count(*) AS c";

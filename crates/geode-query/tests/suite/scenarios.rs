@@ -5,6 +5,7 @@
 //! [cypher]                          the dialect, when it is not GQL
 //! --- setup                         statements, each ended by a semicolon at the end of a line
 //! --- params                        JSON object
+//! --- user                          who runs what follows; without a name somebody who may do everything
 //! --- query                         the statement under test
 //! --- rows | --- rows in order      one line of column names, then one line of JSON values per row, separated by " | "
 //! --- count                         how many rows
@@ -114,6 +115,10 @@ impl<'s> Run<'s> {
         match section {
             "setup" => self.setup(body)?,
             "params" => self.set_params(body)?,
+            "user" => {
+                self.unless_judged()?;
+                self.db.act_as(body);
+            }
             "query" | "after" => {
                 self.unless_judged()?;
                 (self.text, self.outcome, self.judged) = (body, self.db.run(body, &self.params), false);

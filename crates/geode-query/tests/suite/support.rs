@@ -3,8 +3,8 @@
 
 use geode_graph::{Command, Commit, IdAllocator, LogPosition, Transaction, apply, position};
 use geode_query::{
-    Context, Dialect, Kind, Params, Prepared, SessionState, SystemTables, TransactionCommand, execute,
-    prepare, savepoint, session_change,
+    Access, Context, Dialect, Kind, Params, Prepared, SessionState, SystemTables, TransactionCommand,
+    execute, prepare, savepoint, session_change,
 };
 use geode_store::{MemStore, Store, WriteTxn};
 use geode_types::temporal::{Duration, TimeZone};
@@ -191,6 +191,8 @@ pub(crate) struct Db {
     session: RefCell<SessionState>,
     open: RefCell<Option<Open>>,
     closed: Cell<bool>,
+    /// Who runs the statements; nobody in particular may do everything.
+    user: RefCell<String>,
 }
 
 type Open = Transaction<<MemStore as Store>::Read>;
@@ -206,18 +208,38 @@ impl Db {
             session: RefCell::default(),
             open: RefCell::default(),
             closed: Cell::new(false),
+            user: RefCell::default(),
         }
+    }
+
+    /// From here on this user runs the statements.
+    pub(crate) fn act_as(&self, user: &str) {
+        user.clone_into(&mut self.user.borrow_mut());
+    }
+
+    /// The user's rights as they are now.
+    fn access(&self) -> Access {
+        let user = self.user.borrow().clone();
+        if user.is_empty() {
+            return Access::EVERYTHING;
+        }
+        let read = self.store.read().expect("a snapshot");
+        let record = geode_graph::user(&read, &user).expect("users");
+        let rights = geode_graph::rights(&read, &record.expect("a user")).expect("rights");
+        Access { user, rights }
     }
 
     /// Runs one statement of the session. Outside of a transaction it is committed.
     pub(crate) fn run(&self, text: &str, params: &Params) -> Result<Answer, QueryError> {
-        let session = self.session.borrow().clone();
+        let (session, access) = (self.session.borrow().clone(), self.access());
         self.run_in(
             text,
             params,
             &Context {
                 system: &Tables,
                 session: &session,
+                access: &access,
+                hash_password: |password| Ok(format!("hash of {password}")),
                 ..Context::default()
             },
         )
@@ -243,6 +265,8 @@ impl Db {
                 self.closed.set(!self.session.borrow_mut().apply(change));
                 return Ok(Answer::default());
             }
+            // There is no replica here.
+            Kind::Reads(_) => return Ok(Answer::default()),
             _ => {}
         }
         if let Some(transaction) = open.as_mut() {

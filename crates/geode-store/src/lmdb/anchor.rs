@@ -255,7 +255,10 @@ fn read_slot(bytes: &[u8]) -> io::Result<(u64, MetaPage)> {
         return Err(damaged("the file `anchor` is not one"));
     }
     if u32_at(bytes, 8) != VERSION {
-        return Err(damaged("the file `anchor` was written by a newer version"));
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "the file `anchor` was written by a newer version",
+        ));
     }
     let page_bytes = u32_at(bytes, HEAD_BYTES + PAGE_SIZE) as usize;
     let page = bytes.get(HEAD_BYTES..HEAD_BYTES + page_bytes);

@@ -66,6 +66,7 @@ pub struct LmdbStore {
 /// A snapshot of an [`LmdbStore`].
 pub struct LmdbRead {
     txn: Txn,
+    env: Env<WithoutTls>,
     live: Space,
 }
 
@@ -192,10 +193,11 @@ impl LmdbStore {
         if layout.map_err(|error| StoreError::from_heed(act, error))? == Some(LAYOUT_NOW) {
             return Ok(());
         }
-        Err(StoreError::Corrupt {
+        let other = "the store's trees are those of another version of Geode";
+        Err(StoreError::io(
             act,
-            detail: "its trees are those of another version of Geode".to_owned(),
-        })
+            std::io::Error::new(std::io::ErrorKind::Unsupported, other),
+        ))
     }
 
     /// What a loader left behind when it was interrupted gives its room back.
@@ -212,20 +214,7 @@ impl LmdbStore {
     fn live(&self, txn: &RoTxn<'_, heed::AnyTls>) -> heed::Result<usize> {
         Ok(usize::from(self.control.get(txn, ACTIVE)? == Some(b"b")))
     }
-}
 
-impl Drop for LmdbStore {
-    fn drop(&mut self) {
-        // What is not anchored is applied again from the log; this only makes the next start shorter.
-        let _ = self.anchor.take(&self.env);
-    }
-}
-
-fn sync_directory(directory: &Path) -> std::io::Result<()> {
-    File::open(directory)?.sync_all()
-}
-
-impl LmdbStore {
     /// Why a change failed. A part of a page that still fitted is an I/O error to LMDB (`mdb_page_flush`), and only the volume says that it is full.
     fn failed(&self, act: &'static str, error: heed::Error) -> StoreError {
         let error = StoreError::from_heed(act, error);
@@ -239,6 +228,17 @@ impl LmdbStore {
             _ => error,
         }
     }
+}
+
+impl Drop for LmdbStore {
+    fn drop(&mut self) {
+        // What is not anchored is applied again from the log; this only makes the next start shorter.
+        let _ = self.anchor.take(&self.env);
+    }
+}
+
+fn sync_directory(directory: &Path) -> std::io::Result<()> {
+    File::open(directory)?.sync_all()
 }
 
 fn is_short_write(error: &std::io::Error) -> bool {
@@ -259,7 +259,8 @@ impl Store for LmdbStore {
         let begin = || {
             let txn = self.env.clone().static_read_txn()?;
             let live = self.spaces[self.live(&txn)?];
-            Ok(LmdbRead { txn, live })
+            let env = self.env.clone();
+            Ok(LmdbRead { txn, env, live })
         };
         begin().map_err(|error| StoreError::from_heed("begin a read transaction", error))
     }
@@ -290,7 +291,7 @@ impl Store for LmdbStore {
                 batch_bytes: 0,
             })
         };
-        begin().map_err(|error| StoreError::from_heed("begin to load the store", error))
+        begin().map_err(|error| self.failed("begin to load the store", error))
     }
 
     fn sync(&self) -> Result<()> {
@@ -329,7 +330,18 @@ impl Reader for LmdbRead {
     }
 }
 
-impl ReadTxn for LmdbRead {}
+impl ReadTxn for LmdbRead {
+    /// LMDB gives the newest state only. Which one that is, is known by the number of its commit: it names the live space, too.
+    fn again(&self) -> Result<Option<Self>> {
+        let txn = self.env.clone().static_read_txn();
+        let txn = txn.map_err(|error| StoreError::from_heed("begin a read transaction", error))?;
+        Ok((txn.id() == self.txn.id()).then(|| Self {
+            txn,
+            env: self.env.clone(),
+            live: self.live,
+        }))
+    }
+}
 
 impl Reader for LmdbWrite<'_> {
     type Range<'b>

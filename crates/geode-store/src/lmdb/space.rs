@@ -112,6 +112,7 @@ pub(super) fn range<'a>(
 impl<'a> Iterator for LmdbRange<'a> {
     type Item = Result<Entry<'a>>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if let Some(entry) = self.entries.next() {

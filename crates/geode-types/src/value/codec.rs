@@ -36,12 +36,12 @@ pub enum CodecError {
     Temporal(#[from] TemporalError),
 }
 
-const NULL: u8 = 0;
-const FALSE: u8 = 1;
-const TRUE: u8 = 2;
-const INT: u8 = 3;
-const FLOAT: u8 = 4;
-const STRING: u8 = 5;
+pub(super) const NULL: u8 = 0;
+pub(super) const FALSE: u8 = 1;
+pub(super) const TRUE: u8 = 2;
+pub(super) const INT: u8 = 3;
+pub(super) const FLOAT: u8 = 4;
+pub(super) const STRING: u8 = 5;
 const BYTES: u8 = 6;
 const LIST: u8 = 7;
 const MAP: u8 = 8;
@@ -312,18 +312,26 @@ fn read_offset(input: &mut &[u8]) -> Result<Offset, CodecError> {
     Ok(Offset::new(read_signed(input)?)?)
 }
 
-fn read_byte(input: &mut &[u8]) -> Result<u8, CodecError> {
+#[inline]
+pub(super) fn read_byte(input: &mut &[u8]) -> Result<u8, CodecError> {
     let (byte, rest) = input.split_first().ok_or(CodecError::Truncated)?;
     *input = rest;
     Ok(*byte)
 }
 
-fn read_signed(input: &mut &[u8]) -> Result<i64, CodecError> {
+#[inline]
+pub(super) fn read_signed(input: &mut &[u8]) -> Result<i64, CodecError> {
     let number = read_unsigned(input)?;
     Ok((number >> 1) as i64 ^ -((number & 1) as i64))
 }
 
+#[inline]
 fn read_unsigned(input: &mut &[u8]) -> Result<u64, CodecError> {
+    // Most numbers are short.
+    if let [byte @ 0..0x80, rest @ ..] = *input {
+        *input = rest;
+        return Ok(u64::from(*byte));
+    }
     let mut number = 0u64;
     for shift in (0..).step_by(7) {
         let byte = read_byte(input)?;
@@ -348,7 +356,8 @@ fn read_count(input: &mut &[u8]) -> Result<usize, CodecError> {
     Ok(count as usize)
 }
 
-fn read_bytes<'a>(input: &mut &'a [u8]) -> Result<&'a [u8], CodecError> {
+#[inline]
+pub(super) fn read_bytes<'a>(input: &mut &'a [u8]) -> Result<&'a [u8], CodecError> {
     let length = read_count(input)?;
     let (bytes, rest) = input.split_at(length);
     *input = rest;

@@ -5,9 +5,10 @@
 
 pub(crate) mod codec;
 pub(crate) mod json;
+pub(crate) mod scalar;
 pub mod temporal;
 
-use crate::{EdgeId, NodeId};
+use crate::{EdgeId, FeatureLevel, NodeId};
 use rust_decimal::Decimal;
 use temporal::Temporal;
 
@@ -82,6 +83,25 @@ pub struct PathValue {
 }
 
 impl Value {
+    /// The lowest level whose members can read it. Every kind is named here, so that a new one cannot come without its level.
+    pub fn level(&self) -> FeatureLevel {
+        match self {
+            Self::Null | Self::Bool(_) | Self::Int(_) | Self::Float(_) | Self::String(_) | Self::Bytes(_) => {
+                FeatureLevel::FIRST
+            }
+            Self::Decimal(_) | Self::Temporal(_) => FeatureLevel::SECOND,
+            Self::List(items) => highest(items),
+            Self::Map(entries) => highest(entries.iter().map(|(_, value)| value)),
+            Self::Node(node) => highest(node.properties.iter().map(|(_, value)| value)),
+            Self::Edge(edge) => highest(edge.properties.iter().map(|(_, value)| value)),
+            Self::Path(path) => {
+                let nodes = path.nodes.iter().flat_map(|node| &node.properties);
+                let edges = path.edges.iter().flat_map(|edge| &edge.properties);
+                highest(nodes.chain(edges).map(|(_, value)| value))
+            }
+        }
+    }
+
     /// The name of the value's type, as error messages print it.
     pub fn type_name(&self) -> &'static str {
         match self {
@@ -153,4 +173,9 @@ impl From<Vec<Value>> for Value {
     fn from(value: Vec<Value>) -> Self {
         Self::List(value)
     }
+}
+
+fn highest<'a>(values: impl IntoIterator<Item = &'a Value>) -> FeatureLevel {
+    let levels = values.into_iter().map(Value::level);
+    levels.max().unwrap_or(FeatureLevel::FIRST)
 }

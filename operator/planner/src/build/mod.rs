@@ -70,7 +70,7 @@ pub(crate) fn surplus(want: &Want, seen: &Observed) -> Vec<ObjectKey> {
 }
 
 /// Hash of the wishes that shape a pod. Not of the pod's text: that may differ from release to release.
-pub(crate) fn template_hash(want: &Want) -> String {
+pub fn template_hash(want: &Want) -> String {
     let archive = want.archive.as_ref().map(|archive| {
         let mut hashed = json!({
             "bucket": archive.bucket, "prefix": archive.prefix, "endpoint": archive.endpoint, "region": archive.region,

@@ -1,11 +1,12 @@
-//! The rules of replacing volumes: only when the manifest says so, one member at a time, and never what a majority needs.
+//! The rules of replacing volumes: only when the manifest says so or when they are damaged, one member at a time, and never what a majority needs.
 
-use super::{any_leader, are_all_of, decides_without_pod, is_empty, is_stale};
+use super::{any_leader, are_all_of, counts, decides_without_pod, is_empty, is_stale};
 use crate::names::Group;
-use crate::observed::{Observed, PodView};
+use crate::observed::{ClaimView, Observed, PodView};
 use crate::want::Want;
 use geode_api::BackupPhase;
-use k8s_openapi::jiff::Timestamp;
+use geode_types::MemberId;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 type Broken = Option<&'static str>;
 
@@ -62,4 +63,48 @@ pub(super) fn volumes(
     }
     (!decides_without_pod(leader, pod))
         .then_some("no volume is deleted without a majority that has everything")
+}
+
+/// All volumes of a member whose server has ended because they are damaged.
+pub(super) fn damaged(want: &Want, seen: &Observed, pod: &str, now: Timestamp) -> Broken {
+    let said = |view: &PodView| view.damage.is_some() && !view.running && !view.deleting;
+    if !seen.pods.get(pod).is_some_and(said) {
+        return Some("only a member whose storage is gone or whose files are damaged is deleted");
+    }
+    if want.maintenance.fenced.contains(pod) {
+        return Some("a member that is to be fenced keeps its volumes");
+    }
+    let Some((_, leader)) = any_leader(seen) else {
+        return Some("no volume is deleted without a leader");
+    };
+    let membership = &leader.membership;
+    if membership.joint {
+        return Some("no volume is replaced while two sets of voters are in force");
+    }
+    let own = |id: MemberId| {
+        let mut members = membership.members.iter();
+        members.any(|member| member.name == pod && member.id == id)
+    };
+    let mut others = membership.voters.iter().filter(|id| !own(**id));
+    if membership.voters.len() < 3 || !others.all(|id| counts(leader, *id)) {
+        return Some("damaged volumes are given up only while every other voter has everything");
+    }
+    if !decides_without_pod(leader, pod) {
+        return Some("no volume is deleted without a majority that has everything");
+    }
+    let leaves = |(other, view): (&String, &PodView)| other != pod && view.deleting;
+    if seen.claims.values().any(|claim| claim.doomed && claim.pod != pod) || seen.pods.iter().any(leaves) {
+        return Some("one member's volumes are replaced at a time");
+    }
+    // One of them may be deleted already, by an operator that has ended since.
+    let begun = seen.claims_of(pod).any(|(_, claim)| claim.doomed);
+    let again = |claim: &ClaimView| {
+        let older = |other: &ClaimView| {
+            claim.created_at.duration_since(other.created_at) > SignedDuration::from_mins(2)
+        };
+        now.duration_since(claim.created_at) < SignedDuration::from_hours(1)
+            && seen.claims.values().any(older)
+    };
+    (!begun && seen.claims_of(pod).any(|(_, claim)| again(claim)))
+        .then_some("a volume that has just taken another's place stays, damaged or not")
 }

@@ -106,11 +106,11 @@ pub enum Action {
         /// Only this one, not a younger one of the same name.
         uid: String,
     },
-    /// Delete volumes whose storage is gone, and their pod, so that a new member takes its place.
+    /// Delete volumes whose storage is gone or whose content is damaged, and their pod, so that a new member takes its place.
     ReplaceLostVolume {
         /// Pod.
         pod: String,
-        /// Names and uids of its lost volumes.
+        /// Names and uids of its volumes.
         claims: Vec<(String, String)>,
     },
     /// Delete the StatefulSet and nothing that belongs to it, so that it is made anew with other volume templates.
@@ -263,7 +263,7 @@ impl fmt::Display for Action {
             Self::Fence { pod, fenced: true } => write!(f, "fence {pod}"),
             Self::Fence { pod, fenced: false } => write!(f, "lift the fence of {pod}"),
             Self::RestartPod { pod, .. } => write!(f, "restart {pod}"),
-            Self::ReplaceLostVolume { pod, .. } => write!(f, "replace the lost volume of {pod}"),
+            Self::ReplaceLostVolume { pod, .. } => write!(f, "replace the lost or damaged volume of {pod}"),
             Self::RemakeSet { group, .. } => write!(f, "make the StatefulSet of the {group} anew"),
             Self::ReplaceVolumes { pod, .. } => write!(f, "replace the volumes of {pod}"),
             Self::StopPods { group, .. } => write!(f, "stop all {group} and keep their volumes"),

@@ -1,5 +1,5 @@
 //! The questions of a reconcile, in order. Each answers with actions, with what it waits for, or with `Clear`; the first that is not clear
-//! ends the round, so that one thing happens at a time. Objects, role labels, sizes of volumes, backups and restores in place are independent of the
+//! ends the round, so that one thing happens at a time. Objects, role labels, sizes of volumes, backups and restores are independent of the
 //! rest and always looked at. Nothing is looked at but an exchange of databases while there is one.
 
 mod action;
@@ -8,6 +8,7 @@ mod bootstrap;
 mod cordon;
 mod exchange;
 mod fence;
+mod heal;
 mod hibernation;
 mod history;
 mod membership;
@@ -22,6 +23,10 @@ mod volumes;
 mod voters;
 
 pub use action::{Action, Plan, Progress};
+pub use restores::{
+    NewCluster, Remains, delayed_new_cluster, held_new_cluster, new_cluster, plan_new_cluster,
+    refused_new_cluster,
+};
 
 use crate::maintenance::is_fenced;
 use crate::names::Group;
@@ -43,6 +48,18 @@ pub(crate) enum Step {
     Stuck(Reason, String),
     /// It is as a person wants it, and not as it is in everyday use.
     Rest(Reason, String),
+}
+
+impl Step {
+    /// What it says to people.
+    fn said(&self) -> Option<&str> {
+        match self {
+            Self::Clear => None,
+            Self::Act(_, _, said) | Self::Wait(_, said) | Self::Stuck(_, said) | Self::Rest(_, said) => {
+                Some(said)
+            }
+        }
+    }
 }
 
 /// A question about the places of a group.
@@ -188,7 +205,8 @@ fn open_besides_fences(
 
 /// Are the members of a group where they belong?
 fn places(want: &Want, seen: &Observed, lead: &Lead<'_>, group: Group) -> Step {
-    let questions: [Question; 7] = [
+    let questions: [Question; 8] = [
+        heal::plan,
         repair::lost_volumes,
         repair::deleted_volumes,
         membership::settled,
@@ -265,7 +283,7 @@ fn voters_here(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Step {
 fn here(want: &Want, seen: &Observed, lead: &Lead<'_>, group: Group) -> Step {
     let ailing = |fenced: bool| {
         let mut pods = want.pods_of(group).filter(|pod| is_fenced(seen, pod) == fenced);
-        pods.find_map(|pod| ails(seen, lead, group, &pod))
+        pods.find_map(|pod| ails(want, seen, lead, group, &pod))
     };
     if let Some(message) = ailing(false) {
         return Step::Wait(Reason::MemberNotReady, message);
@@ -303,7 +321,7 @@ fn unwell(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Vec<(String, Step)> 
         .into_iter()
         .flat_map(|group| want.pods_of(group).map(move |pod| (group, pod)));
     all.filter_map(|(group, pod)| {
-        let message = ails(seen, lead, group, &pod)?;
+        let message = ails(want, seen, lead, group, &pod)?;
         let step = if is_fenced(seen, &pod) {
             Step::Rest(Reason::Fenced, message)
         } else {
@@ -314,9 +332,9 @@ fn unwell(want: &Want, seen: &Observed, lead: &Lead<'_>) -> Vec<(String, Step)> 
     .collect()
 }
 
-fn ails(seen: &Observed, lead: &Lead<'_>, group: Group, pod: &str) -> Option<String> {
+fn ails(want: &Want, seen: &Observed, lead: &Lead<'_>, group: Group, pod: &str) -> Option<String> {
     let Some(status) = seen.member(pod) else {
-        return Some(trouble(seen, pod));
+        return heal::refusal(want, seen, lead, pod).or_else(|| Some(trouble(seen, pod)));
     };
     if is_fenced(seen, pod) {
         return Some(format!("{pod} is fenced and takes no part"));
@@ -343,9 +361,14 @@ pub(crate) fn trouble(seen: &Observed, pod: &str) -> String {
         (None, _) => format!("{pod} does not exist yet"),
         (Some(view), _) if view.deleting => format!("{pod} is being deleted"),
         (Some(view), _) if !view.running => {
+            let damage = view
+                .damage
+                .as_ref()
+                .map(|damage| format!("its data is damaged ({damage})"));
+            let why = damage.or_else(|| view.trouble.clone());
             format!(
                 "{pod} does not run: {}",
-                view.trouble.as_deref().unwrap_or("its container has not started")
+                why.as_deref().unwrap_or("its container has not started")
             )
         }
         (Some(_), Some(crate::MemberSeen::Unknown(reason))) => format!("{pod} does not answer: {reason}"),

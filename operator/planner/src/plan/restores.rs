@@ -1,8 +1,15 @@
 //! Restores in place: what each GeodeRestore asks for, and whose turn it is. One is carried out at a time, the oldest first; the others wait. What was
-//! done is read from the cluster's own memory of its lives, never from the status of a GeodeRestore, which only tells people.
+//! done is read from the cluster's own memory of its lives, never from the status of a GeodeRestore, which only tells people. A GeodeRestore that
+//! made this cluster is [`new_clusters`]'s; until that is complete the others wait for it too.
 
+mod new_clusters;
 mod prepare;
 mod report;
+
+pub use new_clusters::{
+    NewCluster, Remains, delayed_new_cluster, held_new_cluster, new_cluster, plan_new_cluster,
+    refused_new_cluster,
+};
 
 use crate::lives::{To, decided};
 use crate::observed::{Observed, RestoreView, VolumeKind};
@@ -56,6 +63,11 @@ pub(super) fn turn(
         .find(|restore| is_at_work(want, seen, restore))
         .map(|restore| restore.name.as_str());
     for restore in &seen.restores {
+        if restore.spec.new_cluster.is_some() {
+            let followed = new_clusters::follow(want, seen, lead, restore, open, now);
+            turn.actions.extend(followed);
+            continue;
+        }
         let wish = wish(want, seen, restore);
         if matches!(wish, Wish::Restore | Wish::Return(_)) {
             let first = *active.get_or_insert(&restore.name);
@@ -86,6 +98,8 @@ pub(super) fn turn(
 fn is_at_work(want: &Want, seen: &Observed, restore: &RestoreView) -> bool {
     let began = want.memory.life_of(&restore.uid).map(|(life, _)| life);
     match restore.status.phase {
+        // It is told from the next round on that it runs.
+        RestorePhase::Pending => restore.spec.new_cluster.is_some() && new_clusters::is_ours(want, restore),
         RestorePhase::Running => true,
         RestorePhase::Failed => began == Some(seen.life),
         _ => false,
@@ -350,7 +364,7 @@ fn progress(
     let mut status = restore.status.clone();
     let (undone, exists) = (restore.spec.undo, want.memory.cluster_id.is_some());
     if !undone {
-        report::restored(seen, restore, &mut status);
+        report::restored(seen, &restore.uid, &mut status);
     }
     if lead.is_some() && exists {
         report::serves(&mut status, now);
@@ -376,9 +390,5 @@ fn progress(
         ));
         return (status, Reason::RestoreFailed);
     }
-    status.phase = RestorePhase::Running;
-    if let Step::Act(_, _, said) | Step::Wait(_, said) | Step::Stuck(_, said) | Step::Rest(_, said) = open {
-        status.message = Some(said.clone());
-    }
-    (status, Reason::Restoring)
+    report::runs(status, open)
 }

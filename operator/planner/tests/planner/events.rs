@@ -3,6 +3,7 @@
 use crate::kubernetes::BAD_VERSION;
 use crate::lives::BAD_SOURCE;
 use crate::model::{Model, Volume};
+use crate::upgrades::keeps_the_order;
 use geode_planner::{Action, Group, Names, Place, Plan};
 use geode_types::MemberId;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
@@ -10,7 +11,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// Observers that a story has at most.
-const OBSERVERS: u32 = 3;
+pub(crate) const OBSERVERS: u32 = 3;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Event {
@@ -42,6 +43,8 @@ pub(crate) enum Event {
     LoseVolume(Place),
     /// The storage of the volumes is gone.
     LoseStorage(Place),
+    /// What is on the volumes is damaged.
+    DamageVolume(Place),
     /// A person deletes the volumes; they stay until the pod goes.
     DeleteVolume(Place),
     /// The pod is gone.
@@ -68,6 +71,8 @@ pub(crate) enum Event {
     Cordon(Place),
     /// Another size and class of volumes.
     Storage(u8),
+    /// Leadership moves by itself, to one of the voters that have everything.
+    Elect(u8),
 }
 
 /// A pod that may be there.
@@ -79,8 +84,12 @@ pub(crate) fn pod() -> impl Strategy<Value = Place> {
     ]
 }
 
+/// A number of voters.
+pub(crate) fn members() -> impl Strategy<Value = u32> {
+    prop_oneof![Just(1u32), Just(3), Just(5), Just(7)]
+}
+
 pub(crate) fn event() -> impl Strategy<Value = Event> {
-    let members = || prop_oneof![Just(1u32), Just(3), Just(5), Just(7)];
     prop_oneof![
         4 => (1u8..30).prop_map(Event::Rounds),
         2 => (0u8..4).prop_map(Event::Interrupt),
@@ -96,6 +105,7 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
         1 => (0u8..3).prop_map(Event::DeleteRestore),
         2 => pod().prop_map(Event::LoseVolume),
         2 => pod().prop_map(Event::LoseStorage),
+        2 => pod().prop_map(Event::DamageVolume),
         2 => pod().prop_map(Event::DeleteVolume),
         3 => pod().prop_map(Event::KillPod),
         2 => pod().prop_map(Event::Partition),
@@ -117,7 +127,7 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
 pub(crate) struct Wishes {
     pub(crate) members: u32,
     pub(crate) observers: u32,
-    version: u8,
+    pub(crate) version: u8,
     storage: u8,
     fenced: Option<Place>,
     hibernates: bool,
@@ -225,10 +235,24 @@ impl Story {
         if format!("1.0.{}", self.wishes.version) == BAD_VERSION {
             self.change(|wishes| wishes.version = 0);
         }
+        self.replace_damaged();
         self.heal();
     }
 
-    fn change(&mut self, change: impl FnOnce(&mut Wishes)) {
+    /// What the runbook says of damaged members that the operator leaves alone: a person deletes the pod and its volumes.
+    fn replace_damaged(&mut self) {
+        let damaged = self.model.volumes.iter().filter(|(_, volume)| volume.damaged);
+        let pods: Vec<String> = damaged.map(|(pod, _)| pod.clone()).collect();
+        for pod in pods {
+            self.model.lose_volume(&pod);
+        }
+        let aside = self.model.aside.values_mut();
+        for volume in aside.flat_map(|aside| aside.volumes.values_mut()) {
+            volume.damaged = false;
+        }
+    }
+
+    pub(crate) fn change(&mut self, change: impl FnOnce(&mut Wishes)) {
         change(&mut self.wishes);
         self.model.change(self.wishes.spec());
     }
@@ -247,6 +271,7 @@ impl Story {
             Event::Observers(observers) => self.change(|wishes| wishes.observers = observers),
             Event::Version(version) => self.change(|wishes| wishes.version = version),
             Event::Recreate(members, observers) => {
+                self.replace_damaged();
                 (self.wishes.members, self.wishes.observers) = (members, observers);
                 self.model.recreate(self.wishes.spec());
             }
@@ -264,6 +289,7 @@ impl Story {
                 }
             }
             Event::Heal => self.heal(),
+            Event::Elect(which) => self.elect(which),
             Event::Storage(storage) => {
                 self.volumes_differ = true;
                 self.change(|wishes| wishes.storage = storage);
@@ -278,6 +304,7 @@ impl Story {
             }
             Event::LoseVolume(place)
             | Event::LoseStorage(place)
+            | Event::DamageVolume(place)
             | Event::DeleteVolume(place)
             | Event::KillPod(place)
             | Event::Cordon(place)
@@ -285,6 +312,19 @@ impl Story {
             | Event::Cut(place) => self.disturb(event, place),
         }
         self.round(usize::MAX);
+    }
+
+    fn elect(&mut self, which: u8) {
+        let up = self.model.up();
+        let Some(raft) = &mut self.model.raft else { return };
+        let mut able = raft.complete(&up);
+        able.retain(|id| raft.votes(*id));
+        let Some(leader) = raft.leader.filter(|_| !able.is_empty()) else {
+            return;
+        };
+        let to = able[usize::from(which) % able.len()];
+        // Without a majority nobody is elected.
+        let _ = raft.transfer(leader, to, &up);
     }
 
     fn restore(&mut self, event: Event) {
@@ -322,6 +362,7 @@ impl Story {
             (Event::LoseStorage(_), _) if may_lose => {
                 model.volumes.get_mut(&pod).expect("it may be lost").lost = true;
             }
+            (Event::DamageVolume(_), _) if may_lose => model.damage_volume(&pod),
             (Event::DeleteVolume(_), _) if may_lose => model.delete_volume(&pod),
             // With its pod a volume goes that waits for that.
             (Event::KillPod(_), _) if may_lose || !doomed => {
@@ -361,6 +402,7 @@ impl Story {
                 "paused, and yet: {action}"
             );
         }
+        keeps_the_order(&before, &plan);
         let pods = self.model.pods.values();
         let leaders = pods.filter(|pod| pod.view.role.as_deref() == Some("leader"));
         assert!(leaders.count() <= 1, "two leaders by label");

@@ -82,7 +82,7 @@ impl Model {
                 self.pods.get_mut(pod).expect(THERE).view.deleting = true;
             }
             Action::ReplaceLostVolume { pod, .. } => {
-                assert!(self.volumes[pod].lost);
+                assert!(self.volumes[pod].lost || self.volumes[pod].damaged);
                 self.delete_volume(pod);
                 if let Some(pod) = self.pods.get_mut(pod) {
                     pod.view.deleting = true;

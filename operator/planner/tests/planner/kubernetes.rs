@@ -9,6 +9,8 @@ use serde_json::Value;
 
 /// Pods of this version cannot start.
 pub(crate) const BAD_VERSION: &str = "1.0.3";
+/// What a server says that finds its log damaged.
+pub(crate) const DAMAGE: &str = "wal/3 is damaged at byte 7";
 
 impl Model {
     /// Time passes.
@@ -75,7 +77,9 @@ impl Model {
                     (volume.owner, volume.belongs) = (None, belongs);
                     // A volume that is being deleted is mounted no more.
                     let usable = !volume.lost && (pod.view.running || !volume.deleted);
-                    pod.view.running = pod.startable && usable;
+                    pod.view.running = pod.startable && usable && !volume.damaged;
+                    let ended = pod.startable && usable && volume.damaged;
+                    pod.view.damage = ended.then(|| DAMAGE.to_owned());
                 }
             }
         }
@@ -106,6 +110,7 @@ impl Model {
             ready: false,
             cordoned: false,
             trouble: None,
+            damage: None,
         };
         let pod = ModelPod {
             view,
@@ -124,6 +129,7 @@ impl Model {
                 size: text(&claim["resources"]["requests"]["storage"]).unwrap(),
                 class: text(&claim["storageClassName"]),
                 lost: false,
+                damaged: false,
                 deleted: false,
                 owner: None,
                 belongs: false,
@@ -155,6 +161,13 @@ impl Model {
         self.pods.remove(pod);
     }
 
+    /// A byte on the volume turns over, and the server ends that reads it.
+    pub(crate) fn damage_volume(&mut self, pod: &str) {
+        if let Some(volume) = self.volumes.get_mut(pod) {
+            volume.damaged = true;
+        }
+    }
+
     /// A person deletes the volume; it goes when the pod does.
     pub(crate) fn delete_volume(&mut self, pod: &str) {
         if let Some(volume) = self.volumes.get_mut(pod) {
@@ -169,7 +182,7 @@ impl Model {
         };
         let sound = |id: &MemberId| {
             let mut volumes = self.volumes.values();
-            volumes.any(|volume| volume.id == *id && !volume.lost && !volume.doomed())
+            volumes.any(|volume| volume.id == *id && !volume.lost && !volume.damaged && !volume.doomed())
         };
         let rest: Vec<MemberId> = raft
             .complete(&self.up())

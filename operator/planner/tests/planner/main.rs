@@ -9,10 +9,12 @@
 mod events;
 mod first_life;
 mod hands;
+mod heal;
 mod kubernetes;
 mod lives;
 mod maintenance;
 mod model;
+mod new_clusters;
 mod objects;
 mod observers;
 mod raft;
@@ -24,4 +26,5 @@ mod schedule_lives;
 mod schedules;
 mod status;
 mod tables;
+mod upgrades;
 mod wedges;

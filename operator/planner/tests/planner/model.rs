@@ -40,6 +40,8 @@ pub(crate) struct Volume {
     pub(crate) size: String,
     pub(crate) class: Option<String>,
     pub(crate) lost: bool,
+    /// What is on them does not match its checksum, so no server runs on them.
+    pub(crate) damaged: bool,
     /// Deleted; Kubernetes keeps it for as long as there is a pod of this name.
     pub(crate) deleted: bool,
     /// Uid of the pod that it goes with, because the pod is surplus.

@@ -27,7 +27,7 @@ fn stalled(model: &Model, name: &str) -> String {
 }
 
 /// Rounds until this holds.
-fn until(model: &mut Model, what: &str, holds: impl Fn(&Model) -> bool) {
+pub(crate) fn until(model: &mut Model, what: &str, holds: impl Fn(&Model) -> bool) {
     for _ in 0..100 {
         if holds(model) {
             return;

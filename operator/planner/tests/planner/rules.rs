@@ -9,13 +9,17 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 /// Rounds within which any disturbance must be over.
-const ROUNDS: usize = 300;
+pub(crate) const ROUNDS: usize = 300;
 
-/// `PROPTEST_CASES` asks for more.
 pub(crate) fn config() -> ProptestConfig {
+    config_of(400)
+}
+
+/// So many cases on every run; `PROPTEST_CASES` asks for others.
+pub(crate) fn config_of(cases: u32) -> ProptestConfig {
     let number = |name: &str| std::env::var(name).ok()?.parse().ok();
     ProptestConfig {
-        cases: number("PROPTEST_CASES").unwrap_or(400),
+        cases: number("PROPTEST_CASES").unwrap_or(cases),
         // The same worlds on every run: `PROPTEST_RNG_SEED=n cargo test -p geode-planner --test planner` looks at others.
         rng_seed: RngSeed::Fixed(number("PROPTEST_RNG_SEED").map_or(1, u64::from)),
         failure_persistence: None,
@@ -74,7 +78,7 @@ proptest! {
     #[test]
     fn a_plan_on_any_observation_passes_the_check(
         events in prop::collection::vec(event(), 0..6),
-        damage in prop::collection::vec((0usize..9, pod(), any::<u8>()), 0..6),
+        damage in prop::collection::vec((0usize..10, pod(), any::<u8>()), 0..6),
         age_seconds in 0i64..30,
     ) {
         let mut story = Story::new();
@@ -110,11 +114,15 @@ fn spoil(seen: &mut Observed, kind: usize, pod: &str, amount: u8) {
         seen.members
             .insert(pod.to_owned(), MemberSeen::Unknown("spoiled".into()));
     }
+    if kind == 9 {
+        seen.members.remove(pod);
+    }
     if let Some(view) = seen.pods.get_mut(pod) {
         match kind {
             1 => view.deleting = true,
             2 => view.ready = false,
             3 => view.running = amount.is_multiple_of(2),
+            9 => (view.running, view.damage) = (false, Some("spoiled".to_owned())),
             _ => {}
         }
     }

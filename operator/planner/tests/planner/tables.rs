@@ -188,7 +188,7 @@ fn a_volume_whose_storage_is_gone_is_given_up_only_with_a_majority_that_has_ever
     model.volumes.get_mut(&victim).unwrap().lost = true;
     model.step();
     assert!(
-        said(&next(&model)).contains(&format!("replace the lost volume of {victim}")),
+        said(&next(&model)).contains(&format!("replace the lost or damaged volume of {victim}")),
         "{:?}",
         next(&model)
     );

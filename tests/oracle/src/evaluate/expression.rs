@@ -2,11 +2,13 @@
 
 use super::matching::satisfies;
 use super::{Evaluator, Outcome, Row, error, unknown, with};
-use crate::value::{Val, any, compare, equals, every};
+use crate::temporal;
+use crate::value::{Compared, Val, any, compare, equals, every};
 use geode_gql::ast::{
     AccessStep, BinaryOp, CompareOp, Expr, ExprKind, LabelExpr, Literal, LogicalOp, Quantification, Query,
     StringOp, SubqueryKind, UnaryOp,
 };
+use geode_types::Temporal;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
@@ -50,9 +52,7 @@ impl Evaluator {
             ExprKind::Unary(UnaryOp::Not, operand) => {
                 Val::of_truth(self.truth(operand, row)?.map(|truth| !truth))
             }
-            ExprKind::Unary(UnaryOp::Minus, operand) => {
-                arithmetic(BinaryOp::Subtract, &Val::Int(0), &self.value(operand, row)?)?
-            }
+            ExprKind::Unary(UnaryOp::Minus, operand) => negated(&self.value(operand, row)?)?,
             ExprKind::Chain(first, rest) => {
                 let mut left = self.value(first, row)?;
                 for (operator, operand) in rest {
@@ -306,10 +306,14 @@ impl Evaluator {
     }
 
     pub(super) fn property(&self, value: &Val, key: &str) -> Outcome<Val> {
-        if *value == Val::Null {
-            return Ok(Val::Null);
+        match value {
+            Val::Null => Ok(Val::Null),
+            Val::Temporal(value) => temporal::component(value, key).map_or_else(
+                || unknown(&format!("{value}.{key}")),
+                |number| Ok(Val::Int(number)),
+            ),
+            _ => Ok(self.properties(value)?.remove(key).unwrap_or(Val::Null)),
         }
-        Ok(self.properties(value)?.remove(key).unwrap_or(Val::Null))
     }
 
     fn access(&mut self, value: Val, step: &AccessStep, row: &Row) -> Outcome<Val> {
@@ -368,12 +372,18 @@ fn constant(literal: &Literal) -> Outcome<Val> {
         Literal::Int(number) => Val::Int(*number),
         Literal::Float(number) => Val::Float(*number),
         Literal::String(text) => Val::Str(text.clone()),
-        other => return unknown(&format!("{other:?}")),
+        Literal::Decimal(number) => Val::Decimal(*number),
+        Literal::Temporal(value) => Val::Temporal(value.clone()),
+        Literal::Bytes(_) => return unknown(&format!("{literal:?}")),
     })
 }
 
 fn compared(operator: CompareOp, left: &Val, right: &Val) -> Option<bool> {
-    let ordered = |wanted: fn(Ordering) -> bool| compare(left, right).map(wanted);
+    let ordered = |wanted: fn(Ordering) -> bool| match compare(left, right) {
+        Compared::Ordered(order) => Some(wanted(order)),
+        Compared::Never => Some(false),
+        Compared::Unknown => None,
+    };
     match operator {
         CompareOp::Equal => equals(left, right),
         CompareOp::NotEqual => equals(left, right).map(|equal| !equal),
@@ -398,6 +408,14 @@ fn quantified(kind: Quantification, truths: &[Option<bool>]) -> Option<bool> {
     }
 }
 
+/// `-value`. A float's zero has a sign.
+fn negated(value: &Val) -> Outcome<Val> {
+    match value {
+        Val::Float(number) => Ok(Val::Float(-number)),
+        value => arithmetic(BinaryOp::Subtract, &Val::Int(0), value),
+    }
+}
+
 /// Arithmetic: integers stay integers and never wrap, null gives null.
 pub(super) fn arithmetic(operator: BinaryOp, left: &Val, right: &Val) -> Outcome<Val> {
     if *left == Val::Null || *right == Val::Null {
@@ -416,6 +434,9 @@ pub(super) fn arithmetic(operator: BinaryOp, left: &Val, right: &Val) -> Outcome
         (BinaryOp::Add, item, Val::List(items)) => {
             Ok(Val::List([vec![item.clone()], items.clone()].concat()))
         }
+        (BinaryOp::Add, Val::Temporal(date), Val::Temporal(duration)) => moved(date, duration, 1),
+        (BinaryOp::Subtract, Val::Temporal(date), Val::Temporal(duration)) => moved(date, duration, -1),
+        (_, Val::Decimal(_), _) | (_, _, Val::Decimal(_)) => unknown("arithmetic with decimals"),
         (BinaryOp::Divide | BinaryOp::Modulo, Val::Int(_), Val::Int(0)) => error("division by zero"),
         (_, Val::Int(left), Val::Int(right)) if operator != BinaryOp::Power => {
             let result = match operator {
@@ -441,4 +462,11 @@ pub(super) fn arithmetic(operator: BinaryOp, left: &Val, right: &Val) -> Outcome
             _ => error("arithmetic on what is no number"),
         },
     }
+}
+
+fn moved(date: &Temporal, duration: &Temporal, sign: i128) -> Outcome<Val> {
+    temporal::moved(date, duration, sign).map_or_else(
+        || unknown("arithmetic with these times"),
+        |date| Ok(Val::Temporal(date)),
+    )
 }

@@ -94,7 +94,10 @@ impl Evaluator {
         for pattern in &patterns {
             let mut longer = Vec::new();
             for partial in found {
-                longer.extend(self.path(pattern, partial, None, repeatable)?);
+                let ways = self.path(pattern, partial, None, repeatable)?;
+                // A search that finds nothing costs, too.
+                self.spend(1 + ways.len())?;
+                longer.extend(ways);
             }
             found = longer;
         }
@@ -131,7 +134,14 @@ impl Evaluator {
             from.used.clear();
         }
         (from.nodes, from.edges) = (Vec::new(), Vec::new());
-        let places = start.map_or_else(|| self.graph.node_places(), |place| vec![place]);
+        // A node that is known is the only one that can stand there.
+        let known = match from.row.get(text(pattern.start.variable.as_ref())) {
+            Some(Val::Node(place)) => Some(*place),
+            _ => None,
+        };
+        let places = start
+            .or(known)
+            .map_or_else(|| self.graph.node_places(), |place| vec![place]);
         let mut found = Vec::new();
         for place in places {
             if let Some(mut partial) = self.at_node(&pattern.start, place, from.clone()) {
@@ -142,10 +152,11 @@ impl Evaluator {
         for (edge, node) in &pattern.steps {
             let mut longer = Vec::new();
             for partial in found {
-                longer.extend(self.step(edge, node, partial, walk)?);
+                let next = self.step(edge, node, partial, walk)?;
+                self.spend(next.len())?;
+                longer.extend(next);
             }
             found = longer;
-            self.spend(found.len())?;
         }
         found.retain(|partial| allowed(pattern.mode, &partial.nodes));
         if pattern.search != PathSearch::Every {
@@ -198,7 +209,6 @@ impl Evaluator {
         // Each repetition's path, and its variables.
         let mut frontier = vec![(partial, Vec::<Row>::new())];
         for count in 0.. {
-            self.spend(frontier.len())?;
             if frontier.is_empty() || quantifier.max.is_some_and(|max| count > max) {
                 break;
             }
@@ -220,6 +230,7 @@ impl Evaluator {
             }
             let mut longer = Vec::new();
             for (partial, repetitions) in frontier {
+                let before = longer.len();
                 match &edge.group {
                     None => longer.extend(
                         self.hops(edge, &partial, walk)
@@ -232,6 +243,8 @@ impl Evaluator {
                         }
                     }
                 }
+                // Each carries what all of its repetitions have bound.
+                self.spend((longer.len() - before) * (1 + count as usize))?;
             }
             frontier = longer;
         }

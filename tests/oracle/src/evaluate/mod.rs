@@ -1,7 +1,8 @@
 //! The reference evaluator: nested loops over the syntax tree, by the rules of openCypher 9 and ISO/IEC 39075. No planner, no index, no batch.
 //!
 //! Every clause takes all rows of the one before and hands on all of its own. Where a rule leaves the order of rows open the evaluator can
-//! take another one each time ([`Evaluator::in_order`]), so that an answer which depends on it is told from one that does not.
+//! take another one each time ([`Evaluator::in_order`]), so that an answer which depends on it is told from one that does not. Which of rows
+//! that count as one stays (1 or 1.0), or comes first, is not left to chance: see [`Evaluator::arrange`].
 
 mod expression;
 mod function;
@@ -14,6 +15,7 @@ use crate::graph::Graph;
 use crate::value::{Val, same_row};
 use geode_gql::Dialect;
 use geode_gql::ast::{Clause, ClauseKind, LinearQuery, Query, SetOperation};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// Variables and their values.
@@ -50,6 +52,16 @@ pub(crate) struct Table {
     pub(crate) rows: Vec<Vec<Val>>,
 }
 
+impl Table {
+    /// The columns as variables.
+    fn into_rows(self) -> Vec<Row> {
+        let Self { columns, rows } = self;
+        let rows = rows.into_iter();
+        rows.map(|row| columns.iter().cloned().zip(row).collect())
+            .collect()
+    }
+}
+
 /// How many rows and bindings a statement may make.
 const FUEL: usize = 20_000;
 
@@ -60,6 +72,8 @@ pub(crate) struct Evaluator {
     dialect: Dialect,
     /// What the order of rows is drawn from; `None` leaves them as they come.
     order: Option<u64>,
+    /// The number of that order.
+    turn: u64,
     fuel: usize,
     /// The rows of the group whose aggregates are computed.
     group: Option<Vec<Row>>,
@@ -72,6 +86,7 @@ impl Evaluator {
             graph,
             dialect,
             order: (order > 0).then_some(order),
+            turn: order,
             fuel: FUEL,
             group: None,
         }
@@ -99,12 +114,34 @@ impl Evaluator {
         }
     }
 
+    /// Orders what may count as one before the first of it is taken: in the first two orders of rows by text, up and down. So an answer
+    /// that depends on which it is differs between these two for certain.
+    fn arrange<T>(&self, items: &mut [T], text: impl Fn(&T) -> String) {
+        match self.turn {
+            0 => items.sort_by_cached_key(text),
+            1 => items.sort_by_cached_key(|item| Reverse(text(item))),
+            _ => {}
+        }
+    }
+
+    /// Each of equal rows once.
+    fn distinct(&self, mut rows: Vec<Vec<Val>>) -> Vec<Vec<Val>> {
+        self.arrange(&mut rows, |row| format!("{row:?}"));
+        let mut kept: Vec<Vec<Val>> = Vec::new();
+        for row in rows {
+            if !kept.iter().any(|other| same_row(other, &row)) {
+                kept.push(row);
+            }
+        }
+        kept
+    }
+
     fn query(&mut self, query: &Query, rows: Vec<Row>) -> Outcome<Table> {
         let group = self.group.take();
         let mut table = self.linear(&query.first, rows.clone())?;
         for (operator, operand) in &query.rest {
             let right = self.linear(operand, rows.clone())?;
-            table = combine(table, operator.operation, right);
+            table = self.combine(table, operator.operation, right);
             self.shuffle(&mut table.rows);
         }
         self.group = group;
@@ -112,9 +149,12 @@ impl Evaluator {
     }
 
     fn linear(&mut self, query: &LinearQuery, mut rows: Vec<Row>) -> Outcome<Table> {
-        for clause in &query.clauses {
+        for (at, clause) in query.clauses.iter().enumerate() {
             match &clause.kind {
                 ClauseKind::Return(projection) => return self.project(projection, rows),
+                ClauseKind::Composite(last) if at + 1 == query.clauses.len() => {
+                    return self.query(last, rows);
+                }
                 ClauseKind::Finish => return Ok(Table::default()),
                 _ => rows = self.clause(clause, rows)?,
             }
@@ -172,13 +212,8 @@ impl Evaluator {
                 }
                 Ok(out)
             }
-            ClauseKind::With(projection) => {
-                let Table { columns, rows } = self.project(projection, rows)?;
-                let rows = rows.into_iter();
-                Ok(rows
-                    .map(|row| columns.iter().cloned().zip(row).collect())
-                    .collect())
-            }
+            ClauseKind::With(projection) => Ok(self.project(projection, rows)?.into_rows()),
+            ClauseKind::Composite(query) => Ok(self.query(query, rows)?.into_rows()),
             ClauseKind::CallQuery {
                 optional: false,
                 variables: Some(variables),
@@ -213,6 +248,42 @@ impl Evaluator {
         }
         Ok(out)
     }
+
+    /// The operations on two results (ISO/IEC 39075, 14.2).
+    fn combine(&self, mut left: Table, operation: SetOperation, right: Table) -> Table {
+        let columns = left.columns;
+        let counted =
+            |rows: &[Vec<Val>], row: &[Val]| rows.iter().filter(|other| same_row(other, row)).count();
+        self.arrange(&mut left.rows, |row| format!("{row:?}"));
+        let rows = match operation {
+            SetOperation::Union { all: true } => [left.rows, right.rows].concat(),
+            SetOperation::Union { all: false } => self.distinct([left.rows, right.rows].concat()),
+            SetOperation::Except { all: false } => {
+                let rows = left.rows.into_iter();
+                self.distinct(rows.filter(|row| counted(&right.rows, row) == 0).collect())
+            }
+            SetOperation::Intersect { all: false } => {
+                let rows = left.rows.into_iter();
+                self.distinct(rows.filter(|row| counted(&right.rows, row) > 0).collect())
+            }
+            SetOperation::Except { all: true } | SetOperation::Intersect { all: true } => {
+                let keeps_common = matches!(operation, SetOperation::Intersect { .. });
+                let mut kept: Vec<Vec<Val>> = Vec::new();
+                let mut seen: Vec<Vec<Val>> = Vec::new();
+                for row in left.rows {
+                    let is_common = counted(&seen, &row) < counted(&right.rows, &row);
+                    seen.push(row.clone());
+                    if is_common == keeps_common {
+                        kept.push(row);
+                    }
+                }
+                kept
+            }
+            SetOperation::Otherwise if left.rows.is_empty() => right.rows,
+            SetOperation::Otherwise => left.rows,
+        };
+        Table { columns, rows }
+    }
 }
 
 /// The row with one more variable.
@@ -220,49 +291,4 @@ fn with(row: &Row, name: &str, value: Val) -> Row {
     let mut row = row.clone();
     row.insert(name.to_owned(), value);
     row
-}
-
-/// The operations on two results (ISO/IEC 39075, 14.2).
-fn combine(left: Table, operation: SetOperation, right: Table) -> Table {
-    let columns = left.columns;
-    let counted = |rows: &[Vec<Val>], row: &[Val]| rows.iter().filter(|other| same_row(other, row)).count();
-    let rows = match operation {
-        SetOperation::Union { all: true } => [left.rows, right.rows].concat(),
-        SetOperation::Union { all: false } => distinct([left.rows, right.rows].concat()),
-        SetOperation::Except { all: false } => {
-            let rows = left.rows.into_iter();
-            distinct(rows.filter(|row| counted(&right.rows, row) == 0).collect())
-        }
-        SetOperation::Intersect { all: false } => {
-            let rows = left.rows.into_iter();
-            distinct(rows.filter(|row| counted(&right.rows, row) > 0).collect())
-        }
-        SetOperation::Except { all: true } | SetOperation::Intersect { all: true } => {
-            let keeps_common = matches!(operation, SetOperation::Intersect { .. });
-            let mut kept: Vec<Vec<Val>> = Vec::new();
-            let mut seen: Vec<Vec<Val>> = Vec::new();
-            for row in left.rows {
-                let is_common = counted(&seen, &row) < counted(&right.rows, &row);
-                seen.push(row.clone());
-                if is_common == keeps_common {
-                    kept.push(row);
-                }
-            }
-            kept
-        }
-        SetOperation::Otherwise if left.rows.is_empty() => right.rows,
-        SetOperation::Otherwise => left.rows,
-    };
-    Table { columns, rows }
-}
-
-/// Each of equal rows once.
-fn distinct(rows: Vec<Vec<Val>>) -> Vec<Vec<Val>> {
-    let mut kept: Vec<Vec<Val>> = Vec::new();
-    for row in rows {
-        if !kept.iter().any(|other| same_row(other, &row)) {
-            kept.push(row);
-        }
-    }
-    kept
 }

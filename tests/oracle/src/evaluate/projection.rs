@@ -1,7 +1,7 @@
-//! RETURN and WITH: columns, groups, DISTINCT, order, page (openCypher 9, "RETURN", "Aggregation").
+//! RETURN, WITH and SELECT: columns, groups, DISTINCT, order, page (openCypher 9, "RETURN", "Aggregation"; ISO/IEC 39075, 14.11 and 14.12).
 
 use super::expression::arithmetic;
-use super::{Evaluator, Outcome, Row, Table, distinct, error, unknown};
+use super::{Evaluator, Outcome, Row, Table, error, unknown};
 use crate::value::{Val, order, same_row};
 use geode_gql::Dialect;
 use geode_gql::ast::{BinaryOp, Expr, ExprKind, Projection, SortItem};
@@ -35,6 +35,25 @@ fn aggregates(expr: &Expr) -> bool {
     }
 }
 
+/// The name and the expression of a column; a variable that `*` stands for has none.
+type Column<'e> = (String, Option<&'e Expr>);
+
+/// What rows are grouped by: what GROUP BY says, where the name of a column stands for its expression, or else every column without an
+/// aggregate.
+fn grouping<'e>(projection: &'e Projection, items: &[Column<'e>]) -> Vec<Column<'e>> {
+    let Some(keys) = &projection.group_by else {
+        let is_key = |expr: Option<&Expr>| !expr.is_some_and(aggregates);
+        return items.iter().filter(|(_, expr)| is_key(*expr)).cloned().collect();
+    };
+    let named = |key: &'e Expr| match &key.kind {
+        ExprKind::Variable(name) => items.iter().find(|(known, _)| known == name).cloned(),
+        _ => None,
+    };
+    keys.iter()
+        .map(|key| named(key).unwrap_or_else(|| (String::new(), Some(key))))
+        .collect()
+}
+
 /// A row of the result and what ORDER BY and WHERE behind it may look at.
 struct Projected {
     cells: Vec<Val>,
@@ -43,10 +62,7 @@ struct Projected {
 
 impl Evaluator {
     pub(super) fn project(&mut self, projection: &Projection, rows: Vec<Row>) -> Outcome<Table> {
-        if projection.group_by.is_some() || projection.having.is_some() {
-            return unknown("GROUP BY");
-        }
-        let mut items: Vec<(String, Option<&Expr>)> = Vec::new();
+        let mut items: Vec<Column<'_>> = Vec::new();
         if projection.star.is_some() {
             let Some(row) = rows.first() else {
                 return Ok(Table::default());
@@ -61,15 +77,18 @@ impl Evaluator {
             };
             items.push((name, Some(&item.expr)));
         }
-        let is_grouped = items.iter().any(|(_, expr)| expr.is_some_and(aggregates));
+        let is_grouped = projection.group_by.is_some()
+            || projection.having.is_some()
+            || items.iter().any(|(_, expr)| expr.is_some_and(aggregates));
         let mut projected = if is_grouped {
-            self.grouped(&items, rows)?
+            let keys = grouping(projection, &items);
+            self.grouped(&items, &keys, projection.having.as_ref(), rows)?
         } else {
             self.computed(&items, rows)?
         };
         let columns: Vec<String> = items.into_iter().map(|(name, _)| name).collect();
         if projection.distinct {
-            let kept = distinct(projected.into_iter().map(|row| row.cells).collect());
+            let kept = self.distinct(projected.into_iter().map(|row| row.cells).collect());
             let visible = |cells: &Vec<Val>| columns.iter().cloned().zip(cells.iter().cloned()).collect();
             projected = kept
                 .into_iter()
@@ -100,7 +119,7 @@ impl Evaluator {
         Ok(Table { columns, rows })
     }
 
-    fn computed(&mut self, items: &[(String, Option<&Expr>)], rows: Vec<Row>) -> Outcome<Vec<Projected>> {
+    fn computed(&mut self, items: &[Column<'_>], rows: Vec<Row>) -> Outcome<Vec<Projected>> {
         let mut out = Vec::new();
         for row in rows {
             let (mut cells, mut visible) = (Vec::new(), row.clone());
@@ -117,22 +136,31 @@ impl Evaluator {
         Ok(out)
     }
 
-    /// Groups by every column without an aggregate. Without such a column there is one group, also of no rows.
-    fn grouped(&mut self, items: &[(String, Option<&Expr>)], rows: Vec<Row>) -> Outcome<Vec<Projected>> {
-        let is_key = |expr: Option<&Expr>| !expr.is_some_and(aggregates);
-        let keys: Vec<_> = items.iter().filter(|(_, expr)| is_key(*expr)).cloned().collect();
-        let mut groups: Vec<(Vec<Val>, Vec<Row>)> = Vec::new();
-        if keys.is_empty() {
-            groups.push((Vec::new(), Vec::new()));
-        }
+    /// Groups rows by the keys. Without a key there is one group, also of no rows.
+    fn grouped(
+        &mut self,
+        items: &[Column<'_>],
+        keys: &[Column<'_>],
+        having: Option<&Expr>,
+        rows: Vec<Row>,
+    ) -> Outcome<Vec<Projected>> {
+        let mut keyed = Vec::new();
         for row in rows {
             let mut key = Vec::new();
-            for (name, expr) in &keys {
+            for (name, expr) in keys {
                 key.push(match expr {
                     Some(expr) => self.value(expr, &row)?,
                     None => row.get(name).cloned().unwrap_or(Val::Null),
                 });
             }
+            keyed.push((key, row));
+        }
+        self.arrange(&mut keyed, |(key, _)| format!("{key:?}"));
+        let mut groups: Vec<(Vec<Val>, Vec<Row>)> = Vec::new();
+        if keys.is_empty() {
+            groups.push((Vec::new(), Vec::new()));
+        }
+        for (key, row) in keyed {
             match groups.iter_mut().find(|(known, _)| same_row(known, &key)) {
                 Some((_, members)) => members.push(row),
                 None => groups.push((key, vec![row])),
@@ -140,26 +168,35 @@ impl Evaluator {
         }
         let mut out = Vec::new();
         for (key, members) in groups {
-            let (mut key, mut cells) = (key.into_iter(), Vec::new());
+            let mut cells = Vec::new();
             let shared = members.first().cloned().unwrap_or_default();
             let around = self.group.replace(members);
-            for (_, expr) in items {
-                cells.push(match expr {
-                    Some(expr) if aggregates(expr) => self.value(expr, &shared)?,
-                    _ => key.next().unwrap_or(Val::Null),
+            for (name, expr) in items {
+                let place = keys
+                    .iter()
+                    .position(|(_, known)| known.is_some() && known == expr);
+                cells.push(match (place, expr) {
+                    (Some(place), _) => key[place].clone(),
+                    (None, Some(expr)) => self.value(expr, &shared)?,
+                    (None, None) => shared.get(name).cloned().unwrap_or(Val::Null),
                 });
             }
+            // Behind the columns, so that what fails in them does.
+            let is_kept = having.map_or(Ok(Some(true)), |having| self.truth(having, &shared))?;
             self.group = around;
-            let names = items.iter().map(|(name, _)| name.clone());
-            out.push(Projected {
-                visible: names.zip(cells.iter().cloned()).collect(),
-                cells,
-            });
+            if is_kept == Some(true) {
+                let names = items.iter().map(|(name, _)| name.clone());
+                out.push(Projected {
+                    visible: names.zip(cells.iter().cloned()).collect(),
+                    cells,
+                });
+            }
         }
         Ok(out)
     }
 
-    fn sorted(&mut self, keys: &[SortItem], rows: Vec<Projected>) -> Outcome<Vec<Projected>> {
+    fn sorted(&mut self, keys: &[SortItem], mut rows: Vec<Projected>) -> Outcome<Vec<Projected>> {
+        self.arrange(&mut rows, |row| format!("{:?}", row.cells));
         let mut keyed = Vec::new();
         for row in rows {
             let mut values = Vec::new();
@@ -203,9 +240,10 @@ impl Evaluator {
         self.group = Some(rows);
         values.retain(|value| *value != Val::Null);
         if is_distinct {
-            let rows = distinct(values.into_iter().map(|value| vec![value]).collect());
+            let rows = self.distinct(values.into_iter().map(|value| vec![value]).collect());
             values = rows.into_iter().flatten().collect();
         }
+        self.arrange(&mut values, |value| format!("{value:?}"));
         let sum = |values: &[Val]| {
             let mut values = values.iter();
             let first = values.next().cloned().unwrap_or(Val::Int(0));

@@ -19,6 +19,9 @@ enum Change {
     Labels(Val, Vec<String>, bool),
 }
 
+/// What is changed, its property, and the value that it gets.
+type Decided = (Val, String, Val);
+
 fn texts(names: &[Name]) -> Vec<String> {
     names.iter().map(|name| name.text.clone()).collect()
 }
@@ -52,7 +55,7 @@ impl Evaluator {
                 on_create,
                 on_match,
             } => {
-                let mut out = Vec::new();
+                let (mut out, mut decided) = (Vec::new(), Vec::new());
                 for mut row in rows {
                     self.refuse_nulls(pattern, &row)?;
                     let mut found = self.matches(std::slice::from_ref(pattern), None, &row, false)?;
@@ -60,17 +63,17 @@ impl Evaluator {
                     if found.is_empty() {
                         let properties = self.new_properties(pattern, &row, true)?;
                         self.create(pattern, &mut row, properties)?;
-                        self.set(on_create, std::slice::from_ref(&row))?;
+                        self.set(on_create, std::slice::from_ref(&row), &mut decided)?;
                         out.push(row);
                     }
                     for row in found {
-                        self.set(on_match, std::slice::from_ref(&row))?;
+                        self.set(on_match, std::slice::from_ref(&row), &mut decided)?;
                         out.push(row);
                     }
                 }
                 Ok(out)
             }
-            ClauseKind::Set(items) => self.set(items, &rows).map(|()| rows),
+            ClauseKind::Set(items) => self.set(items, &rows, &mut Vec::new()).map(|()| rows),
             ClauseKind::Remove(items) => {
                 let mut changes = Vec::new();
                 for row in &rows {
@@ -85,7 +88,7 @@ impl Evaluator {
                         });
                     }
                 }
-                self.apply(changes).map(|()| rows)
+                self.apply(changes, &mut Vec::new()).map(|()| rows)
             }
             ClauseKind::Delete { detach, targets } => self.delete(*detach, targets, &rows).map(|()| rows),
             ClauseKind::Foreach {
@@ -216,7 +219,7 @@ impl Evaluator {
         Ok(())
     }
 
-    fn set(&mut self, items: &[SetItem], rows: &[Row]) -> Outcome<()> {
+    fn set(&mut self, items: &[SetItem], rows: &[Row], decided: &mut Vec<Decided>) -> Outcome<()> {
         let mut changes = Vec::new();
         for row in rows {
             for item in items {
@@ -250,13 +253,12 @@ impl Evaluator {
                 }
             }
         }
-        self.apply(changes)
+        self.apply(changes, decided)
     }
 
-    fn apply(&mut self, changes: Vec<Change>) -> Outcome<()> {
-        let mut decided: Vec<(Val, String, Val)> = Vec::new();
+    /// Which of two values for one property stays depends on the order of rows; `decided` are those that the clause has set before.
+    fn apply(&mut self, changes: Vec<Change>, decided: &mut Vec<Decided>) -> Outcome<()> {
         for change in changes {
-            // Which of two values for one property stays depends on the order of rows.
             let value = match &change {
                 Change::Property(target, key, value) => (target.clone(), key.clone(), value.clone()),
                 Change::Replace(target, map) => (target.clone(), "*".to_owned(), Val::Map(map.clone())),
@@ -350,7 +352,12 @@ impl Evaluator {
 
 /// What a property can be: no map, no element, and no list of lists, maps or nulls.
 fn storable(value: &Val) -> Outcome<()> {
-    let simple = |value: &Val| matches!(value, Val::Bool(_) | Val::Int(_) | Val::Float(_) | Val::Str(_));
+    let simple = |value: &Val| {
+        !matches!(
+            value,
+            Val::Null | Val::List(_) | Val::Map(_) | Val::Node(_) | Val::Edge(_) | Val::Path(..)
+        )
+    };
     match value {
         Val::Null => Ok(()),
         Val::List(items) if items.iter().all(simple) => Ok(()),

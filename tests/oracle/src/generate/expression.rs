@@ -1,6 +1,6 @@
 //! Expressions of a wanted type. Null is among the values of each.
 
-use super::{Generator, Kind, MIXED};
+use super::{Generator, Kind};
 
 impl Generator<'_> {
     /// An expression of this kind; the deeper, the simpler.
@@ -13,6 +13,7 @@ impl Generator<'_> {
             Kind::Text => self.text(depth),
             Kind::Truth => self.truth(depth),
             Kind::Ints => self.ints(depth),
+            Kind::Day => self.day(depth),
             Kind::Any => self.any(depth),
             Kind::Node | Kind::Edge | Kind::Path | Kind::Elements => {
                 self.variable(kind).unwrap_or_else(|| "null".to_owned())
@@ -23,7 +24,29 @@ impl Generator<'_> {
     /// A property of an element in scope.
     fn property(&mut self, key: &str) -> Option<String> {
         let kind = if self.chance(25) { Kind::Edge } else { Kind::Node };
-        self.variable(kind).map(|name| format!("{name}.{key}"))
+        let with = if self.chance(60) {
+            self.variable_with(kind, key)
+        } else {
+            None
+        };
+        let name = with.or_else(|| self.variable(kind))?;
+        Some(format!("{name}.{key}"))
+    }
+
+    /// A number that properties have, rarely null.
+    fn small_number(&mut self) -> &'static str {
+        if self.chance(7) {
+            return "null";
+        }
+        self.one(&["1", "0", "2", "3", "-1"])
+    }
+
+    /// A string that properties have, rarely null.
+    fn short_text(&mut self) -> &'static str {
+        if self.chance(7) {
+            return "null";
+        }
+        self.one(&["'a'", "'b'", "'ab'", "''", "'ba'"])
     }
 
     /// A condition or a value that depends on the row, when there is anything in scope.
@@ -47,10 +70,10 @@ impl Generator<'_> {
             return property;
         }
         if depth == 0 {
-            return self.one(&["1", "0", "2", "3", "-1", "null"]).to_owned();
+            return self.small_number().to_owned();
         }
-        match self.below(14) {
-            0..=2 => self.one(&["1", "0", "2", "3", "-1", "null"]).to_owned(),
+        match self.below(15) {
+            0..=2 => self.small_number().to_owned(),
             3 | 4 => {
                 let operator = self.one(&["+", "-", "*"]);
                 format!("({} {operator} {})", self.int(depth - 1), self.int(depth - 1))
@@ -75,6 +98,11 @@ impl Generator<'_> {
                 let query = self.subquery_pattern(depth - 1);
                 format!("COUNT {{ {query} }}")
             }
+            13 => format!(
+                "({}).{}",
+                self.day(depth - 1),
+                self.one(&["day", "month", "year"])
+            ),
             _ => match self.variable(Kind::Elements) {
                 Some(list) => format!("size({list})"),
                 None => format!("{}[{}]", self.ints(depth - 1), self.one(&["0", "1", "-1"])),
@@ -87,10 +115,10 @@ impl Generator<'_> {
             return property;
         }
         if depth == 0 {
-            return self.one(&["'a'", "'b'", "'ab'", "''", "null"]).to_owned();
+            return self.short_text().to_owned();
         }
         match self.below(10) {
-            0 | 1 => self.one(&["'a'", "'b'", "'ab'", "''", "null"]).to_owned(),
+            0 | 1 => self.short_text().to_owned(),
             2 => format!("({} + {})", self.text(depth - 1), self.text(depth - 1)),
             3 => format!(
                 "{}({})",
@@ -159,12 +187,30 @@ impl Generator<'_> {
         }
     }
 
+    /// A date, never written as null: what has no type has no year.
+    pub(super) fn day(&mut self, depth: usize) -> String {
+        if let (true, Some(property)) = (self.chance(50), self.property("t")) {
+            return property;
+        }
+        if depth == 0 {
+            return self.date().to_owned();
+        }
+        match self.below(5) {
+            0 => self.date().to_owned(),
+            1 => format!("coalesce({}, {})", self.day(depth - 1), self.day(depth - 1)),
+            _ => {
+                let operator = self.one(&["+", "-"]);
+                format!("({} {operator} {})", self.day(depth - 1), self.step_of_time())
+            }
+        }
+    }
+
     fn any(&mut self, depth: usize) -> String {
         if let (true, Some(property)) = (self.chance(60), self.property("v")) {
             return property;
         }
         match self.below(6) {
-            0 | 1 => self.one(&MIXED).to_owned(),
+            0 | 1 => self.mixed().to_owned(),
             2 if depth > 0 => format!("[{}, {}]", self.any(depth - 1), self.any(depth - 1)),
             3 if depth > 0 => format!("{{a: {}, b: {}}}", self.any(depth - 1), self.int(depth - 1)),
             4 => self.int(depth),
@@ -182,7 +228,7 @@ impl Generator<'_> {
                 _ => format!("{} {} {}", self.int(0), self.comparison(), self.int(0)),
             };
         }
-        match self.below(21) {
+        match self.below(24) {
             0 => self.one(&["true", "false", "null"]).to_owned(),
             1..=3 => format!(
                 "{} {} {}",
@@ -237,6 +283,13 @@ impl Generator<'_> {
             },
             17 => self.same_elements(depth),
             18 => self.quantified(depth),
+            19 | 20 => self.property_test(),
+            21 => format!(
+                "{} {} {}",
+                self.day(depth - 1),
+                self.comparison(),
+                self.day(depth - 1)
+            ),
             _ => {
                 let pattern = self.subquery_pattern(depth - 1);
                 format!("EXISTS {{ {pattern} }}")
@@ -246,16 +299,55 @@ impl Generator<'_> {
 
     /// What can stand behind WHERE, where a pattern is a condition.
     pub(super) fn condition(&mut self, depth: usize) -> String {
-        match self.below(12) {
-            0 => self.pattern_predicate(),
-            1 => format!("NOT {}", self.pattern_predicate()),
-            2 => format!("({} AND {})", self.pattern_predicate(), self.truth(depth)),
-            3 => format!("({} OR {})", self.truth(depth), self.pattern_predicate()),
+        match self.below(18) {
+            0..=5 => self.held_test(depth),
+            6 => format!("({} AND {})", self.held_test(depth), self.truth(depth)),
+            7 => format!("({} OR {})", self.truth(depth), self.held_test(depth)),
+            8 => self.pattern_predicate(),
+            9 => format!("NOT {}", self.pattern_predicate()),
+            10 => format!("({} AND {})", self.pattern_predicate(), self.truth(depth)),
+            11 => format!("({} OR {})", self.truth(depth), self.pattern_predicate()),
             _ => self.truth(depth),
         }
     }
 
-    fn comparison(&mut self) -> &'static str {
+    /// A condition that mostly holds for an element which a variable was written for; any, if there is none.
+    pub(super) fn held_test(&mut self, depth: usize) -> String {
+        let (kind, other) = if self.chance(25) {
+            (Kind::Edge, Kind::Node)
+        } else {
+            (Kind::Node, Kind::Edge)
+        };
+        let found = self.held_property(kind).or_else(|| self.held_property(other));
+        let Some((name, key, value)) = found else {
+            return self.truth(depth);
+        };
+        match self.below(8) {
+            0 | 1 => format!("{name}.{key} = {value}"),
+            2 => format!("{value} {} {name}.{key}", self.one(&["=", "<=", ">="])),
+            3 => format!("{name}.{key} IN [{}, {value}]", self.mixed()),
+            4 => format!("{name}.{key} IS NOT NULL"),
+            5 => format!("{name}.{key} {} {}", self.comparison(), self.mixed()),
+            _ => format!("{name}.{key} {} {value}", self.one(&["<=", ">=", "<>"])),
+        }
+    }
+
+    /// A property beside a constant: what is asked of nodes where they are stored, and of indexes.
+    fn property_test(&mut self) -> String {
+        let key = self.one(&["v", "i", "s", "b", "l", "t"]);
+        let Some(property) = self.property(key) else {
+            return "true".to_owned();
+        };
+        let comparison = self.comparison();
+        let held = if self.chance(65) {
+            self.held_value(key)
+        } else {
+            None
+        };
+        format!("{property} {comparison} {}", held.unwrap_or_else(|| self.mixed()))
+    }
+
+    pub(super) fn comparison(&mut self) -> &'static str {
         self.one(&["=", "<", ">", "<>", "<=", ">="])
     }
 
@@ -280,7 +372,12 @@ impl Generator<'_> {
         let Some(node) = self.variable(Kind::Node) else {
             return "true".to_owned();
         };
-        let edge = self.one(&[
+        let way = if self.chance(65) {
+            self.place(&node).and_then(|at| self.way(at, true))
+        } else {
+            None
+        };
+        let mut edges = vec![
             "-->",
             "<--",
             "--",
@@ -288,9 +385,13 @@ impl Generator<'_> {
             "<-[:S]-",
             "-[:R|S]-",
             "-[:R*1..2]->",
-        ]);
+        ];
+        edges.retain(|edge| way.is_none_or(|way| self.held.leads(edge, way)));
+        let edge = self.one(&edges);
+        let reached = self.held.node(way.map(|way| way.to));
         let end = match self.variable(Kind::Node) {
-            Some(end) if self.chance(40) => end,
+            Some(end) if self.chance(if reached.is_some() { 10 } else { 40 }) => end,
+            _ if reached.is_some() => self.fitting(&["", ":A", ":B"], reached).to_owned(),
             _ => self.one(&["", ":A", ":B", "{i: 1}"]).to_owned(),
         };
         format!("({node}){edge}({end})")

@@ -1,19 +1,24 @@
 //! Patterns to match.
 
-use super::{Generator, Kind};
+use super::held::{Element, Way};
+use super::{Generator, Kind, Place};
+
+/// What is asked of the labels of a node.
+const LABELS: [&str; 9] = [":A", ":B", ":C", ":A:B", ":A|B", ":A&C", ":!A", ":%", ":(A|B)&!C"];
 
 impl Generator<'_> {
     /// What stands behind MATCH: one to three path patterns and perhaps a condition. Their variables are in scope behind it.
     pub(super) fn match_body(&mut self, depth: usize) -> String {
+        self.walked.clear();
         if self.chance(9) {
             return self.shortest(depth);
         }
         let before = self.scope.clone();
         let mut patterns = vec![self.path(&before)];
-        if self.chance(25) {
+        if self.chance(20) {
             patterns.push(self.path(&before));
         }
-        let condition = self.perhaps_where(depth, 40);
+        let condition = self.perhaps_where(depth, 35);
         format!("{}{condition}", patterns.join(", "))
     }
 
@@ -27,13 +32,16 @@ impl Generator<'_> {
 
     /// The same within a subquery.
     pub(super) fn subquery_pattern(&mut self, depth: usize) -> String {
-        self.aside(|inner| {
+        let walked = std::mem::take(&mut self.walked);
+        let pattern = self.aside(|inner| {
             let keyword = if inner.chance(50) { "MATCH " } else { "" };
             let before = inner.scope.clone();
             let pattern = inner.path(&before);
-            let condition = inner.perhaps_where(depth, 50);
+            let condition = inner.perhaps_where(depth, 40);
             format!("{keyword}{pattern}{condition}")
-        })
+        });
+        self.walked = walked;
+        pattern
     }
 
     /// `(a)-[e]->(b)…`; `before` holds the variables whose values are known while the pattern is matched.
@@ -44,11 +52,16 @@ impl Generator<'_> {
         } else {
             ""
         };
-        let mut text = self.node(before);
+        let (mut text, mut place) = self.start(before);
         let mut steps = 0;
-        while steps < 3 && self.chance(if steps == 0 { 70 } else { 30 }) {
-            let edge = self.edge(before);
-            text = format!("{text}{edge}{}", self.node(before));
+        while steps < 3 && self.chance(if steps == 0 { 65 } else { 25 }) {
+            let way = place.and_then(|at| self.way(at, false));
+            if place.is_some() && way.is_none() {
+                break;
+            }
+            let (edge, end) = self.edge(before, way);
+            text = format!("{text}{edge}{}", self.node(before, end));
+            place = end;
             steps += 1;
         }
         match path {
@@ -61,36 +74,105 @@ impl Generator<'_> {
         }
     }
 
-    fn node(&mut self, before: &[(String, Kind)]) -> String {
+    /// The first node of a path, and where the walk begins that the path follows, if it follows one.
+    fn start(&mut self, before: &[(String, Kind)]) -> (String, Option<usize>) {
         let known = if self.chance(22) {
             self.variable(Kind::Node)
         } else {
             None
         };
+        let nodes = self.held.nodes.len();
+        let place = match &known {
+            Some(name) => self.place(name),
+            None if nodes > 0 && self.chance(85) => Some(self.below(nodes)),
+            None => None,
+        };
+        (self.node_called(before, known, place), place)
+    }
+
+    /// A node, such as the one at this place.
+    fn node(&mut self, before: &[(String, Kind)], place: Option<usize>) -> String {
+        let known = if self.chance(22) {
+            self.variable_at(place)
+        } else {
+            None
+        };
+        self.node_called(before, known, place)
+    }
+
+    /// A variable of a node; if the node is at a place, one that was written for it.
+    fn variable_at(&mut self, place: Option<usize>) -> Option<String> {
+        if place.is_none() {
+            return self.variable(Kind::Node);
+        }
+        let known: Vec<String> = self
+            .scope
+            .iter()
+            .filter(|(name, kind)| *kind == Kind::Node && self.place(name) == place)
+            .map(|(name, _)| name.clone())
+            .collect();
+        let at = self.below(known.len());
+        known.into_iter().nth(at)
+    }
+
+    fn node_called(
+        &mut self,
+        before: &[(String, Kind)],
+        known: Option<String>,
+        place: Option<usize>,
+    ) -> String {
+        let element = self.held.node(place);
         let (name, is_new) = match known {
             Some(name) => (name, false),
             None if self.chance(75) => (self.fresh("n"), true),
             None => (String::new(), false),
         };
         let labels = if self.chance(22) {
-            self.one(&[":A", ":B", ":C", ":A:B", ":A|B", ":A&C", ":!A", ":%", ":(A|B)&!C"])
+            self.fitting(&LABELS, element)
         } else {
             ""
         };
-        let properties = self.asked_properties(before, 10);
+        let properties = self.asked_properties(before, 10, element);
         if is_new {
             self.scope.push((name.clone(), Kind::Node));
+            if let Some(at) = place {
+                self.places.insert(name.clone(), Place::Node(at));
+            }
         }
         let condition = self.own_condition(&name, Kind::Node, 6);
         format!("({name}{labels}{properties}{condition})")
     }
 
-    /// `{key: value}` of values that are known before the pattern is matched.
-    fn asked_properties(&mut self, before: &[(String, Kind)], percent: usize) -> String {
+    /// One of these labels or types; of those that match the element, if there is one.
+    pub(super) fn fitting(&mut self, labels: &[&'static str], element: Option<&Element>) -> &'static str {
+        let mut fitting = labels.to_vec();
+        fitting.retain(|labels| element.is_none_or(|element| element.fits(labels)));
+        self.one(&fitting)
+    }
+
+    /// `{key: value}`: what the element has, or values that are known before the pattern is matched.
+    fn asked_properties(
+        &mut self,
+        before: &[(String, Kind)],
+        percent: usize,
+        element: Option<&Element>,
+    ) -> String {
         if !self.chance(percent) {
             return String::new();
         }
-        let (key, kind) = [("i", Kind::Int), ("s", Kind::Text), ("v", Kind::Any)][self.below(3)];
+        if let (true, Some(element)) = (self.chance(75), element) {
+            let at = self.below(element.properties.len());
+            if let Some((key, value)) = element.properties.get(at) {
+                return format!(" {{{key}: {value}}}");
+            }
+        }
+        let keys = [
+            ("i", Kind::Int),
+            ("s", Kind::Text),
+            ("v", Kind::Any),
+            ("t", Kind::Day),
+        ];
+        let (key, kind) = keys[self.below(4)];
         let now = std::mem::replace(&mut self.scope, before.to_vec());
         let value = self.expression(kind, 0);
         self.scope = now;
@@ -103,17 +185,23 @@ impl Generator<'_> {
             return String::new();
         }
         let now = std::mem::replace(&mut self.scope, vec![(name.to_owned(), kind)]);
-        let condition = self.truth(1);
+        let condition = if self.chance(50) {
+            self.held_test(1)
+        } else {
+            self.truth(1)
+        };
         self.scope = now;
         format!(" WHERE {condition}")
     }
 
-    fn edge(&mut self, before: &[(String, Kind)]) -> String {
+    /// An edge, such as that of the way, and where the walk goes on behind it.
+    fn edge(&mut self, before: &[(String, Kind)], way: Option<Way>) -> (String, Option<usize>) {
         if self.chance(5) {
-            return self.group();
+            return (self.group(), None);
         }
+        let element = self.held.edge(way);
         let types = if self.chance(35) {
-            self.one(&[":R", ":S", ":R|S", ":!R"])
+            self.fitting(&[":R", ":S", ":R|S", ":!R"], element)
         } else {
             ""
         };
@@ -128,14 +216,34 @@ impl Generator<'_> {
             82..=90 => (self.one(&["*1..2", "*2", "*0..1", "*..2", "*"]), ""),
             _ => ("", self.one(&["{1,2}", "{0,2}", "?", "+"])),
         };
-        let properties = self.asked_properties(before, 4);
+        let properties = self.asked_properties(before, 4, element);
+        if let Some(way) = way {
+            self.walked.push(way.edge);
+            if repeat <= 81 {
+                self.places.insert(name.clone(), Place::Edge(way.edge));
+            }
+        }
         let condition = self.own_condition(&name, Kind::Edge, 6);
         if !name.is_empty() && postfix != "?" {
             let kind = if repeat <= 81 { Kind::Edge } else { Kind::Elements };
             self.scope.push((name.clone(), kind));
         }
-        let (left, right) = [("-", "->"), ("<-", "-"), ("-", "-")][self.below(3)];
-        format!("{left}[{name}{types}{star}{properties}{condition}]{right}{postfix}")
+        let (left, right) = self.arrow(way);
+        let end = way.map(|way| way.to).filter(|_| star != "*2");
+        (
+            format!("{left}[{name}{types}{star}{properties}{condition}]{right}{postfix}"),
+            end,
+        )
+    }
+
+    /// What is left and right of an edge.
+    fn arrow(&mut self, way: Option<Way>) -> (&'static str, &'static str) {
+        let directed = match way {
+            None => [("-", "->"), ("<-", "-")][self.below(2)],
+            Some(Way { forward: true, .. }) => ("-", "->"),
+            Some(_) => ("<-", "-"),
+        };
+        if self.chance(33) { ("-", "-") } else { directed }
     }
 
     /// A path in parentheses that is repeated.
@@ -147,7 +255,7 @@ impl Generator<'_> {
             (end.clone(), Kind::Node),
         ];
         let now = std::mem::replace(&mut self.scope, inner);
-        let condition = self.perhaps_where(1, 50);
+        let condition = self.perhaps_where(1, 35);
         self.scope = now;
         let (labels, types) = (self.one(&["", ":A", ":B"]), self.one(&["", ":R", ":S"]));
         let (left, right) = [("-", "->"), ("<-", "-"), ("-", "-")][self.below(3)];
@@ -162,9 +270,12 @@ impl Generator<'_> {
     fn shortest(&mut self, depth: usize) -> String {
         let before = self.scope.clone();
         let path = self.fresh("p");
-        let (start, end) = (self.node(&before), self.node(&before));
-        let types = self.one(&["", ":R", ":S"]);
-        let (left, right) = [("-", "->"), ("<-", "-"), ("-", "-")][self.below(3)];
+        let (start, place) = self.start(&before);
+        let way = place.and_then(|at| self.way(at, true));
+        let end = self.node(&before, way.map(|way| way.to));
+        let element = self.held.edge(way);
+        let types = self.fitting(&["", ":R", ":S"], element);
+        let (left, right) = self.arrow(way);
         let text = if self.chance(40) {
             let function = self.one(&["shortestPath", "allShortestPaths"]);
             let star = self.one(&["*", "*1..3", "*..2"]);

@@ -1,6 +1,6 @@
 //! Transactions that are open at the same time, of statements that meet at a few nodes.
 
-use super::Generator;
+use super::{Element, Generator, Held, Tie};
 use crate::choices::Choices;
 use geode_gql::Dialect;
 
@@ -29,29 +29,12 @@ pub(crate) fn history(choices: &mut Choices) -> History {
     } else {
         Dialect::Gql
     };
-    let mut nodes = vec!["(n0:A {k: 0, i: 0})".to_owned()];
-    while nodes.len() < 4 && choices.chance(80) {
-        let number = nodes.len();
-        nodes.push(format!(
-            "(n{number}:A{} {{k: {number}, i: {}}})",
-            ["", ":B"][choices.below(2)],
-            choices.below(3)
-        ));
-    }
-    let count = nodes.len();
-    while nodes.len() < count + 3 && choices.chance(50) {
-        nodes.push(format!(
-            "(n{})-[:R {{k: {}}}]->(n{})",
-            choices.below(count),
-            100 + nodes.len(),
-            choices.below(count)
-        ));
-    }
+    let (setup, held) = setup(choices);
     let mut transactions = Vec::new();
     while transactions.len() < 2 || (transactions.len() < 5 && choices.chance(60)) {
         let mut statements = Vec::new();
         while statements.is_empty() || (statements.len() < 4 && choices.chance(55)) {
-            statements.push(Generator::new(choices).step());
+            statements.push(Generator::new(choices, &held).step());
         }
         transactions.push(Program {
             statements,
@@ -65,10 +48,35 @@ pub(crate) fn history(choices: &mut Choices) -> History {
     let turns = (0..steps).map(|_| choices.below(transactions.len())).collect();
     History {
         dialect,
-        setup: format!("CREATE {}", nodes.join(", ")),
+        setup,
         transactions,
         turns,
     }
+}
+
+/// `CREATE`: a few nodes of :A, and edges between them.
+fn setup(choices: &mut Choices) -> (String, Held) {
+    let (mut parts, mut held) = (Vec::new(), Held::default());
+    while held.nodes.is_empty() || (held.nodes.len() < 4 && choices.chance(80)) {
+        let number = held.nodes.len();
+        let (labels, value) = if number == 0 {
+            (":A", 0)
+        } else {
+            ([":A", ":A:B"][choices.below(2)], choices.below(3))
+        };
+        let node = Element::new(labels, vec![("k", number.to_string()), ("i", value.to_string())]);
+        parts.push(format!("(n{number}{labels} {})", node.written()));
+        held.nodes.push(node);
+    }
+    let count = held.nodes.len();
+    while held.edges.len() < 3 && choices.chance(50) {
+        let (from, to) = (choices.below(count), choices.below(count));
+        let number = 100 + count + held.edges.len();
+        let element = Element::new("R", vec![("k", number.to_string())]);
+        parts.push(format!("(n{from})-[:R {}]->(n{to})", element.written()));
+        held.edges.push(Tie { from, to, element });
+    }
+    (format!("CREATE {}", parts.join(", ")), held)
 }
 
 impl Generator<'_> {

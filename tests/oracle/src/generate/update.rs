@@ -12,7 +12,12 @@ impl Generator<'_> {
         if !clauses.is_empty() && self.chance(25) {
             clauses.push(self.reading_clause());
         }
-        if self.chance(25) {
+        let deletes = self.chance(25);
+        // Else the graph is soon empty, or all nodes are the same.
+        if self.chance(if deletes { 80 } else { 30 }) {
+            clauses.extend(self.narrowed());
+        }
+        if deletes {
             clauses.push(self.deletion());
             return format!("{} RETURN count(*) AS c", clauses.join(" "));
         }
@@ -20,11 +25,18 @@ impl Generator<'_> {
         if self.chance(30) {
             clauses.push(self.writing_clause());
         }
-        if self.chance(50) {
+        if self.chance(75) {
             clauses.push("WITH *".to_owned());
             clauses.push(self.projection("RETURN"));
         }
         clauses.join(" ")
+    }
+
+    /// What leaves one of the nodes that a variable can be.
+    fn narrowed(&mut self) -> Option<String> {
+        let name = self.variable_with(Kind::Node, "k")?;
+        let number = self.held_by(&name)?.value("k")?;
+        Some(format!("FILTER {name}.k = {number}"))
     }
 
     fn deletion(&mut self) -> String {
@@ -58,10 +70,12 @@ impl Generator<'_> {
             ("s", Kind::Text),
             ("b", Kind::Truth),
             ("v", Kind::Any),
-        ][self.below(4)];
+            ("t", Kind::Day),
+        ][self.below(5)];
         let value = match kind {
             // Not everything is storable.
-            Kind::Any => self.one(&["1.0", "'a'", "true", "[1]", "null", "2"]).to_owned(),
+            Kind::Any if self.chance(10) => "null".to_owned(),
+            Kind::Any => self.mixed().to_owned(),
             _ => self.expression(kind, depth),
         };
         format!("{key}{joint}{value}")
@@ -97,7 +111,7 @@ impl Generator<'_> {
         };
         match self.variable(Kind::Node) {
             Some(node) if self.chance(50) => format!("REMOVE {node}:{}", self.one(&["A", "B", "C"])),
-            _ => format!("REMOVE {name}.{}", self.one(&["i", "s", "v", "l"])),
+            _ => format!("REMOVE {name}.{}", self.one(&["i", "s", "v", "l", "t", "k"])),
         }
     }
 

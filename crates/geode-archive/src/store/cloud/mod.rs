@@ -6,6 +6,7 @@
 mod client;
 mod errors;
 
+use super::parts::{Part, Parts};
 use super::{
     Answer, ErrorKind, LIST_PAGE, Listed, ObjectError, ObjectInfo, ObjectStore, Put, Reader, Stored, chain,
     taken,
@@ -25,7 +26,7 @@ use object_store::{
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::AsyncRead;
 use tokio_util::io::StreamReader;
 
 /// Where the hash of an object is kept. Azure takes only what is a name in C#.
@@ -34,10 +35,6 @@ const SHA256_METADATA: &str = "geode_sha256";
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 /// A body must get on at least this fast, bytes a second.
 const UPLOAD_RATE_MIN: u64 = 256 * 1024;
-/// Size of every part of a stream but the last. With the 10,000 parts that Google allows that is 156 GiB an object.
-const PART_BYTES: usize = 16 * 1024 * 1024;
-/// What `read_to_end` wants to have free when it looks whether there is more.
-const PROBE_BYTES: usize = 64;
 
 /// Whose service it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,32 +180,30 @@ impl Act<'_> {
         }
     }
 
-    async fn read_part(&self, body: &mut (impl AsyncRead + Unpin)) -> Result<Bytes, ObjectError> {
-        // With room for the look behind the end, so that a full vector does not double.
-        let mut part = Vec::with_capacity(PART_BYTES + PROBE_BYTES);
-        let read = body.take(PART_BYTES as u64).read_to_end(&mut part).await;
-        read.map_err(|error| self.error(ErrorKind::Local, error))?;
-        Ok(part.into())
+    async fn read_part(&self, parts: &mut Parts<impl AsyncRead + Unpin>) -> Result<Part, ObjectError> {
+        let read = parts.read().await;
+        read.map_err(|error| self.error(ErrorKind::Local, error))
     }
 
     /// Sends the parts and completes; nothing is visible before that.
     async fn upload(
         &self,
         upload: &mut Box<dyn MultipartUpload>,
-        first: Bytes,
-        body: &mut (impl AsyncRead + Unpin),
+        first: Part,
+        parts: &mut Parts<impl AsyncRead + Unpin>,
     ) -> Result<(), ObjectError> {
         let mut part = first;
-        while !part.is_empty() {
-            let is_last = part.len() < PART_BYTES;
-            let limit = upload_time(part.len() as u64);
-            self.within(limit, upload.put_part(PutPayload::from(part)))
-                .await?;
-            part = if is_last {
-                Bytes::new()
-            } else {
-                self.read_part(body).await?
-            };
+        loop {
+            if !part.bytes.is_empty() {
+                let limit = upload_time(part.bytes.len() as u64);
+                let payload = PutPayload::from(part.bytes.clone());
+                self.within(limit, upload.put_part(payload)).await?;
+            }
+            if part.is_last {
+                break;
+            }
+            parts.reuse(part);
+            part = self.read_part(parts).await?;
         }
         self.within(ANSWER_TIMEOUT, upload.complete()).await.map(drop)
     }
@@ -267,22 +262,25 @@ impl ObjectStore for CloudStore {
     ) -> Answer<'a, Stored> {
         Box::pin(async move {
             let act = self.begin("write", key).await?;
-            let mut body = HashingReader::new(body);
-            let first = act.read_part(&mut body).await?;
-            if first.len() < PART_BYTES {
-                let (limit, payload) = (upload_time(first.len() as u64), PutPayload::from(first));
+            let mut parts = Parts::new(HashingReader::new(body));
+            let first = act.read_part(&mut parts).await?;
+            if first.is_last {
+                let (limit, payload) = (
+                    upload_time(first.bytes.len() as u64),
+                    PutPayload::from(first.bytes),
+                );
                 let request = act.client.put_opts(&act.path, payload, PutOptions::default());
                 act.within(limit, request).await?;
             } else {
                 let begin = act.client.put_multipart_opts(&act.path, Default::default());
                 let mut upload = act.within(ANSWER_TIMEOUT, begin).await?;
-                if let Err(error) = act.upload(&mut upload, first, &mut body).await {
+                if let Err(error) = act.upload(&mut upload, first, &mut parts).await {
                     // What cannot be taken back now is removed by the service, or by a rule of the bucket.
                     let _ = tokio::time::timeout(ANSWER_TIMEOUT, upload.abort()).await;
                     return Err(error);
                 }
             }
-            let (bytes, sha256) = body.finish();
+            let (bytes, sha256) = parts.into_body().finish();
             Ok(Stored { bytes, sha256 })
         })
     }

@@ -8,7 +8,8 @@ mod errors;
 mod multipart;
 
 use super::{
-    Answer, ErrorKind, LIST_PAGE, Listed, ObjectError, ObjectInfo, ObjectStore, Put, Reader, Stored, taken,
+    Answer, ErrorKind, LIST_PAGE, Listed, ObjectError, ObjectInfo, ObjectStore, Put, Reader, Stored,
+    same_content, taken,
 };
 use crate::content::{CHUNK, Content, Sha256, Source};
 use aws_sdk_s3::primitives::{ByteStream, Length};
@@ -183,10 +184,19 @@ impl ObjectStore for S3Store {
                     .await
                     .map_err(|error| self.act("write", key).error(ErrorKind::Local, error))?,
             };
-            if Box::pin(self.put_once(key, content, body)).await?.is_some() {
-                return Ok(Put::Created);
+            let unheard = match Box::pin(self.put_once(key, content, body)).await {
+                Ok(Some(())) => return Ok(Put::Created),
+                Ok(None) => return taken(self, key, content).await,
+                Err(error) if error.kind == ErrorKind::Unavailable => error,
+                Err(error) => return Err(error),
+            };
+            // A server may refuse a taken key before it has read a large body, and end the connection: the refusal is lost on the way,
+            // each time. And what broke off may have been stored.
+            match same_content(self, key, content).await {
+                Ok(Some(true)) => Ok(Put::SameContent),
+                Ok(Some(false)) => Ok(Put::Conflict),
+                Ok(None) | Err(_) => Err(unheard),
             }
-            taken(self, key, content).await
         })
     }
 

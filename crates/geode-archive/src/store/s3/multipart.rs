@@ -5,20 +5,15 @@
 use super::errors::Refusal;
 use super::{ANSWER_TIMEOUT, Act, S3Store, base64, upload_time};
 use crate::content::{Content, HashingReader, Sha256};
+use crate::store::parts::{PARTS_MAX, Part, Parts};
 use crate::store::{ErrorKind, ObjectError, Stored};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use std::time::{Duration, SystemTime};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::AsyncRead;
 
-/// What `read_to_end` wants to have free when it looks whether there is more.
-const PROBE_BYTES: usize = 64;
-/// Size of every part but the last. With [`PARTS_MAX`] parts that is 156 GiB an object.
-const PART_BYTES: usize = 16 * 1024 * 1024;
-/// S3's own limit.
-const PARTS_MAX: i32 = 10_000;
 /// A part is sent this often before the upload is given up.
 const PART_ATTEMPTS: u32 = 5;
 const PART_PAUSE: Duration = Duration::from_millis(500);
@@ -29,11 +24,11 @@ pub(super) async fn put_stream(
     body: &mut (dyn AsyncRead + Send + Unpin),
 ) -> Result<Stored, ObjectError> {
     let act = store.act("write", key);
-    let mut body = HashingReader::new(body);
-    let first = read_part(&act, &mut body).await?;
-    if first.len() < PART_BYTES {
-        let content = Content::from_bytes(first.clone());
-        let stored = Box::pin(store.put_once(key, &content, ByteStream::from(first))).await?;
+    let mut parts = Parts::new(HashingReader::new(body));
+    let first = read_part(&act, &mut parts).await?;
+    if first.is_last {
+        let content = Content::from_bytes(first.bytes.clone());
+        let stored = Box::pin(store.put_once(key, &content, ByteStream::from(first.bytes))).await?;
         stored.ok_or_else(|| taken(&act))?;
         return Ok(Stored {
             bytes: content.bytes(),
@@ -43,9 +38,9 @@ pub(super) async fn put_stream(
     let client = store.client(&act).await?;
     abort_leftovers(store, &client, key).await;
     let upload = Upload::begin(&act, client).await?;
-    match upload.run(first, &mut body).await {
+    match upload.run(first, &mut parts).await {
         Ok(()) => {
-            let (bytes, sha256) = body.finish();
+            let (bytes, sha256) = parts.into_body().finish();
             Ok(Stored { bytes, sha256 })
         }
         Err(error) => {
@@ -59,12 +54,9 @@ fn taken(act: &Act<'_>) -> ObjectError {
     act.error(ErrorKind::Unavailable, "something else is stored under this key")
 }
 
-async fn read_part(act: &Act<'_>, body: &mut (impl AsyncRead + Unpin)) -> Result<Bytes, ObjectError> {
-    // With room for the look behind the end: a vector that is full then doubles, and a sidecar has no 48 MiB to spare.
-    let mut part = Vec::with_capacity(PART_BYTES + PROBE_BYTES);
-    let read = body.take(PART_BYTES as u64).read_to_end(&mut part).await;
-    read.map_err(|error| act.error(ErrorKind::Local, error))?;
-    Ok(part.into())
+async fn read_part(act: &Act<'_>, parts: &mut Parts<impl AsyncRead + Unpin>) -> Result<Part, ObjectError> {
+    let read = parts.read().await;
+    read.map_err(|error| act.error(ErrorKind::Local, error))
 }
 
 struct Upload<'a> {
@@ -90,28 +82,28 @@ impl<'a> Upload<'a> {
     }
 
     /// Sends the parts and completes; nothing is visible before that.
-    async fn run(&self, first: Bytes, body: &mut (impl AsyncRead + Unpin)) -> Result<(), ObjectError> {
+    async fn run(&self, first: Part, parts: &mut Parts<impl AsyncRead + Unpin>) -> Result<(), ObjectError> {
         let mut done = Vec::new();
         let mut part = first;
-        while !part.is_empty() {
-            let number = done.len() as i32 + 1;
-            if number > PARTS_MAX {
-                let detail = format!("it is larger than {PARTS_MAX} parts of {PART_BYTES} bytes");
-                return Err(self.act.error(ErrorKind::Local, detail));
+        loop {
+            if !part.bytes.is_empty() {
+                if done.len() == PARTS_MAX {
+                    let detail = format!("it is larger than {PARTS_MAX} parts");
+                    return Err(self.act.error(ErrorKind::Local, detail));
+                }
+                let number = done.len() as i32 + 1;
+                done.push(self.send_part(number, &part.bytes).await?);
             }
-            let last = part.len() < PART_BYTES;
-            done.push(self.send_part(number, part).await?);
-            part = if last {
-                Bytes::new()
-            } else {
-                read_part(self.act, body).await?
-            };
+            if part.is_last {
+                return self.complete(done).await;
+            }
+            parts.reuse(part);
+            part = read_part(self.act, parts).await?;
         }
-        self.complete(done).await
     }
 
-    async fn send_part(&self, number: i32, part: Bytes) -> Result<CompletedPart, ObjectError> {
-        let hash = base64(&Sha256::of(&part));
+    async fn send_part(&self, number: i32, part: &Bytes) -> Result<CompletedPart, ObjectError> {
+        let hash = base64(&Sha256::of(part));
         let mut attempt = 1;
         loop {
             let request = self

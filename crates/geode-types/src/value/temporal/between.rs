@@ -23,9 +23,9 @@ impl Duration {
         let mut rest = aligned.nanos();
         if from.date().is_some() && to.date().is_some() {
             months = aligned.months();
-            let aligned = aligned.after(&Self::new(months, 0, 0, 0)?)?;
-            days = aligned.days();
-            rest = aligned.after(&Self::new(0, days, 0, 0)?)?.nanos();
+            days = aligned.after(&Self::new(months, 0, 0, 0)?)?.days();
+            // In one step, as it is added: a stop between them may be at a time that clocks show twice or not at all, and go on from another offset.
+            rest = aligned.after(&Self::new(months, days, 0, 0)?)?.nanos();
         }
         Self::from_wide(i128::from(months), i128::from(days), rest)
     }

@@ -149,6 +149,12 @@ fn a_duration_between_two_values_leads_from_one_to_the_other() {
             "1984-07-21T22:40:36.143+02:00",
             "P-33Y-11M-30DT-20H",
         ),
+        // Both are at two o'clock, which the clocks of both nights show twice; the first is the second of its night.
+        (
+            "2021-10-31T02:00+01:00[Europe/Stockholm]",
+            "2022-10-30T00:00Z",
+            "P11M30DT-1H",
+        ),
     ];
     for (from, to, between) in cases {
         let (from, to) = (datetime(from), datetime(to));

@@ -1,7 +1,7 @@
 //! What the status of a GeodeRestore tells people.
 
 use crate::observed::{Observed, RestoreView};
-use crate::plan::Action;
+use crate::plan::{Action, Step};
 use crate::status::{condition, whole_second};
 use geode_api::{ConditionType, GeodeRestoreStatus, Reason, RestorePhase};
 use geode_types::{GroupId, LogIndex, Lsn};
@@ -9,13 +9,26 @@ use geode_wire::internal::MemberState;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
-/// Completes the status with its conditions; nothing when it says what is known already.
+/// The status as an action; nothing when it says what is known already.
 pub(super) fn record(
+    restore: &RestoreView,
+    status: GeodeRestoreStatus,
+    reason: Reason,
+    now: Timestamp,
+) -> Option<Action> {
+    told(restore, status, reason, now).map(|status| Action::RecordRestore {
+        name: restore.name.clone(),
+        status: Box::new(status),
+    })
+}
+
+/// Completes the status with its conditions; nothing when it says what is known already.
+pub(super) fn told(
     restore: &RestoreView,
     mut status: GeodeRestoreStatus,
     reason: Reason,
     now: Timestamp,
-) -> Option<Action> {
+) -> Option<GeodeRestoreStatus> {
     let ready = matches!(reason, Reason::RestoreCompleted | Reason::RestorePreviewed);
     let stalled = matches!(reason, Reason::RestoreRefused | Reason::RestoreFailed);
     let message = status.message.clone().unwrap_or_default();
@@ -38,10 +51,7 @@ pub(super) fn record(
         )
     })
     .collect();
-    (status != restore.status).then(|| Action::RecordRestore {
-        name: restore.name.clone(),
-        status: Box::new(status),
-    })
+    (status != restore.status).then_some(status)
 }
 
 /// The last LSN that anybody knows to be committed.
@@ -71,17 +81,25 @@ pub(super) fn stopped(before: GeodeRestoreStatus, since: &Time, said: &str) -> G
     }
 }
 
-/// What was restored, as the first member says that has it: its log begins behind the last entry that was restored.
-pub(super) fn restored(seen: &Observed, restore: &RestoreView, status: &mut GeodeRestoreStatus) {
+/// It is under way, and waits for what the first open question says.
+pub(super) fn runs(mut status: GeodeRestoreStatus, open: &Step) -> (GeodeRestoreStatus, Reason) {
+    status.phase = RestorePhase::Running;
+    if let Some(said) = open.said() {
+        status.message = Some(said.to_owned());
+    }
+    (status, Reason::Restoring)
+}
+
+/// What was restored, as the first member says that has the database with this identity: its log begins behind the last entry that was restored.
+pub(super) fn restored(seen: &Observed, identity: &str, status: &mut GeodeRestoreStatus) {
     if status.lsn.is_some() {
         return;
     }
     let has_it = seen.seen().find(|(_, member)| {
-        member.state == MemberState::Running
-            && member.cluster_id.is_some_and(|id| id.to_string() == restore.uid)
+        member.state == MemberState::Running && member.cluster_id.is_some_and(|id| id.to_string() == identity)
     });
     if let Some((_, member)) = has_it {
-        status.cluster_id = Some(restore.uid.clone());
+        status.cluster_id = Some(identity.to_owned());
         status.lsn = Some(lsn(member.purged));
         status.incarnation = Some(i64::from(member.incarnation.0));
     }
