@@ -10,6 +10,16 @@ use std::time::Duration;
 /// Time enough for several elections, had there been a reason for one.
 const CALM: Duration = Duration::from_secs(4);
 
+/// A third of all datagrams is lost, others come twice or late.
+const STORM: Weather = Weather {
+    loss_percent: 30,
+    double_percent: 20,
+    delay_max: Duration::from_millis(10),
+    ..Weather::FINE
+};
+/// Time enough for every connection to end for want of a sign of life (3 s).
+const SILENCE: Duration = Duration::from_secs(5);
+
 fn cluster(seed: u64, timing: &'static str) -> Members {
     Members::planned(
         GEODE,
@@ -30,16 +40,25 @@ fn with_a_third_of_all_datagrams_lost_and_others_doubled_and_late_writes_go_on()
     let members = cluster(1, "default");
     let writer = Writer::start(&members, &[0, 1, 2]);
     writer.wait(10);
-    members.network().everywhere(Weather {
-        loss_percent: 30,
-        double_percent: 20,
-        delay_max: Duration::from_millis(10),
-        ..Weather::FINE
-    });
+    members.network().everywhere(STORM);
     writer.wait(60);
     members.network().everywhere(Weather::FINE);
     let account = writer.finish();
     account.check(&members, 0);
+    wait_equal(&members, &[0, 1, 2]);
+}
+
+#[test]
+fn members_that_have_lost_all_connections_find_each_other_while_a_third_of_all_datagrams_is_lost() {
+    let members = cluster(7, "default");
+    let writer = Writer::start(&members, &[0, 1, 2]);
+    writer.wait(10);
+    members.network().everywhere(Weather::CUT);
+    std::thread::sleep(SILENCE);
+    members.network().everywhere(STORM);
+    writer.wait(20);
+    members.network().everywhere(Weather::FINE);
+    writer.finish().check(&members, 0);
     wait_equal(&members, &[0, 1, 2]);
 }
 
