@@ -3,7 +3,7 @@
 use super::Cx;
 use super::build::build;
 use super::chain::Chain;
-use super::cx::Taken;
+use super::cx::Net;
 use super::rows::{KEY_BYTES, Rows, row_bytes};
 use crate::datum::Datum;
 use crate::plan::physical::LoweredQuery;
@@ -26,7 +26,7 @@ pub(crate) struct Composite<'p> {
     others: Option<Vec<HashMap<Key, usize>>>,
     /// What it and its operators hold of the statement's account. Operators give back what they hold when they come to their end, and not all
     /// do: those before a LIMIT do not, nor those of an EXISTS that has found a row.
-    taken: Taken,
+    taken: Net,
 }
 
 impl<'p> Composite<'p> {
@@ -39,7 +39,7 @@ impl<'p> Composite<'p> {
             gave: false,
             seen: HashSet::new(),
             others: None,
-            taken: Taken::default(),
+            taken: Net::default(),
         }
     }
 

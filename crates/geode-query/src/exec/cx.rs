@@ -33,12 +33,12 @@ struct Held {
 
 /// What one thread has taken of the account less what it has given back. What one thread takes another one may give back.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Taken {
+pub(super) struct Net {
     rows: isize,
     bytes: isize,
 }
 
-impl Taken {
+impl Net {
     fn add(&mut self, rows: usize, bytes: usize) {
         self.rows += rows.cast_signed();
         self.bytes += bytes.cast_signed();
@@ -96,7 +96,7 @@ impl<'a> Shared<'a> {
             columns: Columns::default(),
             lookups: HashMap::new(),
             held: self.held,
-            taken: Taken::default(),
+            taken: Net::default(),
             steps: 0,
             operator: "",
             batch_rows: self.context.limits.batch_rows.max(1),
@@ -130,7 +130,7 @@ pub(crate) struct Cx<'a> {
     /// What operators have looked up, by their places in the plan.
     pub(super) lookups: HashMap<usize, Lookups>,
     held: Arc<Held>,
-    taken: Taken,
+    taken: Net,
     /// Work since the limits were looked at.
     steps: usize,
     /// How many rows an operator hands on at a time.
@@ -309,12 +309,12 @@ impl<'a> Cx<'a> {
     }
 
     /// What this thread has taken of the account.
-    pub(super) fn taken(&self) -> Taken {
+    pub(super) fn taken(&self) -> Net {
         self.taken
     }
 
     /// Gives back what was taken and is left of something that has ended.
-    pub(super) fn settle(&mut self, taken: Taken) {
+    pub(super) fn settle(&mut self, taken: Net) {
         self.release(
             taken.rows.max(0).cast_unsigned(),
             taken.bytes.max(0).cast_unsigned(),
@@ -327,8 +327,8 @@ impl<'a> Cx<'a> {
     }
 
     /// What another thread has taken is this one's now.
-    pub(super) fn take_over(&mut self, taken: Taken) {
-        self.taken.note(Taken::default(), taken);
+    pub(super) fn take_over(&mut self, taken: Net) {
+        self.taken.note(Net::default(), taken);
     }
 
     /// Gives back what [`Cx::hold`] took.

@@ -8,7 +8,7 @@ use super::Cx;
 use super::build::build_part;
 use super::chain::{Chain, Input, Operator, Output};
 use super::columns::Wanted;
-use super::cx::{Shared, Taken};
+use super::cx::{Net, Shared};
 use super::graph::Graph;
 use super::profile::{Counted, Profile};
 use super::rows::Rows;
@@ -261,7 +261,7 @@ impl Round<'_, '_> {
     }
 
     /// The work of a helper, with its account.
-    fn help(&self, graph: &mut dyn Graph, shared: Shared<'_>) -> (Vec<Part>, Taken, Option<Profile>) {
+    fn help(&self, graph: &mut dyn Graph, shared: Shared<'_>) -> (Vec<Part>, Net, Option<Profile>) {
         let mut counted;
         let graph = if shared.is_profiled {
             counted = Counted::new(graph);
