@@ -23,8 +23,9 @@ def asking(session):
         for left in reversed(range(TRIES)):
             try:
                 return [list(row.values()) for row in session.run(text, used(text, parameters))]
-            except TransientError:
-                if not left:
+            except TransientError as error:
+                # What took too much memory once takes it again.
+                if not left or "OutOfMemory" in error.code:
                     raise
 
     return query

@@ -57,8 +57,8 @@ def asking(social):
 server, port = start()
 try:
     social = graph(port)
-    module = social.client.connection.module_list()[0]
-    version = module.get(b"ver", module.get("ver"))
+    # Redis has modules of its own beside it.
+    version = next(module["ver"] for module in social.client.connection.module_list() if module["name"] == "graph")
     version = f"{version // 10000}.{version // 100 % 100}.{version % 100}"
     serve("FalkorDB", version, lambda folder: load(social, folder), asking(social), lambda: asking(graph(port)))
 finally:
