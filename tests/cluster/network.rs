@@ -41,7 +41,7 @@ fn with_a_third_of_all_datagrams_lost_and_others_doubled_and_late_writes_go_on()
     let writer = Writer::start(&members, &[0, 1, 2]);
     writer.wait(10);
     members.network().everywhere(STORM);
-    writer.wait(60);
+    writer.wait(30);
     members.network().everywhere(Weather::FINE);
     let account = writer.finish();
     account.check(&members, 0);
