@@ -2,6 +2,7 @@
 
 use super::expression::arithmetic;
 use super::{Evaluator, Outcome, Row, Table, error, unknown};
+use crate::graph::show;
 use crate::value::{Val, order, same_row};
 use geode_gql::Dialect;
 use geode_gql::ast::{BinaryOp, Expr, ExprKind, Projection, SortItem};
@@ -196,7 +197,12 @@ impl Evaluator {
     }
 
     fn sorted(&mut self, keys: &[SortItem], mut rows: Vec<Projected>) -> Outcome<Vec<Projected>> {
-        self.arrange(&mut rows, |row| format!("{:?}", row.cells));
+        // By what rows show first: of those that tie at a LIMIT one order keeps the first and another one the last, which are equal only when
+        // all are.
+        self.arrange(&mut rows, |row| {
+            let shown: Vec<_> = row.cells.iter().map(|cell| self.graph.value(cell)).collect();
+            format!("{} {:?}", show(&shown), row.cells)
+        });
         let mut keyed = Vec::new();
         for row in rows {
             let mut values = Vec::new();
