@@ -25,8 +25,8 @@ use std::time::Duration;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(3);
 const KEEP_ALIVE: Duration = Duration::from_millis(700);
 /// What a way there and back is taken to need before one was measured. Members are near each other: with QUIC's usual 333 ms (RFC 9002,
-/// section 6.2.2) what is lost of a handshake is sent again after a second, and a line that loses a third hardly gets a connection before
-/// the dialler gives up. Where members are farther apart, a handshake is a few datagrams more.
+/// section 6.2.2) what is lost of a handshake is sent again after a second, half of the time that a dialler waits. Where members are farther
+/// apart, a handshake is a few datagrams more.
 const INITIAL_RTT: Duration = Duration::from_millis(50);
 /// Requests that one connection may have open at a time.
 const STREAMS_MAX: u32 = 1024;
